@@ -1,0 +1,98 @@
+"""The VGG19 topology (Simonyan and Zisserman, 2014, configuration E) as data.
+
+Only the convolutional part is used (Gatys et al., 2016, section 2). "convX_Y" names the feature
+map *after* the ReLU that follows that convolution, as in the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, TypeAlias
+
+from nst.errors import SettingsError
+
+__all__ = [
+    "LAYERS",
+    "LAYER_NAMES",
+    "Conv",
+    "Pool",
+    "Pooling",
+    "layer_size",
+    "layers_up_to",
+    "minimum_size",
+    "receptive_field",
+    "validate_layers",
+]
+
+Pooling: TypeAlias = Literal["avg", "max"]
+
+
+class Conv(NamedTuple):
+    """A 3x3 convolution, stride 1, one zero of padding a side, followed by a ReLU."""
+
+    name: str
+
+
+class Pool(NamedTuple):
+    """A 2x2 pooling with stride 2; an odd last row or column is dropped (floor)."""
+
+    name: str
+
+
+def _vgg19() -> tuple[Conv | Pool, ...]:
+    layers: list[Conv | Pool] = []
+    for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1):
+        layers += [Conv(f"conv{block}_{i}") for i in range(1, convolutions + 1)]
+        layers.append(Pool(f"pool{block}"))
+    return tuple(layers[:-1])  # nothing reads past conv5_4
+
+
+LAYERS: tuple[Conv | Pool, ...] = _vgg19()
+"""The 16 convolutions and the 4 poolings between them, in order."""
+
+LAYER_NAMES: tuple[str, ...] = tuple(layer.name for layer in LAYERS if isinstance(layer, Conv))
+"""conv1_1 ... conv5_4: every name that can be asked for as a content or a style layer."""
+
+
+def validate_layers(names: Iterable[str]) -> None:
+    """Raise `SettingsError` for the first name that is not a layer."""
+    for name in names:
+        if name not in LAYER_NAMES:
+            raise SettingsError(f"unknown layer {name!r}: choose from {', '.join(LAYER_NAMES)}")
+
+
+def layers_up_to(names: Iterable[str]) -> tuple[Conv | Pool, ...]:
+    """The topology down to the deepest of `names` and no further."""
+    wanted = set(names)
+    validate_layers(sorted(wanted))
+    if not wanted:
+        raise SettingsError("no layer asked for: give at least one content or style layer")
+    last = max(i for i, layer in enumerate(LAYERS) if layer.name in wanted)
+    return LAYERS[: last + 1]
+
+
+def _poolings_before(name: str) -> int:
+    return sum(isinstance(layer, Pool) for layer in layers_up_to([name]))
+
+
+def layer_size(name: str, height: int, width: int) -> tuple[int, int]:
+    """(H_l, W_l) of a layer for a picture of height x width pixels; M_l is their product."""
+    factor = 2 ** _poolings_before(name)
+    return height // factor, width // factor
+
+
+def minimum_size(names: Iterable[str]) -> int:
+    """The shortest side, in pixels, at which the deepest of `names` still has one position."""
+    return max(2 ** _poolings_before(name) for name in names)
+
+
+def receptive_field(name: str) -> int:
+    """Side in pixels of the square that one position of a layer sees (156 at conv5_1)."""
+    field, stride = 1, 1
+    for layer in layers_up_to([name]):
+        if isinstance(layer, Conv):
+            field += 2 * stride
+        else:
+            field += stride
+            stride *= 2
+    return field
