@@ -1,0 +1,49 @@
+"""Device and data type requests, checked the same way by every backend."""
+
+from __future__ import annotations
+
+from nst.errors import BackendError
+from nst.protocol import Capabilities
+
+__all__ = ["parse_device", "require_cpu", "require_dtype"]
+
+
+def require_dtype(backend: str, capabilities: Capabilities, dtype: str | None) -> str:
+    """`dtype`, or the backend's default for None.
+
+    Raises:
+        BackendError: the backend does not compute in it.
+    """
+    if dtype is None:
+        return capabilities.dtypes[0]
+    if dtype not in capabilities.dtypes:
+        raise BackendError(
+            f"backend {backend} does not compute in {dtype!r}: choose {' or '.join(capabilities.dtypes)}"
+        )
+    return dtype
+
+
+def require_cpu(backend: str, device: str) -> str:
+    """"cpu" for "auto" and "cpu".
+
+    Raises:
+        BackendError: anything else.
+    """
+    kind, _ = parse_device(device)
+    if kind not in ("auto", "cpu"):
+        raise BackendError(f"backend {backend} runs on the CPU only: use --device cpu or another backend")
+    return "cpu"
+
+
+def parse_device(device: str) -> tuple[str, int]:
+    """"cuda:1" -> ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0.
+
+    Raises:
+        BackendError: not one of auto, cpu, cuda, cuda:N, mps.
+    """
+    kind, colon, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (
+        colon and not (kind == "cuda" and index.isdecimal())
+    ):
+        raise BackendError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps")
+    return kind, int(index or 0)

@@ -1,0 +1,207 @@
+"""What a backend supplies: primitives, vector arithmetic, transfer, compilation. Typing only.
+
+`T` is a backend's own tensor type; the engine never looks inside one. The logical shape of a picture
+or a feature map is (N, C, H, W) everywhere; the storage order is the backend's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nst.models.vgg import Pooling
+    from nst.models.weights import NetworkWeights
+
+__all__ = [
+    "Axis",
+    "Backend",
+    "Capabilities",
+    "Evaluation",
+    "LossFunction",
+    "Network",
+    "Objective",
+    "Ops",
+    "TensorFunction",
+    "VectorSpace",
+]
+
+T = TypeVar("T")
+Axis: TypeAlias = Literal["height", "width"]
+HostArray: TypeAlias = NDArray[np.floating[Any]]
+
+
+class Ops(Protocol[T]):
+    """The closed list of differentiable primitives. Every loss is written in these and nothing else."""
+
+    def affine(self, x: T, factor: T, shift: T) -> T:
+        """`factor[c] * x[n, c, h, w] + shift[c]`; factor and shift have shape (C,)."""
+
+    def conv2d(self, x: T, weight: T, bias: T) -> T:
+        """3x3 cross-correlation, stride 1, one zero of padding a side; weight (O, C, 3, 3), bias (O,)."""
+
+    def relu(self, x: T) -> T:
+        """`max(x, 0)`; its derivative at 0 is 0; NaN stays NaN."""
+
+    def max_pool(self, x: T) -> T:
+        """2x2 maximum, stride 2, odd last row and column dropped; a tie passes its gradient to the first in row order."""
+
+    def avg_pool(self, x: T) -> T:
+        """2x2 mean, stride 2, odd last row and column dropped."""
+
+    def gram(self, features: T) -> T:
+        """`sum_k F_ik F_jk`: (N, C, H, W) -> (N, C, C), summed over the H * W positions k."""
+
+    def channel_sum(self, features: T) -> T:
+        """Sum over positions: (N, C, H, W) -> (N, C)."""
+
+    def diff(self, x: T, axis: Axis) -> T:
+        """Forward difference of neighbours: `x[..., 1:] - x[..., :-1]` along the axis, one shorter there."""
+
+    def add(self, a: T, b: T) -> T:
+        """`a + b`, equal shapes."""
+
+    def sub(self, a: T, b: T) -> T:
+        """`a - b`, equal shapes."""
+
+    def multiply(self, a: T, b: T) -> T:
+        """`a * b` element by element, equal shapes."""
+
+    def scale(self, a: T, factor: float) -> T:
+        """`factor * a`, factor a number known when the objective is compiled."""
+
+    def square(self, a: T) -> T:
+        """`a * a` element by element."""
+
+    def abs(self, a: T) -> T:
+        """`|a|` element by element; its derivative at 0 is 0."""
+
+    def sum(self, a: T) -> T:
+        """Sum of all elements, a scalar tensor of shape ()."""
+
+
+class VectorSpace(Protocol[T]):
+    """Arithmetic on pictures for the optimiser; nothing leaves the device but what `dots` and `scalars` return."""
+
+    def dots(self, pairs: Sequence[tuple[T, T]]) -> NDArray[np.float64]:
+        """Inner products <a, b> of all pairs, with one synchronisation."""
+
+    def scalars(self, values: Sequence[T]) -> NDArray[np.float64]:
+        """The numbers in scalar tensors, with one synchronisation."""
+
+    def lincomb(self, coefficients: Sequence[float], vectors: Sequence[T]) -> T:
+        """`sum_i coefficients[i] * vectors[i]`, a new tensor."""
+
+    def multiply(self, a: T, b: T) -> T:
+        """`a * b` element by element, a new tensor."""
+
+    def whiten(self, a: T, b: T, epsilon: float) -> T:
+        """`a / (sqrt(b) + epsilon)` element by element, b >= 0, a new tensor (Adam's preconditioner)."""
+
+    def clip(self, a: T, low: float, high: float) -> T:
+        """`a` limited to [low, high], a new tensor; NaN stays NaN."""
+
+
+class Network(Protocol[T]):
+    """A VGG19 down to the deepest layer asked for.
+
+    Attributes:
+        native: the object that the backend computes with and that a team can take away:
+            `torch.nn.Module`, `keras.Model`, `onnx.ModelProto`, or the `NetworkWeights` for numpy.
+    """
+
+    native: Any
+
+    def __call__(self, ops: Ops[T], x: T) -> dict[str, T]:
+        """Feature maps by layer name, (N, N_l, H_l, W_l), of x (N, 3, H, W) in sRGB [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Evaluation(Generic[T]):
+    """One evaluation of an objective, still on the device.
+
+    Attributes:
+        total: the scalar that was differentiated.
+        terms: the unweighted losses by name, scalars.
+        gradient: d total / d x, shaped like x.
+    """
+
+    total: T
+    terms: Mapping[str, T]
+    gradient: T
+
+
+LossFunction: TypeAlias = Callable[[Ops[T], T, Mapping[str, T]], tuple[T, dict[str, T]]]
+"""(ops, x, constants) -> (total, terms): pure, and the only thing that is differentiated."""
+
+TensorFunction: TypeAlias = Callable[[Ops[T], T, Mapping[str, T]], dict[str, T]]
+"""(ops, x, constants) -> named tensors: pure, evaluated forwards only."""
+
+
+class Objective(Protocol[T]):
+    """A compiled `LossFunction`. It keeps no state between calls and changes none of its arguments."""
+
+    def __call__(self, x: T, constants: Mapping[str, T]) -> Evaluation[T]:
+        """Value, terms and gradient at x; shapes as given to `Backend.compile`."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend declares about itself; tests skip by this and never by name.
+
+    Attributes:
+        dtypes: data types that the network can run in, the default first.
+        devices: kinds of device that it supports in principle ("cpu", "cuda", "mps").
+        deterministic: the same call twice on a CPU gives the same bits.
+    """
+
+    dtypes: tuple[str, ...]
+    devices: tuple[str, ...]
+    deterministic: bool
+
+
+class Backend(Protocol[T]):
+    """One framework on one device with one data type.
+
+    Constructed as `Backend(device="auto", dtype=None)`.
+
+    Raises:
+        BackendError: the framework is not installed, the device is not there, the dtype is not supported.
+    """
+
+    name: str
+    device: str
+    dtype: str
+    capabilities: Capabilities
+    ops: Ops[T]
+    space: VectorSpace[T]
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Versions of the packages that compute, by distribution name."""
+
+    @staticmethod
+    def available_devices() -> list[str]:
+        """Devices found on this machine, such as ["cpu", "cuda:0"]."""
+
+    def from_numpy(self, array: HostArray) -> T:
+        """Copy to the device in the backend's dtype; 4-D arrays are (N, C, H, W) or (O, C, 3, 3)."""
+
+    def to_numpy(self, tensor: T) -> HostArray:
+        """Copy back to the host, in the logical shape; waits for the device."""
+
+    def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> Network[T]:
+        """Build the network down to the deepest of `layers`; calling it returns just those layers."""
+
+    def evaluate(self, function: TensorFunction[T], x: T, constants: Mapping[str, T]) -> dict[str, T]:
+        """Run a function forwards once, without gradients."""
+
+    def compile(self, function: LossFunction[T], like: T, constants: Mapping[str, T]) -> Objective[T]:
+        """Build an objective for pictures shaped like `like`; called once, evaluated hundreds of times.
+
+        Constants are passed by name at each call, with the shapes seen here, and never captured.
+        """

@@ -1,0 +1,202 @@
+"""Reverse-mode differentiation for backends without autodiff: the numpy reference and ONNX.
+
+`TapeOps` implements the primitives of `nst.protocol.Ops` on nodes that remember how they were computed;
+`TapeOps.gradient` walks them backwards. The values may be numpy arrays, computed at once, or names in an
+ONNX graph under construction: the chain rule is the same, so it is written once. The `Kernels` of a
+backend supply the arithmetic. Source: Griewank and Walther, *Evaluating Derivatives*, chapter 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from nst.protocol import Axis, Ops
+
+__all__ = ["Kernels", "Node", "TapeOps"]
+
+V = TypeVar("V")
+
+
+class Kernels(Ops[V], Protocol[V]):
+    """The primitives on plain values, and the adjoints that are not made of primitives themselves.
+
+    An adjoint takes dL/d(output) first and gives dL/d(input).
+    """
+
+    def affine_adjoint(self, gradient: V, factor: V) -> V:
+        """Multiply each channel by `factor` (C,)."""
+
+    def conv2d_adjoint(self, gradient: V, weight: V) -> V:
+        """Transposed convolution with the weight (O, C, 3, 3) of the forward pass."""
+
+    def relu_adjoint(self, gradient: V, output: V) -> V:
+        """The gradient where the output is positive, elsewhere 0."""
+
+    def max_pool_adjoint(self, gradient: V, x: V, output: V) -> V:
+        """The gradient at the first maximum of each 2x2 window in row order, elsewhere 0."""
+
+    def avg_pool_adjoint(self, gradient: V, x: V) -> V:
+        """A quarter of the gradient at each element of its window; 0 in a dropped row or column of x."""
+
+    def gram_adjoint(self, gradient: V, features: V) -> V:
+        """(gradient + gradient^T) F, shaped like the features."""
+
+    def diff_adjoint(self, gradient: V, axis: Axis) -> V:
+        """The gradient at the later neighbour, minus it at the earlier one."""
+
+    def broadcast(self, gradient: V, like: V) -> V:
+        """Spread a scalar (), or a number a channel (N, C), over all positions of `like`."""
+
+    def sign(self, a: V) -> V:
+        """-1, 0 or 1, element by element."""
+
+    def one(self) -> V:
+        """The scalar 1, where differentiation starts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node(Generic[V]):
+    """A value and how its gradient flows to the nodes that it was computed from.
+
+    Attributes:
+        value: array, or name in a graph.
+        index: order of creation; -1 for a constant, which needs no gradient.
+        pullbacks: for each input that needs a gradient, dL/d(this) -> dL/d(input).
+    """
+
+    value: V
+    index: int
+    pullbacks: tuple[tuple[Node[V], Callable[[V], V]], ...] = ()
+
+
+class TapeOps(Generic[V]):
+    """`Ops` on nodes. One instance serves one evaluation of one function."""
+
+    def __init__(self, kernels: Kernels[V]) -> None:
+        self._kernels = kernels
+        self._nodes: list[Node[V]] = []
+
+    def variable(self, value: V) -> Node[V]:
+        """A node to differentiate with respect to."""
+        node = Node(value, len(self._nodes))
+        self._nodes.append(node)
+        return node
+
+    def constant(self, value: V) -> Node[V]:
+        """A node without gradient."""
+        return Node(value, -1)
+
+    def gradient(self, output: Node[V], variable: Node[V]) -> V:
+        """d output / d variable for a scalar output.
+
+        Raises:
+            ValueError: the output does not depend on the variable.
+        """
+        adjoints = {output.index: self._kernels.one()}
+        for node in reversed(self._nodes[variable.index + 1 : output.index + 1]):
+            adjoint = adjoints.pop(node.index, None)
+            if adjoint is None:
+                continue
+            for parent, pullback in node.pullbacks:
+                contribution = pullback(adjoint)
+                earlier = adjoints.get(parent.index)
+                adjoints[parent.index] = (
+                    contribution if earlier is None else self._kernels.add(earlier, contribution)
+                )
+        if output.index < 0 or variable.index not in adjoints:
+            raise ValueError("the loss does not depend on the picture")
+        return adjoints[variable.index]
+
+    def _record(self, value: V, *pullbacks: tuple[Node[V], Callable[[V], V]]) -> Node[V]:
+        active = tuple((parent, pullback) for parent, pullback in pullbacks if parent.index >= 0)
+        if not active:
+            return self.constant(value)
+        node = Node(value, len(self._nodes), active)
+        self._nodes.append(node)
+        return node
+
+    def affine(self, x: Node[V], factor: Node[V], shift: Node[V]) -> Node[V]:
+        """See `Ops.affine`; differentiable in x alone."""
+        k = self._kernels
+        value = k.affine(x.value, factor.value, shift.value)
+        return self._record(value, (x, lambda g: k.affine_adjoint(g, factor.value)))
+
+    def conv2d(self, x: Node[V], weight: Node[V], bias: Node[V]) -> Node[V]:
+        """See `Ops.conv2d`; differentiable in x alone: the network is never trained here."""
+        k = self._kernels
+        value = k.conv2d(x.value, weight.value, bias.value)
+        return self._record(value, (x, lambda g: k.conv2d_adjoint(g, weight.value)))
+
+    def relu(self, x: Node[V]) -> Node[V]:
+        """See `Ops.relu`."""
+        k = self._kernels
+        value = k.relu(x.value)
+        return self._record(value, (x, lambda g: k.relu_adjoint(g, value)))
+
+    def max_pool(self, x: Node[V]) -> Node[V]:
+        """See `Ops.max_pool`."""
+        k = self._kernels
+        value = k.max_pool(x.value)
+        return self._record(value, (x, lambda g: k.max_pool_adjoint(g, x.value, value)))
+
+    def avg_pool(self, x: Node[V]) -> Node[V]:
+        """See `Ops.avg_pool`."""
+        k = self._kernels
+        return self._record(k.avg_pool(x.value), (x, lambda g: k.avg_pool_adjoint(g, x.value)))
+
+    def gram(self, features: Node[V]) -> Node[V]:
+        """See `Ops.gram`."""
+        k = self._kernels
+        value = k.gram(features.value)
+        return self._record(value, (features, lambda g: k.gram_adjoint(g, features.value)))
+
+    def channel_sum(self, features: Node[V]) -> Node[V]:
+        """See `Ops.channel_sum`."""
+        k = self._kernels
+        value = k.channel_sum(features.value)
+        return self._record(value, (features, lambda g: k.broadcast(g, features.value)))
+
+    def diff(self, x: Node[V], axis: Axis) -> Node[V]:
+        """See `Ops.diff`."""
+        k = self._kernels
+        return self._record(k.diff(x.value, axis), (x, lambda g: k.diff_adjoint(g, axis)))
+
+    def add(self, a: Node[V], b: Node[V]) -> Node[V]:
+        """See `Ops.add`."""
+        return self._record(self._kernels.add(a.value, b.value), (a, lambda g: g), (b, lambda g: g))
+
+    def sub(self, a: Node[V], b: Node[V]) -> Node[V]:
+        """See `Ops.sub`."""
+        k = self._kernels
+        return self._record(k.sub(a.value, b.value), (a, lambda g: g), (b, lambda g: k.scale(g, -1.0)))
+
+    def multiply(self, a: Node[V], b: Node[V]) -> Node[V]:
+        """See `Ops.multiply`."""
+        k = self._kernels
+        return self._record(
+            k.multiply(a.value, b.value),
+            (a, lambda g: k.multiply(g, b.value)),
+            (b, lambda g: k.multiply(g, a.value)),
+        )
+
+    def scale(self, a: Node[V], factor: float) -> Node[V]:
+        """See `Ops.scale`."""
+        k = self._kernels
+        return self._record(k.scale(a.value, factor), (a, lambda g: k.scale(g, factor)))
+
+    def square(self, a: Node[V]) -> Node[V]:
+        """See `Ops.square`."""
+        k = self._kernels
+        return self._record(k.square(a.value), (a, lambda g: k.scale(k.multiply(g, a.value), 2.0)))
+
+    def abs(self, a: Node[V]) -> Node[V]:
+        """See `Ops.abs`."""
+        k = self._kernels
+        return self._record(k.abs(a.value), (a, lambda g: k.multiply(g, k.sign(a.value))))
+
+    def sum(self, a: Node[V]) -> Node[V]:
+        """See `Ops.sum`."""
+        k = self._kernels
+        return self._record(k.sum(a.value), (a, lambda g: k.broadcast(g, a.value)))
