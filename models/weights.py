@@ -7,13 +7,15 @@ metadata say how a picture becomes the network's input:
     net_input = (scale * x - mean) / std,   x in sRGB [0, 1]
 
 with `channel_order` ("RGB" or "BGR"), `scale` ("1" or "255"), `mean` and `std` (JSON lists in the
-file's channel order); `name`, `license` and `source` are for people.
+file's channel order); `name`, `license` and `source` are for people; `balance` is the weight of the
+style loss against the content loss, both relative, that suits the network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,6 +47,7 @@ class NetworkWeights:
         std: divisor after that, one number a channel (R, G, B).
         license: the licence of the weights, for people.
         source: where they come from, for people.
+        balance: relative weight of the style loss that suits this network, used when no weight is given.
 
     Raises:
         WeightsError: a layer is missing, a shape does not chain, a value is not finite.
@@ -57,6 +60,7 @@ class NetworkWeights:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     license: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
+    balance: float = field(default=1.0, compare=False)
 
     def __post_init__(self) -> None:
         if not self.convolutions:
@@ -155,6 +159,7 @@ def save_weights(weights: NetworkWeights, path: str | Path, dtype: str = "float3
         "name": weights.name,
         "license": weights.license,
         "source": weights.source,
+        "balance": f"{weights.balance:g}",
     }
     safetensors_numpy.save_file(tensors, path, metadata)
 
@@ -179,10 +184,7 @@ def _from_tensors(
     order = metadata.get("channel_order", "RGB")
     if order not in ("RGB", "BGR"):
         raise WeightsError(f"{where}: channel_order is {order!r}, expected RGB or BGR")
-    try:
-        scale = float(metadata.get("scale", "1"))
-    except ValueError as error:
-        raise WeightsError(f"{where}: scale is {metadata['scale']!r}, expected 1 or 255") from error
+    scale = _number(metadata, "scale", where)
     mean = _channel_list(metadata, "mean", "[0, 0, 0]", where)
     std = _channel_list(metadata, "std", "[1, 1, 1]", where)
     if order == "BGR":  # turned into RGB once, here, so that nothing else has to know
@@ -198,7 +200,19 @@ def _from_tensors(
         std=std,
         license=metadata.get("license", ""),
         source=metadata.get("source", ""),
+        balance=_number(metadata, "balance", where),
     )
+
+
+def _number(metadata: Mapping[str, str], key: str, where: str) -> float:
+    text = metadata.get(key, "1")
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise WeightsError(f"{where}: {key} is {text!r}, expected a number") from error
+    if not (math.isfinite(value) and value > 0):
+        raise WeightsError(f"{where}: {key} is {text!r}, expected a number above 0")
+    return value
 
 
 def _channel_list(

@@ -45,6 +45,9 @@ class Term(Protocol):
     ) -> T:
         """The unweighted loss, a scalar, from the statistics of the whole picture and M_l by layer."""
 
+    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+        """The loss of a picture without any features: the unit of a relative weight."""
+
 
 @dataclass(frozen=True)
 class StyleTerm:
@@ -92,6 +95,11 @@ class StyleTerm:
             ],
         )
 
+    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+        """sum_l w_l / (4 N_l^2) sum (A / M)^2."""
+        zero = {f"{self.name}/{layer}": ops.scale(constants[f"{self.name}/{layer}"], 0.0) for layer in self.weights}
+        return self.energy(ops, zero, constants, dict.fromkeys(self.weights, 1))
+
 
 @dataclass(frozen=True)
 class ContentTerm:
@@ -129,6 +137,12 @@ class ContentTerm:
             ops, [ops.scale(statistics[f"{self.name}/{layer}"], w) for layer, w in self.weights.items()]
         )
 
+    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+        """sum_l w_l / 2 sum P^2."""
+        silent = {layer: ops.scale(constants[f"{self.name}/{layer}"], 0.0) for layer in self.weights}
+        first = next(iter(silent.values()))
+        return self.energy(ops, self.statistics(ops, first, silent, constants), constants, {})
+
 
 @dataclass(frozen=True)
 class TotalVariationTerm:
@@ -153,6 +167,10 @@ class TotalVariationTerm:
     ) -> T:
         """The statistic itself."""
         return statistics[self.name]
+
+    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+        """None: its weight is absolute."""
+        raise NotImplementedError("total variation has no relative weight")
 
 
 def loss_function(

@@ -75,7 +75,7 @@ class TapeOps(Generic[V]):
     """`Ops` on nodes. One instance serves one evaluation of one function."""
 
     def __init__(self, kernels: Kernels[V]) -> None:
-        self._kernels = kernels
+        self.kernels = kernels
         self._nodes: list[Node[V]] = []
 
     def variable(self, value: V) -> Node[V]:
@@ -94,7 +94,7 @@ class TapeOps(Generic[V]):
         Raises:
             ValueError: the output does not depend on the variable.
         """
-        adjoints = {output.index: self._kernels.one()}
+        adjoints = {output.index: self.kernels.one()}
         for node in reversed(self._nodes[variable.index + 1 : output.index + 1]):
             adjoint = adjoints.pop(node.index, None)
             if adjoint is None:
@@ -103,7 +103,7 @@ class TapeOps(Generic[V]):
                 contribution = pullback(adjoint)
                 earlier = adjoints.get(parent.index)
                 adjoints[parent.index] = (
-                    contribution if earlier is None else self._kernels.add(earlier, contribution)
+                    contribution if earlier is None else self.kernels.add(earlier, contribution)
                 )
         if output.index < 0 or variable.index not in adjoints:
             raise ValueError("the loss does not depend on the picture")
@@ -119,62 +119,62 @@ class TapeOps(Generic[V]):
 
     def affine(self, x: Node[V], factor: Node[V], shift: Node[V]) -> Node[V]:
         """See `Ops.affine`; differentiable in x alone."""
-        k = self._kernels
+        k = self.kernels
         value = k.affine(x.value, factor.value, shift.value)
         return self._record(value, (x, lambda g: k.affine_adjoint(g, factor.value)))
 
     def conv2d(self, x: Node[V], weight: Node[V], bias: Node[V]) -> Node[V]:
         """See `Ops.conv2d`; differentiable in x alone: the network is never trained here."""
-        k = self._kernels
+        k = self.kernels
         value = k.conv2d(x.value, weight.value, bias.value)
         return self._record(value, (x, lambda g: k.conv2d_adjoint(g, weight.value)))
 
     def relu(self, x: Node[V]) -> Node[V]:
         """See `Ops.relu`."""
-        k = self._kernels
+        k = self.kernels
         value = k.relu(x.value)
         return self._record(value, (x, lambda g: k.relu_adjoint(g, value)))
 
     def max_pool(self, x: Node[V]) -> Node[V]:
         """See `Ops.max_pool`."""
-        k = self._kernels
+        k = self.kernels
         value = k.max_pool(x.value)
         return self._record(value, (x, lambda g: k.max_pool_adjoint(g, x.value, value)))
 
     def avg_pool(self, x: Node[V]) -> Node[V]:
         """See `Ops.avg_pool`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(k.avg_pool(x.value), (x, lambda g: k.avg_pool_adjoint(g, x.value)))
 
     def gram(self, features: Node[V]) -> Node[V]:
         """See `Ops.gram`."""
-        k = self._kernels
+        k = self.kernels
         value = k.gram(features.value)
         return self._record(value, (features, lambda g: k.gram_adjoint(g, features.value)))
 
     def channel_sum(self, features: Node[V]) -> Node[V]:
         """See `Ops.channel_sum`."""
-        k = self._kernels
+        k = self.kernels
         value = k.channel_sum(features.value)
         return self._record(value, (features, lambda g: k.broadcast(g, features.value)))
 
     def diff(self, x: Node[V], axis: Axis) -> Node[V]:
         """See `Ops.diff`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(k.diff(x.value, axis), (x, lambda g: k.diff_adjoint(g, axis)))
 
     def add(self, a: Node[V], b: Node[V]) -> Node[V]:
         """See `Ops.add`."""
-        return self._record(self._kernels.add(a.value, b.value), (a, lambda g: g), (b, lambda g: g))
+        return self._record(self.kernels.add(a.value, b.value), (a, lambda g: g), (b, lambda g: g))
 
     def sub(self, a: Node[V], b: Node[V]) -> Node[V]:
         """See `Ops.sub`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(k.sub(a.value, b.value), (a, lambda g: g), (b, lambda g: k.scale(g, -1.0)))
 
     def multiply(self, a: Node[V], b: Node[V]) -> Node[V]:
         """See `Ops.multiply`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(
             k.multiply(a.value, b.value),
             (a, lambda g: k.multiply(g, b.value)),
@@ -183,20 +183,20 @@ class TapeOps(Generic[V]):
 
     def scale(self, a: Node[V], factor: float) -> Node[V]:
         """See `Ops.scale`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(k.scale(a.value, factor), (a, lambda g: k.scale(g, factor)))
 
     def square(self, a: Node[V]) -> Node[V]:
         """See `Ops.square`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(k.square(a.value), (a, lambda g: k.scale(k.multiply(g, a.value), 2.0)))
 
     def abs(self, a: Node[V]) -> Node[V]:
         """See `Ops.abs`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(k.abs(a.value), (a, lambda g: k.multiply(g, k.sign(a.value))))
 
     def sum(self, a: Node[V]) -> Node[V]:
         """See `Ops.sum`."""
-        k = self._kernels
+        k = self.kernels
         return self._record(k.sum(a.value), (a, lambda g: k.broadcast(g, a.value)))
