@@ -1,1 +1,1 @@
-"""nst.cli"""
+"""The command line; one file a command."""

@@ -1,5 +1,55 @@
-"""Neural style transfer (Gatys, Ecker, Bethge, CVPR 2016) for every deep-learning stack."""
+"""Neural style transfer (Gatys, Ecker, Bethge, CVPR 2016) for every deep-learning stack.
+
+    import nst
+    result = nst.stylize(content, style, backend="torch", steps=200)
+
+takes PIL images, numpy arrays, `torch.Tensor` or `tf.Tensor` and returns the same kind. `nst.StyleTransfer`
+gives the loop itself. Importing nst loads no framework, and what follows is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from nst._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from nst.backends import get_backend
+    from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
+    from nst.optim import LBFGS, Adam
+    from nst.settings import Settings
+    from nst.transfer import Losses, Progress, StyleTransfer, stylize
+
+__all__ = [
+    "LBFGS",
+    "Adam",
+    "BackendError",
+    "ImageError",
+    "Losses",
+    "NSTError",
+    "Progress",
+    "Settings",
+    "SettingsError",
+    "StyleTransfer",
+    "WeightsError",
+    "__version__",
+    "get_backend",
+    "stylize",
+]
+
+_HOME = {
+    **dict.fromkeys(("BackendError", "ImageError", "NSTError", "SettingsError", "WeightsError"), "nst.errors"),
+    **dict.fromkeys(("Losses", "Progress", "StyleTransfer", "stylize"), "nst.transfer"),
+    **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
+    "Settings": "nst.settings",
+    "get_backend": "nst.backends",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'nst' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

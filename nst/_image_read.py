@@ -6,6 +6,7 @@ TIFF alike. 16-bit grey without alpha and float grey keep their precision.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import warnings
@@ -21,6 +22,9 @@ from nst._picture import Picture, fill_hidden
 from nst.errors import ImageError
 
 __all__ = ["check_range", "decode", "open_file", "open_picture", "read_picture"]
+
+# Pillow logs some damage as errors, which Python prints to stderr where the program set up no logging.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _WHITE_IS_ZERO = 0  # TIFF 6.0, tag 262 PhotometricInterpretation
 _ROUNDING = 1e-3  # floats this far outside [0, 1] come from resampling or half precision

@@ -86,12 +86,12 @@ def write_picture(
     Args:
         picture: what to write.
         path: .png, .jpg, .jpeg, .webp, .tif or .tiff, upper or lower case.
-        settings: goes into the metadata as JSON; numpy scalars are numbers, other objects their `str`.
+        settings: go into the metadata as JSON, if given; numpy scalars as numbers, other objects as text.
 
     Raises:
         ImageError: the extension is unknown, or encoding or writing failed; `path` is as it was before.
     """
-    data = _encoded(picture, path, dict(settings or {}))
+    data = _encoded(picture, path, None if settings is None else dict(settings))
     target = _target(path)
     try:
         descriptor, temporary = _create_beside(target)
@@ -137,7 +137,7 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def _encoded(picture: Picture, path: str | os.PathLike[str], settings: dict[str, Any]) -> bytes:
+def _encoded(picture: Picture, path: str | os.PathLike[str], settings: dict[str, Any] | None) -> bytes:
     """The whole file as bytes."""
     kind = _format(path)
     if kind is _JPEG and picture.alpha is not None:
@@ -148,12 +148,14 @@ def _encoded(picture: Picture, path: str | os.PathLike[str], settings: dict[str,
     if kind is _PNG:
         options["pnginfo"] = info = PngInfo()
         info.add_text("Software", software)
-        info.add_itxt("nst", json.dumps(settings, default=_plain, ensure_ascii=False), lang="en")
+        if settings is not None:
+            info.add_itxt("nst", json.dumps(settings, default=_plain, ensure_ascii=False))
     else:
         options["exif"] = exif = Image.Exif()
         exif[_SOFTWARE] = software
-        # EXIF text is ASCII; JSON can say every other character in ASCII.
-        exif[_DESCRIPTION] = json.dumps(settings, default=_plain)
+        if settings is not None:
+            # EXIF text is ASCII; JSON can say every other character in ASCII.
+            exif[_DESCRIPTION] = json.dumps(settings, default=_plain)
     buffer = io.BytesIO()
     try:
         to_pil(picture).save(buffer, kind.name, **options)

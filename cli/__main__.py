@@ -1,0 +1,5 @@
+"""`python -m nst.cli`."""
+
+from nst.cli.main import main
+
+main()

@@ -1,0 +1,134 @@
+"""Running a transfer at the terminal: progress bar, Ctrl-C, saving whatever happens."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from nst.cli._trace import describe, step_record, write_trace
+from nst.errors import NSTError
+from nst.images import write_picture
+from nst.transfer import Progress, StyleTransfer
+
+__all__ = ["Outcome", "run_transfer"]
+
+REFRESH = 0.1  # seconds between two looks at the loss, each of which waits for the device
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: exit status, last step, first and last total loss, seconds, why it stopped early."""
+
+    status: int
+    step: int
+    first: float
+    last: float
+    seconds: float
+    stopped: str | None
+
+
+def run_transfer(
+    transfer: StyleTransfer, content: str, styles: Sequence[str], output: str, trace: str | None, quiet: bool
+) -> Outcome:
+    """Run to the end, to Ctrl-C or to an error; the picture so far and the trace are saved in every case.
+
+    Raises:
+        NSTError: out of memory, with what was saved.
+    """
+    steps: list[dict[str, Any]] = []
+    first: Progress | None = None
+    last: Progress | None = None
+    failure: Exception | None = None
+    with _interruptible() as interrupted, _progress_bar(transfer, quiet) as show:
+        try:
+            for record in transfer.iterate():
+                first, last = first or record, record
+                if trace is not None:
+                    steps.append(step_record(record))
+                show(record)
+                if interrupted():
+                    break
+        except NSTError:
+            raise
+        except Exception as error:
+            failure = error
+    if last is not None:
+        description = describe(transfer, content, styles)
+        if trace is not None:
+            write_trace(trace, description, steps)
+        write_picture(last.picture(), output, {**description, "step": last.step})
+    if failure is not None:
+        _explain(failure, transfer, output if last else None)
+    assert first is not None and last is not None
+    finished = last.step >= transfer.settings.steps
+    status = 130 if interrupted() and not finished else 1 if last.stopped == "non-finite" else 0
+    return Outcome(
+        status, last.step, first.losses().total, last.losses().total, last.seconds, last.stopped
+    )
+
+
+def _explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> None:
+    """One line for running out of memory, in the words of any framework; anything else is a fault of ours."""
+    text = f"{type(failure).__name__}: {failure}".lower()
+    signs = ("memoryerror", "out of memory", "outofmemory", "resourceexhausted", "failed to allocate", "can't allocate")
+    if not any(sign in text for sign in signs):
+        raise failure
+    width, height = transfer.size
+    kept = f"; the picture so far is in {saved}" if saved else ""
+    raise NSTError(f"out of memory at {width}x{height} pixels: use a smaller --size{kept}") from failure
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """The first Ctrl-C asks to stop after the current step, the second stops at once."""
+    requested = False
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        nonlocal requested
+        if requested:
+            raise KeyboardInterrupt
+        requested = True
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: requested
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _progress_bar(transfer: StyleTransfer, quiet: bool) -> Iterator[Any]:
+    """A bar with size, step, loss and time left on stderr; nothing when that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda record: None
+        return
+    width, height = transfer.size
+    columns = (
+        TextColumn(f"{width}x{height}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=transfer.settings.steps, loss="...")
+        shown = 0.0
+
+        def show(record: Progress) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown >= REFRESH or record.step == record.steps:
+                shown = now
+                bar.update(task, completed=record.step, loss=f"{record.losses().total:.4g}")
+
+        yield show

@@ -1,0 +1,88 @@
+"""`nst`: finds the command, runs it, and turns errors into one line and an exit status.
+
+Statuses: 0 done, 1 stopped early (the picture so far is saved), 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+try:
+    import click
+except ImportError:
+    sys.exit("nst: error: the command line needs click and rich: pip install 'nst[cli]'")
+
+from nst._version import __version__
+from nst.errors import NSTError
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "stylize": "Paint a picture in the style of one or more others.",
+    "backends": "Show the backends, their versions and the devices they see.",
+    "weights": "List, download, import and check network weights.",
+    "demo": "Draw two pictures and stylize one in the style of the other.",
+}
+"""name -> short help; a command is imported only when it is run, from the module of its name."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is used, so that `--help` and `--version` are quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"nst.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nst")
+def cli() -> None:
+    """Neural style transfer (Gatys, Ecker, Bethge, CVPR 2016) on PyTorch, TensorFlow, ONNX Runtime or numpy.
+
+    \b
+    nst stylize photo.jpg painting.jpg -o out.png
+    nst stylize photo.jpg painting.jpg -o out.png --backend tf --size 768 --steps 500
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "nst"
+        status = _fail(f"{error.format_message()} (see {where} --help)")
+    except click.ClickException as error:
+        status = _fail(error.format_message())
+    except NSTError as error:
+        status = _fail(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("nst: interrupted", err=True)
+        status = 130
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> int:
+    click.echo("nst: error: " + " ".join(message.split()), err=True)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m nst`."""
+
+from nst.cli.main import main
+
+main()
