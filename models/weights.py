@@ -119,7 +119,7 @@ class NetworkWeights:
     def sha256(self) -> str:
         """Hash of every number that the network computes with; the same however it was stored."""
         digest = hashlib.sha256()
-        digest.update(json.dumps([self.scale, self.mean, self.std]).encode())
+        digest.update(np.array([self.scale, *self.mean, *self.std], "<f8").tobytes())
         for layer, (weight, bias) in self.convolutions.items():
             digest.update(layer.encode())
             digest.update(np.ascontiguousarray(weight, "<f4").tobytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -19,7 +20,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: `path` is as it was before, and nothing is left beside it.
     """
-    target = Path(os.path.realpath(path))
+    target = _target(path)
     descriptor, temporary = _create_beside(target)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -34,19 +35,25 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Create and remove a file beside `path`: the permission bits do not tell (root, read-only mounts, quotas).
+    """Create and remove a file beside `path`.
+
+    The permission bits do not tell (root, read-only mounts, quotas).
 
     Raises:
         OSError: the folder is not there or not writable, or `path` is a folder itself.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError(21, "it is a folder; add a file name")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(2, f"there is no folder {target.parent}; create it first")
-    descriptor, temporary = _create_beside(target)
+    descriptor, temporary = _create_beside(_target(path))
     os.close(descriptor)
     temporary.unlink()
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder; add a file name")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}; create it first")
+    return target
 
 
 def _create_beside(target: Path) -> tuple[int, Path]:

@@ -66,13 +66,18 @@ def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> I
 
 def _apply(image: Image.Image, profile: ImageCms.ImageCmsProfile, target: bytes | None = None) -> Image.Image:
     """Through `profile` to the grey profile `target` at 16 bits, or to sRGB in mode RGB."""
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    if target:
+        # LittleCMS would resample the joint curve coarsely: off by up to 0.04 in the shadows of linear
+        # grey; 1.5e-5 so (measured over all 65536 levels). For 8-bit colour it makes no such difference.
+        flags |= ImageCms.Flags.NOOPTIMIZE
     transform = ImageCms.buildTransform(
         profile,
         ImageCms.ImageCmsProfile(io.BytesIO(target or srgb_profile())),
         image.mode,
         "I;16" if target else "RGB",
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        flags,
     )
     return transform.apply(image)
 

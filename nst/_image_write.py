@@ -9,9 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from nst._files import check_writable, write_atomically
 from nst._image_profile import srgb_profile
 from nst._image_read import open_file, open_picture
 from nst._picture import Picture, to_uint8
@@ -62,12 +61,8 @@ def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = No
             f"cannot write {path}: {size[0]} x {size[1]} pixels, and {kind.name} ends at {kind.longest} "
             "a side; write .png or .tiff"
         )
-    target = _target(path)
     try:
-        # The permission bits do not tell (root, read-only mounts, quotas): try.
-        descriptor, temporary = _create_beside(target)
-        os.close(descriptor)
-        temporary.unlink()
+        check_writable(path)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -92,19 +87,8 @@ def write_picture(
         ImageError: the extension is unknown, or encoding or writing failed; `path` is as it was before.
     """
     data = _encoded(picture, path, None if settings is None else dict(settings))
-    target = _target(path)
     try:
-        descriptor, temporary = _create_beside(target)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:  # Ctrl-C included
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        write_atomically(path, data)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -178,26 +162,7 @@ def _format(path: str | os.PathLike[str]) -> _Format:
     return _FORMATS[suffix]
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
-    """Where the bytes go: a symbolic link stays, the file it points to is replaced."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise ImageError(f"cannot write {path}: it is a folder; add a file name")
-    if not target.parent.is_dir():
-        raise ImageError(f"cannot write {path}: there is no folder {target.parent}; create it first")
-    return target
-
-
-def _create_beside(target: Path) -> tuple[int, Path]:
-    """A new empty file in the folder of `target`: its descriptor and path.
-
-    Not by `tempfile`, which sets mode 0600: here the umask decides, as for every other file.
-    """
-    temporary = target.with_name(f".nst-{secrets.token_hex(8)}.tmp")
-    binary = getattr(os, "O_BINARY", 0)  # Windows
-    return os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | binary, 0o666), temporary
-
-
 def _unwritable(path: str | os.PathLike[str], error: OSError) -> ImageError:
     reason = error.strerror or " ".join(str(error).split())
-    return ImageError(f"cannot write {path}: {reason}; choose a folder that you can write to")
+    hint = "" if ";" in reason else "; choose a folder that you can write to"
+    return ImageError(f"cannot write {path}: {reason}{hint}")

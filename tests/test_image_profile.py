@@ -128,12 +128,12 @@ def test_a_colour_profile_on_palette_and_grey(tmp_path: Path, mode: str):
 @pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
 def test_grey_profile_keeps_16_bits(tmp_path: Path, bits: int, gamma: float):
     top = 2**bits - 1
-    levels = np.linspace(0.1 * top, top, 200).round().astype(np.uint8 if bits == 8 else np.uint16)[None]
+    levels = np.linspace(0, top, 256).round().astype(np.uint8 if bits == 8 else np.uint16)[None]
     Image.fromarray(levels).save(tmp_path / "a.png", icc_profile=_grey_profile(gamma))
     expected = _encode((levels / top) ** (round(gamma * 256) / 256))
     rgb = read_picture(tmp_path / "a.png").rgb
     for channel in range(3):
-        np.testing.assert_allclose(rgb[..., channel], expected, atol=3e-4)  # a level of 8 bits is 4e-3
+        np.testing.assert_allclose(rgb[..., channel], expected, atol=3e-5)  # a level of 16 bits is 1.5e-5
 
 
 @pytest.mark.parametrize("extension", ["jpg", "tif"])
@@ -175,8 +175,15 @@ def test_srgb_pixels_are_left_alone(tmp_path: Path):
         assert np.array_equal(to_uint8(read_picture(tmp_path / "a.png").rgb), values)
 
 
+def test_16_bit_grey_with_an_srgb_profile_keeps_its_precision(tmp_path: Path):
+    levels = np.array([[0, 1, 256, 257, 40000, 65534, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "a.png", icc_profile=srgb_profile())
+    assert np.array_equal(np.rint(read_picture(tmp_path / "a.png").rgb[..., 0] * 65535), levels)
+
+
 def test_the_profile_that_we_write_is_srgb():
     """Our own output, read as if the profile were unknown, moves by a level at most."""
+    assert srgb_profile()[24:36] == struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # not the time of the run
     assert len(srgb_profile()) == struct.unpack(">I", srgb_profile()[:4])[0]
     profile = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
     linear = ImageCms.ImageCmsProfile(io.BytesIO(_rgb_profile(_matrix(SRGB_PRIMARIES), 1.0)))

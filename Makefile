@@ -1,0 +1,35 @@
+# Two commands for a newcomer: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint format bench clean
+
+demo: .venv/.demo
+	$(BIN)/nst demo -o out.png
+
+test: .venv/.test
+	NST_REQUIRE_BACKENDS=torch,tf,onnx $(BIN)/python -m pytest
+
+lint: .venv/.test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: .venv/.test
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: .venv/.test
+	$(BIN)/python benchmarks/step.py --table docs/benchmarks.md
+
+clean:
+	rm -rf .venv build *.egg-info demo out.png
+
+.venv/.demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[onnx,cli]'
+	touch $@
+
+.venv/.test: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[all,dev]'
+	touch $@ .venv/.demo
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv

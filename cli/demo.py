@@ -1,0 +1,35 @@
+"""`nst demo`: the first picture, from nothing but the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nst.cli.stylize import engine_options, run
+
+__all__ = ["demo"]
+
+DEFAULTS = {"size": 384, "steps": 80, "offline": True}  # a minute on two cores, without a network
+
+
+@click.command(context_settings={"default_map": DEFAULTS})
+@click.option("-o", "--output", default="out.png", show_default=True, type=click.Path(), help="The result.")
+@click.option("--pictures", default="demo", show_default=True, type=click.Path(file_okay=False), help="Folder for the two pictures that are drawn.")  # fmt: skip
+@engine_options
+def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
+    """Draw a harbour and a painting of brush strokes, and stylize one in the style of the other."""
+    from nst.cli.demo_pictures import draw_harbour, paint_strokes
+    from nst.errors import ImageError
+
+    content, style = Path(pictures, "harbour.png"), Path(pictures, "strokes.png")
+    try:
+        content.parent.mkdir(parents=True, exist_ok=True)
+        draw_harbour(768, 576).save(content)
+        paint_strokes(640, 640).save(style)
+    except OSError as error:
+        raise ImageError(f"cannot write into {pictures}: {error.strerror}; choose another --pictures") from error
+    if not quiet:
+        click.echo(f"drew {content} and {style}")
+    return run(str(content), [str(style)], output, quiet=quiet, **options)

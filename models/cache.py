@@ -1,0 +1,128 @@
+"""The folder of networks on this machine: one safetensors file each, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from nst.errors import WeightsError
+from nst.models.weights import NetworkWeights, load_weights, save_weights
+
+__all__ = [
+    "RESERVED",
+    "cached_names",
+    "cached_path",
+    "forget_failure",
+    "is_cached",
+    "load_cached",
+    "recently_failed",
+    "remember_failure",
+    "store",
+    "weights_folder",
+]
+
+RESERVED = ("auto", "embedded", "random")
+"""Words that `--weights` gives another meaning; no file is called like this."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RETRY_AFTER = 3600.0
+
+
+def weights_folder() -> Path:
+    """`$NST_HOME/weights`, or the user's cache folder; not created."""
+    home = os.environ.get("NST_HOME")
+    if home:
+        return Path(home).expanduser() / "weights"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("nst", appauthor=False) / "weights"
+
+
+def cached_path(name: str) -> Path:
+    """Where the network of that name is kept, whether or not it is there.
+
+    Raises:
+        WeightsError: the name cannot be one.
+    """
+    if not _NAME.fullmatch(name) or name in RESERVED:
+        raise WeightsError(
+            f"{name!r} cannot name a network: use letters, digits, '.', '_' and '-', but none of "
+            f"{', '.join(RESERVED)}"
+        )
+    return weights_folder() / f"{name}.safetensors"
+
+
+def cached_names() -> list[str]:
+    """The networks in the folder, sorted."""
+    return sorted(path.stem for path in weights_folder().glob("[!.]*.safetensors"))
+
+
+def is_cached(name: str) -> bool:
+    """Whether the network is in the folder."""
+    return cached_path(name).is_file()
+
+
+def load_cached(name: str) -> NetworkWeights:
+    """Read a network from the folder.
+
+    Raises:
+        WeightsError: not there or damaged, with what to do about it.
+    """
+    path = cached_path(name)
+    try:
+        return load_weights(path)
+    except WeightsError as error:
+        if path.is_file():
+            raise WeightsError(f"{error}: delete it, then download or import {name} again") from error
+        raise
+
+
+def store(weights: NetworkWeights) -> Path:
+    """Write a network into the folder under its name: to a temporary file first, then renamed.
+
+    Raises:
+        WeightsError: the folder cannot be written, the disk is full; no partial file stays.
+    """
+    path = cached_path(weights.name)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_weights(weights, temporary)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"cannot write {path}: {reason}; free some space or set NST_HOME") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def remember_failure(name: str) -> None:
+    """Leave a stamp so that the next commands do not wait for a dead network again."""
+    with contextlib.suppress(OSError):  # a folder that cannot be written costs a time-out a command, no more
+        weights_folder().mkdir(parents=True, exist_ok=True)
+        _stamp(name).touch()
+
+
+def forget_failure(name: str) -> None:
+    """Remove the stamp."""
+    with contextlib.suppress(OSError):  # it expires by itself
+        _stamp(name).unlink(missing_ok=True)
+
+
+def recently_failed(name: str) -> bool:
+    """Whether a download failed within the last hour."""
+    try:
+        age = time.time() - _stamp(name).stat().st_mtime
+    except OSError:
+        return False
+    return 0 <= age < _RETRY_AFTER
+
+
+def _stamp(name: str) -> Path:
+    return weights_folder() / f".{name}.failed"

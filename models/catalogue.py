@@ -1,0 +1,112 @@
+"""The pretrained VGG19s that nst can fetch, as data: where, which hash, whose licence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+__all__ = ["CATALOGUE", "DEFAULT", "Entry", "Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file on one server.
+
+    Attributes:
+        url: https.
+        digest: "sha256:..." or "md5:...", as its publisher gives it.
+        size: bytes, where published.
+    """
+
+    url: str
+    digest: str
+    size: int | None = None
+
+    @property
+    def host(self) -> str:
+        """The server's name, for messages."""
+        return urlsplit(self.url).netloc
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network.
+
+    Attributes:
+        name: what people type.
+        summary: one line for people.
+        license: licence of the weights.
+        attribution: who is to be named.
+        convention: how its input is meant, a key of `nst.models.importers.CONVENTIONS`.
+        sources: mirrors, tried in this order; each may hold the network in another format.
+        needs: the package that reads the sources' format, where it is an optional one.
+        made_from: name of the entry that this one is computed from instead of downloaded.
+    """
+
+    name: str
+    summary: str
+    license: str
+    attribution: str
+    convention: str = ""
+    sources: tuple[Source, ...] = ()
+    needs: str = ""
+    made_from: str = ""
+
+
+_SIMONYAN = "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014"
+_KERAS_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+_KERAS_DIGEST = "md5:253f8cb515780f3b799900260a226db6"
+
+CATALOGUE: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            name="vgg19",
+            summary="the original VGG19, the paper's own network (80 MB)",
+            license="CC BY 4.0",
+            attribution=f"{_SIMONYAN}; converted by the Keras developers",
+            convention="caffe",
+            sources=(
+                Source(
+                    f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{_KERAS_FILE}",
+                    _KERAS_DIGEST,
+                    80_134_624,
+                ),
+                Source(
+                    f"https://github.com/fchollet/deep-learning-models/releases/download/v0.1/{_KERAS_FILE}",
+                    _KERAS_DIGEST,
+                    80_134_624,
+                ),
+            ),
+            needs="h5py",
+        ),
+        Entry(
+            name="vgg19-torchvision",
+            summary="VGG19 as the PyTorch team trained it anew (575 MB to fetch, 80 MB kept)",
+            license="BSD-3-Clause",
+            attribution="the torchvision developers",
+            convention="torchvision",
+            sources=(
+                Source(
+                    "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+                    "sha256:dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+                    574_673_361,
+                ),
+                Source(
+                    "https://huggingface.co/timm/vgg19.tv_in1k/resolve/main/model.safetensors",
+                    "sha256:11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669",
+                ),
+            ),
+        ),
+        Entry(
+            name="vgg19-normalised",
+            summary="vgg19 with the mean activation of every channel scaled to 1 (made here from vgg19)",
+            license="CC BY 4.0",
+            attribution=f"{_SIMONYAN}; rescaled by nst",
+            made_from="vgg19",
+        ),
+    )
+}
+
+DEFAULT = "vgg19"
+"""What `--weights auto` hopes for."""

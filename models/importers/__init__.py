@@ -1,0 +1,180 @@
+"""Weights in other people's formats, recognised by content; nothing in a file is ever executed.
+
+One file a format family; each gives tensors by name, `_layout` turns names and shapes into VGG19's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nst.errors import NSTError, WeightsError
+from nst.models.importers import _keras_h5, _layout, _matlab, _npz, _onnx, _pickle, _safetensors
+from nst.models.importers._layout import CONVENTIONS, Convention
+from nst.models.weights import NetworkWeights, load_weights
+
+__all__ = ["CONVENTIONS", "Convention", "Imported", "detect", "file_digest", "import_file"]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_KNOWN = {
+    "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44": "torchvision",
+    "11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669": "torchvision",
+    "dd893d447ece014ad32d71b8d32b1e0b5c09b912a2866990c286fdeebd368d74": "caffe",
+}
+"""Published sha256 of files whose names alone do not tell how their input is meant."""
+_KNOWN_PREFIXES = {"d01eb7cb": "caffe"}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a file holds.
+
+    Attributes:
+        weights: the network.
+        format: the file's format, for people.
+        convention: "caffe", "caffe-rgb", "torchvision", or "stored" where the file itself says it.
+        certain: whether the convention follows from the file; otherwise it was assumed from its format.
+        sha256: hash of the file.
+    """
+
+    weights: NetworkWeights
+    format: str
+    convention: str
+    certain: bool
+    sha256: str
+
+
+def import_file(path: str | Path, name: str | None = None, convention: str | None = None) -> Imported:
+    """Read a VGG19 from any of the formats that `detect` tells apart.
+
+    Args:
+        path: the file.
+        name: name of the network; without it the stem of the file's name.
+        convention: a key of `CONVENTIONS`, how its input is meant; without it what the format implies.
+
+    Raises:
+        WeightsError: one line with the file, and the layer where one is at fault.
+    """
+    path = Path(path)
+    if convention is not None and convention not in CONVENTIONS:
+        raise WeightsError(f"unknown convention {convention!r}: choose from {', '.join(CONVENTIONS)}")
+    format_ = detect(path)
+    try:
+        return _import(path, format_, name or path.stem, convention)
+    except NSTError as error:
+        message = str(error)
+        raise WeightsError(message if str(path) in message else f"{path} ({format_}): {message}") from error
+    except Exception as error:  # a damaged file makes each library raise errors of its own
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise WeightsError(
+            f"{path} ({format_}) is damaged or truncated: {type(error).__name__} {reason}".rstrip()
+        ) from error
+
+
+def detect(path: str | Path) -> str:
+    """The format of a file from its first bytes, whatever its name says.
+
+    Raises:
+        WeightsError: not there, unreadable, or none of the known formats.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise WeightsError(f"weights file {path} cannot be read: {error.strerror or error}") from error
+    if head.startswith(b"PK\x03\x04"):
+        return _detect_zip(path)
+    if head.startswith(b"\x80") and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "PyTorch legacy"
+    if head.startswith(b"MATLAB 7.3"):
+        raise WeightsError(f"{path} is a MATLAB 7.3 file: save it with -v7")
+    if head.startswith(b"MATLAB 5.0") and head[126:128] in (b"IM", b"MI"):
+        return "MatConvNet"
+    if head.startswith(_HDF5) or head[512:520] == _HDF5:
+        return "Keras HDF5"
+    if int.from_bytes(head[:8], "little") <= max(size - 8, 0) and head[8:9] == b"{":
+        return "safetensors"
+    if head[:1] == b"\x08" and 0 < head[1] < 32:  # field 1, the IR version; protobuf has no magic number
+        return "ONNX"
+    if head.lstrip()[:1] == b"<":
+        raise WeightsError(f"{path} is a web page, not weights: download the file itself")
+    raise WeightsError(
+        f"{path} is empty or of an unknown format: PyTorch .pth, safetensors, Keras .h5, MatConvNet .mat, "
+        "ONNX and .npz are read"
+    )
+
+
+def _detect_zip(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile, ValueError) as error:
+        raise WeightsError(f"{path} is a damaged or truncated archive ({error})") from error
+    if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
+        return "PyTorch zip"
+    if any(name.endswith(".npy") for name in names):
+        return "npz"
+    raise WeightsError(f"{path} is a zip archive without weights: unpack it first")
+
+
+def _import(path: Path, format_: str, name: str, convention: str | None) -> Imported:
+    sha256 = file_digest(path, "sha256")
+    if format_ == "safetensors" and _safetensors.is_own(path):
+        return Imported(load_weights(path), format_, "stored", True, sha256)
+    stored: Convention | None = None
+    implied: str | None = None
+    if format_ == "MatConvNet":
+        tensors, stored = _matlab.read_matlab(path)
+    elif format_ == "ONNX":
+        tensors, implied = _onnx.read_onnx(path)
+    else:
+        read = {
+            "PyTorch zip": _pickle.read_zip,
+            "PyTorch legacy": _pickle.read_legacy,
+            "npz": _npz.read_npz,
+            "safetensors": _safetensors.read_safetensors,
+            "Keras HDF5": _keras_h5.read_keras,
+        }[format_]
+        tensors = read(path)
+    family, convolutions = _layout.arrange(tensors)
+    known = _KNOWN.get(sha256) or _KNOWN_PREFIXES.get(sha256[:8])
+    if stored:
+        chosen, certain = "caffe-rgb", True
+    elif known:
+        chosen, certain = known, True
+    elif format_ == "Keras HDF5":
+        chosen, certain = "caffe", True
+    elif implied:
+        chosen, certain = implied, False
+    else:
+        chosen, certain = _layout.default_convention(family, tensors)
+    if convention is not None:
+        chosen, certain = convention, True
+    meant = stored if stored and convention is None else CONVENTIONS[chosen]
+    if meant.order == "BGR":
+        weight, bias = convolutions["conv1_1"]
+        convolutions["conv1_1"] = (np.ascontiguousarray(weight[:, ::-1]), bias)
+    weights = NetworkWeights(
+        name=name,
+        convolutions=convolutions,
+        scale=meant.scale,
+        mean=meant.mean,
+        std=meant.std,
+        source=f"{format_} file, sha256 {sha256}",
+    )
+    return Imported(weights, format_, chosen, certain, sha256)
+
+
+def file_digest(path: Path, algorithm: str) -> str:
+    """Hex digest of a file, md5 or sha256, read in pieces."""
+    digest = hashlib.new(algorithm, usedforsecurity=algorithm != "md5")
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,198 @@
+"""L-BFGS and Adam against textbook formulas, and each guard rail."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from nst.backends._numpy import NumpySpace
+from nst.optim import LBFGS, Adam, two_loop
+from nst.protocol import Evaluation
+
+SPACE = NumpySpace()
+
+
+def objective(function, gradient):
+    return lambda x: Evaluation(np.asarray(function(x)), {}, np.asarray(gradient(x), x.dtype))
+
+
+def quadratic(diagonal):
+    d = np.asarray(diagonal, float)
+    return objective(lambda x: 0.5 * np.sum(d * x * x), lambda x: d * x)
+
+
+def rosenbrock():
+    return objective(
+        lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2,
+        lambda x: np.array(
+            [-2 * (1 - x[0]) - 400 * x[0] * (x[1] - x[0] ** 2), 200 * (x[1] - x[0] ** 2)]
+        ),
+    )
+
+
+def run(optimizer, f, x, steps):
+    state = optimizer.start(SPACE, np.asarray(x, float), f(np.asarray(x, float)))
+    states = [state]
+    for _ in range(steps):
+        state = optimizer.advance(SPACE, f, state)
+        states.append(state)
+        if state.stopped:
+            break
+    return states
+
+
+@pytest.mark.parametrize("k", [0, 1, 3, 7])
+def test_two_loop_is_dense_bfgs(k):
+    # H_{j+1} = (I - rho s y^T) H_j (I - rho y s^T) + rho s s^T; Nocedal and Wright, eq. 6.17
+    rng = np.random.default_rng(k)
+    n = 12
+    s = rng.standard_normal((k, n))
+    curvature = rng.standard_normal((n, n))
+    y = s @ (curvature @ curvature.T + np.eye(n))  # positive definite, so that s . y > 0
+    g = rng.standard_normal(n)
+    H = np.eye(n) * (s[-1] @ y[-1] / (y[-1] @ y[-1]) if k else 1.0)
+    for s_i, y_i in zip(s, y, strict=True):
+        rho = 1 / (s_i @ y_i)
+        V = np.eye(n) - rho * np.outer(y_i, s_i)
+        H = V.T @ H @ V + rho * np.outer(s_i, s_i)
+    basis = np.vstack([s, y, g])
+    np.testing.assert_allclose(two_loop(basis @ basis.T) @ basis, -H @ g, rtol=1e-8)
+
+
+def test_lbfgs_steps_are_dense_bfgs_steps():
+    """The whole loop, Gram matrix carried along, against the recursion with matrices (unit steps)."""
+    f = quadratic([1.0, 2.0, 4.0, 3.0])
+    states = run(LBFGS(history=20), f, [1.0, -1.0, 0.5, 2.0], 5)
+    pairs = []
+    for before, after in zip(states[1:], states[2:], strict=False):
+        previous = states[len(pairs)]
+        s, y = before.x - previous.x, before.evaluation.gradient - previous.evaluation.gradient
+        pairs.append((s, y))
+        H = np.eye(4) * (s @ y) / (y @ y)
+        for s_i, y_i in pairs:
+            V = np.eye(4) - np.outer(y_i, s_i) / (s_i @ y_i)
+            H = V.T @ H @ V + np.outer(s_i, s_i) / (s_i @ y_i)
+        step = after.x - before.x
+        expected = -H @ before.evaluation.gradient
+        cosine = step @ expected / np.linalg.norm(step) / np.linalg.norm(expected)
+        assert cosine == pytest.approx(1.0, abs=1e-9)
+
+
+def test_lbfgs_solves_rosenbrock():
+    states = run(LBFGS(), rosenbrock(), [-1.2, 1.0], 80)
+    np.testing.assert_allclose(states[-1].x, [1.0, 1.0], atol=1e-5)
+
+
+def test_lbfgs_first_step_has_length_one():
+    before, after = run(LBFGS(), quadratic([3.0, 4.0]), [30.0, -40.0], 1)
+    step = after.x - before.x
+    assert np.linalg.norm(step) == pytest.approx(1.0)
+    g = before.evaluation.gradient
+    assert step @ g == pytest.approx(-np.linalg.norm(g))  # along steepest descent
+
+
+def test_lbfgs_keeps_at_most_its_history():
+    states = run(LBFGS(history=3), quadratic(np.arange(1.0, 9.0)), np.ones(8), 6)
+    assert [len(state.s) for state in states] == [0, 1, 2, 3, 3, 3, 3]
+    last = states[-1]
+    basis = np.vstack([*last.s, *last.y, last.evaluation.gradient])
+    np.testing.assert_allclose(last.gram, basis @ basis.T, rtol=1e-12)  # the cache is what it says
+
+
+def test_lbfgs_never_rises_beyond_rounding():
+    totals = [state.total for state in run(LBFGS(), rosenbrock(), [-1.2, 1.0], 60)]
+    assert all(b <= a * (1 + 2e-6) for a, b in zip(totals, totals[1:], strict=False))
+
+
+def test_lbfgs_backtracks_until_armijo_holds():
+    # f = x^4 from 0.1: the first step of length one overshoots to 0.9 and must be shortened
+    f = objective(lambda x: np.sum(x**4), lambda x: 4 * x**3)
+    before, after = run(LBFGS(), f, [0.1], 1)
+    t = (after.x[0] - before.x[0]) / -(4 * 0.1**3)
+    assert after.total <= before.total - 1e-4 * t * (4 * 0.1**3) ** 2 + 1e-6 * before.total
+
+
+def test_lbfgs_skips_a_pair_without_curvature():
+    # along a straight slope the gradient does not change: y = 0
+    f = objective(lambda x: np.sum(x), lambda x: np.ones_like(x))
+    states = run(LBFGS(), f, [5.0, 5.0], 3)
+    assert all(state.s == () for state in states)
+    assert states[-1].total == pytest.approx(10 - 3 * np.sqrt(2))
+
+
+def test_lbfgs_forgets_its_history_when_the_direction_is_no_descent():
+    state = run(LBFGS(), quadratic([1.0, 2.0]), [3.0, 1.0], 2)[-1]
+    broken = state.gram.copy()
+    broken[0, 2] = broken[2, 0] = -broken[0, 2]  # as if s . y were negative
+    from dataclasses import replace
+
+    after = LBFGS().advance(SPACE, quadratic([1.0, 2.0]), replace(state, gram=broken))
+    assert after.total < state.total
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS(), Adam(rate=0.5, box=None)], ids=["lbfgs", "adam"])
+def test_stays_on_this_side_of_a_wall_of_nan(optimizer):
+    # log(x) is not a number left of 0, where a descent of x - log(x)/10 from 0.3 with long steps would go
+    with np.errstate(all="ignore"):
+        f = objective(lambda x: np.sum(x - np.log(x) / 10), lambda x: 1 - 0.1 / x)
+        states = run(optimizer, f, [0.3, 0.4], 30)
+    assert all(np.isfinite(state.total) and (state.x > 0).all() for state in states)
+    assert states[-1].total < states[0].total
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS(), Adam()], ids=["lbfgs", "adam"])
+def test_stops_at_the_last_good_iterate_when_nothing_is_finite(optimizer):
+    start = np.array([0.5, 0.25])
+    f = objective(
+        lambda x: 1.0 if np.array_equal(x, start) else np.nan, lambda x: np.array([1.0, 2.0])
+    )
+    states = run(optimizer, f, start, 5)
+    assert [state.stopped for state in states] == [None, "non-finite"]
+    assert np.array_equal(states[-1].x, start)
+    assert states[-1].total == 1.0
+
+
+def test_lbfgs_stops_where_the_gradient_vanishes():
+    states = run(LBFGS(), quadratic([1.0, 1.0]), [0.0, 0.0], 3)
+    assert [state.stopped for state in states] == [None, "converged"]
+
+
+def test_adam_by_hand():
+    # Kingma and Ba, algorithm 1, on f = x^2 from 1 with rate 0.1, beta 0.9 and 0.99
+    f = objective(lambda x: np.sum(x * x), lambda x: 2 * x)
+    _, one, two = run(Adam(rate=0.1, box=None), f, [1.0], 2)
+    assert one.x[0] == pytest.approx(0.9)  # the first step is rate * sign(g)
+    x1 = 1 - 0.1 * 2 / (2 + 1e-8)
+    m, v = 0.9 * 0.2 + 0.1 * 2 * x1, 0.99 * 0.04 + 0.01 * (2 * x1) ** 2
+    expected = x1 - 0.1 * (m / (1 - 0.9**2)) / (np.sqrt(v / (1 - 0.99**2)) + 1e-8)
+    assert two.x[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_adam_keeps_to_its_box():
+    f = objective(lambda x: np.sum((x - 3) ** 2), lambda x: 2 * (x - 3))
+    assert run(Adam(rate=0.4), f, [0.5], 4)[-1].x[0] == 1.0
+
+
+def test_states_are_not_changed_by_a_step():
+    for optimizer in (LBFGS(), Adam()):
+        states = run(optimizer, quadratic([1.0, 5.0]), [0.9, 0.8], 3)
+        assert states[0].x.tolist() == [0.9, 0.8]
+
+
+@dataclass
+class CountingSpace(NumpySpace):
+    calls: list = field(default_factory=list)
+
+    def dots(self, pairs):
+        self.calls.append(len(pairs))
+        return super().dots(pairs)
+
+
+def test_an_lbfgs_step_asks_for_inner_products_once():
+    space, f = CountingSpace(), quadratic(np.arange(1.0, 30.0))
+    optimizer = LBFGS(history=4)
+    state = optimizer.start(space, np.ones(29), f(np.ones(29)))
+    for _ in range(7):
+        state = optimizer.advance(space, f, state)
+    # new s, y, g with the 2k old ones and with each other: 3 * 2k + 6
+    assert space.calls == [1, 6, 12, 18, 24, 30, 30, 30]

@@ -1,0 +1,74 @@
+"""The normalised network: mean activation 1 for every channel, the same function up to that factor."""
+
+import numpy as np
+import pytest
+
+from nst.errors import WeightsError
+from nst.models import vgg
+from nst.models.normalise import mean_activations, normalise
+from nst.models.random_weights import random_weights
+from nst.models.weights import NetworkWeights
+
+
+def reference_features(network, picture):
+    """Layer -> (N, H, W) in float64 by sliding windows, written apart from the module's own forward pass."""
+    maps = ((network.scale * picture - np.array(network.mean)) / np.array(network.std)).transpose(2, 0, 1)
+    features = {}
+    for layer in vgg.LAYERS[: vgg.LAYERS.index(vgg.Conv(network.layer_names[-1])) + 1]:
+        if isinstance(layer, vgg.Pool):
+            n, h, w = maps.shape
+            maps = maps[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2).mean(axis=(2, 4))
+            continue
+        weight, bias = network.convolutions[layer.name]
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(maps, ((0, 0), (1, 1), (1, 1))), (3, 3), (1, 2)
+        )
+        maps = np.maximum(
+            np.einsum("ihwkl,oikl->ohw", windows, weight, optimize=True) + bias[:, None, None], 0
+        )
+        features[layer.name] = maps
+    return features
+
+
+@pytest.fixture
+def network():
+    """Biases, an input scale of 255, and one dead channel."""
+    rng = np.random.default_rng(4)
+    convolutions = {}
+    for layer, (weight, bias) in random_weights(2, 1 / 16, "conv4_1").convolutions.items():
+        convolutions[layer] = (weight * 3, rng.normal(0, 2, bias.shape).astype(np.float32))
+    convolutions["conv2_1"][1][1] = -1e6
+    return NetworkWeights("test", convolutions, 255.0, (123.68, 116.779, 103.939), (50.0, 50.0, 50.0))
+
+
+PICTURES = [np.random.default_rng(i).uniform(0, 1, (32, 40 + i, 3)) ** (i + 1) for i in range(3)]
+
+
+def test_mean_activations_become_one_and_features_only_change_scale(network):
+    normalised = normalise(network, PICTURES)
+    assert normalised.name == "test-normalised"
+    means = dict.fromkeys(network.layer_names, 0)
+    for picture in PICTURES:
+        for layer, maps in reference_features(network, picture).items():
+            means[layer] = means[layer] + maps.mean(axis=(1, 2)) / len(PICTURES)
+    assert means["conv2_1"][1] == 0
+    for layer, computed in mean_activations(network, PICTURES).items():
+        np.testing.assert_allclose(computed, means[layer], rtol=1e-5, atol=1e-4)
+    before = [reference_features(network, picture) for picture in PICTURES]
+    after = [reference_features(normalised, picture) for picture in PICTURES]
+    for layer in network.layer_names:
+        alive = means[layer] > 0
+        got = np.mean([features[layer].mean(axis=(1, 2)) for features in after], axis=0)
+        np.testing.assert_allclose(got[alive], 1, rtol=1e-4)
+        expected = before[0][layer][alive] / means[layer][alive, None, None]
+        np.testing.assert_allclose(after[0][layer][alive], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_without_pictures_the_procedural_ones_are_taken():
+    first, again = (normalise(random_weights(0, 1 / 16, "conv1_2")) for _ in range(2))
+    assert first.sha256 == again.sha256
+
+
+def test_no_picture_is_refused(network):
+    with pytest.raises(WeightsError, match="no picture"):
+        normalise(network, [])
