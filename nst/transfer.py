@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -130,7 +131,7 @@ class StyleTransfer:
             self._styles.append(images.resize(picture, *images.fit_longest_side(*picture.size, longest)))
         self._start = None if named else images.cover(from_any(init)[0], *size)
         self._check_sizes()
-        self.weights = weights if isinstance(weights, NetworkWeights) else resolve_weights(weights)
+        self.weights = _network(weights, self.settings.seed)
         self.weights.require(self.settings.layers)
         self.backend = get_backend(backend, device) if isinstance(backend, str) else backend
         self._optimizer = optimiser or OPTIMIZERS[self.settings.optimizer]()
@@ -234,6 +235,12 @@ def stylize(content: Any, style: Any, **options: Any) -> Any:
         NSTError: as `StyleTransfer`.
     """
     return StyleTransfer(content, style, **options).run()
+
+
+def _network(weights: str | Path | NetworkWeights, seed: int) -> NetworkWeights:
+    if isinstance(weights, NetworkWeights):
+        return weights
+    return resolve_weights(weights, seed=seed, notify=logging.getLogger("nst").info)
 
 
 def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
