@@ -40,25 +40,19 @@ class Program:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
-        self._session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
+        self.session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
         self._device = parse_device(device)
-        self._inputs = [value.name for value in self._session.get_inputs()]
-        self._outputs = [value.name for value in self._session.get_outputs()]
-
-    @property
-    def providers(self) -> list[str]:
-        """Execution providers in use."""
-        providers: list[str] = self._session.get_providers()
-        return providers
+        self._inputs = [value.name for value in self.session.get_inputs()]
+        self._outputs = [value.name for value in self.session.get_outputs()]
 
     def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # a new binding each time: one that is run again writes into the tensors that it returned before
-        binding = self._session.io_binding()
+        binding = self.session.io_binding()
         for name in self._inputs:
             binding.bind_ortvalue_input(name, feeds[name])
         for name in self._outputs:
             binding.bind_output(name, *self._device)
-        self._session.run_with_iobinding(binding)
+        self.session.run_with_iobinding(binding)
         return dict(zip(self._outputs, binding.get_outputs(), strict=True))
 
 
@@ -160,6 +154,7 @@ class OnnxObjective:
 
     def __init__(self, program: Program, terms: Sequence[str]) -> None:
         self._program = program
+        self.session = program.session
         self._terms = tuple(terms)
 
     def __call__(self, x: Tensor, constants: Mapping[str, Tensor]) -> Evaluation[Tensor]:
@@ -290,4 +285,4 @@ def _cuda_works(device: str) -> bool:
         ort.preload_dlls()
     kernels = GraphKernels("float32")
     model = make_model(kernels, {"y": kernels.relu(kernels.input("x", (1,)))})
-    return "CUDAExecutionProvider" in Program(model, device).providers
+    return "CUDAExecutionProvider" in Program(model, device).session.get_providers()

@@ -1,0 +1,106 @@
+"""The same forward and backward pass written straight in each framework: what the engine is measured against.
+
+Each function takes weights, content and style (1, 3, H, W) float32 arrays in sRGB [0, 1] and the weights alpha and
+beta, and returns a function without arguments that runs one forward and backward pass and waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nst.models.weights import NetworkWeights
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS
+
+LAYERS = [*STYLE_LAYERS, *CONTENT_LAYERS]
+Step = Callable[[], Any]
+
+
+def torch_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float) -> Step:
+    import torch
+
+    from nst.backends._torch import VGG19
+
+    net = VGG19(weights, LAYERS).to(memory_format=torch.channels_last)
+
+    def load(array: Any) -> Any:
+        return torch.from_numpy(array).contiguous(memory_format=torch.channels_last)
+
+    def gram(f: Any) -> Any:
+        f = f[0].permute(1, 2, 0).flatten(0, 1)
+        return f.T @ f / len(f)
+
+    x = load(content).requires_grad_()
+    with torch.no_grad():
+        P = net(load(content))[CONTENT_LAYERS[0]]
+        A = {layer: gram(f) for layer, f in net(load(style)).items() if layer in STYLE_LAYERS}
+
+    def step() -> Any:
+        features = net(x)
+        loss = alpha * 0.5 * (features[CONTENT_LAYERS[0]] - P).square().sum()
+        for layer in STYLE_LAYERS:
+            E = (gram(features[layer]) - A[layer]).square().sum() / (4 * len(A[layer]) ** 2)
+            loss = loss + beta / len(STYLE_LAYERS) * E
+        (gradient,) = torch.autograd.grad(loss, x)
+        return float(loss), gradient
+
+    return step
+
+
+def tf_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float) -> Step:
+    from nst.backends._tensorflow import tf, vgg19
+
+    net = vgg19(weights, LAYERS)
+
+    def gram(f: Any) -> Any:
+        f = tf.reshape(f, (-1, f.shape[-1]))
+        return tf.matmul(f, f, transpose_a=True) / tf.cast(tf.shape(f)[0], tf.float32)
+
+    x = tf.constant(np.ascontiguousarray(content.transpose(0, 2, 3, 1)))
+    P = net(x)[CONTENT_LAYERS[0]]
+    features = net(tf.constant(np.ascontiguousarray(style.transpose(0, 2, 3, 1))))
+    A = {layer: gram(features[layer]) for layer in STYLE_LAYERS}
+
+    @tf.function
+    def run(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            features = net(x)
+            loss = alpha * 0.5 * tf.reduce_sum(tf.square(features[CONTENT_LAYERS[0]] - P))
+            for layer in STYLE_LAYERS:
+                E = tf.reduce_sum(tf.square(gram(features[layer]) - A[layer])) / (4 * A[layer].shape[0] ** 2)
+                loss += beta / len(STYLE_LAYERS) * E
+        return loss, tape.gradient(loss, x)
+
+    def step() -> Any:
+        loss, gradient = run(x)
+        return float(loss), gradient.numpy()
+
+    return step
+
+
+def onnx_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float) -> Step:
+    """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session."""
+    from nst.backends._onnx import OnnxBackend
+    from nst.images import Picture
+    from nst.problem import set_up
+    from nst.settings import Settings, layer_weights
+
+    backend = OnnxBackend("cpu")
+    settings = Settings(
+        content_layers=layer_weights(CONTENT_LAYERS),
+        style_layers=layer_weights(STYLE_LAYERS),
+        content_weight=alpha,
+        style_weight=beta,
+    )
+    pictures = [Picture(np.ascontiguousarray(array[0].transpose(1, 2, 0))) for array in (content, style)]
+    problem = set_up(settings, weights, backend, pictures[0], pictures[1:], [1.0])
+    x = backend.from_numpy(content)
+    session = backend.compile(problem.function, x, problem.constants).session
+    feeds = {"x": content, **{name: value.numpy() for name, value in problem.constants.items()}}
+    return lambda: session.run(["total", "gradient"], feeds)
+
+
+STEPS = {"torch": torch_step, "tf": tf_step, "onnx": onnx_step}
