@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
 from safetensors import safe_open
 
+from nst._files import write_atomically
 from nst.errors import SettingsError, WeightsError
 from nst.models import vgg
 
@@ -161,7 +162,7 @@ def save_weights(weights: NetworkWeights, path: str | Path, dtype: str = "float3
         "source": weights.source,
         "balance": f"{weights.balance:g}",
     }
-    safetensors_numpy.save_file(tensors, path, metadata)
+    write_atomically(path, safetensors_numpy.save(tensors, metadata))
 
 
 def _from_tensors(

@@ -27,6 +27,7 @@ Array = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 _MEAN, _STD = 0.5, 0.25
+_BALANCE = 100.0  # of style to content, chosen by eye: docs/networks.md
 _CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
 
 
@@ -35,8 +36,8 @@ def build_whitened(
     seed: int = 0,
     pictures: int = 240,
     picture_size: int = 144,
-    threshold: float = 0.1,
-    floor: float = 0.002,
+    threshold: float = -0.3,
+    floor: float = 0.01,
     patches: int = 60_000,
     progress: Progress | None = None,
 ) -> NetworkWeights:
@@ -47,6 +48,9 @@ def build_whitened(
     rotated at random, brought to unit deviation and centred by the bias; z becomes the two channels
     relu(z - threshold) and relu(-z - threshold). At the end every channel is scaled to a mean
     activation of 1 over the pictures, and the next layer takes the factor back (a ReLU is homogeneous).
+
+    The threshold is below zero on purpose. Above it, both channels of a pair are silent where a picture is
+    flat: skies get no gradient, and each layer makes a faint picture fainter.
 
     Args:
         width: factor on VGG19's channel counts.
@@ -93,6 +97,7 @@ def build_whitened(
         convolutions=convolutions,
         mean=(_MEAN,) * 3,
         std=(_STD,) * 3,
+        balance=_BALANCE,
         license="Apache-2.0",
         source=(
             f"whitened random features on procedural pictures, built by nst: width {width:g}, seed {seed}, "
