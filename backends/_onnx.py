@@ -24,7 +24,8 @@ from nst.tape import Node, TapeOps
 __all__ = ["OnnxBackend"]
 
 Tensor = Any  # onnxruntime.OrtValue
-TOTAL, GRADIENT, TERM = "total", "gradient", "term "
+# a graph has one name space: the prefixes keep the caller's names apart from ours and from each other
+TOTAL, GRADIENT, TERM, CONSTANT, OUTPUT = "total", "gradient", "term ", "constant ", "output "
 
 
 class Program:
@@ -148,7 +149,7 @@ class OnnxNetwork:
         ops: TapeOps[Value] = TapeOps(kernels)
         x = ops.constant(kernels.input("x", (1, 3, 256, 256)))
         outputs = {name: node.value for name, node in self(ops, x).items()}
-        return make_model(kernels, outputs, inputs={"x": ["N", 3, "H", "W"]})
+        return make_model(kernels, outputs, any_size=True)
 
 
 class OnnxObjective:
@@ -160,7 +161,7 @@ class OnnxObjective:
         self._terms = tuple(terms)
 
     def __call__(self, x: Tensor, constants: Mapping[str, Tensor]) -> Evaluation[Tensor]:
-        results = self._program({"x": x, **constants})
+        results = self._program(_feeds(x, constants))
         terms = {name: results[TERM + name] for name in self._terms}
         return Evaluation(results[TOTAL], terms, results[GRADIENT])
 
@@ -206,8 +207,9 @@ class OnnxBackend:
         ops = TapeOps(kernels)
         variable = ops.constant(kernels.input("x", x.shape()))
         outputs = function(ops, variable, _inputs(ops, kernels, constants))
-        model = make_model(kernels, {name: node.value for name, node in outputs.items()})
-        return Program(model, self.device)({"x": x, **constants})
+        model = make_model(kernels, {OUTPUT + name: node.value for name, node in outputs.items()})
+        results = Program(model, self.device)(_feeds(x, constants))
+        return {name: results[OUTPUT + name] for name in outputs}
 
     def compile(
         self, function: LossFunction[Any], like: Tensor, constants: Mapping[str, Tensor]
@@ -224,7 +226,13 @@ class OnnxBackend:
 def _inputs(
     ops: TapeOps[Value], kernels: GraphKernels, constants: Mapping[str, Tensor]
 ) -> dict[str, Node[Value]]:
-    return {name: ops.constant(kernels.input(name, value.shape())) for name, value in constants.items()}
+    return {
+        name: ops.constant(kernels.input(CONSTANT + name, value.shape())) for name, value in constants.items()
+    }
+
+
+def _feeds(x: Tensor, constants: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {"x": x, **{CONSTANT + name: value for name, value in constants.items()}}
 
 
 def _host(tensor: Tensor) -> HostArray:

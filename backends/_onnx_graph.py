@@ -111,7 +111,11 @@ class GraphKernels:
         return self._node("Mul", [gradient, self._node("Sign", [output], output.shape)], output.shape)
 
     def max_pool(self, x: Value) -> Value:
-        return self._node("MaxPool", [x], _pooled(x.shape), kernel_shape=[2, 2], strides=[2, 2])
+        window = {"kernel_shape": [2, 2], "strides": [2, 2]}
+        largest = self._node("MaxPool", [x], _pooled(x.shape), **window)
+        # MaxPool passes over a NaN, the mean of its window does not
+        mean = self._node("AveragePool", [x], largest.shape, **window)
+        return self._node("Where", [self._node("IsNaN", [mean], mean.shape), mean, largest], largest.shape)
 
     def max_pool_adjoint(self, gradient: Value, x: Value, output: Value) -> Value:
         # MaxUnpool runs on the CPU only, hence slices and comparisons
@@ -253,27 +257,29 @@ class GraphKernels:
 
 
 def make_model(
-    kernels: GraphKernels, outputs: Mapping[str, Value], inputs: Mapping[str, Sequence[int | str]] | None = None
+    kernels: GraphKernels, outputs: Mapping[str, Value], any_size: bool = False
 ) -> onnx.ModelProto:
     """The finished graph as a model.
 
     Args:
         kernels: holds the nodes.
         outputs: the values to return, under these names.
-        inputs: shapes of the inputs where they differ from the static ones (symbolic dimensions).
+        any_size: leave batch, height and width of pictures and feature maps open. The nodes must not
+            depend on them.
     """
     element = helper.np_dtype_to_tensor_dtype(kernels.dtype)
-    shapes = {value.name: list(value.shape) for value in kernels.inputs} | dict(inputs or {})
+
+    def describe(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+        open_shape = ["N", shape[1], f"height of {name}", f"width of {name}"] if any_size else shape
+        return helper.make_tensor_value_info(name, element, open_shape)
+
     # an Identity for each output: one value may be asked for under two names, or be an input itself
     named = [helper.make_node("Identity", [value.name], [name]) for name, value in outputs.items()]
     graph = helper.make_graph(
         [*kernels.nodes, *named],
         "nst",
-        [helper.make_tensor_value_info(name, element, shape) for name, shape in shapes.items()],
-        [
-            helper.make_tensor_value_info(name, element, None if inputs else list(value.shape))
-            for name, value in outputs.items()
-        ],
+        [describe(value.name, value.shape) for value in kernels.inputs],
+        [describe(name, value.shape) for name, value in outputs.items()],
         kernels.initializers,
     )
     return helper.make_model(

@@ -188,7 +188,7 @@ class TorchBackend:
         return [*devices, "mps"] if torch.backends.mps.is_available() else devices
 
     def from_numpy(self, array: HostArray) -> Tensor:
-        tensor = torch.tensor(array, **self._place)
+        tensor = torch.tensor(np.asarray(array, order="C"), **self._place)  # torch has no negative strides
         # cuDNN and oneDNN run channels-last convolutions without reordering
         return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 

@@ -133,13 +133,13 @@ def test_objective_is_the_weighted_sum_and_its_terms_are_unweighted():
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max"])
-def test_whole_objective_against_central_differences(pooling, tiny_weights):
+def test_whole_objective_against_central_differences(pooling, small_network):
     rng = np.random.default_rng(5)
     layers = ["conv1_1", "conv2_1", "conv3_1"]
-    network = BACKEND.network(tiny_weights, [*layers, "conv3_2"], pooling)
+    network = BACKEND.network(small_network, [*layers, "conv3_2"], pooling)
     x, p, a, d = rng.random((4, 1, 3, 13, 18))
     maps = BACKEND.evaluate(lambda ops, x, c: network(ops, x), p, {})
-    style = StyleTerm(dict.fromkeys(layers, 1.0), {layer: tiny_weights.channels(layer) for layer in layers})
+    style = StyleTerm(dict.fromkeys(layers, 1.0), {layer: small_network.channels(layer) for layer in layers})
     grams = BACKEND.evaluate(lambda o, x, c: style.statistics(o, x, network(o, x), c), a, {})
     constants = {"content/conv3_2": maps["conv3_2"], **{k: v / 100 for k, v in grams.items()}}
     terms = [(ContentTerm({"conv3_2": 1.0}), 1.0), (style, 10.0), (TotalVariationTerm(), 0.1)]

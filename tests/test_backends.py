@@ -1,0 +1,169 @@
+"""Finding backends, choosing devices, and the native networks that a team can take away."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from nst import backends
+from nst.backends import backend_class, backend_names, get_backend
+from nst.backends._select import parse_device
+from nst.errors import BackendError
+
+
+def run(code, *arguments):
+    """A process of its own: torch and TensorFlow do not share one."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def test_every_backend_of_the_project_is_installed_here():
+    assert [name for name in backend_names() if backends.how_to_install(name) is None] == [
+        "torch",
+        "onnx",
+        "tf",
+        "numpy",
+    ]
+
+
+def test_aliases_name_the_same_class():
+    assert backend_class("onnxruntime") is backend_class("onnx")
+    assert backend_class("auto") is backend_class("torch")
+
+
+def test_a_missing_backend_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(backends.BUILTIN, "tf", ("nst.backends._tensorflow:X", ("no_such_module",)))
+    with pytest.raises(BackendError, match=r"backend tf is not installed: pip install 'nst\[tensorflow\]'"):
+        get_backend("tensorflow")
+
+
+def test_an_unknown_backend_lists_the_known():
+    with pytest.raises(BackendError, match="unknown backend 'jax': choose from auto, torch, onnx, tf, numpy"):
+        get_backend("jax")
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"), [("auto", ("auto", 0)), ("cuda", ("cuda", 0)), ("cuda:3", ("cuda", 3)), ("mps", ("mps", 0))]
+)
+def test_devices_are_parsed(text, parsed):
+    assert parse_device(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:x", "cpu:0", "mps:1", ""])
+def test_devices_that_do_not_exist(text):
+    with pytest.raises(BackendError, match="choose auto, cpu, cuda, cuda:N or mps"):
+        parse_device(text)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "onnx"])
+def test_an_unsupported_dtype_lists_the_supported(name):
+    with pytest.raises(BackendError, match=f"backend {name} does not compute in 'int8': choose float"):
+        get_backend(name, dtype="int8")
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "onnx"])
+def test_a_device_that_is_not_there_says_what_to_do(name):
+    for device in ("cuda:7", "mps"):
+        with pytest.raises(BackendError, match="use --device cpu"):
+            get_backend(name, device)
+
+
+def features(backend, weights, x, layers):
+    network = backend.network(weights, layers, "avg")
+    maps = backend.evaluate(lambda ops, x, c: network(ops, x), backend.from_numpy(x), {})
+    return network, {layer: backend.to_numpy(value) for layer, value in maps.items()}
+
+
+LAYERS = ["conv1_1", "conv2_1", "conv3_2"]
+
+
+def test_the_onnx_model_is_valid_and_works_at_any_size(small_network):
+    import onnx
+    import onnxruntime as ort
+
+    x = np.random.default_rng(0).random((1, 3, 21, 34)).astype(np.float32)
+    network, expected = features(get_backend("onnx"), small_network, x, LAYERS)
+    onnx.checker.check_model(network.native, full_check=True)
+    session = ort.InferenceSession(network.native.SerializeToString(), providers=["CPUExecutionProvider"])
+    for name, value in zip(LAYERS, session.run(LAYERS, {"x": x}), strict=True):
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_the_torch_module_works_without_nst(small_network):
+    import torch
+
+    x = np.random.default_rng(0).random((1, 3, 21, 34)).astype(np.float32)
+    network, expected = features(get_backend("torch"), small_network, x, LAYERS)
+    assert isinstance(network.native, torch.nn.Module)
+    assert not any(p.requires_grad for p in network.native.parameters())
+    assert "conv3_2.weight" in network.native.state_dict()
+    assert "conv3_3.weight" not in network.native.state_dict()  # only as deep as asked
+    for name, value in network.native(torch.from_numpy(x)).items():
+        np.testing.assert_allclose(value.numpy(), expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_the_keras_model_works_without_nst(weights_file):
+    output = run(
+        """
+        import json, sys, numpy as np
+        from nst.backends import get_backend
+        from nst.models.weights import load_weights
+        import keras
+        weights = load_weights(sys.argv[1])
+        backend = get_backend("tf")
+        model = backend.network(weights, ["conv1_1", "conv2_1", "conv3_2"], "avg").native
+        x = np.random.default_rng(0).random((1, 21, 34, 3)).astype("float32")
+        maps = model(x)
+        print(json.dumps({
+            "keras": isinstance(model, keras.Model),
+            "trainable": len(model.trainable_weights),
+            "names": [layer.name for layer in model.layers],
+            "sums": {name: float(np.abs(value).sum()) for name, value in maps.items()},
+        }))
+        """,
+        weights_file,
+    )
+    result = json.loads(output.splitlines()[-1])
+    from nst.models.weights import load_weights
+
+    x = np.random.default_rng(0).random((1, 21, 34, 3)).transpose(0, 3, 1, 2)
+    _, expected = features(get_backend("numpy"), load_weights(weights_file), x.astype(np.float32), LAYERS)
+    assert result["keras"]
+    assert result["trainable"] == 0
+    assert result["names"][-1] == "conv3_2"
+    sums = {name: float(np.abs(value).sum()) for name, value in expected.items()}
+    assert result["sums"] == pytest.approx(sums, rel=1e-4)
+
+
+def test_tensorflow_would_leave_gpu_memory_to_others():
+    """Without a GPU: with one pretended, memory growth is asked for before it is used."""
+    output = run(
+        """
+        from unittest import mock
+        import nst.backends._tensorflow as backend
+        config = backend.tf.config
+        with mock.patch.object(config, "list_physical_devices", return_value=["GPU-A"]), \\
+             mock.patch.object(config.experimental, "set_memory_growth") as growth:
+            print(backend._choose_device("auto"), growth.call_args)
+        """
+    )
+    assert output.splitlines()[-1] == "cuda:0 call('GPU-A', True)"
+
+
+def test_torch_keeps_channels_last(small_network):
+    import torch
+
+    backend = get_backend("torch")
+    x = backend.from_numpy(np.zeros((1, 3, 8, 8)))
+    module = backend.network(small_network, ["conv1_2"], "avg").native
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert module.conv1_2.weight.is_contiguous(memory_format=torch.channels_last)
