@@ -159,7 +159,7 @@ class NumpyNetwork:
     pooling: Pooling
     dtype: str
 
-    def __call__(self, ops: TapeOps[Array], x: Node[Array]) -> dict[str, Node[Array]]:
+    def __call__(self, ops: Any, x: Node[Array]) -> dict[str, Node[Array]]:
         return vgg_features(
             ops,
             x,
@@ -173,11 +173,12 @@ class NumpyNetwork:
 class NumpyObjective:
     """See `nst.protocol.Objective`."""
 
-    def __init__(self, function: LossFunction[Any]) -> None:
+    def __init__(self, function: LossFunction[Any], kernels: NumpyKernels) -> None:
         self._function = function
+        self._kernels = kernels
 
     def __call__(self, x: Array, constants: Mapping[str, Array]) -> Evaluation[Array]:
-        ops = TapeOps(NumpyKernels())
+        ops = TapeOps(self._kernels)
         variable = ops.variable(x)
         total, terms = self._function(ops, variable, _constants(ops, constants))
         gradient = np.array(ops.gradient(total, variable), x.dtype)
@@ -189,7 +190,7 @@ class NumpyBackend:
 
     name = "numpy"
     capabilities = Capabilities(dtypes=("float64", "float32"), devices=("cpu",), deterministic=True)
-    ops = NumpyKernels()
+    kernels = NumpyKernels()
     space = NumpySpace()
 
     def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
@@ -217,14 +218,14 @@ class NumpyBackend:
     def evaluate(
         self, function: TensorFunction[Any], x: Array, constants: Mapping[str, Array]
     ) -> dict[str, Array]:
-        ops = TapeOps(NumpyKernels())
+        ops = TapeOps(self.kernels)
         outputs = function(ops, ops.constant(x), _constants(ops, constants))
         return {name: node.value for name, node in outputs.items()}
 
     def compile(
         self, function: LossFunction[Any], like: Array, constants: Mapping[str, Array]
     ) -> NumpyObjective:
-        return NumpyObjective(function)
+        return NumpyObjective(function, self.kernels)
 
 
 def _constants(ops: TapeOps[Array], constants: Mapping[str, Array]) -> dict[str, Node[Array]]:

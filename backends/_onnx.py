@@ -133,7 +133,7 @@ class OnnxNetwork:
         self._pooling: Pooling = pooling
         self._dtype = dtype
 
-    def __call__(self, ops: TapeOps[Value], x: Node[Value]) -> dict[str, Node[Value]]:
+    def __call__(self, ops: Any, x: Node[Value]) -> dict[str, Node[Value]]:
         kernels = ops.kernels
         assert isinstance(kernels, GraphKernels)
 
@@ -176,11 +176,6 @@ class OnnxBackend:
         self.device = _choose_device(device)
         self.dtype = require_dtype(self.name, self.capabilities, dtype)
         self.space = OnnxSpace(self.device, self.dtype)
-
-    @property
-    def ops(self) -> TapeOps[Value]:
-        """Primitives on a new graph; they mean nothing outside `compile` and `evaluate`."""
-        return TapeOps(GraphKernels(self.dtype))
 
     @staticmethod
     def versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from nst.errors import BackendError
 from nst.models import vgg
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Axis, Capabilities, Evaluation, HostArray, LossFunction, TensorFunction
+from nst.protocol import Axis, Capabilities, Evaluation, HostArray, LossFunction, Ops, TensorFunction
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # information is not for users of a picture program
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -149,7 +149,7 @@ class TensorFlowNetwork:
     def __init__(self, native: keras.Model) -> None:
         self.native = native
 
-    def __call__(self, ops: TensorFlowOps, x: Tensor) -> dict[str, Tensor]:
+    def __call__(self, ops: Ops[Tensor], x: Tensor) -> dict[str, Tensor]:
         # kernels that fuse convolution and ReLU, and max pooling, turn a NaN into a number: it is put back
         lost = tf.where(tf.math.is_nan(x), x, tf.zeros_like(x))
         lost = tf.stop_gradient(tf.reduce_sum(lost, (1, 2, 3), keepdims=True))  # 0 or NaN for each picture

@@ -16,7 +16,7 @@ from nst.errors import BackendError
 from nst.models import vgg
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Axis, Capabilities, Evaluation, HostArray, LossFunction, TensorFunction
+from nst.protocol import Axis, Capabilities, Evaluation, HostArray, LossFunction, Ops, TensorFunction
 
 __all__ = ["TorchBackend", "VGG19"]
 
@@ -141,7 +141,7 @@ class TorchNetwork:
     def __init__(self, native: VGG19) -> None:
         self.native = native
 
-    def __call__(self, ops: TorchOps, x: Tensor) -> dict[str, Tensor]:
+    def __call__(self, ops: Ops[Tensor], x: Tensor) -> dict[str, Tensor]:
         features: dict[str, Tensor] = self.native(x)
         return features
 

@@ -83,7 +83,7 @@ def tf_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, bet
 
 def onnx_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float) -> Step:
     """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session."""
-    from nst.backends._onnx import OnnxBackend
+    from nst.backends._onnx import CONSTANT, OnnxBackend
     from nst.images import Picture
     from nst.problem import set_up
     from nst.settings import Settings, layer_weights
@@ -99,7 +99,7 @@ def onnx_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, b
     problem = set_up(settings, weights, backend, pictures[0], pictures[1:], [1.0])
     x = backend.from_numpy(content)
     session = backend.compile(problem.function, x, problem.constants).session
-    feeds = {"x": content, **{name: value.numpy() for name, value in problem.constants.items()}}
+    feeds = {"x": content, **{CONSTANT + name: value.numpy() for name, value in problem.constants.items()}}
     return lambda: session.run(["total", "gradient"], feeds)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import platform
 import resource
 import statistics
@@ -105,8 +106,6 @@ def measure(backend: str, what: str, steps: int) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    import os
-
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

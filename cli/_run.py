@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
+
+import numpy as np
 
 from nst.cli._trace import describe, step_record, write_trace
 from nst.errors import NSTError
 from nst.images import write_picture
 from nst.transfer import Progress, StyleTransfer
 
-__all__ = ["Outcome", "run_transfer"]
+__all__ = ["Outcome", "out_of_memory", "run_transfer"]
 
 REFRESH = 0.1  # seconds between two looks at the loss, each of which waits for the device
+OUT_OF_MEMORY = (
+    "memoryerror",
+    "out of memory",
+    "outofmemory",
+    "resourceexhausted",
+    "failed to allocate",
+    "can't allocate",
+)
+"""What exceptions of numpy, PyTorch, TensorFlow and ONNX Runtime say, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +45,16 @@ class Outcome:
 
 
 def run_transfer(
-    transfer: StyleTransfer, content: str, styles: Sequence[str], output: str, trace: str | None, quiet: bool
+    transfer: StyleTransfer, paths: Mapping[str, Any], output: str, trace: str | None, quiet: bool
 ) -> Outcome:
     """Run to the end, to Ctrl-C or to an error; the picture so far and the trace are saved in every case.
+
+    Args:
+        transfer: set up and not yet run.
+        paths: what the user typed for "content", "styles" and "init"; for the metadata.
+        output: the picture to write.
+        trace: the JSON file to write.
+        quiet: no progress bar.
 
     Raises:
         NSTError: out of memory, with what was saved.
@@ -44,7 +63,9 @@ def run_transfer(
     first: Progress | None = None
     last: Progress | None = None
     failure: Exception | None = None
-    with _interruptible() as interrupted, _progress_bar(transfer, quiet) as show:
+    # overflow shows in the losses, which are checked: numpy need not warn of it as well
+    silence = np.errstate(over="ignore", invalid="ignore")
+    with silence, _interruptible() as interrupted, _progress_bar(transfer, quiet) as show:
         try:
             for record in transfer.iterate():
                 first, last = first or record, record
@@ -58,29 +79,32 @@ def run_transfer(
         except Exception as error:
             failure = error
     if last is not None:
-        description = describe(transfer, content, styles)
+        description = describe(transfer, paths)
+        write_picture(last.picture(), output, {**description, "step": last.step})
         if trace is not None:
             write_trace(trace, description, steps)
-        write_picture(last.picture(), output, {**description, "step": last.step})
     if failure is not None:
         _explain(failure, transfer, output if last else None)
-    assert first is not None and last is not None
+    assert first is not None
+    assert last is not None
     finished = last.step >= transfer.settings.steps
     status = 130 if interrupted() and not finished else 1 if last.stopped == "non-finite" else 0
-    return Outcome(
-        status, last.step, first.losses().total, last.losses().total, last.seconds, last.stopped
-    )
+    return Outcome(status, last.step, first.losses().total, last.losses().total, last.seconds, last.stopped)
+
+
+def out_of_memory(what: str, saved: str | None = None) -> NSTError:
+    """The error for it, with the picture that was `saved`, if one was."""
+    kept = f"; the picture so far is in {saved}" if saved else ""
+    return NSTError(f"out of memory at {what}: use a smaller --size{kept}")
 
 
 def _explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> None:
     """One line for running out of memory, in the words of any framework; anything else is a fault of ours."""
     text = f"{type(failure).__name__}: {failure}".lower()
-    signs = ("memoryerror", "out of memory", "outofmemory", "resourceexhausted", "failed to allocate", "can't allocate")
-    if not any(sign in text for sign in signs):
+    if not any(sign in text for sign in OUT_OF_MEMORY):
         raise failure
     width, height = transfer.size
-    kept = f"; the picture so far is in {saved}" if saved else ""
-    raise NSTError(f"out of memory at {width}x{height} pixels: use a smaller --size{kept}") from failure
+    raise out_of_memory(f"{width}x{height} pixels", saved) from failure
 
 
 @contextmanager
@@ -108,10 +132,10 @@ def _progress_bar(transfer: StyleTransfer, quiet: bool) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if quiet or not sys.stderr.isatty():  # rich takes FORCE_COLOR for a terminal too
         yield lambda record: None
         return
+    console = Console(stderr=True)
     width, height = transfer.size
     columns = (
         TextColumn(f"{width}x{height}"),

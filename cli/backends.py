@@ -15,7 +15,8 @@ PROBE = """
 import json, sys
 from nst.backends import backend_class
 cls = backend_class(sys.argv[1])
-print(json.dumps({"versions": cls.versions(), "devices": cls.available_devices(), "dtypes": cls.capabilities.dtypes}))
+devices, dtypes = cls.available_devices(), cls.capabilities.dtypes
+print(json.dumps({"versions": cls.versions(), "devices": devices, "dtypes": dtypes}))
 """
 
 

@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nst")
 def cli() -> None:
-    """Neural style transfer (Gatys, Ecker, Bethge, CVPR 2016) on PyTorch, TensorFlow, ONNX Runtime or numpy.
+    r"""Neural style transfer (Gatys, Ecker, Bethge, CVPR 2016) on PyTorch, TensorFlow, ONNX Runtime or numpy.
 
     \b
     nst stylize photo.jpg painting.jpg -o out.png
@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     try:
         status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:  # `nst` alone: the help page, on stderr
+        error.show()
+        status = 2
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "nst"
         status = _fail(f"{error.format_message()} (see {where} --help)")
@@ -74,9 +77,17 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("nst: interrupted", err=True)
         status = 130
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         status = 0
+    except OSError as error:  # a disk that is full, a device that failed
+        _close_stdout()
+        status = _fail(str(error))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _close_stdout() -> None:
+    """Drop what is still buffered, so that Python does not fail on it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _fail(message: str) -> int:

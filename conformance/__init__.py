@@ -1,1 +1,23 @@
-"""nst.conformance"""
+"""Proof that a backend computes what the float64 reference computes.
+
+`python -m nst.conformance mine` or `nst conformance mine` runs the cases; under pytest, subclass `BackendConformance`.
+"""
+
+from nst.conformance.case import Case, Need, Subject
+from nst.conformance.checks import Measurement, Mismatch
+from nst.conformance.pytest_suite import BackendConformance
+from nst.conformance.suite import Result, all_cases, run_case, run_cases, select
+
+__all__ = [
+    "BackendConformance",
+    "Case",
+    "Measurement",
+    "Mismatch",
+    "Need",
+    "Result",
+    "Subject",
+    "all_cases",
+    "run_case",
+    "run_cases",
+    "select",
+]

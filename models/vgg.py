@@ -77,13 +77,13 @@ def _poolings_before(name: str) -> int:
 
 def layer_size(name: str, height: int, width: int) -> tuple[int, int]:
     """(H_l, W_l) of a layer for a picture of height x width pixels; M_l is their product."""
-    factor = 2 ** _poolings_before(name)
+    factor = 1 << _poolings_before(name)
     return height // factor, width // factor
 
 
 def minimum_size(names: Iterable[str]) -> int:
     """The shortest side, in pixels, at which the deepest of `names` still has one position."""
-    return max(2 ** _poolings_before(name) for name in names)
+    return max(1 << _poolings_before(name) for name in names)
 
 
 def receptive_field(name: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nst.errors import SettingsError
 from nst.images import Picture
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
@@ -22,7 +23,7 @@ from nst.objective import (
 from nst.protocol import Backend, HostArray, LossFunction, Network
 from nst.settings import Settings
 
-__all__ = ["Problem", "planar", "set_up"]
+__all__ = ["Problem", "check_sizes", "planar", "set_up"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,24 @@ def _style_targets(
         name: backend.space.lincomb([factor for factor, _ in grams], [gram for _, gram in grams])
         for name, grams in parts.items()
     }
+
+
+def check_sizes(settings: Settings, content: Picture, styles: Sequence[Picture]) -> None:
+    """Every layer needs a position at least.
+
+    Raises:
+        SettingsError: a picture is too small for the deepest layer, or there is no layer at all.
+    """
+    if not settings.layers:
+        raise SettingsError("no content and no style layer: nothing to optimise")
+    least = vgg.minimum_size(settings.layers)
+    for what, picture in [("content", content), *(("style", style) for style in styles)]:
+        if min(picture.size) < least:
+            raise SettingsError(
+                f"the {what} picture is {picture.width}x{picture.height} pixels here, "
+                f"{settings.layers[-1]} needs {least}x{least} at least: use a larger size or style scale, "
+                "a less narrow picture, or shallower layers"
+            )
 
 
 def planar(picture: Picture) -> HostArray:

@@ -107,14 +107,14 @@ class VectorSpace(Protocol[T]):
 
 
 class Network(Protocol[T]):
-    """A VGG19 down to the deepest layer asked for.
+    """A VGG19 down to the deepest layer asked for."""
 
-    Attributes:
-        native: the object that the backend computes with and that a team can take away:
-            `torch.nn.Module`, `keras.Model`, `onnx.ModelProto`, or the `NetworkWeights` for numpy.
-    """
+    @property
+    def native(self) -> Any:
+        """The object that the backend computes with and that a team can take away.
 
-    native: Any
+        `torch.nn.Module`, `keras.Model`, `onnx.ModelProto`, or the `NetworkWeights` for numpy.
+        """
 
     def __call__(self, ops: Ops[T], x: T) -> dict[str, T]:
         """Feature maps by layer name, (N, N_l, H_l, W_l), of x (N, 3, H, W) in sRGB [0, 1]."""
@@ -167,18 +167,31 @@ class Capabilities:
 class Backend(Protocol[T]):
     """One framework on one device with one data type.
 
-    Constructed as `Backend(device="auto", dtype=None)`.
+    The primitives reach a function through `evaluate` and `compile`, which may call it with other tensors than
+    `T`: nodes of a graph, for example. Hence the `Any` in their signatures.
 
-    Raises:
-        BackendError: the framework is not installed, the device is not there, the dtype is not supported.
+    Attributes:
+        name: what `--backend` calls it.
+        capabilities: what it declares about itself.
+        device: in use, such as "cpu" or "cuda:0".
+        dtype: in use, such as "float32".
     """
 
     name: str
+    capabilities: Capabilities
     device: str
     dtype: str
-    capabilities: Capabilities
-    ops: Ops[T]
-    space: VectorSpace[T]
+
+    def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
+        """Choose a device (auto, cpu, cuda, cuda:N, mps) and a dtype (None for the default).
+
+        Raises:
+            BackendError: the device is not there, or the dtype is not supported.
+        """
+
+    @property
+    def space(self) -> VectorSpace[T]:
+        """Arithmetic on pictures."""
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -194,13 +207,13 @@ class Backend(Protocol[T]):
     def to_numpy(self, tensor: T) -> HostArray:
         """Copy back to the host, in the logical shape; waits for the device."""
 
-    def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> Network[T]:
+    def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> Network[Any]:
         """Build the network down to the deepest of `layers`; calling it returns just those layers."""
 
-    def evaluate(self, function: TensorFunction[T], x: T, constants: Mapping[str, T]) -> dict[str, T]:
+    def evaluate(self, function: TensorFunction[Any], x: T, constants: Mapping[str, T]) -> dict[str, T]:
         """Run a function forwards once, without gradients."""
 
-    def compile(self, function: LossFunction[T], like: T, constants: Mapping[str, T]) -> Objective[T]:
+    def compile(self, function: LossFunction[Any], like: T, constants: Mapping[str, T]) -> Objective[T]:
         """Build an objective for pictures shaped like `like`; called once, evaluated hundreds of times.
 
         Constants are passed by name at each call, with the shapes seen here, and never captured.

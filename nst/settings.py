@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from nst.errors import SettingsError
 from nst.models import vgg
 
-__all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "LayerSpec", "Settings", "layer_weights"]
+__all__ = [
+    "CONTENT_LAYERS",
+    "STYLE_LAYERS",
+    "LayerSpec",
+    "Settings",
+    "layer_weights",
+    "make_settings",
+    "style_shares",
+]
 
 LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]
 
@@ -30,8 +38,8 @@ class Settings:
         style_layers: w_l by layer for the style loss.
         content_weight: alpha, times the paper's L_content. None: 1 over the content picture's own
             1/2 sum P^2, so that the weighted loss is relative, whatever the size and the network.
-        style_weight: beta, times the paper's L_style. None: the network's balance over the style picture's own
-            sum_l w_l / (4 N_l^2) sum (A / M)^2; relative in the same way.
+        style_weight: beta, times the paper's L_style. None: the network's balance over the style picture's
+            own sum_l w_l / (4 N_l^2) sum (A / M)^2; relative in the same way.
         tv_weight: gamma, times the squared total variation; 0 as in the paper.
         style_weights: share of each style picture, normalised to the sum 1; None for equal shares.
         style_scale: longest side of the style pictures as a multiple of the result's longest side.
@@ -73,7 +81,8 @@ class Settings:
             _require(not weights or sum(weights.values()) > 0, name, dict(weights), "not all zero")
         _require(self.uses_content or self.uses_style, "weights", 0, "content or style above zero")
         if self.style_weights is not None:
-            ok = all(_is_number(w) and w >= 0 for w in self.style_weights) and sum(self.style_weights) > 0
+            ok = all(_is_number(w) and w >= 0 for w in self.style_weights)
+            ok = ok and 0 < sum(self.style_weights) < math.inf
             _require(ok, "style_weights", self.style_weights, "numbers, 0 or more, not all zero")
         scale_ok = _is_number(self.style_scale) and 0 < self.style_scale <= 16
         _require(scale_ok, "style_scale", self.style_scale, "above 0, at most 16")
@@ -109,6 +118,38 @@ class Settings:
         return asdict(self)
 
 
+def make_settings(**fields: Any) -> Settings:
+    """`Settings(**fields)`, for fields that a caller typed.
+
+    Raises:
+        SettingsError: as `Settings`, or a field that does not exist.
+    """
+    known = Settings.__dataclass_fields__
+    for name in fields:
+        if name not in known:
+            raise SettingsError(f"unknown setting {name!r}: choose from {', '.join(sorted(known))}")
+    if isinstance(fields.get("style_weights"), list):
+        fields["style_weights"] = tuple(fields["style_weights"])
+    return Settings(**fields)
+
+
+def style_shares(weights: Sequence[float] | None, count: int) -> list[float]:
+    """The share of each of `count` style pictures, of sum 1.
+
+    Raises:
+        SettingsError: no style picture, or not one weight for each.
+    """
+    if count == 0:
+        raise SettingsError("no style picture: give at least one")
+    if weights is None:
+        return [1.0 / count] * count
+    if len(weights) != count:
+        raise SettingsError(
+            f"{len(weights)} style weights for {count} style picture(s): give one weight for each"
+        )
+    return [weight / sum(weights) for weight in weights]
+
+
 def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
     """w_l by layer from "conv1_1,conv2_1=0.5", a list of such words, or a mapping.
 
@@ -118,7 +159,7 @@ def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
         SettingsError: a weight that is not a number, a layer that does not exist or is named twice.
     """
     if isinstance(spec, Mapping):
-        pairs = [(name, float(weight)) for name, weight in spec.items()]
+        pairs = [(name, _layer_weight(name, weight, what)) for name, weight in spec.items()]
     else:
         listed = [spec] if isinstance(spec, str) else list(spec)
         words = [word.strip() for text in listed for word in text.split(",") if word.strip()]
@@ -134,10 +175,16 @@ def _layer_pair(word: str, default: float, what: str) -> tuple[str, float]:
     name, equals, number = word.partition("=")
     if not equals:
         return name, default
+    return name.strip(), _layer_weight(name.strip(), number, what)
+
+
+def _layer_weight(name: str, number: object, what: str) -> float:
     try:
-        return name.strip(), float(number)
-    except ValueError:
-        raise SettingsError(f"{what}: {word!r} is not LAYER=NUMBER, write for example {name}=0.5") from None
+        return float(number)  # type: ignore[arg-type]  # whatever a caller put into the mapping
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{what}: the weight of {name} is {number!r}: it must be a number, for example {name}=0.5"
+        ) from None
 
 
 def _is_number(value: object) -> bool:
@@ -150,4 +197,5 @@ def _is_integer(value: object) -> bool:
 
 def _require(ok: bool, name: str, value: object, want: str) -> None:
     if not ok:
-        raise SettingsError(f"{name.replace('_', ' ')} is {value!r}: it must be {want}")
+        words = name.replace("_", " ") if name in Settings.__dataclass_fields__ else name
+        raise SettingsError(f"{words} is {value!r}: it must be {want}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +15,22 @@ import numpy as np
 from nst import images
 from nst.backends import get_backend
 from nst.backends._tensors import from_any
-from nst.errors import NSTError, SettingsError
+from nst.errors import NSTError
 from nst.images import Picture
-from nst.models import vgg
 from nst.models.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
 from nst.optim import LBFGS, Adam, Optimizer, State, Stop
-from nst.problem import Problem, planar, set_up
+from nst.problem import Problem, check_sizes, planar, set_up
 from nst.protocol import Backend, HostArray
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, LayerSpec, Settings, layer_weights
+from nst.settings import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    LayerSpec,
+    Settings,
+    layer_weights,
+    make_settings,
+    style_shares,
+)
 
 __all__ = ["Losses", "Progress", "StyleTransfer", "stylize"]
 
@@ -83,9 +90,11 @@ class StyleTransfer:
         content: p: a path, a PIL image, a numpy array (H, W, C), a torch.Tensor (C, H, W) or a tf.Tensor
             (H, W, C); integers 0..255 or floats in [0, 1]; a leading batch axis of 1 is accepted.
         style: a, or a list of several; each of any of those kinds and of any size.
-        backend: auto, torch, tf, onnx, numpy, a plug-in's name, or a `Backend` instance.
+        backend: auto, torch, tf, onnx, numpy, a plug-in's name, a `Backend`, or a function that returns one
+            and is called when settings and pictures have been found in order.
         device: auto, cpu, cuda, cuda:N, mps.
-        weights: "auto", "embedded", "random", a name in the catalogue, a path, or `NetworkWeights`.
+        weights: "auto", "embedded", "random", a name in the catalogue, a path, `NetworkWeights`, or a
+            function that returns them and is called last, since it may have to download them.
         content_layers: "conv4_2", "conv4_2=0.5,conv3_1", a list of such words, or a mapping.
         style_layers: the same.
         init: "content", "noise", "style", or a picture of any of the kinds above.
@@ -101,9 +110,9 @@ class StyleTransfer:
         content: Any,
         style: Any,
         *,
-        backend: str | Backend[Any] = "auto",
+        backend: str | Backend[Any] | Callable[[], Backend[Any]] = "auto",
         device: str = "auto",
-        weights: str | Path | NetworkWeights = "auto",
+        weights: str | Path | NetworkWeights | Callable[[], NetworkWeights] = "auto",
         content_layers: LayerSpec = CONTENT_LAYERS,
         style_layers: LayerSpec = STYLE_LAYERS,
         init: Any = "content",
@@ -111,14 +120,14 @@ class StyleTransfer:
         **settings: Any,
     ) -> None:
         named = isinstance(init, str) and init in ("content", "noise", "style")
-        self.settings = _make_settings(
+        self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
             init=init if named else "picture",
             **settings,
         )
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
-        self._shares = _shares(self.settings.style_weights, len(styles))
+        self._shares = style_shares(self.settings.style_weights, len(styles))
         content_picture, self.restore = from_any(content)
         size = content_picture.size
         if self.settings.size is not None:
@@ -130,10 +139,12 @@ class StyleTransfer:
             picture, _ = from_any(item)
             self._styles.append(images.resize(picture, *images.fit_longest_side(*picture.size, longest)))
         self._start = None if named else images.cover(from_any(init)[0], *size)
-        self._check_sizes()
+        check_sizes(self.settings, self.content, self._styles)
+        if isinstance(backend, str):
+            backend = get_backend(backend, device)
+        self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = _network(weights, self.settings.seed)
         self.weights.require(self.settings.layers)
-        self.backend = get_backend(backend, device) if isinstance(backend, str) else backend
         self._optimizer = optimiser or OPTIMIZERS[self.settings.optimizer]()
 
     @property
@@ -175,7 +186,8 @@ class StyleTransfer:
         state = self._optimizer.start(backend.space, x, evaluate(x))
         if not np.isfinite(state.total):
             raise NSTError(
-                "the losses of the start picture are not finite: check the weights file, or lower the weights of the losses"
+                "the losses of the start picture are not finite: check the weights file, "
+                "or lower the weights of the losses"
             )
         while True:
             yield Progress(
@@ -213,23 +225,12 @@ class StyleTransfer:
             picture = self._start
         return planar(picture)
 
-    def _check_sizes(self) -> None:
-        if not self.settings.layers:
-            raise SettingsError("no content and no style layer: nothing to optimise")
-        least = vgg.minimum_size(self.settings.layers)
-        pictures = [("content", self.content), *(("style", style) for style in self._styles)]
-        for what, picture in pictures:
-            if min(picture.size) < least:
-                raise SettingsError(
-                    f"the {what} picture is {picture.width}x{picture.height} pixels here, {self.settings.layers[-1]} needs "
-                    f"{least}x{least} at least: use a larger size or style scale, a less narrow picture, or shallower layers"
-                )
-
 
 def stylize(content: Any, style: Any, **options: Any) -> Any:
     """Paint `content` in the style of `style`; the result is of the same kind as `content`.
 
-    Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says otherwise.
+    Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says
+    otherwise.
 
     Raises:
         NSTError: as `StyleTransfer`.
@@ -237,29 +238,11 @@ def stylize(content: Any, style: Any, **options: Any) -> Any:
     return StyleTransfer(content, style, **options).run()
 
 
-def _network(weights: str | Path | NetworkWeights, seed: int) -> NetworkWeights:
+def _network(
+    weights: str | Path | NetworkWeights | Callable[[], NetworkWeights], seed: int
+) -> NetworkWeights:
     if isinstance(weights, NetworkWeights):
         return weights
+    if callable(weights):
+        return weights()
     return resolve_weights(weights, seed=seed, notify=logging.getLogger("nst").info)
-
-
-def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
-    if count == 0:
-        raise SettingsError("no style picture: give at least one")
-    if weights is None:
-        return [1.0 / count] * count
-    if len(weights) != count:
-        raise SettingsError(
-            f"{len(weights)} style weights for {count} style picture(s): give one weight for each"
-        )
-    return [weight / sum(weights) for weight in weights]
-
-
-def _make_settings(**fields: Any) -> Settings:
-    known = Settings.__dataclass_fields__
-    for name in fields:
-        if name not in known:
-            raise SettingsError(f"unknown setting {name!r}: choose from {', '.join(sorted(known))}")
-    if isinstance(fields.get("style_weights"), list):
-        fields["style_weights"] = tuple(fields["style_weights"])
-    return Settings(**fields)

@@ -1,0 +1,142 @@
+"""A case as a value, and what it is given: the backend under test beside the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nst.backends._numpy import NumpyBackend
+from nst.conformance import inputs
+from nst.conformance.checks import Measurement, compare
+from nst.models.vgg import Pooling
+from nst.models.weights import NetworkWeights
+from nst.protocol import Backend, Evaluation, LossFunction, Network, TensorFunction
+
+__all__ = ["Case", "Need", "Side", "Skip", "Subject"]
+
+Array = NDArray[np.float64]
+Constants = Mapping[str, Array]
+
+
+class Skip(Exception):  # noqa: N818  # not an error
+    """Raised by a case that has nothing to look at on this backend; the text says why."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a case asks of a backend or of the run; without it the case is skipped.
+
+    Attributes:
+        deterministic: the backend declares that the same call gives the same bits, and runs on a CPU.
+        weights: a file with real weights was given.
+    """
+
+    deterministic: bool = False
+    weights: bool = False
+
+    def missing(self, subject: Subject) -> str | None:
+        """Why the case cannot run, or None if it can."""
+        backend = subject.tested.backend
+        if self.deterministic and not (backend.capabilities.deterministic and backend.device == "cpu"):
+            return "the backend does not declare itself deterministic on this device"
+        if self.weights and subject.weights is None:
+            return "no file with real weights was given"
+        return None
+
+
+@dataclass(frozen=True)
+class Side:
+    """One backend, driven with host arrays. Networks are built once and kept."""
+
+    backend: Backend[Any]
+    _networks: dict[Any, Network[Any]] = field(default_factory=dict, repr=False)
+
+    def network(
+        self, layers: Sequence[str], pooling: Pooling = "avg", weights: NetworkWeights | None = None
+    ) -> Network[Any]:
+        """A network; without weights the small one of `inputs.small_network`."""
+        weights = weights or inputs.small_network()
+        key = (tuple(layers), pooling, id(weights))
+        if key not in self._networks:
+            self._networks[key] = self.backend.network(weights, layers, pooling)
+        return self._networks[key]
+
+    def tensors(self, constants: Constants) -> dict[str, Any]:
+        """Constants on the device."""
+        return {name: self.backend.from_numpy(array) for name, array in constants.items()}
+
+    def host(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
+        """Tensors on the host, as float64."""
+        return {name: np.asarray(self.backend.to_numpy(t), np.float64) for name, t in tensors.items()}
+
+    def evaluate(
+        self, function: TensorFunction[Any], x: Array, constants: Constants | None = None
+    ) -> dict[str, Array]:
+        """`Backend.evaluate` on host arrays."""
+        tensors = self.tensors(constants or {})
+        return self.host(self.backend.evaluate(function, self.backend.from_numpy(x), tensors))
+
+    def differentiate(
+        self, function: LossFunction[Any], x: Array, constants: Constants | None = None
+    ) -> Evaluation[Array]:
+        """`Backend.compile` and one call, on host arrays."""
+        tensors = self.tensors(constants or {})
+        picture = self.backend.from_numpy(x)
+        return self.read(self.backend.compile(function, picture, tensors)(picture, tensors))
+
+    def read(self, evaluation: Evaluation[Any]) -> Evaluation[Array]:
+        """An evaluation on the host."""
+        arrays = self.host({"total": evaluation.total, "gradient": evaluation.gradient})
+        return Evaluation(arrays["total"], self.host(evaluation.terms), arrays["gradient"])
+
+
+class Subject:
+    """What a case is run on.
+
+    Args:
+        backend: under test.
+        weights: real weights, if a file was given.
+    """
+
+    def __init__(self, backend: Backend[Any], weights: NetworkWeights | None = None) -> None:
+        self.tested = Side(backend)
+        self.weights = weights
+        self.memo: dict[Any, Any] = {}
+
+    @cached_property
+    def reference(self) -> Side:
+        """The float64 numpy backend."""
+        return Side(NumpyBackend(dtype="float64"))
+
+    def compare(
+        self, what: str, got: ArrayLike, want: ArrayLike, quantity: str, scale: float | None = None
+    ) -> Measurement:
+        """`checks.compare` in the backend's data type."""
+        return compare(what, got, want, quantity, self.tested.backend.dtype, scale)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that a backend must get right.
+
+    Attributes:
+        id: `group/name/...`, stable: known deviations refer to it.
+        level: 0 transfer, 1 primitives, 2 features, 3 losses, 4 gradients, 5 vector space, 6 optimisers, 7 full size.
+        run: makes its comparisons one by one; raises `Mismatch` at the first that fails.
+        need: what the backend must declare.
+    """
+
+    id: str
+    level: int
+    run: Callable[[Subject], Iterator[Measurement]]
+    need: Need = Need()
+
+    @property
+    def group(self) -> str:
+        """First part of the id."""
+        return self.id.partition("/")[0]

@@ -1,0 +1,95 @@
+"""Comparisons that raise with got, want, error, limit and the place of the worst element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nst.conformance.tolerances import tolerance
+
+__all__ = ["Measurement", "Mismatch", "compare"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One comparison.
+
+    Attributes:
+        what: what was compared, such as "feature map conv3_1".
+        quantity: row of the table of tolerances.
+        error: as that row defines it.
+        limit: the largest error that passes.
+    """
+
+    what: str
+    quantity: str
+    error: float
+    limit: float
+
+    @property
+    def badness(self) -> float:
+        """Error over limit, 0 for an error of 0; above 1 fails."""
+        if self.error == 0:
+            return 0.0
+        return self.error / self.limit if self.limit else np.inf
+
+
+class Mismatch(AssertionError):
+    """A comparison that failed; `measurement` says by how much."""
+
+    def __init__(self, measurement: Measurement, message: str) -> None:
+        super().__init__(message)
+        self.measurement = measurement
+
+
+def compare(
+    what: str, got: ArrayLike, want: ArrayLike, quantity: str, dtype: str, scale: float | None = None
+) -> Measurement:
+    """Compare two arrays, or raise `Mismatch`.
+
+    The error is the largest difference over the largest magnitude of `want`, or, where the table says "l2", the
+    norm of the difference over the norm of `want`. Shapes must be equal; NaN and infinities must be in the same places.
+    "exact" means: the same number once `want` is rounded to the data type.
+
+    Args:
+        what: named in the message.
+        got: from the backend under test.
+        want: from the reference.
+        quantity: row of the table of tolerances.
+        dtype: the backend's data type, column of that table.
+        scale: divides the difference instead of the magnitude or norm of `want`.
+    """
+    row = tolerance(dtype, quantity)
+    g, w = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    if quantity == "exact":
+        with np.errstate(over="ignore"):
+            w = w.astype(dtype).astype(np.float64)
+    if g.shape != w.shape:
+        measurement = Measurement(what, quantity, np.inf, row.limit)
+        raise Mismatch(measurement, f"{what}: got shape {g.shape}, want shape {w.shape}")
+    finite = np.isfinite(w)
+    same = np.where(finite, np.isfinite(g), (g == w) | (np.isnan(g) & np.isnan(w)))
+    difference = np.where(finite & same, np.abs(np.where(same, g, 0) - np.where(finite, w, 0)), 0.0)
+    error = np.inf if not same.all() else _error(difference, np.where(finite, w, 0.0), row.norm, scale)
+    measurement = Measurement(what, quantity, error, row.limit)
+    if error <= row.limit:
+        return measurement
+    flat = int(np.argmin(same)) if not same.all() else int(np.argmax(difference))
+    where = tuple(int(i) for i in np.unravel_index(flat, w.shape))
+    raise Mismatch(
+        measurement,
+        f"{what}: got {g[where]:.9g}, want {w[where]:.9g} at {where} of shape {w.shape}; "
+        f"{quantity} error {error:.2e}, limit {row.limit:.0e}",
+    )
+
+
+def _error(difference: Array, want: Array, norm: str, scale: float | None) -> float:
+    if difference.size == 0:
+        return 0.0
+    measure = np.linalg.norm if norm == "l2" else np.max
+    unit = float(measure(np.abs(want))) if scale is None else scale
+    return float(measure(difference)) / (unit or 1.0)

@@ -1,0 +1,134 @@
+"""Running the suite on backends, each in a process of its own.
+
+torch and TensorFlow in one process can hang or crash, and a backend that crashes must not take the report along.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst.backends import backend_class, backend_names, how_to_install
+from nst.conformance.case import Subject
+from nst.conformance.cross import fixed_outputs
+from nst.conformance.suite import run_cases, select
+from nst.conformance.tolerances import tolerance
+from nst.errors import BackendError
+from nst.models.weights import load_weights
+from nst.protocol import Backend
+
+__all__ = ["Options", "load_class", "names_to_run", "required_backends", "run_apart", "run_here"]
+
+REQUIRE = "NST_REQUIRE_BACKENDS"
+WEIGHTS = "NST_CONFORMANCE_WEIGHTS"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        device: auto, cpu, cuda, cuda:N, mps.
+        dtype: a data type, or None for the backend's default.
+        level: the last level to run.
+        weights: a file with real weights for level 7; None for the one in NST_CONFORMANCE_WEIGHTS, if any.
+    """
+
+    device: str = "cpu"
+    dtype: str | None = None
+    level: int = 7
+    weights: str | None = None
+
+
+def required_backends() -> list[str]:
+    """The comma list in NST_REQUIRE_BACKENDS: a backend in it that is missing is a failure."""
+    return [name.strip() for name in os.environ.get(REQUIRE, "").split(",") if name.strip()]
+
+
+def names_to_run(given: Sequence[str]) -> list[str]:
+    """What was asked for, or everything installed and everything required."""
+    if given:
+        return list(given)
+    required = required_backends()
+    installed = [name for name in backend_names() if how_to_install(name) is None]
+    return [*installed, *(name for name in required if name not in installed)]
+
+
+def load_class(spec: str) -> type[Backend[Any]]:
+    """A backend by name or as `package.module:Class`.
+
+    Raises:
+        BackendError: it is not there.
+    """
+    module, colon, name = spec.partition(":")
+    if not colon:
+        return backend_class(spec)
+    try:
+        loaded: type[Backend[Any]] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise BackendError(f"cannot load {spec}: {error}") from error
+    return loaded
+
+
+def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[str, Any]:
+    """Run the suite on one backend in this process and return its report as plain values.
+
+    Args:
+        spec: name, or `package.module:Class`.
+        options: how.
+        arrays: where to save the outputs for the comparison of backends with each other.
+
+    Raises:
+        NSTError: no such backend, device, data type or weights file.
+    """
+    backend = load_class(spec)(device=options.device, dtype=options.dtype)
+    tolerance(backend.dtype, "exact")
+    path = options.weights or os.environ.get(WEIGHTS)
+    subject = Subject(backend, load_weights(path) if path else None)
+    began = time.perf_counter()
+    results = run_cases(subject, select(options.level))
+    seconds = time.perf_counter() - began
+    if arrays is not None and options.level >= 4:
+        np.savez(arrays, **fixed_outputs(subject.tested))
+    return {
+        "backend": spec,
+        "device": backend.device,
+        "dtype": backend.dtype,
+        "versions": backend.versions(),
+        "tf32": os.environ.get("NVIDIA_TF32_OVERRIDE") != "0" if backend.device.startswith("cuda") else None,
+        "seconds": round(seconds, 1),
+        "results": [asdict(result) for result in results],
+    }
+
+
+def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`run_here` in a new process: (report, outputs on the fixed inputs).
+
+    A backend that cannot be loaded or that takes its process down gives a report with an `error`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "nst.conformance._worker", spec, folder, json.dumps(asdict(options))]
+        # cuDNN and cuBLAS round to TF32 where they may; this stops them in every framework
+        environment = {**os.environ, "NVIDIA_TF32_OVERRIDE": "0"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        report = Path(folder) / "report.json"
+        if not report.exists():
+            last = (done.stderr.strip().splitlines() or [f"its process ended with status {done.returncode}"])[-1]
+            return {"backend": spec, "error": last, "results": []}, {}
+        arrays = Path(folder) / "arrays.npz"
+        outputs = {}
+        if arrays.exists():
+            with np.load(arrays) as file:
+                outputs = dict(file)
+        return json.loads(report.read_text()), outputs

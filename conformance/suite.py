@@ -1,0 +1,102 @@
+"""All cases, and running them on one backend in this process."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from nst.conformance import features, full, gradients, losses, optimizers, primitives, space, state, transfer
+from nst.conformance.case import Case, Skip, Subject
+from nst.conformance.checks import Measurement, Mismatch
+from nst.errors import SettingsError
+
+__all__ = ["Result", "Status", "all_cases", "run_case", "run_cases", "select"]
+
+Status = Literal["passed", "failed", "skipped", "deviates"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a case.
+
+    Attributes:
+        id: of the case.
+        level: of the case.
+        status: "deviates" is a failure that was announced as known.
+        message: why it failed or was skipped; empty when it passed.
+        measurements: every comparison made.
+        seconds: it took.
+    """
+
+    id: str
+    level: int
+    status: Status
+    message: str
+    measurements: tuple[Measurement, ...]
+    seconds: float
+
+
+@cache
+def all_cases() -> tuple[Case, ...]:
+    """Every case, in order of level."""
+    modules = (transfer, primitives, features, losses, gradients, state, space, optimizers, full)
+    cases = [case for module in modules for case in module.CASES]
+    return tuple(sorted(cases, key=lambda case: case.level))
+
+
+def select(level: int, pattern: str = "") -> tuple[Case, ...]:
+    """The cases up to a level whose id contains `pattern`."""
+    return tuple(case for case in all_cases() if case.level <= level and pattern in case.id)
+
+
+def run_case(subject: Subject, case: Case, known_deviation: str | None = None) -> Result:
+    """Run one case to its end or its first mismatch; whatever the backend raises is a failure of the case.
+
+    Args:
+        subject: the backend under test.
+        case: one of `all_cases`.
+        known_deviation: why the backend is known to fail it. Strict: passing is then a failure.
+    """
+    missing = case.need.missing(subject)
+    if missing:
+        return Result(case.id, case.level, "skipped", missing, (), 0.0)
+    began = time.perf_counter()
+    measurements: list[Measurement] = []
+    status: Status = "passed"
+    message = ""
+    try:
+        for measurement in case.run(subject):
+            measurements.append(measurement)
+    except Skip as skip:
+        status, message = "skipped", str(skip)
+    except Mismatch as mismatch:
+        measurements.append(mismatch.measurement)
+        status, message = "failed", str(mismatch)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        status, message = "failed", f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})"
+    if known_deviation is not None and status == "failed":
+        status, message = "deviates", f"{known_deviation} ({message})"
+    elif known_deviation is not None and status == "passed":
+        status, message = "failed", f"passes, yet is a known deviation ({known_deviation}): remove it from the list"
+    seconds = time.perf_counter() - began
+    return Result(case.id, case.level, status, message, tuple(measurements), seconds)
+
+
+def run_cases(
+    subject: Subject, cases: Sequence[Case], known_deviations: Mapping[str, str] | None = None
+) -> list[Result]:
+    """Run cases one after the other.
+
+    Raises:
+        SettingsError: a known deviation of an id that no case has.
+    """
+    known = known_deviations or {}
+    unknown = set(known) - {case.id for case in all_cases()}
+    if unknown:
+        raise SettingsError(f"known deviations of cases that do not exist: {', '.join(sorted(unknown))}")
+    return [run_case(subject, case, known.get(case.id)) for case in cases]

@@ -1,0 +1,245 @@
+"""docs/architecture.md, enforced: which module may import which, names, sizes, and what `import nst` loads."""
+
+import ast
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("nst", "backends", "models", "cli", "conformance")
+LONGEST = 250
+FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "onnx", "onnxruntime", "jax", "cupy"}
+OUTSIDE = {
+    "numpy",
+    "PIL",
+    "safetensors",
+    "platformdirs",
+    "filelock",
+    "click",
+    "rich",
+    "h5py",
+    "scipy",
+    "onnx",
+}
+
+# who may import which part of nst; "" is the module's own folder and nst.errors, nst._version
+ALLOWED = {
+    "nst/losses.py": {"nst.protocol"},
+    "nst/protocol.py": {"nst.models.vgg", "nst.models.weights"},
+    "nst/objective.py": {"nst.losses", "nst.models.vgg", "nst.protocol"},
+    "nst/tape.py": {"nst.protocol"},
+    "nst/optim.py": {"nst.protocol"},
+    "nst/settings.py": {"nst.models.vgg"},
+    "nst/": {"nst"},
+    "backends/_tensors.py": {"nst.images"},
+    "backends/": {"nst.backends", "nst.protocol", "nst.tape", "nst.models"},
+    "models/": {"nst.models", "nst._files", "nst.images"},
+    "conformance/": {"nst"},
+    "cli/": {"nst"},
+}
+PURE = [
+    "nst/losses.py",
+    "nst/protocol.py",
+    "nst/objective.py",
+    "nst/tape.py",
+    "nst/optim.py",
+    "nst/settings.py",
+]
+
+FILES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
+    if not any(parent.is_symlink() for parent in path.parents)
+)
+
+
+def imports(file):
+    """(module, line, at import time) of every import in a file; `from a import b` counts as a.b if that is a module."""
+    tree = ast.parse((ROOT / file).read_text())
+    lazy = {
+        id(node)
+        for scope in ast.walk(tree)
+        if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) or is_type_checking(scope)
+        for node in ast.walk(scope)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: relative import"
+            names = [full(node.module, alias.name) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield name, node.lineno, id(node) not in lazy
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def full(module, name):
+    path = ROOT.joinpath(*module.split("."), name)
+    return f"{module}.{name}" if path.is_dir() or path.with_suffix(".py").is_file() else module
+
+
+def rule(file):
+    """The most special entry of ALLOWED."""
+    return ALLOWED[max((prefix for prefix in ALLOWED if file.startswith(prefix)), key=len)]
+
+
+def test_there_is_something_to_check():
+    assert {file.split("/")[0] for file in FILES} == set(PACKAGES)
+    assert len(FILES) > 40
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_point_one_way(file):
+    allowed = rule(file) | {"nst.errors", "nst._version"}
+    for module, line, _ in imports(file):
+        if module.split(".")[0] == "nst":
+            ok = any(module == name or module.startswith(f"{name}.") for name in allowed)
+            assert ok, f"{file}:{line} imports {module}; it may import {', '.join(sorted(allowed))}"
+
+
+def test_the_rules_themselves():
+    """The check finds what it is there to find."""
+    assert rule("nst/losses.py") == {"nst.protocol"}
+    assert rule("nst/images.py") == {"nst"}
+    assert rule("models/importers/_npz.py") == rule("models/vgg.py")
+    found = {module for module, _, _ in imports("nst/transfer.py")}
+    assert {"nst.backends", "nst.images", "nst.models.vgg", "numpy"} - found <= {"nst.models.vgg"}
+    eager = {module for module, _, now in imports("cli/main.py") if now}
+    assert "nst.errors" in eager
+    assert not any(now for module, _, now in imports("cli/stylize.py") if module == "nst.transfer")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_frameworks_stay_in_their_backends(file):
+    """A private module of a backend may import its framework; importers read ONNX files when asked to."""
+    backend = file.startswith("backends/_")
+    for module, line, now in imports(file):
+        if module.split(".")[0] in FRAMEWORKS:
+            reader = file == "models/importers/_onnx.py" and not now
+            assert backend or reader, f"{file}:{line} imports {module}"
+
+
+@pytest.mark.parametrize("file", PURE)
+def test_the_core_needs_numpy_and_the_standard_library_only(file):
+    import sys
+
+    for module, line, _ in imports(file):
+        root = module.split(".")[0]
+        assert root in sys.stdlib_module_names | {"numpy", "nst"}, f"{file}:{line} imports {module}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_other_import_is_a_declared_dependency(file):
+    import sys
+
+    allowed = sys.stdlib_module_names | OUTSIDE | FRAMEWORKS | {"nst"}
+    if file.startswith("conformance/"):
+        allowed |= {"pytest"}
+    for module, line, _ in imports(file):
+        assert module.split(".")[0] in allowed, f"{file}:{line} imports {module}"
+
+
+def order(name):
+    """As ruff sorts (RUF022): CONSTANTS, Classes, the rest."""
+    return 0 if name.isupper() else 1 if name[0].isupper() else 2, name
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_all_is_there_sorted_and_true(file):
+    tree = ast.parse((ROOT / file).read_text())
+    found = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+    ]
+    defined = {
+        name
+        for node in tree.body
+        for name in (
+            [node.name]
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            else [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+            if isinstance(node, ast.Assign)
+            else [node.target.id]
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+            else [alias.asname or alias.name for alias in node.names]
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            else []
+        )
+    }
+    public = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) if n.name[0] != "_"}
+    if not found:
+        private = Path(file).name.startswith("_")
+        assert not public or private, f"{file} has public names {sorted(public)} and no __all__"
+        return
+    names = ast.literal_eval(found[0])
+    assert names == sorted(set(names), key=order)
+    if file != "nst/__init__.py":  # whose names are imported when they are used
+        assert set(names) <= defined, f"{file}: __all__ names what is not there: {set(names) - defined}"
+
+
+def test_the_public_names_of_nst_exist():
+    nst = import_module("nst")
+    assert nst.__all__ == sorted(nst.__all__, key=order)
+    for name in nst.__all__:
+        assert getattr(nst, name) is not None
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_can_be_read_in_one_go(file):
+    lines = len((ROOT / file).read_text().splitlines())
+    assert lines <= LONGEST, f"{file} has {lines} lines, at most {LONGEST}: one algorithm a file"
+
+
+LOADED = """
+import json, sys
+before = set(sys.modules)
+{statement}
+print(json.dumps(sorted({{name.split(".")[0] for name in set(sys.modules) - before}})))
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import nst", FRAMEWORKS | {"numpy", "PIL", "click", "rich"}),
+        (
+            "import nst.transfer, nst.settings, nst.models.resolve",
+            FRAMEWORKS | {"click", "rich", "scipy", "h5py"},
+        ),
+        ("import nst.backends; nst.backends.backend_names()", FRAMEWORKS),
+        ("import nst; nst.stylize, nst.LBFGS, nst.get_backend", FRAMEWORKS),
+        ("import nst.conformance", FRAMEWORKS),
+    ],
+)
+def test_import_loads_no_framework_and_says_nothing(statement, forbidden, python):
+    done = python("-c", LOADED.format(statement=statement))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (line,) = done.stdout.splitlines()
+    assert not forbidden & set(json.loads(line))
+
+
+def test_import_touches_neither_disk_nor_network(python):
+    hook = """
+import sys
+sys.dont_write_bytecode = True
+bad = []
+def audit(event, args):
+    if event.startswith("socket.") or (event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")):
+        bad.append((event, str(args[0])))
+sys.addaudithook(audit)
+import nst.transfer, nst.models.resolve, nst.cli.main, nst.cli.stylize, nst.conformance
+print(bad)
+"""
+    done = python("-c", hook)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr

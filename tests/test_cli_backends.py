@@ -1,0 +1,121 @@
+"""The same command on every backend: the same picture, and devices that are not there."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst.models.random_weights import random_weights
+from nst.models.weights import save_weights
+
+FRAMEWORKS = ["torch", "tf", "onnx"]
+STEPS = 50
+
+
+@pytest.fixture(scope="module")
+def wide_file(tmp_path_factory):
+    """8, 16, 32, 64, 64 channels a block: enough to be like the real one, few enough to be quick."""
+    path = tmp_path_factory.mktemp("wide") / "eighth.safetensors"
+    save_weights(replace(random_weights(0, 1 / 8), name="eighth"), path)
+    return path
+
+
+def test_every_backend_gives_the_same_picture(need, python, tmp_path, wide_file):
+    """The project's bar: 50 L-BFGS steps at 256 px, fp32, CPU: totals within 1 %, pixels within 2/255 on average.
+
+    Measured here (start from the content): totals 0.05 %, pixels 0.3 of 255.
+    """
+    from nst.cli.demo_pictures import draw_harbour, paint_strokes
+
+    draw_harbour(256, 192).save(tmp_path / "p.png")
+    paint_strokes(200, 240).save(tmp_path / "a.png")
+    fixed = [
+        "--weights",
+        wide_file,
+        "--device",
+        "cpu",
+        "--size",
+        256,
+        "--steps",
+        STEPS,
+        "--optimizer",
+        "lbfgs",
+    ]
+    traces, pictures = {}, {}
+    for name in FRAMEWORKS:
+        need(name)
+        files = ["-o", f"{name}.png", "--trace", f"{name}.json"]
+        done = python("-m", "nst", "stylize", "p.png", "a.png", *files, *fixed, "--backend", name)
+        assert (done.returncode, done.stderr) == (0, "")
+        traces[name] = json.loads((tmp_path / f"{name}.json").read_text())
+        pictures[name] = np.asarray(Image.open(tmp_path / f"{name}.png"), float)
+    reference = traces["torch"]
+    for name in FRAMEWORKS:
+        trace = traces[name]
+        assert trace["settings"]["backend"] == name
+        assert {"torch": "torch", "tf": "tensorflow", "onnx": "onnxruntime"}[name] in trace["versions"]
+        assert trace["weights"] == reference["weights"]
+        assert [step["step"] for step in trace["steps"]] == list(range(STEPS + 1))
+        totals = [step["total"] for step in trace["steps"]]
+        expected = [step["total"] for step in reference["steps"]]
+        assert totals[0] == pytest.approx(expected[0], rel=1e-4)
+        assert totals[-1] == pytest.approx(expected[-1], rel=0.01)
+        assert totals[-1] < 0.5 * totals[0]
+        assert np.abs(pictures[name] - pictures["torch"]).mean() < 2
+
+
+@pytest.mark.parametrize(("device", "cause"), [("cuda:93", "cuda:93"), ("mps", "mps")])
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_device_that_is_not_there(name, device, cause, need, python, pictures, weights_file):
+    need(name)
+    if device == "mps" and name == "torch":
+        import torch
+
+        if torch.backends.mps.is_available():
+            pytest.skip("there is one")
+    fixed = ["-o", "out.png", "--weights", weights_file, "--size", 32, "--steps", 1]
+    arguments = [pictures.content, pictures.style, *fixed, "--backend", name, "--device", device]
+    done = python("-m", "nst", "stylize", *arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("nst: error: ")
+    assert "--device cpu" in done.stderr
+    assert cause in done.stderr or "no CUDA device" in done.stderr
+
+
+@pytest.mark.parametrize("alias", ["tensorflow", "keras"])
+def test_other_names_of_tensorflow(alias, need, python, pictures, weights_file):
+    need("tf")
+    fixed = ["-o", "out.png", "--weights", weights_file, "--size", 32, "--steps", 1, "--device", "cpu"]
+    done = python("-m", "nst", "stylize", pictures.content, pictures.style, *fixed, "--backend", alias)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "with tf on cpu" in done.stdout
+
+
+def test_table_of_backends(python, need):
+    done = python("-m", "nst", "backends", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {row["backend"]: row for row in json.loads(done.stdout)}
+    assert {"torch", "onnx", "tf", "numpy"} <= set(rows)
+    assert rows["numpy"]["versions"] == {"numpy": np.__version__}
+    for name, row in rows.items():
+        if row["problem"] is None:
+            assert row["devices"][0] == "cpu"
+            assert "float32" in row["dtypes"]
+            assert row["versions"]
+        elif name in FRAMEWORKS:
+            assert row["problem"].startswith("pip install 'nst[")
+            need(name)
+
+
+def test_backend_that_is_not_installed(command, monkeypatch, pictures, weights_file):
+    monkeypatch.setitem(
+        __import__("nst.backends", fromlist=["BUILTIN"]).BUILTIN,
+        "tf",
+        ("nowhere:Nothing", ("no_such_module",)),
+    )
+    fixed = ["-o", "out.png", "--weights", weights_file]
+    result = command("stylize", pictures.content, pictures.style, *fixed, "--backend", "keras")
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert "backend tf is not installed: pip install 'nst[tensorflow]'" in result.stderr

@@ -1,0 +1,100 @@
+"""Ctrl-C: once for an end with a picture, twice for an end at once."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from nst.images import read_settings
+
+# `nst`, which tells when a step has been reached, and then takes `pause` seconds for the next one
+WRAPPER = """
+import sys, time
+from nst import transfer
+told, pause = int(sys.argv.pop(1)), float(sys.argv.pop(1))
+iterate = transfer.StyleTransfer.iterate
+def telling(self):
+    for record in iterate(self):
+        if record.step == told:
+            print("reached", flush=True)
+            time.sleep(pause)
+        yield record
+transfer.StyleTransfer.iterate = telling
+from nst.cli.main import main
+main()
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+@pytest.fixture
+def start(tmp_path, environment, pictures, weights_file):
+    """start(step, pause, *options): a process that has reached `step` of 1000000."""
+    processes = []
+
+    def run(step, pause, *options):
+        fixed = ["--weights", weights_file, "--backend", "numpy", "--size", 32, "--steps", 1000000]
+        fixed += ["--optimizer", "adam", "--trace", "trace.json"]
+        arguments = ["stylize", pictures.content, pictures.style, "-o", "out.png", *fixed, *options]
+        command = [sys.executable, "-c", WRAPPER, step, pause, *arguments]
+        process = subprocess.Popen(
+            [str(word) for word in command], cwd=tmp_path, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        processes.append(process)
+        assert process.stdout.readline() == "reached\n"
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_once_saves_the_picture_so_far(quiet, start, tmp_path):
+    process = start(3, 0, *["--quiet"] * quiet)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    image = Image.open(tmp_path / "out.png")
+    image.load()
+    assert image.size == (32, 24)
+    steps = json.loads((tmp_path / "trace.json").read_text())["steps"]
+    last = steps[-1]["step"]
+    assert 3 <= last < 1000000
+    assert [step["step"] for step in steps] == list(range(last + 1))
+    assert read_settings(tmp_path / "out.png")["step"] == last
+    assert output == ""
+    if quiet:
+        assert errors == ""
+    else:
+        assert errors.count("\n") == 1
+        assert errors.startswith(f"out.png: 32x24, {last} of 1000000 steps")
+        assert errors.endswith("; interrupted\n")
+
+
+def test_once_before_the_first_step_saves_the_start_picture(start, tmp_path, pictures):
+    process = start(0, 0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.count("\n")) == (130, 1)
+    assert Image.open(tmp_path / "out.png").tobytes() == Image.open(pictures.content).tobytes()
+
+
+def test_twice_stops_at_once(start, tmp_path):
+    process = start(2, 100)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert process.poll() is None  # it waits for the end of the step
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert (process.returncode, output, errors.strip()) == (130, "", "nst: interrupted")
+    assert not list(tmp_path.glob("*.png"))
+    assert not list(tmp_path.glob(".nst-*"))

@@ -1,0 +1,297 @@
+"""`nst.stylize` and `nst.StyleTransfer` as a program calls them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nst
+from nst.backends._numpy import NumpyBackend
+from nst.errors import ImageError, SettingsError
+from nst.models.random_weights import random_weights
+
+SIZE = (32, 24)
+
+
+@pytest.fixture
+def options(small_network):
+    return {"backend": "numpy", "weights": small_network, "steps": 2}
+
+
+@pytest.fixture
+def content(pictures):
+    """(24, 32, 3) uint8."""
+    return np.asarray(Image.open(pictures.content))
+
+
+@pytest.fixture
+def style(pictures):
+    return np.asarray(Image.open(pictures.style))
+
+
+@pytest.fixture
+def expected(content, style, options):
+    """The result in [0, 1], (24, 32, 3), that every kind of input must give."""
+    return nst.stylize(content / 255, style / 255, **options)
+
+
+def test_pil_images(content, style, options, expected):
+    given = Image.fromarray(content)
+    before = given.tobytes()
+    result = nst.stylize(given, Image.fromarray(style), **options)
+    assert isinstance(result, Image.Image)
+    assert (result.size, result.mode) == (SIZE, "RGB")
+    assert np.abs(np.asarray(result) / 255 - expected).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(np.asarray(result).astype(float) - content).max() > 3
+    assert given.tobytes() == before
+
+
+def test_pil_image_with_alpha_and_paths(pictures, options):
+    result = nst.stylize(Image.open(pictures.rgba), pictures.style, **options)
+    assert (result.size, result.mode) == (SIZE, "RGBA")
+    assert np.array_equal(np.asarray(result)[..., 3], np.asarray(Image.open(pictures.rgba))[..., 3])
+    assert nst.stylize(str(pictures.content), pictures.style, **options).mode == "RGB"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16", "float32", "float64"])
+@pytest.mark.parametrize("batched", [False, True])
+def test_numpy_arrays(dtype, batched, content, style, options, expected):
+    top = np.iinfo(dtype).max if dtype.startswith("u") else 1.0
+    given = (content / 255 * top).astype(dtype)
+    given = given[None] if batched else given
+    before = given.copy()
+    result = nst.stylize(given, style, **options)
+    assert (type(result), result.dtype, result.shape) == (np.ndarray, given.dtype, given.shape)
+    values = result[0] if batched else result
+    assert np.abs(values.astype(float) / top - expected).max() < 0.02
+    assert np.array_equal(given, before)
+
+
+def test_grey_array_gives_colour_back(content, style, options):
+    assert nst.stylize(content[..., 0], style, **options).shape == (24, 32, 3)
+
+
+def test_size(content, style, options):
+    assert nst.stylize(content, style, size=48, **options).shape == (36, 48, 3)
+    assert nst.stylize(content, style, **options).shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("batched", [False, True])
+def test_torch_tensors(dtype, batched, content, style, options, expected, need):
+    need("torch")
+    import torch
+
+    given = torch.from_numpy(content.copy()).permute(2, 0, 1)
+    given = given if dtype == "uint8" else (given.double() / 255).to(getattr(torch, dtype))
+    given = given[None] if batched else given
+    before = given.clone()
+    result = nst.stylize(given, torch.from_numpy(style.copy()).permute(2, 0, 1), **options)
+    assert isinstance(result, torch.Tensor)
+    assert (result.dtype, result.shape, result.device) == (given.dtype, given.shape, given.device)
+    assert not result.requires_grad
+    values = (result[0] if batched else result).permute(1, 2, 0).double().numpy()
+    assert np.abs(values / (255 if dtype == "uint8" else 1) - expected).mean() < 0.01
+    assert torch.equal(given, before)
+
+
+def test_torch_tensor_that_requires_grad(content, style, options, need):
+    need("torch")
+    import torch
+
+    given = (torch.from_numpy(content.copy()).permute(2, 0, 1).float() / 255).requires_grad_()
+    result = nst.stylize(given, style, **options | {"backend": "torch", "device": "cpu"})
+    assert result.shape == given.shape
+    assert given.grad is None
+
+
+def test_torch_tensor_with_channels_last_says_what_is_wrong(content, style, options, need):
+    need("torch")
+    import torch
+
+    with pytest.raises(ImageError, match=r"must be \(C, H, W\)"):
+        nst.stylize(torch.from_numpy(content.copy()), style, **options)
+
+
+TENSORFLOW = """
+import sys
+import numpy as np, tensorflow as tf, nst
+from PIL import Image
+from nst.models.weights import load_weights
+content, style, weights, backend = sys.argv[1:]
+p, a = (np.asarray(Image.open(path)) for path in (content, style))
+options = {"backend": backend, "device": "cpu", "weights": load_weights(weights), "steps": 2}
+expected = nst.stylize(p / 255, a / 255, **options)
+for dtype in (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64):
+    top = 255 if dtype == tf.uint8 else 1
+    for batched in (False, True):
+        given = tf.cast(tf.constant(p / 255 * top), dtype)
+        given = given[None] if batched else given
+        result = nst.stylize(given, tf.constant(a), **options)
+        assert tf.is_tensor(result), type(result)
+        assert (result.dtype, result.shape) == (given.dtype, given.shape), (result, given)
+        assert result.device == given.device
+        values = (result[0] if batched else result).numpy().astype(float) / top
+        assert np.abs(values - expected).mean() < 0.01, dtype
+variable = tf.Variable(tf.constant(p))
+assert nst.stylize(variable, a, **options).dtype == tf.uint8
+assert np.array_equal(variable.numpy(), p)
+print("fine")
+"""
+
+
+@pytest.mark.parametrize("backend", ["numpy", "tf"])
+def test_tensorflow_tensors(backend, need, python, pictures, weights_file):
+    need("tf")
+    done = python("-c", TENSORFLOW, pictures.content, pictures.style, weights_file, backend)
+    assert done.stdout.endswith("fine\n"), done.stderr
+
+
+class Counting(NumpyBackend):
+    """Counts the times that it waits for the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits, real = 0, self.space
+
+        class Space(type(real)):
+            def scalars(space, values):  # noqa: N805 (self is the backend)
+                self.waits += 1
+                return super().scalars(values)
+
+        self.space = Space() if not vars(real) else real
+
+    def to_numpy(self, tensor):
+        self.waits += 1
+        return super().to_numpy(tensor)
+
+
+def test_losses_and_image_wait_only_when_called(content, style, options):
+    def waits(look):
+        backend = Counting()
+        for record in nst.StyleTransfer(
+            content, style, **options | {"backend": backend, "steps": 4}
+        ).iterate():
+            look(record)
+        return backend.waits
+
+    quiet = waits(lambda record: None)
+    assert waits(lambda record: record.losses()) == quiet + 5
+    assert waits(lambda record: record.image()) == quiet + 5
+    assert waits(lambda record: record.picture()) == quiet + 5
+
+
+def test_iterate(content, style, options):
+    transfer = nst.StyleTransfer(content, style, **options | {"steps": 3})
+    assert transfer.size == SIZE
+    records = list(transfer.iterate())
+    assert [(r.step, r.steps, r.size, r.stopped) for r in records] == [(i, 3, SIZE, None) for i in range(4)]
+    assert [r.seconds for r in records] == sorted(r.seconds for r in records)
+    totals = [r.losses().total for r in records]
+    assert totals == sorted(totals, reverse=True)
+    assert set(records[0].losses().terms) == {"content", "style"}
+    assert records[0].losses().terms["content"] == pytest.approx(0, abs=1e-9)
+    # an old record keeps its picture
+    assert np.array_equal(records[0].image(), content)
+    assert len({r.image().tobytes() for r in records}) == 4
+    # and the whole can be run again, with the same outcome
+    seen = []
+    assert np.array_equal(transfer.run(seen.append), records[-1].image())
+    assert [r.step for r in seen] == [0, 1, 2, 3]
+
+
+def test_open_weights_are_worked_out(content, style, options):
+    settings = nst.StyleTransfer(content, style, **options).resolved_settings()
+    assert settings.content_weight > 0
+    assert settings.style_weight > 0
+    assert settings.size == 32
+    fixed = nst.StyleTransfer(content, style, content_weight=2.0, style_weight=3, tv_weight=4, **options)
+    assert fixed.term_weights == {"content": 2.0, "style": 3, "tv": 4}
+
+
+def test_start_from_a_picture_of_another_kind_and_size(content, style, options):
+    start = Image.new("RGB", (100, 50), (10, 200, 30))
+    first = next(nst.StyleTransfer(content, style, init=start, **options).iterate()).image()
+    assert first.shape == (24, 32, 3)
+    assert np.abs(first - np.array([10.0, 200.0, 30.0])).max() <= 1
+
+
+def test_functions_for_backend_and_weights(content, style, small_network):
+    called = []
+
+    def backend():
+        called.append("backend")
+        return NumpyBackend()
+
+    def weights():
+        called.append("weights")
+        return small_network
+
+    with pytest.raises(ImageError):
+        nst.stylize(content, "missing.png", backend=backend, weights=weights)
+    with pytest.raises(SettingsError):
+        nst.stylize(content, style, steps=-1, backend=backend, weights=weights)
+    assert called == []
+    assert nst.stylize(content, style, steps=1, backend=backend, weights=weights).shape == content.shape
+    assert called == ["backend", "weights"]
+
+
+def test_the_seed_decides_random_weights(content, style):
+    def network(seed):
+        return nst.StyleTransfer(content, style, weights="random", backend="numpy", seed=seed).weights
+
+    assert network(3).sha256 == random_weights(3).sha256 != network(4).sha256
+
+
+WRONG = [
+    ({"content_layers": {"conv1_1": "heavy"}}, "the weight of conv1_1 is 'heavy'"),
+    ({"style_layers": {"conv1_1": None}}, "the weight of conv1_1 is None"),
+    ({"style_layers": {"conv1_1": -0.5}}, "weight of conv1_1 is -0.5"),
+    ({"style_layers": ["conv1_1", "conv7_1"]}, "unknown layer 'conv7_1'"),
+    ({"style_weights": [1, 2]}, "2 style weights for 1"),
+    ({"style_weights": [float("nan")]}, "style weights"),
+    ({"stepz": 3}, "unknown setting 'stepz'"),
+    ({"steps": 2.5}, "steps is 2.5"),
+    ({"steps": True}, "steps is True"),
+    ({"content_weight": "1"}, "content weight is '1'"),
+    ({"size": 0}, "size is 0"),
+    ({"pooling": "mean"}, "pooling is 'mean'"),
+    ({"optimizer": "sgd"}, "optimizer is 'sgd'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"), WRONG, ids=[next(iter(w)) + str(i) for i, (w, _) in enumerate(WRONG)]
+)
+def test_wrong_settings(wrong, cause, content, style, options):
+    with pytest.raises(SettingsError) as error:
+        nst.StyleTransfer(content, style, **options | wrong)
+    assert cause in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_layers_in_every_form(content, style, options):
+    def layers(spec):
+        return nst.StyleTransfer(content, style, style_layers=spec, **options).settings.style_layers
+
+    assert layers("conv1_1,conv2_1=3") == {"conv1_1": 0.5, "conv2_1": 3.0}
+    assert layers(["conv1_1", "conv2_1=3"]) == {"conv1_1": 0.5, "conv2_1": 3.0}
+    assert layers({"conv2_1": 3, "conv1_1": 0}) == {"conv2_1": 3.0}
+
+
+def test_no_style(content, options):
+    with pytest.raises(SettingsError, match="no style picture"):
+        nst.stylize(content, [], **options)
+
+
+@pytest.mark.parametrize("thing", [None, 5, b"bytes", [[0.5]]])
+def test_what_is_no_picture(thing, style, options):
+    with pytest.raises(ImageError):
+        nst.stylize(thing, style, **options)
+
+
+def test_public_names():
+    for name in nst.__all__:
+        assert getattr(nst, name) is not None
+    assert set(dir(nst)) == set(nst.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'paint'"):
+        nst.paint
