@@ -24,7 +24,7 @@ def require_dtype(backend: str, capabilities: Capabilities, dtype: str | None) -
 
 
 def require_cpu(backend: str, device: str) -> str:
-    """"cpu" for "auto" and "cpu".
+    """ "cpu" for "auto" and "cpu".
 
     Raises:
         BackendError: anything else.
@@ -36,14 +36,12 @@ def require_cpu(backend: str, device: str) -> str:
 
 
 def parse_device(device: str) -> tuple[str, int]:
-    """"cuda:1" -> ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0.
+    """ "cuda:1" -> ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0.
 
     Raises:
         BackendError: not one of auto, cpu, cuda, cuda:N, mps.
     """
     kind, colon, index = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (
-        colon and not (kind == "cuda" and index.isdecimal())
-    ):
+    if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
         raise BackendError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps")
     return kind, int(index or 0)

@@ -213,9 +213,7 @@ class TensorFlowBackend:
         array: HostArray = tensor.numpy()
         return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if array.ndim == 4 else array.copy()
 
-    def network(
-        self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling
-    ) -> TensorFlowNetwork:
+    def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TensorFlowNetwork:
         weights.require(tuple(layers))
         with tf.device(self._device):
             return TensorFlowNetwork(vgg19(weights, layers, pooling, self.dtype))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Axis, Capabilities, Evaluation, HostArray, LossFunction, Ops, TensorFunction
 
-__all__ = ["TorchBackend", "VGG19"]
+__all__ = ["VGG19", "TorchBackend"]
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

@@ -44,9 +44,7 @@ def vgg_features(
             x = pool(x)
             continue
         weight, bias = weights.convolutions[layer.name]
-        x = ops.conv2d(
-            x, constant(f"{layer.name}.weight", weight), constant(f"{layer.name}.bias", bias)
-        )
+        x = ops.conv2d(x, constant(f"{layer.name}.weight", weight), constant(f"{layer.name}.bias", bias))
         x = ops.relu(x)
         if layer.name in layers:
             features[layer.name] = x

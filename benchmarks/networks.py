@@ -13,7 +13,7 @@ and scipy. Time is of the loop alone, on a machine that may be doing other thing
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,7 +33,8 @@ from nst.models.embedded import load_embedded
 from nst.models.embedded.pictures import procedural_picture, procedural_pictures
 from nst.models.embedded.statistics import gram_statistics
 from nst.models.random_weights import random_weights
-from nst.models.weights import NetworkWeights, load_weights
+from nst.models.resolve import resolve_weights
+from nst.models.weights import NetworkWeights
 from nst.settings import STYLE_LAYERS
 
 MARKS = ("<!-- networks.py begin -->", "<!-- networks.py end -->")
@@ -42,9 +43,9 @@ UNSEEN = 2_000_000  # a seed far from those of the pictures that the embedded ne
 STYLES: Mapping[str, Callable[[], Any]] = {
     "painted": lambda: paint_strokes(640, 640),
     "Voronoi": lambda: procedural_picture("Voronoi cells", 256, (9999, 2)),
-    "ropes": lambda: procedural_picture("strokes", 256, (9999, 3)),
+    "blades": lambda: procedural_picture("strokes", 256, (9999, 3)),
 }
-PAIRS = (("chelsea", "painted"), ("rocket", "painted"), ("astronaut", "Voronoi"), ("coffee", "ropes"))
+PAIRS = (("chelsea", "painted"), ("rocket", "painted"), ("astronaut", "Voronoi"), ("coffee", "blades"))
 
 
 def main() -> None:
@@ -68,11 +69,11 @@ def main() -> None:
         statistics = gram_statistics(weights, procedural_pictures(34, 96, seed=UNSEEN))
         ranks.append({"network": label, **{layer: statistics[layer]._asdict() for layer in STYLE_LAYERS}})
         for content, style in PAIRS:
-            rows.append({"network": label, **measure(weights, content, style, options)})
+            rows.append({"network": label, **measure(label, weights, content, style, options)})
             print(json.dumps(rows[-1]), flush=True)
     report = {
         "command": f"python benchmarks/networks.py {' '.join(Path(name).name for name in names)}",
-        "date": str(datetime.date.today()),
+        "date": str(dt.date.today()),
         **machine(),
         "size": options.size,
         "steps": options.steps,
@@ -94,10 +95,12 @@ def network(name: str) -> NetworkWeights:
         return random_weights(0, 0.5, "conv5_1")
     if name == "whitened":
         return load_embedded()
-    return cache.load_cached(name) if cache.is_cached(name) else load_weights(name)
+    return resolve_weights(name, offline=True)
 
 
-def measure(weights: NetworkWeights, content: str, style: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    label: str, weights: NetworkWeights, content: str, style: str, options: argparse.Namespace
+) -> dict[str, Any]:
     """One style transfer at the default balance, L-BFGS from the content picture."""
     photograph, painting = getattr(data, content)(), STYLES[style]()
     transfer = nst.StyleTransfer(
@@ -116,7 +119,7 @@ def measure(weights: NetworkWeights, content: str, style: str, options: argparse
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
         Image.fromarray((result * 255 + 0.5).astype(np.uint8)).save(
-            options.pictures / f"{weights.name}-{content}-{style}.png"
+            options.pictures / f"{label}-{content}-{style}.png"
         )
     return {
         "content": content,

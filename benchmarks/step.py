@@ -46,13 +46,20 @@ def main() -> None:
             row[f"{what}_peak_mb"] = child(backend, what, 3)["peak_mb"]
         rows.append(row)
         print(markdown([row]).splitlines()[-1], flush=True)
-    report = {"command": "python benchmarks/step.py", "date": str(datetime.date.today()), **machine(), "rows": rows}
+    report = {
+        "command": "python benchmarks/step.py",
+        "date": str(datetime.date.today()),
+        **machine(),
+        "rows": rows,
+    }
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     if arguments.table:
         page = arguments.table.read_text()
         before, after = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
-        arguments.table.write_text(f"{before}{MARKS[0]}\n{caption(report)}\n\n{markdown(rows)}\n{MARKS[1]}{after}")
+        arguments.table.write_text(
+            f"{before}{MARKS[0]}\n{caption(report)}\n\n{markdown(rows)}\n{MARKS[1]}{after}"
+        )
 
 
 def child(backend: str, what: str, steps: int) -> dict[str, Any]:
@@ -109,7 +116,9 @@ def machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
         model = names[0] if names else model
     return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version()}
 

@@ -11,9 +11,13 @@ __all__ = ["conformance"]
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @click.option("--device", default="cpu", show_default=True, help="cpu, auto, cuda, cuda:N or mps.")
 @click.option("--dtype", metavar="TYPE", help="Data type.  [default: each backend's own]")
-@click.option("--level", type=click.IntRange(0, 7), default=7, show_default=True, help="The last level to run.")
+@click.option(
+    "--level", type=click.IntRange(0, 7), default=7, show_default=True, help="The last level to run."
+)
 @click.option("--weights", type=click.Path(), help="A file with real weights, for level 7.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write the whole report to this file.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False), help="Write the whole report to this file."
+)
 def conformance(
     backends: tuple[str, ...],
     device: str,
@@ -22,12 +26,13 @@ def conformance(
     weights: str | None,
     json_file: str | None,
 ) -> int:
-    """Check backends against the float64 reference, each in a process of its own, and against each other.
+    r"""Check backends against the float64 reference, each in a process of its own, and against each other.
 
     A BACKEND is a name or package.module:Class. Without one: every installed backend, and every one that
     NST_REQUIRE_BACKENDS names, whether installed or not.
 
-    Levels: 0 transfer, 1 primitives, 2 features, 3 losses, 4 gradients, 5 vector space, 6 optimisers, 7 full-size network.
+    Levels: 0 transfer, 1 primitives, 2 features, 3 losses, 4 gradients, 5 vector space, 6 optimisers, 7 the
+    network at full size.
 
     \b
     nst conformance

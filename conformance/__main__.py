@@ -17,7 +17,9 @@ def main() -> int:
     )
     parser.add_argument("--device", default="cpu", help="cpu (default), auto, cuda, cuda:N or mps")
     parser.add_argument("--dtype", help="data type; none: the backend's default")
-    parser.add_argument("--level", type=int, default=7, choices=range(8), help="last level to run (default 7)")
+    parser.add_argument(
+        "--level", type=int, default=7, choices=range(8), help="last level to run (default 7)"
+    )
     parser.add_argument("--weights", help="a file with real weights for level 7")
     parser.add_argument("--json", help="write the whole report to this file")
     options = parser.parse_args()

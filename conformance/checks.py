@@ -38,7 +38,7 @@ class Measurement:
         return self.error / self.limit if self.limit else np.inf
 
 
-class Mismatch(AssertionError):
+class Mismatch(AssertionError):  # noqa: N818  # what went wrong, not an error of the program
     """A comparison that failed; `measurement` says by how much."""
 
     def __init__(self, measurement: Measurement, message: str) -> None:

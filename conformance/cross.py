@@ -43,8 +43,8 @@ def pair_differences(outputs: Mapping[str, Mapping[str, Array]]) -> list[dict[st
         outputs: `fixed_outputs` by backend.
 
     Returns:
-        Rows with the keys `pair` and `QUANTITIES`. A gradient differs by the norm of the difference over the norm, anything
-        else by the largest difference over the largest magnitude.
+        Rows with the keys `pair` and `QUANTITIES`. A gradient differs by the norm of the difference over the
+        norm, anything else by the largest difference over the largest magnitude.
     """
     rows = []
     for first, second in combinations(outputs, 2):
@@ -52,9 +52,7 @@ def pair_differences(outputs: Mapping[str, Mapping[str, Array]]) -> list[dict[st
         for quantity in QUANTITIES:
             keys = [key for key in outputs[first] if key.startswith(f"{quantity}/")]
             measure = np.linalg.norm if quantity == "gradient" else np.max
-            row[quantity] = max(
-                float(measure(np.abs(outputs[first][k] - outputs[second][k])) / measure(np.abs(outputs[second][k])))
-                for k in keys
-            )
+            pairs = [(outputs[first][key], outputs[second][key]) for key in keys]
+            row[quantity] = max(float(measure(np.abs(a - b)) / measure(np.abs(b))) for a, b in pairs)
         rows.append(row)
     return rows

@@ -102,7 +102,9 @@ def _seeded_objective(subject: Subject) -> Iterator[Measurement]:
 def _real_features(subject: Subject) -> Iterator[Measurement]:
     assert subject.weights is not None
     layers, x = PROBLEM.layers, inputs.picture(81, *SIZE)
-    got, want = (maps_and_grams(s, x, layers, weights=subject.weights) for s in (subject.tested, subject.reference))
+    got, want = (
+        maps_and_grams(s, x, layers, weights=subject.weights) for s in (subject.tested, subject.reference)
+    )
     for name in want:
         quantity = "full gram" if name.startswith("gram") else "full features"
         yield subject.compare(name, got[name], want[name], quantity)

@@ -41,14 +41,17 @@ def _slope(name: str) -> Run:
         problem, side = PROBLEMS[name], subject.reference
         got, want = evaluations(subject, name)
         function = problem.function(side)
+
+        def total(ops: Ops[Any], x: Any, c: Mapping[str, Any]) -> dict[str, Any]:
+            return {"y": function(ops, x, c)[0]}
+
         x, length = problem.start(), np.linalg.norm(want.gradient)
         noise = inputs.field(51, *x.shape)
         for what, direction in (("its own direction", want.gradient), ("a random direction", noise)):
             d = direction / np.linalg.norm(direction)
             above, below = (
-                side.evaluate(lambda ops, x, c: {"total": function(ops, x, c)[0]}, x + step * d, targets(problem))["total"]
-                for step in (STEP, -STEP)
-            )  # fmt: skip
+                side.evaluate(total, x + step * d, targets(problem))["y"] for step in (STEP, -STEP)
+            )
             slope = np.sum(got.gradient * d)
             difference = (above - below) / (2 * STEP)
             yield subject.compare(f"slope along {what}", slope, difference, "slope", scale=float(length))
@@ -71,7 +74,7 @@ def _linear_in_weights(subject: Subject) -> Iterator[Measurement]:
 
 
 def _fan_out(subject: Subject) -> Iterator[Measurement]:
-    """y = relu(x) is used three times: sum(y y + 2 y + (y - x)); contributions must add up."""
+    """A relu y of x is used three times: sum(y y + 2 y + (y - x)); contributions must add up."""
     x = inputs.field(52, 1, 3, 4, 5)
 
     def function(ops: Ops[Any], x: Any, c: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -110,11 +113,12 @@ def _missing_gradient(subject: Subject) -> Iterator[Measurement]:
     yield subject.compare("an error for a loss that does not depend on the picture", refused, 1, "exact")
 
 
+SLOPES = ("style/all", "content/conv4_2", "tv/squares", "whole/avg", "whole/max")
 CASES = [
     *(Case(f"gradient/{name}", 4, _gradient(name)) for name in PROBLEMS),
-    *(Case(f"gradient/slope/{name}", 4, _slope(name)) for name in ("style/all", "content/conv4_2", "tv/squares", "whole/avg", "whole/max")),
+    *(Case(f"gradient/slope/{name}", 4, _slope(name)) for name in SLOPES),
     Case("gradient/linear-in-weights", 4, _linear_in_weights),
     Case("gradient/fan-out", 4, _fan_out),
     Case("gradient/term-without-picture", 4, _term_without_picture),
     Case("gradient/missing", 4, _missing_gradient),
-]  # fmt: skip
+]

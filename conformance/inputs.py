@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from nst.models.random_weights import random_weights
 from nst.models.weights import NetworkWeights
 
-__all__ = ["HEIGHT", "WIDTH", "checkerboard", "constant", "field", "full_network", "picture", "ramp", "small_network"]
+__all__ = [
+    "HEIGHT",
+    "WIDTH",
+    "checkerboard",
+    "constant",
+    "field",
+    "full_network",
+    "picture",
+    "ramp",
+    "small_network",
+]
 
 Array = NDArray[np.float64]
 

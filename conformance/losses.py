@@ -67,11 +67,24 @@ def _nan(name: str) -> Callable[[Subject], Iterator[Measurement]]:
     return run
 
 
+def _overflow(name: str) -> Callable[[Subject], Iterator[Measurement]]:
+    """A picture whose features overflow has no finite loss: an optimiser must see that its step was too long."""
+
+    def run(subject: Subject) -> Iterator[Measurement]:
+        problem = PROBLEMS[name]
+        x = problem.start() * np.finfo(subject.tested.backend.dtype).max / 8
+        got = subject.tested.differentiate(problem.function(subject.tested), x, targets(problem))
+        yield subject.compare("the total is finite", np.isfinite(got.total), False, "exact")
+
+    return run
+
+
 SAME_SIZE = Problem(style=("conv1_1", "conv3_1", "conv5_1"), style_size=(37, 50))
 CASES = [
     *(Case(f"loss/{name}", 3, _value(name)) for name in PROBLEMS),
     Case("loss/zero-at-target/content", 3, _zero_at_target(Problem(content=("conv2_2", "conv4_2")))),
     Case("loss/zero-at-target/style", 3, _zero_at_target(SAME_SIZE)),
+    Case("loss/overflow", 3, _overflow("whole/avg")),
     Case("loss/nan/avg", 3, _nan("whole/avg")),
     Case("loss/nan/max", 3, _nan("whole/max")),
 ]

@@ -56,7 +56,9 @@ def _trajectory(problem: str, optimizer: str) -> Callable[[Subject], Iterator[Me
         for step in range(1, SHORT + 1):
             got, want = pictures[step] - pictures[0], want_pictures[step] - want_pictures[0]
             yield subject.compare(f"way to step {step}", got, want, "trajectory")
-            yield subject.compare(f"total at step {step}", totals[step], want_totals[step], "loss after steps")
+            yield subject.compare(
+                f"total at step {step}", totals[step], want_totals[step], "loss after steps"
+            )
 
     return run
 

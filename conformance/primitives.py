@@ -91,7 +91,13 @@ def _unary(name: str, apply: Apply, exact: bool = False, **xs: Array) -> list[Ro
     for label, x in xs.items():
         finite = bool(np.isfinite(x).all())
         rows.append(
-            Row(f"{name}/{label.replace('_', '-')}", apply, x, exact=exact, gradients="compare" if finite else "none")
+            Row(
+                f"{name}/{label.replace('_', '-')}",
+                apply,
+                x,
+                exact=exact,
+                gradients="compare" if finite else "none",
+            )
         )
     return rows
 
@@ -110,7 +116,9 @@ def _binary(name: str, apply: Apply) -> list[Row]:
             {"c": np.array(0.75)},
         ),
         Row(f"{name}/both", lambda ops, x, k: apply(ops, x, ops.scale(x, 2.0)), x, exact=True),
-        Row(f"{name}/nan", lambda ops, x, k: apply(ops, x, k["c"]), _with_nan(x), {"c": c}, "none", exact=True),
+        Row(
+            f"{name}/nan", lambda ops, x, k: apply(ops, x, k["c"]), _with_nan(x), {"c": c}, "none", exact=True
+        ),
     ]
 
 
@@ -151,8 +159,8 @@ ROWS = [
     ),
     *_unary(
         "gram", lambda ops, x, c: ops.gram(x),
-        odd=ODD, batch=BATCH, few_channels=FEW_CHANNELS, many_channels=MANY_CHANNELS, one_position=inputs.field(15, 2, 4, 1, 1),
-        constant=np.ones((1, 3, 5, 4)), nan=_with_nan(ODD),
+        odd=ODD, batch=BATCH, few_channels=FEW_CHANNELS, many_channels=MANY_CHANNELS,
+        one_position=inputs.field(15, 2, 4, 1, 1), constant=np.ones((1, 3, 5, 4)), nan=_with_nan(ODD),
     ),
     *_unary(
         "channel_sum", lambda ops, x, c: ops.channel_sum(x),
@@ -160,11 +168,13 @@ ROWS = [
     ),
     *_unary(
         "diff/height", lambda ops, x, c: ops.diff(x, "height"), exact=True,
-        odd=ODD, batch=BATCH, constant=np.ones((1, 3, 4, 5)), two_rows=ODD[:, :, :2], one_row=ODD[:, :, :1], nan=_with_nan(ODD),
+        odd=ODD, batch=BATCH, constant=np.ones((1, 3, 4, 5)), two_rows=ODD[:, :, :2],
+        one_row=ODD[:, :, :1], nan=_with_nan(ODD),
     ),
     *_unary(
         "diff/width", lambda ops, x, c: ops.diff(x, "width"), exact=True,
-        odd=ODD, batch=BATCH, constant=np.ones((1, 3, 4, 5)), two_columns=ODD[..., :2], one_column=ODD[..., :1], nan=_with_nan(ODD),
+        odd=ODD, batch=BATCH, constant=np.ones((1, 3, 4, 5)), two_columns=ODD[..., :2],
+        one_column=ODD[..., :1], nan=_with_nan(ODD),
     ),
     *_binary("add", lambda ops, a, b: ops.add(a, b)),
     *_binary("sub", lambda ops, a, b: ops.sub(a, b)),

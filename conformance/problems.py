@@ -124,7 +124,7 @@ def make_targets(
         features = network(ops, x)
         return {name: ops.gram(features[name]) for name in problem.style}
 
-    constants = {}
+    constants: dict[str, Array] = {}
     if problem.content:
         constants |= {f"content/{name}": m for name, m in side.evaluate(maps, content).items()}
     if problem.style:

@@ -64,8 +64,9 @@ def backend_table(report: Report) -> str:
         return f"{report['backend']}: FAILED: {report['error']}"
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     tf32 = {None: "", False: ", TF32 off", True: ", TF32 on"}[report["tf32"]]
-    lines = [f"{report['backend']} ({versions}) on {report['device']} in {report['dtype']}{tf32}, {report['seconds']} s"]
-    rows = [("level", "cases", "passed/run/total", "worst error", "limit", "of")]
+    place = f"on {report['device']} in {report['dtype']}{tf32}, {report['seconds']} s"
+    lines = [f"{report['backend']} ({versions}) {place}"]
+    rows: list[tuple[str, ...]] = [("level", "cases", "passed/run/total", "worst error", "limit", "of")]
     groups: dict[tuple[int, str], list[Any]] = {}
     for result in report["results"]:
         groups.setdefault((result["level"], result["id"].partition("/")[0]), []).append(result)
@@ -74,7 +75,9 @@ def backend_table(report: Report) -> str:
     lines += _columns(rows)
     for status in ("failed", "deviates"):
         lines += [
-            f"  {status.upper()} {r['id']}: {r['message']}" for r in report["results"] if r["status"] == status
+            f"  {status.upper()} {r['id']}: {r['message']}"
+            for r in report["results"]
+            if r["status"] == status
         ]
     reasons: dict[str, int] = {}
     for result in report["results"]:
@@ -86,7 +89,7 @@ def backend_table(report: Report) -> str:
 
 def pair_table(outputs: Mapping[str, Mapping[str, Any]]) -> str:
     """Differences of every pair of backends on the fixed inputs."""
-    rows = [("pair", *QUANTITIES)]
+    rows: list[tuple[str, ...]] = [("pair", *QUANTITIES)]
     for row in pair_differences(outputs):
         rows.append((" - ".join(row["pair"]), *(f"{row[quantity]:.1e}" for quantity in QUANTITIES)))
     return "\n".join(_columns(rows))

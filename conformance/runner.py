@@ -100,7 +100,8 @@ def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[st
     results = run_cases(subject, select(options.level))
     seconds = time.perf_counter() - began
     if arrays is not None and options.level >= 4:
-        np.savez(arrays, **fixed_outputs(subject.tested))
+        outputs: dict[str, Any] = fixed_outputs(subject.tested)
+        np.savez(arrays, **outputs)
     return {
         "backend": spec,
         "device": backend.device,
@@ -124,8 +125,9 @@ def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, An
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         report = Path(folder) / "report.json"
         if not report.exists():
-            last = (done.stderr.strip().splitlines() or [f"its process ended with status {done.returncode}"])[-1]
-            return {"backend": spec, "error": last, "results": []}, {}
+            *_, last = ["", *done.stderr.strip().splitlines()]
+            error = last or f"its process ended with status {done.returncode}"
+            return {"backend": spec, "error": error, "results": []}, {}
         arrays = Path(folder) / "arrays.npz"
         outputs = {}
         if arrays.exists():

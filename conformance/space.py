@@ -123,7 +123,9 @@ def _whiten(subject: Subject) -> Iterator[Measurement]:
 
 def _clip(subject: Subject) -> Iterator[Measurement]:
     backend = subject.tested.backend
-    a = np.array([-2.0, 0.0, 0.25, 0.5, 1.0, 3.0, np.inf, -np.inf, np.nan, 1e30, -1e-30, 0.75]).reshape(1, 3, 2, 2)
+    a = np.array([-2.0, 0.0, 0.25, 0.5, 1.0, 3.0, np.inf, -np.inf, np.nan, 1e30, -1e-30, 0.75]).reshape(
+        1, 3, 2, 2
+    )
     for low, high in ((0.0, 1.0), (-0.5, 0.5)):
         got = subject.tested.host({"y": backend.space.clip(backend.from_numpy(a), low, high)})["y"]
         want = np.where(np.isnan(a), a, np.minimum(np.maximum(a, low), high))

@@ -105,7 +105,9 @@ def _two_objectives(subject: Subject) -> Iterator[Measurement]:
     fields = [inputs.field(68, 1, 3, 4, 5), inputs.field(69, 2, 3, 3, 7)]
     pictures = [side.backend.from_numpy(x) for x in xs]
     tensors = [side.tensors({"target": array}) for array in fields]
-    objectives = [side.backend.compile(_squared_distance, p, t) for p, t in zip(pictures, tensors, strict=True)]
+    objectives = [
+        side.backend.compile(_squared_distance, p, t) for p, t in zip(pictures, tensors, strict=True)
+    ]
     for i in (0, 1, 0):
         got = side.read(objectives[i](pictures[i], tensors[i]))
         want = 2 * (xs[i] - fields[i])
@@ -126,7 +128,11 @@ def _output_under_two_names(subject: Subject) -> Iterator[Measurement]:
 
 def _names_of_any_kind(subject: Subject) -> Iterator[Measurement]:
     """Names of constants, terms and outputs belong to the caller, also those that a backend might use itself."""
-    side, x, names = subject.tested, inputs.field(76, 1, 2, 3, 4), ("x", "total", "gradient", "Relu_0", "a/b c")
+    side, x, names = (
+        subject.tested,
+        inputs.field(76, 1, 2, 3, 4),
+        ("x", "total", "gradient", "Relu_0", "a/b c"),
+    )
     constants = {name: inputs.field(77 + i, 1, 2, 3, 4) for i, name in enumerate(names)}
     want = {name: float(np.sum((x - array) ** 2)) for name, array in constants.items()}
 

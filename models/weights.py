@@ -23,9 +23,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
-from safetensors import safe_open
 
 from nst._files import write_atomically
 from nst.errors import SettingsError, WeightsError

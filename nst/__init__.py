@@ -37,7 +37,9 @@ __all__ = [
 ]
 
 _HOME = {
-    **dict.fromkeys(("BackendError", "ImageError", "NSTError", "SettingsError", "WeightsError"), "nst.errors"),
+    **dict.fromkeys(
+        ("BackendError", "ImageError", "NSTError", "SettingsError", "WeightsError"), "nst.errors"
+    ),
     **dict.fromkeys(("Losses", "Progress", "StyleTransfer", "stylize"), "nst.transfer"),
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Settings": "nst.settings",

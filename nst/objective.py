@@ -97,7 +97,10 @@ class StyleTerm:
 
     def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
         """sum_l w_l / (4 N_l^2) sum (A / M)^2."""
-        zero = {f"{self.name}/{layer}": ops.scale(constants[f"{self.name}/{layer}"], 0.0) for layer in self.weights}
+        zero = {
+            f"{self.name}/{layer}": ops.scale(constants[f"{self.name}/{layer}"], 0.0)
+            for layer in self.weights
+        }
         return self.energy(ops, zero, constants, dict.fromkeys(self.weights, 1))
 
 

@@ -48,7 +48,10 @@ class Ops(Protocol[T]):
         """`max(x, 0)`; its derivative at 0 is 0; NaN stays NaN."""
 
     def max_pool(self, x: T) -> T:
-        """2x2 maximum, stride 2, odd last row and column dropped; a tie passes its gradient to the first in row order."""
+        """2x2 maximum, stride 2, odd last row and column dropped; NaN stays NaN.
+
+        A tie passes its gradient to the first in row order.
+        """
 
     def avg_pool(self, x: T) -> T:
         """2x2 mean, stride 2, odd last row and column dropped."""

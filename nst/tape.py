@@ -89,7 +89,7 @@ class TapeOps(Generic[V]):
         return Node(value, -1)
 
     def gradient(self, output: Node[V], variable: Node[V]) -> V:
-        """d output / d variable for a scalar output.
+        """The derivative of a scalar output by a variable.
 
         Raises:
             ValueError: the output does not depend on the variable.

@@ -52,7 +52,8 @@ def test_an_unknown_backend_lists_the_known():
 
 
 @pytest.mark.parametrize(
-    ("text", "parsed"), [("auto", ("auto", 0)), ("cuda", ("cuda", 0)), ("cuda:3", ("cuda", 3)), ("mps", ("mps", 0))]
+    ("text", "parsed"),
+    [("auto", ("auto", 0)), ("cuda", ("cuda", 0)), ("cuda:3", ("cuda", 3)), ("mps", ("mps", 0))],
 )
 def test_devices_are_parsed(text, parsed):
     assert parse_device(text) == parsed

@@ -125,7 +125,10 @@ def test_std_divides_after_the_mean(tmp_path):
     [
         (lambda a: a.pop("conv1_1.weight"), "conv1_1 has only one of weight and bias"),
         (lambda a: [a.pop("conv1_1.weight"), a.pop("conv1_1.bias")], "layers must be conv1_1, got conv1_2"),
-        (lambda a: a.update({"conv1_2.weight": np.zeros((2, 5, 3, 3), "f")}), r"conv1_2.weight has shape \(2, 5"),
+        (
+            lambda a: a.update({"conv1_2.weight": np.zeros((2, 5, 3, 3), "f")}),
+            r"conv1_2.weight has shape \(2, 5",
+        ),
         (lambda a: a.update({"conv1_1.bias": np.zeros(7, "f")}), r"conv1_1.bias has shape \(7,\)"),
         (lambda a: a["conv1_2.weight"].__setitem__((0, 0, 0, 0), np.nan), "conv1_2.weight holds NaN"),
         (lambda a: a.update({"conv1_1.bias": np.zeros(2, "f8")}), "float64, expected float32 or float16"),

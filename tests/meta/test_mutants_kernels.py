@@ -5,6 +5,8 @@ import pytest
 
 from nst.backends._numpy import TAPS, NumpyBackend, NumpyKernels, _axis, _phase, _windows
 
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # float16 overflows on purpose
+
 WINDOW = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 

@@ -96,7 +96,9 @@ def test_small_primitives_by_hand():
     np.testing.assert_array_equal(OPS.diff(x, "height"), [[[[3.0, 5.0]]]])
     np.testing.assert_array_equal(OPS.diff(x, "width"), [[[[1.0], [3.0]]]])
     np.testing.assert_array_equal(OPS.channel_sum(x), [[6.0]])
-    np.testing.assert_array_equal(OPS.affine(x, np.array([2.0]), np.array([1.0])), [[[[-1.0, 1.0], [5.0, 11.0]]]])
+    np.testing.assert_array_equal(
+        OPS.affine(x, np.array([2.0]), np.array([1.0])), [[[[-1.0, 1.0], [5.0, 11.0]]]]
+    )
     assert OPS.sum(x) == 6.0
 
 

@@ -1,0 +1,132 @@
+"""Make the pictures of README.md and docs/networks.md.
+
+    python docs/make_pictures.py                     all of them, into docs/pictures
+    python docs/make_pictures.py demo networks       these
+    python docs/make_pictures.py --folder FOLDER     elsewhere
+
+Needs `nst[cli,torch]` and scikit-image. Every stylisation runs at the defaults of `nst stylize` (L-BFGS from the
+content picture, the network's own balance) but for what a call below says. With `vgg19` in the cache the contact
+sheet gets a row of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+import nst
+from nst.cli.demo_pictures import draw_harbour, paint_strokes
+from nst.models import cache
+from nst.models.embedded import load_embedded
+from nst.models.embedded.pictures import procedural_picture
+from nst.models.random_weights import random_weights
+from nst.models.weights import NetworkWeights
+
+GAP = 8
+SIZE, STEPS = 512, 120  # of demo.jpg; README.md names both
+SHEET_SIZE, SHEET_STEPS = 288, 80
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("pictures", nargs="*", help=", ".join(PICTURES))
+    parser.add_argument("--folder", type=Path, default=Path(__file__).with_name("pictures"))
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in options.pictures or PICTURES:
+        path = options.folder / f"{name}.jpg"
+        PICTURES[name]().save(path, quality=88, optimize=True)
+        print(path, flush=True)
+
+
+def demo() -> Image.Image:
+    """Harbour, strokes, and what `nst demo --size 512 --steps 120` makes of them."""
+    harbour, strokes = draw_harbour(768, 576), paint_strokes(640, 640)
+    result = stylize(harbour, strokes, load_embedded(), size=SIZE, steps=STEPS)
+    return beside([fit(harbour, result.height), fit(strokes, result.height), result])
+
+
+def before_and_after(name: str, size: int) -> Image.Image:
+    """A photograph of scikit-image, and the same in the painted style."""
+    from skimage import data
+
+    photograph = Image.fromarray(getattr(data, name)())
+    result = stylize(photograph, paint_strokes(640, 640), load_embedded(), size=size, steps=100)
+    return beside([fit(photograph, result.height), result])
+
+
+def networks() -> Image.Image:
+    """A row for each network; two pairs and a texture made from noise without a content picture."""
+    from skimage import data
+
+    painted = paint_strokes(640, 640)
+    blades = Image.fromarray((procedural_picture("strokes", 256, (9999, 4)) * 255 + 0.5).astype("uint8"))
+    cat, coffee = Image.fromarray(data.chelsea()), Image.fromarray(data.coffee())
+    rows = [("inputs", [inset(cat, painted), inset(coffee, blades), fit(painted, 192)])]
+    for label, weights in available():
+        run = partial(stylize, weights=weights, size=SHEET_SIZE, steps=SHEET_STEPS)
+        texture = stylize(
+            fit(painted, 192), painted, weights, steps=2 * SHEET_STEPS, content_weight=0, init="noise"
+        )
+        rows.append((label, [run(cat, painted), run(coffee, blades), texture]))
+    return beside([titled(label, beside(tiles)) for label, tiles in rows], down=True)
+
+
+def available() -> list[tuple[str, NetworkWeights]]:
+    found = [("random", random_weights(0, 0.5, "conv5_1")), ("whitened", load_embedded())]
+    return [*found, ("vgg19", cache.load_cached("vgg19"))] if cache.is_cached("vgg19") else found
+
+
+def stylize(content: Image.Image, style: Image.Image, weights: NetworkWeights, **options: Any) -> Image.Image:
+    result: Image.Image = nst.StyleTransfer(content, style, weights=weights, **options).run()
+    return result
+
+
+def fit(picture: Image.Image, height: int) -> Image.Image:
+    width = round(picture.width * height / picture.height)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def inset(content: Image.Image, style: Image.Image) -> Image.Image:
+    """The content picture, with the style picture in its corner."""
+    picture, small = fit(content, 192), fit(style, 72)
+    picture.paste(small, (picture.width - small.width, picture.height - small.height))
+    return picture
+
+
+def titled(label: str, row: Image.Image) -> Image.Image:
+    """The row with its label at the left."""
+    font = ImageFont.load_default(18)
+    side = Image.new("RGB", (100, row.height), "white")
+    ImageDraw.Draw(side).text((4, row.height // 2), label, "black", font, "lm")
+    return beside([side, row])
+
+
+def beside(pictures: list[Image.Image], *, down: bool = False) -> Image.Image:
+    """Pictures in a row, or in a column, on white."""
+    along, across = (1, 0) if down else (0, 1)
+    length = sum(picture.size[along] for picture in pictures) + GAP * (len(pictures) - 1)
+    breadth = max(picture.size[across] for picture in pictures)
+    sheet = Image.new("RGB", (breadth, length) if down else (length, breadth), "white")
+    position = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, position) if down else (position, 0))
+        position += picture.size[along] + GAP
+    return sheet
+
+
+PICTURES: dict[str, Callable[[], Image.Image]] = {
+    "demo": demo,
+    "chelsea": partial(before_and_after, "chelsea", 451),
+    "astronaut": partial(before_and_after, "astronaut", 384),
+    "networks": networks,
+}
+
+
+if __name__ == "__main__":
+    main()

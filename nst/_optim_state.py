@@ -1,0 +1,47 @@
+"""What L-BFGS and Adam have in common: an immutable state, and a step that makes the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from nst.protocol import Evaluation, VectorSpace
+
+__all__ = ["MAX_TRIALS", "Objective", "Optimizer", "State", "Stop"]
+
+T = TypeVar("T")
+Stop = Literal["converged", "non-finite"]
+Objective: TypeAlias = Callable[[T], Evaluation[T]]
+
+MAX_TRIALS = 12
+"""Step lengths tried before a direction is given up; the last is below 2^-12 of the first."""
+
+
+@dataclass(frozen=True)
+class State(Generic[T]):
+    """An iterate and what is known there.
+
+    Attributes:
+        x: the picture.
+        evaluation: losses and gradient at x.
+        total: the value of the objective at x, on the host.
+        step: how many steps led here.
+        stopped: why no further step can be made, or None.
+    """
+
+    x: T
+    evaluation: Evaluation[T]
+    total: float
+    step: int = 0
+    stopped: Stop | None = None
+
+
+class Optimizer(Protocol):
+    """A descent method. `start` makes its state at a first picture, `advance` makes one step."""
+
+    def start(self, space: VectorSpace[T], x: T, evaluation: Evaluation[T]) -> State[T]:
+        """The state before the first step."""
+
+    def advance(self, space: VectorSpace[T], objective: Objective[T], state: State[T]) -> State[T]:
+        """The state after one more step, or the same iterate with `stopped` set."""

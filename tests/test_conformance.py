@@ -1,0 +1,65 @@
+"""The project's own backends under the conformance suite, each in a process of its own."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from nst.backends import BUILTIN, how_to_install
+from nst.conformance.cross import QUANTITIES, pair_differences
+from nst.conformance.report import passes
+from nst.conformance.runner import Options, required_backends, run_apart
+from nst.conformance.tolerances import TABLE
+
+RUNS = [(name, None, 7) for name in BUILTIN] + [
+    ("numpy", "float32", 6),
+    ("torch", "float64", 6),
+    ("tf", "float64", 6),
+]
+
+
+def wanted(name):
+    return how_to_install(name) is None or name in required_backends()
+
+
+@pytest.fixture(scope="module")
+def reports():
+    """(name, dtype) -> (report, outputs); two at a time, on one core each."""
+    runs = [run for run in RUNS if wanted(run[0])]
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+            patch.setitem(os.environ, name, "1")
+        done = pool.map(lambda run: run_apart(run[0], Options("cpu", run[1], run[2])), runs)
+        return {(name, dtype): result for (name, dtype, _), result in zip(runs, done, strict=True)}
+
+
+@pytest.mark.parametrize(("name", "dtype", "level"), RUNS, ids=[f"{n}-{d or 'default'}" for n, d, _ in RUNS])
+def test_a_backend_conforms(reports, name, dtype, level):
+    if not wanted(name):
+        pytest.skip(how_to_install(name))
+    report, _ = reports[name, dtype]
+    assert "error" not in report, report.get("error")
+    assert [f"{r['id']}: {r['message']}" for r in report["results"] if r["status"] == "failed"] == []
+    assert passes(report)
+    assert {r["level"] for r in report["results"] if r["status"] == "passed"} == set(range(level + 1))
+
+
+def test_backends_agree_with_each_other(reports):
+    outputs = {name: arrays for (name, dtype), (_, arrays) in reports.items() if dtype is None}
+    rows = pair_differences(outputs)
+    assert [row["pair"] for row in rows] == [list(pair) for pair in combinations(outputs, 2)]
+    for row in rows:
+        for quantity in QUANTITIES:
+            assert row[quantity] <= TABLE["float32"][quantity].limit, (row["pair"], quantity)
+
+
+def test_a_difference_between_two_backends_shows():
+    a = {f"{quantity}/x": np.array([3.0, 4.0]) for quantity in QUANTITIES}
+    b = {**a, "gram/x": np.array([3.0, 4.4]), "gradient/x": np.array([3.0, 4.5])}
+    (row,) = pair_differences({"a": a, "b": b})
+    assert row["pair"] == ["a", "b"]
+    assert row["features"] == row["loss"] == 0
+    assert row["gram"] == pytest.approx(0.4 / 4.4)
+    assert row["gradient"] == pytest.approx(0.5 / np.hypot(3, 4.5))
