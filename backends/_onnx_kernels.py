@@ -45,13 +45,8 @@ class GraphKernels:
         # ConvTranspose; both steps are folded into a constant when the session is made
         out, channels, *_ = weight.shape
         swapped = self.graph.node("Transpose", [weight], (channels, out, 3, 3), perm=[1, 0, 2, 3])
-        bounds = [
-            self.graph.integers(-1, -1),
-            self.graph.integers(-4, -4),
-            self.graph.integers(2, 3),
-            self.graph.integers(-1, -1),
-        ]
-        turned = self.graph.node("Slice", [swapped, *bounds], swapped.shape)
+        back, end, axes = self.graph.integers(-1, -1), self.graph.integers(-4, -4), self.graph.integers(2, 3)
+        turned = self.graph.node("Slice", [swapped, back, end, axes, back], swapped.shape)
         shape = (gradient.shape[0], channels, *gradient.shape[2:])
         return self.graph.node("Conv", [gradient, turned], shape, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 

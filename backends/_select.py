@@ -24,7 +24,7 @@ def require_dtype(backend: str, capabilities: Capabilities, dtype: str | None) -
 
 
 def require_cpu(backend: str, device: str) -> str:
-    """ "cpu" for "auto" and "cpu".
+    """Return "cpu" for "auto" and "cpu".
 
     Raises:
         BackendError: anything else.
@@ -36,7 +36,7 @@ def require_cpu(backend: str, device: str) -> str:
 
 
 def parse_device(device: str) -> tuple[str, int]:
-    """ "cuda:1" -> ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0.
+    """Split "cuda:1" into ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0.
 
     Raises:
         BackendError: not one of auto, cpu, cuda, cuda:N, mps.

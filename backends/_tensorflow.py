@@ -188,7 +188,7 @@ class TensorFlowBackend:
     def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
         if keras.backend.backend() != "tensorflow":
             raise BackendError(
-                f"Keras runs on {keras.backend.backend()} in this process: set KERAS_BACKEND=tensorflow before it is imported"
+                f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow before the import"
             )
         self.device = _choose_device(device)
         self.dtype = require_dtype(self.name, self.capabilities, dtype)
@@ -237,7 +237,8 @@ def _choose_device(device: str) -> str:
         raise BackendError("backend tf has no mps device: use --device cpu, or --backend torch")
     if kind == "cuda" and index >= len(gpus):
         raise BackendError(
-            f"TensorFlow sees {len(gpus)} CUDA device(s), cuda:{index} is not there: use --device cpu, or pip install 'tensorflow[and-cuda]'"
+            f"TensorFlow sees {len(gpus)} CUDA device(s), cuda:{index} is not there: "
+            "use --device cpu, or pip install 'tensorflow[and-cuda]'"
         )
     if kind == "cpu" or not gpus:
         return "cpu"

@@ -12,7 +12,7 @@ process for the engine and one for the bare loop.
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -48,7 +48,7 @@ def main() -> None:
         print(markdown([row]).splitlines()[-1], flush=True)
     report = {
         "command": "python benchmarks/step.py",
-        "date": str(datetime.date.today()),
+        "date": str(dt.date.today()),
         **machine(),
         "rows": rows,
     }

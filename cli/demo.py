@@ -16,7 +16,13 @@ DEFAULTS = {"size": 384, "steps": 80, "offline": True}  # a minute on two cores,
 
 @click.command(context_settings={"default_map": DEFAULTS})
 @click.option("-o", "--output", default="out.png", show_default=True, type=click.Path(), help="The result.")
-@click.option("--pictures", default="demo", show_default=True, type=click.Path(file_okay=False), help="Folder for the two pictures that are drawn.")  # fmt: skip
+@click.option(
+    "--pictures",
+    default="demo",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Folder for the two pictures that are drawn.",
+)
 @engine_options
 def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
     """Draw a harbour and a painting of brush strokes, and stylize one in the style of the other."""

@@ -22,6 +22,7 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "stylize": "Paint a picture in the style of one or more others.",
     "backends": "Show the backends, their versions and the devices they see.",
+    "conformance": "Prove that the backends compute the same thing.",
     "weights": "List, download, import and check network weights.",
     "demo": "Draw two pictures and stylize one in the style of the other.",
 }

@@ -104,7 +104,8 @@ class NetworkWeights:
         for layer in layers:
             if layer not in self.convolutions:
                 raise SettingsError(
-                    f"weights {self.name!r} end at {self.layer_names[-1]}: {layer} is not there, choose a shallower layer"
+                    f"weights {self.name!r} end at {self.layer_names[-1]}: {layer} is not there, "
+                    "choose a shallower layer"
                 )
 
     @property
