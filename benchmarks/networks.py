@@ -53,12 +53,14 @@ def main() -> None:
     parser.add_argument(
         "networks", nargs="*", default=["random", "whitened"], help="random, whitened, a name, a file"
     )
-    parser.add_argument("--size", type=int, default=224, help="longest side in pixels")
+    parser.add_argument("--size", type=int, default=224, help="longest side in pixels, 96 or more")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--table", type=Path)
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
+    if options.size < 96:
+        parser.error("--size: 96 or more, since the patches are compared over four octaves")
     names = options.networks
     if names == ["random", "whitened"] and cache.is_cached("vgg19"):
         names = [*names, "vgg19"]

@@ -26,7 +26,6 @@ STD = (0.229, 0.224, 0.225)
 
 _CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
 _PROBE_SIDE = 64
-_BALANCE = 10.0  # by looking: at 1 the picture hardly changes (docs/networks.md)
 _DEAD = 0.1
 _SCALE_BITS = 8
 
@@ -74,7 +73,6 @@ def random_weights(seed: int = 0, width: float = 1.0, depth: str = "conv5_4") ->
         std=STD,
         license="none needed: random numbers",
         source=f"nst.models.random_weights(seed={seed}, width={width:g})",
-        balance=_BALANCE,
     )
 
 
