@@ -109,7 +109,7 @@ def _explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> 
 
 @contextmanager
 def _interruptible() -> Iterator[Any]:
-    """The first Ctrl-C asks to stop after the current step, the second stops at once."""
+    """The first Ctrl-C (or SIGTERM) asks to stop after the current step, the second stops at once."""
     requested = False
 
     def handle(signum: int, frame: FrameType | None) -> None:
@@ -118,11 +118,12 @@ def _interruptible() -> Iterator[Any]:
             raise KeyboardInterrupt
         requested = True
 
-    previous = signal.signal(signal.SIGINT, handle)
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: requested
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

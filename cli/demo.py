@@ -35,7 +35,9 @@ def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
         draw_harbour(768, 576).save(content)
         paint_strokes(640, 640).save(style)
     except OSError as error:
-        raise ImageError(f"cannot write into {pictures}: {error.strerror}; choose another --pictures") from error
+        raise ImageError(
+            f"cannot write into {pictures}: {error.strerror}; choose another --pictures"
+        ) from error
     if not quiet:
         click.echo(f"drew {content} and {style}")
     return run(str(content), [str(style)], output, quiet=quiet, **options)

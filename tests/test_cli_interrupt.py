@@ -55,10 +55,12 @@ def start(tmp_path, environment, pictures, weights_file):
         process.communicate()
 
 
-@pytest.mark.parametrize("quiet", [False, True])
-def test_once_saves_the_picture_so_far(quiet, start, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "quiet"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)]
+)
+def test_once_saves_the_picture_so_far(number, quiet, start, tmp_path):
     process = start(3, 0, *["--quiet"] * quiet)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     image = Image.open(tmp_path / "out.png")
