@@ -26,9 +26,9 @@ def wide_file(tmp_path_factory):
 def test_every_backend_gives_the_same_picture(need, python, tmp_path, wide_file):
     """The project's bar: 50 L-BFGS steps, 256 px, fp32, CPU: totals within 1 %, pixels within 2/255 on average.
 
-    Measured here: totals 0.16 %, pixels 0.26/255. The style weight is a thirtieth of the balanced one: at the
-    balanced one the flat areas of drawn pictures are unstable under this narrow random network, and a change
-    of 1e-7 in the start picture grows to several levels within 50 steps, on one backend in float64 as well.
+    Measured here: totals 0.16 %, pixels 0.26/255, with a weak style weight. A strong one makes the run chaotic: a
+    change of 1e-7 in the start picture grows to several levels within 50 steps, on one backend in float64 as well
+    (docs/conformance.md, "Whole runs").
     """
     from nst.cli.demo_pictures import draw_harbour, paint_strokes
 
