@@ -44,7 +44,7 @@ class Settings:
         style_weights: share of each style picture, normalised to the sum 1; None for equal shares.
         style_scale: longest side of the style pictures as a multiple of the result's longest side.
         pooling: "avg" as in the paper, or "max" as VGG19 was trained.
-        optimizer: "lbfgs" as in the paper, or "adam".
+        optimizer: "lbfgs" as in the paper, or "adam"; "custom" for one of the caller's own.
         steps: number of steps.
         size: longest side of the result in pixels; None for the content picture's own size.
         init: what the optimisation starts from: "content", "noise" (as in the paper) or "style".
@@ -62,7 +62,7 @@ class Settings:
     style_weights: tuple[float, ...] | None = None
     style_scale: float = 1.0
     pooling: vgg.Pooling = "avg"
-    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
+    optimizer: Literal["lbfgs", "adam", "custom"] = "lbfgs"
     steps: int = 300
     size: int | None = None
     init: Literal["content", "noise", "style", "picture"] = "content"
@@ -87,7 +87,8 @@ class Settings:
         scale_ok = _is_number(self.style_scale) and 0 < self.style_scale <= 16
         _require(scale_ok, "style_scale", self.style_scale, "above 0, at most 16")
         _require(self.pooling in ("avg", "max"), "pooling", self.pooling, "avg or max")
-        _require(self.optimizer in ("lbfgs", "adam"), "optimizer", self.optimizer, "lbfgs or adam")
+        known = ("lbfgs", "adam", "custom")
+        _require(self.optimizer in known, "optimizer", self.optimizer, "lbfgs or adam")
         _require(_is_integer(self.steps) and self.steps >= 0, "steps", self.steps, "an integer, 0 or more")
         size_ok = self.size is None or (_is_integer(self.size) and 1 <= self.size <= 65536)
         _require(size_ok, "size", self.size, "an integer from 1 to 65536 (pixels)")

@@ -15,7 +15,7 @@ import numpy as np
 from nst import images
 from nst.backends import get_backend
 from nst.backends._tensors import from_any
-from nst.errors import NSTError
+from nst.errors import NSTError, SettingsError
 from nst.images import Picture
 from nst.models.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
@@ -98,7 +98,7 @@ class StyleTransfer:
         content_layers: "conv4_2", "conv4_2=0.5,conv3_1", a list of such words, or a mapping.
         style_layers: the same.
         init: "content", "noise", "style", or a picture of any of the kinds above.
-        optimiser: an `Optimizer` of your own in place of the one that `optimizer` names.
+        optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -116,7 +116,7 @@ class StyleTransfer:
         content_layers: LayerSpec = CONTENT_LAYERS,
         style_layers: LayerSpec = STYLE_LAYERS,
         init: Any = "content",
-        optimiser: Optimizer | None = None,
+        optimizer: str | Optimizer = "lbfgs",
         **settings: Any,
     ) -> None:
         named = isinstance(init, str) and init in ("content", "noise", "style")
@@ -124,6 +124,7 @@ class StyleTransfer:
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
             init=init if named else "picture",
+            optimizer=_optimizer_name(optimizer),
             **settings,
         )
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
@@ -145,7 +146,7 @@ class StyleTransfer:
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = _network(weights, self.settings.seed)
         self.weights.require(self.settings.layers)
-        self._optimizer = optimiser or OPTIMIZERS[self.settings.optimizer]()
+        self._optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
 
     @property
     def size(self) -> tuple[int, int]:
@@ -236,6 +237,16 @@ def stylize(content: Any, style: Any, **options: Any) -> Any:
         NSTError: as `StyleTransfer`.
     """
     return StyleTransfer(content, style, **options).run()
+
+
+def _optimizer_name(optimizer: str | Optimizer) -> str:
+    if not isinstance(optimizer, str):
+        return "custom"
+    if optimizer not in OPTIMIZERS:
+        raise SettingsError(
+            f"optimizer is {optimizer!r}: it must be lbfgs, adam, or an optimizer of your own"
+        )
+    return optimizer
 
 
 def _network(

@@ -301,3 +301,12 @@ def test_public_names():
     assert set(dir(nst)) == set(nst.__all__)
     with pytest.raises(AttributeError, match="no attribute 'paint'"):
         getattr(nst, "paint")  # noqa: B009
+
+
+def test_an_optimizer_by_name_or_as_an_object(content, style, options):
+    named = nst.StyleTransfer(content, style, **(options | {"optimizer": "adam"}))
+    given = nst.StyleTransfer(content, style, **(options | {"optimizer": nst.Adam()}))
+    assert (named.settings.optimizer, given.settings.optimizer) == ("adam", "custom")
+    assert np.array_equal(named.run(), given.run())
+    with pytest.raises(nst.SettingsError, match="optimizer is 'sgd': it must be lbfgs, adam, or"):
+        nst.StyleTransfer(content, style, **(options | {"optimizer": "sgd"}))
