@@ -191,15 +191,8 @@ class StyleTransfer:
                 "or lower the weights of the losses"
             )
         while True:
-            yield Progress(
-                state.step,
-                self.settings.steps,
-                self.size,
-                time.perf_counter() - began,
-                state.stopped,
-                self,
-                state,
-            )
+            seconds = time.perf_counter() - began
+            yield Progress(state.step, self.settings.steps, self.size, seconds, state.stopped, self, state)
             if state.stopped or state.step >= self.settings.steps:
                 return
             state = self._optimizer.advance(backend.space, evaluate, state)
@@ -240,13 +233,11 @@ def stylize(content: Any, style: Any, **options: Any) -> Any:
 
 
 def _optimizer_name(optimizer: str | Optimizer) -> str:
-    if not isinstance(optimizer, str):
-        return "custom"
-    if optimizer not in OPTIMIZERS:
+    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
         raise SettingsError(
             f"optimizer is {optimizer!r}: it must be lbfgs, adam, or an optimizer of your own"
         )
-    return optimizer
+    return optimizer if isinstance(optimizer, str) else "custom"
 
 
 def _network(
