@@ -33,8 +33,6 @@ class Program:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
-        # the CPU arena grows by doubling: a third more memory at 512x384, for no time saved
-        options.enable_cpu_mem_arena = False
         self.session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
         self._device = parse_device(device)
         self._inputs = [value.name for value in self.session.get_inputs()]
