@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nst.models import vgg
-from nst.models.embedded.whitening import average_pool, convolve
+from nst.models._forward import activations
 from nst.models.weights import NetworkWeights
 
 __all__ = ["GramStatistics", "gram_statistics"]
@@ -35,17 +34,11 @@ def gram_statistics(
 ) -> dict[str, GramStatistics]:
     """Layer -> its statistics over pictures (H, W, 3) in [0, 1], with average pooling."""
     rows: dict[str, list[GramStatistics]] = {layer: [] for layer in weights.layer_names}
-    factor, shift = weights.input_affine
     for picture in pictures:
-        maps = picture * factor + shift
-        for layer in vgg.layers_up_to([weights.layer_names[-1]]):
-            if isinstance(layer, vgg.Pool):
-                maps = average_pool(maps)
-                continue
-            maps = np.maximum(convolve(maps, *weights.convolutions[layer.name]), 0)
-            flat = maps.reshape(-1, maps.shape[2]).astype(np.float64)
-            eigenvalues = np.clip(np.linalg.eigvalsh(flat.T @ flat), 1e-300, None)
+        for layer, maps in activations(weights, picture):
+            flat = maps.reshape(len(maps), -1).astype(np.float64)
+            eigenvalues = np.clip(np.linalg.eigvalsh(flat @ flat.T), 1e-300, None)
             share = eigenvalues / eigenvalues.sum()
             rank = float(np.exp(-np.sum(share * np.log(share))))
-            rows[layer.name].append(GramStatistics(float(flat.mean()), rank, float(share[-1])))
+            rows[layer].append(GramStatistics(float(flat.mean()), rank, float(share[-1])))
     return {layer: GramStatistics(*np.mean(found, axis=0)) for layer, found in rows.items()}
