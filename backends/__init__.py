@@ -69,13 +69,21 @@ def backend_class(name: str) -> type[Backend[Any]]:
     return loaded
 
 
-def get_backend(name: str = "auto", device: str = "auto", dtype: str | None = None) -> Backend[Any]:
-    """A backend on a device: device auto, cpu, cuda, cuda:N or mps; dtype None for its default.
+def get_backend(
+    name: str = "auto", device: str = "auto", dtype: str | None = None, precision: str | None = None
+) -> Backend[Any]:
+    """A backend on a device.
+
+    Args:
+        name: see `backend_class`.
+        device: auto, cpu, cuda, cuda:N or mps.
+        dtype: of pictures, losses and gradients; None for the backend's default.
+        precision: of the network alone: fp32, bf16, fp16, fp64 (or float32, ...); None for `dtype`.
 
     Raises:
-        BackendError: as `backend_class`, or the device or the dtype is not there.
+        BackendError: as `backend_class`, or the device, the dtype or the precision is not there.
     """
-    return backend_class(name)(device=device, dtype=dtype)
+    return backend_class(name)(device=device, dtype=dtype, precision=precision)
 
 
 def _plugins() -> dict[str, EntryPoint]:

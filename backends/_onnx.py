@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import onnx
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from nst.backends._onnx_graph import Graph, Value
 from nst.backends._onnx_kernels import GraphKernels
-from nst.backends._onnx_program import OnnxSpace, Program, Tensor, to_device, to_host
-from nst.backends._select import parse_device, require_dtype
+from nst.backends._onnx_program import Program, Tensor, to_device, to_host
+from nst.backends._onnx_space import OnnxSpace
+from nst.backends._rounding import round_filters
+from nst.backends._select import parse_device, require_dtype, require_precision
 from nst.backends._vgg import vgg_features
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
@@ -32,17 +35,31 @@ TOTAL, GRADIENT, TERM, CONSTANT, OUTPUT = "total", "gradient", "term ", "constan
 class OnnxNetwork:
     """See `nst.protocol.Network`. The graph of an objective is built from the same nodes as `native`."""
 
-    def __init__(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling, dtype: str) -> None:
+    def __init__(
+        self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling, dtype: str, precision: str
+    ) -> None:
         self._weights = weights
         self._layers = tuple(layers)
         self._pooling: Pooling = pooling
         self._dtype = dtype
+        self._precision = precision
+        # of bfloat16 kernels ONNX Runtime has hardly more than the convolution
+        self._activations = dtype if precision == "bfloat16" else precision
 
     def __call__(self, ops: Any, x: Node[Value]) -> dict[str, Node[Value]]:
-        def constant(name: str, array: NDArray[np.float32]) -> Node[Value]:
-            return ops.constant(ops.kernels.graph.initializer(name, array.astype(self._dtype)))
+        graph: Graph = ops.kernels.graph
 
-        return vgg_features(ops, x, self._weights, self._layers, self._pooling, constant)
+        def constant(name: str, array: NDArray[np.float32]) -> Node[Value]:
+            dtype = self._dtype if name.startswith("input.") else self._precision
+            array = round_filters(array, dtype) if array.ndim == 4 else array
+            node: Node[Value] = ops.constant(graph.initializer(name, array.astype(dtype)))
+            return node
+
+        def change(dtype: str, back: str) -> Callable[[Node[Value]], Node[Value]]:
+            return lambda a: ops.transform(a, lambda v: graph.cast(v, dtype), lambda g: graph.cast(g, back))
+
+        enter, leave = change(self._activations, self._dtype), change(self._dtype, self._activations)
+        return vgg_features(ops, x, self._weights, self._layers, self._pooling, constant, enter, leave)
 
     @cached_property
     def native(self) -> onnx.ModelProto:
@@ -72,12 +89,22 @@ class OnnxBackend:
     """See `nst.protocol.Backend`."""
 
     name = "onnx"
-    capabilities = Capabilities(dtypes=("float32",), devices=("cpu", "cuda"), deterministic=True)
+    capabilities = Capabilities(
+        dtypes=("float32",), precisions=("bfloat16", "float16"), devices=("cpu", "cuda"), deterministic=True
+    )
 
-    def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
+    def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:
         self.device = _choose_device(device)
         self.dtype = require_dtype(self.name, self.capabilities, dtype)
+        self.precision = require_precision(self.name, self.capabilities, self.dtype, precision)
+        if self.precision == "bfloat16" and not _convolves(self.precision, self.device):
+            raise BackendError(
+                f"ONNX Runtime {ort.__version__} has no bfloat16 convolution on {self.device}: "
+                "use precision fp16 or fp32"
+            )
         self.space = OnnxSpace(self.device, self.dtype)
+        # compiled `evaluate`s, for as long as their functions live: a tiled objective calls one for every window
+        self._programs: WeakKeyDictionary[Any, dict[Any, Program]] = WeakKeyDictionary()
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -95,18 +122,27 @@ class OnnxBackend:
 
     def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> OnnxNetwork:
         weights.require(tuple(layers))
-        return OnnxNetwork(weights, layers, pooling, self.dtype)
+        return OnnxNetwork(weights, layers, pooling, self.dtype, self.precision)
 
     def evaluate(
         self, function: TensorFunction[Any], x: Tensor, constants: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
+        shapes = tuple((name, tuple(t.shape())) for name, t in {"x": x, **constants}.items())
+        programs = self._programs.setdefault(function, {})
+        if shapes not in programs:
+            programs[shapes] = self._program(function, x, constants)
+        results = programs[shapes](_feeds(x, constants))
+        return {name.removeprefix(OUTPUT): value for name, value in results.items()}
+
+    def _program(
+        self, function: TensorFunction[Any], x: Tensor, constants: Mapping[str, Tensor]
+    ) -> Program:
         graph = Graph(self.dtype)
         ops = TapeOps(GraphKernels(graph))
         variable = ops.constant(graph.input("x", x.shape()))
         outputs = function(ops, variable, _inputs(ops, graph, constants))
         model = graph.model({OUTPUT + name: node.value for name, node in outputs.items()})
-        results = Program(model, self.device)(_feeds(x, constants))
-        return {name: results[OUTPUT + name] for name in outputs}
+        return Program(model, self.device)
 
     def compile(
         self, function: LossFunction[Any], like: Tensor, constants: Mapping[str, Tensor]
@@ -177,3 +213,16 @@ def _cuda_works(device: str) -> bool:
     graph = Graph("float32")
     model = graph.model({"y": GraphKernels(graph).relu(graph.input("x", (1,)))})
     return "CUDAExecutionProvider" in Program(model, device).session.get_providers()
+
+
+def _convolves(precision: str, device: str) -> bool:
+    graph = Graph("float32")
+    try:
+        weight, bias = (
+            graph.initializer(str(shape), np.zeros(shape, precision)) for shape in ((8, 8, 3, 3), (8,))
+        )
+        y = GraphKernels(graph).conv2d(graph.input("x", (1, 8, 4, 4)), weight, bias)
+        Program(graph.model({"y": y}), device)
+    except Exception:  # whatever numpy, onnx or ONNX Runtime raise for a type that they do not know
+        return False
+    return True

@@ -1,6 +1,6 @@
 """An ONNX graph under construction: values, nodes, constants, and the finished model.
 
-All shapes are static. Operators follow ONNX opset 17.
+All shapes are static. Operators follow ONNX opset 17, or 22 where a convolution in bfloat16 needs it.
 """
 
 from __future__ import annotations
@@ -16,23 +16,31 @@ from onnx import helper, numpy_helper
 
 __all__ = ["Graph", "Value"]
 
-OPSET = 17
-IR_VERSION = 8
+OPSET, OPSET_BFLOAT16 = 17, 22
+IR_VERSION, IR_VERSION_BFLOAT16 = 8, 10
+FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor in the graph: its name and static shape."""
+    """A tensor in the graph.
+
+    Attributes:
+        name: unique in the graph.
+        shape: static.
+        dtype: numpy name of its type; a comparison has the type of what it compares here.
+    """
 
     name: str
     shape: tuple[int, ...]
+    dtype: str
 
 
 class Graph:
     """Nodes are appended one by one; each gives a `Value` for the next.
 
     Args:
-        dtype: numpy name of the floating-point type of all tensors.
+        dtype: numpy name of the floating-point type of all tensors that do not say otherwise.
     """
 
     def __init__(self, dtype: str) -> None:
@@ -41,9 +49,9 @@ class Graph:
         self._inputs: list[Value] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
 
-    def input(self, name: str, shape: Sequence[int]) -> Value:
+    def input(self, name: str, shape: Sequence[int], dtype: str | None = None) -> Value:
         """A tensor that is fed in at each run."""
-        value = Value(name, tuple(shape))
+        value = Value(name, tuple(shape), dtype or self.dtype.name)
         self._inputs.append(value)
         return value
 
@@ -51,26 +59,39 @@ class Graph:
         """A tensor that is part of the model; the same name is stored once."""
         if name not in self._initializers:
             self._initializers[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
-        return Value(name, array.shape)
+        return Value(name, array.shape, array.dtype.name)
 
-    def number(self, number: float) -> Value:
-        """A scalar that is part of the model."""
-        return self.initializer(f"number {number!r}", np.array(number, self.dtype))
+    def number(self, number: float, like: Value | None = None) -> Value:
+        """A scalar that is part of the model, of the type of `like` or of the graph."""
+        dtype = like.dtype if like else self.dtype.name
+        return self.initializer(f"{dtype} {number!r}", np.array(number, dtype))
 
     def integers(self, *numbers: int) -> Value:
         """A vector of integers: shapes, axes, bounds."""
         return self.initializer(f"integers {numbers}", np.array(numbers, np.int64))
 
     def node(self, operator: str, inputs: Sequence[Value], shape: Sequence[int], **attributes: Any) -> Value:
-        """Append an operator with one output of this shape."""
-        result = Value(f"{operator}_{len(self._nodes)}", tuple(shape))
+        """Append an operator with one output of this shape, of the type of its first floating-point input."""
+        dtype = next((value.dtype for value in inputs if value.dtype in FLOATS), self.dtype.name)
+        result = Value(f"{operator}_{len(self._nodes)}", tuple(shape), dtype)
         names = [value.name for value in inputs]
         self._nodes.append(helper.make_node(operator, names, [result.name], **attributes))
         return result
 
+    def cast(self, a: Value, dtype: str) -> Value:
+        """The same numbers in another type."""
+        if a.dtype == dtype:
+            return a
+        result = self.node("Cast", [a], a.shape, to=_element(dtype))
+        return Value(result.name, result.shape, dtype)
+
     def reshape(self, a: Value, *shape: int) -> Value:
         """The same elements in another shape."""
         return self.node("Reshape", [a, self.integers(*shape)], shape)
+
+    def expand(self, a: Value, *shape: int) -> Value:
+        """The same elements again along dimensions of size 1."""
+        return self.node("Expand", [a, self.integers(*shape)], shape)
 
     def slice(self, x: Value, dimension: int, start: int, stop: int) -> Value:
         """`x[start:stop]` along one dimension."""
@@ -102,21 +123,31 @@ class Graph:
             any_size: leave batch, height and width of pictures and feature maps open. The nodes must not
                 depend on them.
         """
-        element = helper.np_dtype_to_tensor_dtype(self.dtype)
 
-        def describe(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+        def describe(name: str, value: Value) -> onnx.ValueInfoProto:
+            shape = value.shape
             open_shape = ["N", shape[1], f"height of {name}", f"width of {name}"] if any_size else shape
-            return helper.make_tensor_value_info(name, element, open_shape)
+            return helper.make_tensor_value_info(name, _element(value.dtype), open_shape)
 
         # an Identity for each output: one value may be asked for under two names, or be an input itself
         named = [helper.make_node("Identity", [value.name], [name]) for name, value in outputs.items()]
         graph = helper.make_graph(
             [*self._nodes, *named],
             "nst",
-            [describe(value.name, value.shape) for value in self._inputs],
-            [describe(name, value.shape) for name, value in outputs.items()],
+            [describe(value.name, value) for value in self._inputs],
+            [describe(name, value) for name, value in outputs.items()],
             list(self._initializers.values()),
         )
+        elements = {tensor.data_type for tensor in self._initializers.values()}
+        newer = onnx.TensorProto.BFLOAT16 in elements
         return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="nst"
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET_BFLOAT16 if newer else OPSET)],
+            ir_version=IR_VERSION_BFLOAT16 if newer else IR_VERSION,
+            producer_name="nst",
         )
+
+
+def _element(dtype: str) -> int:
+    element: int = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return element

@@ -1,21 +1,17 @@
-"""Compiled ONNX graphs, and vector arithmetic made of them."""
+"""Compiled ONNX graphs, and tensors on their way to the device and back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime as ort
-from numpy.typing import NDArray
 
-from nst.backends._onnx_graph import Graph, Value
-from nst.backends._onnx_kernels import GraphKernels
 from nst.backends._select import parse_device
 from nst.protocol import HostArray
 
-__all__ = ["OnnxSpace", "Program", "Tensor", "to_device", "to_host"]
+__all__ = ["Program", "Tensor", "to_device", "to_host"]
 
 Tensor = Any  # onnxruntime.OrtValue
 
@@ -47,81 +43,6 @@ class Program:
             binding.bind_output(name, *self._device)
         self.session.run_with_iobinding(binding)
         return dict(zip(self._outputs, binding.get_outputs(), strict=True))
-
-
-class OnnxSpace:
-    """See `nst.protocol.VectorSpace`; each operation is a small graph, kept for its shapes."""
-
-    def __init__(self, device: str, dtype: str) -> None:
-        self._device = device
-        self._dtype = dtype
-        self._programs: dict[tuple[Any, ...], Program] = {}
-
-    def dots(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> NDArray[np.float64]:
-        distinct = list({id(tensor): tensor for pair in pairs for tensor in pair}.values())
-        position = {id(tensor): i for i, tensor in enumerate(distinct)}
-        indices = tuple((position[id(a)], position[id(b)]) for a, b in pairs)
-
-        def build(kernels: GraphKernels, vectors: list[Value]) -> Value:
-            graph = kernels.graph
-            products = [kernels.sum(kernels.multiply(vectors[i], vectors[j])) for i, j in indices]
-            return graph.node("Concat", [graph.reshape(p, 1) for p in products], (len(products),), axis=0)
-
-        return to_host(self._run(("dots", indices), build, distinct)).astype(np.float64)
-
-    def scalars(self, values: Sequence[Tensor]) -> NDArray[np.float64]:
-        return np.array([to_host(value) for value in values], np.float64)
-
-    def lincomb(self, coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
-        def build(kernels: GraphKernels, values: list[Value]) -> Value:
-            *terms, factors = values
-            total: Value | None = None
-            for i, vector in enumerate(terms):
-                index = kernels.graph.initializer(f"index {i}", np.array(i, np.int64))
-                factor = kernels.graph.node("Gather", [factors, index], (), axis=0)
-                part = kernels.multiply(vector, factor)
-                total = part if total is None else kernels.add(total, part)
-            assert total is not None
-            return total
-
-        factors = self._tensor(np.array(coefficients))
-        return self._run(("lincomb", len(vectors)), build, [*vectors, factors])
-
-    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return self._run(("multiply",), lambda kernels, v: kernels.multiply(v[0], v[1]), [a, b])
-
-    def whiten(self, a: Tensor, b: Tensor, epsilon: float) -> Tensor:
-        def build(kernels: GraphKernels, v: list[Value]) -> Value:
-            graph, shape = kernels.graph, v[0].shape
-            root = graph.node("Sqrt", [v[1]], shape)
-            return graph.node("Div", [v[0], graph.node("Add", [root, graph.number(epsilon)], shape)], shape)
-
-        return self._run(("whiten", epsilon), build, [a, b])
-
-    def clip(self, a: Tensor, low: float, high: float) -> Tensor:
-        def build(kernels: GraphKernels, v: list[Value]) -> Value:
-            bounds = [kernels.graph.number(low), kernels.graph.number(high)]
-            return kernels.graph.node("Clip", [v[0], *bounds], v[0].shape)
-
-        return self._run(("clip", low, high), build, [a])
-
-    def _tensor(self, array: HostArray) -> Tensor:
-        return to_device(array.astype(self._dtype), self._device)
-
-    def _run(
-        self,
-        key: tuple[Any, ...],
-        build: Callable[[GraphKernels, list[Value]], Value],
-        tensors: Sequence[Tensor],
-    ) -> Tensor:
-        shapes = tuple(tuple(tensor.shape()) for tensor in tensors)
-        program = self._programs.get((key, shapes))
-        if program is None:
-            graph = Graph(self._dtype)
-            inputs = [graph.input(f"v{i}", shape) for i, shape in enumerate(shapes)]
-            model = graph.model({"result": build(GraphKernels(graph), inputs)})
-            program = self._programs[key, shapes] = Program(model, self._device, threads=1)
-        return program({f"v{i}": tensor for i, tensor in enumerate(tensors)})["result"]
 
 
 def to_host(tensor: Tensor) -> HostArray:

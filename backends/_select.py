@@ -5,7 +5,10 @@ from __future__ import annotations
 from nst.errors import BackendError
 from nst.protocol import Capabilities
 
-__all__ = ["parse_device", "require_cpu", "require_dtype"]
+__all__ = ["PRECISIONS", "parse_device", "require_cpu", "require_dtype", "require_precision"]
+
+PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}
+"""The words of the command line -> the names that the frameworks use; both are understood."""
 
 
 def require_dtype(backend: str, capabilities: Capabilities, dtype: str | None) -> str:
@@ -21,6 +24,23 @@ def require_dtype(backend: str, capabilities: Capabilities, dtype: str | None) -
             f"backend {backend} does not compute in {dtype!r}: choose {' or '.join(capabilities.dtypes)}"
         )
     return dtype
+
+
+def require_precision(backend: str, capabilities: Capabilities, dtype: str, precision: str | None) -> str:
+    """What the network computes in: `precision`, or `dtype` for None.
+
+    Raises:
+        BackendError: the backend's networks do not compute in it.
+    """
+    wanted = dtype if precision is None else PRECISIONS.get(precision, precision)
+    offered = (dtype, *capabilities.precisions)
+    if wanted not in offered:
+        words = [word for word, name in PRECISIONS.items() if name in offered]
+        raise BackendError(
+            f"backend {backend} has no networks in {precision!r} beside {dtype}: "
+            f"use precision {' or '.join(words)}"
+        )
+    return wanted
 
 
 def require_cpu(backend: str, device: str) -> str:

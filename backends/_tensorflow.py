@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nst.backends._select import parse_device, require_dtype
+from nst.backends._rounding import round_filters
+from nst.backends._select import parse_device, require_dtype, require_precision
 from nst.errors import BackendError
 from nst.models import vgg
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Axis, Capabilities, Evaluation, HostArray, LossFunction, Ops, TensorFunction
+from nst.protocol import Capabilities, Evaluation, HostArray, LossFunction, Ops, TensorFunction
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # information is not for users of a picture program
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -26,19 +26,27 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import tensorflow as tf
 
+from nst.backends._tensorflow_ops import TensorFlowOps, TensorFlowSpace
+
 __all__ = ["TensorFlowBackend", "vgg19"]
 
 Tensor = Any  # tf.Tensor
 
 
 def vgg19(
-    weights: NetworkWeights, layers: Sequence[str], pooling: Pooling = "avg", dtype: str = "float32"
+    weights: NetworkWeights,
+    layers: Sequence[str],
+    pooling: Pooling = "avg",
+    dtype: str = "float32",
+    precision: str | None = None,
 ) -> keras.Model:
     """VGG19 down to the deepest of `layers`, a plain functional model that works without nst.
 
     Takes pictures (N, H, W, 3) in sRGB [0, 1] of any size; returns a dictionary of feature maps (N, H_l, W_l, N_l)
-    by layer name, after the ReLU. Its layers are named conv1_1, conv1_2, ..., and are not trainable.
+    by layer name, after the ReLU. Its layers are named conv1_1, conv1_2, ..., and are not trainable. They compute
+    in `precision`, None for `dtype`, which pictures and feature maps have.
     """
+    precision = precision or dtype
     factor, shift = weights.input_affine
     picture = x = keras.Input((None, None, 3), dtype=dtype, name="x")
     x = keras.layers.Rescaling(factor.tolist(), shift.tolist(), dtype=dtype, name="input")(x)
@@ -46,101 +54,21 @@ def vgg19(
     features, kernels = {}, {}
     for layer in vgg.layers_up_to(layers):
         if isinstance(layer, vgg.Pool):
-            x = pool(2, dtype=dtype, name=layer.name)(x)
+            x = pool(2, dtype=precision, name=layer.name)(x)
             continue
         weight, bias = weights.convolutions[layer.name]
         convolution = keras.layers.Conv2D(
-            len(bias), 3, padding="same", activation="relu", dtype=dtype, name=layer.name
+            len(bias), 3, padding="same", activation="relu", dtype=precision, name=layer.name
         )
         x = convolution(x)
-        kernels[convolution] = [weight.transpose(2, 3, 1, 0), bias]
+        kernels[convolution] = [round_filters(weight, precision).transpose(2, 3, 1, 0), bias]
         if layer.name in layers:
-            features[layer.name] = x
+            features[layer.name] = x if precision == dtype else keras.ops.cast(x, dtype)
     model = keras.Model(picture, features, name=weights.name.replace("/", "-"))
     for convolution, values in kernels.items():
         convolution.set_weights(values)
     model.trainable = False
     return model
-
-
-class TensorFlowOps:
-    """See `nst.protocol.Ops`."""
-
-    def affine(self, x: Tensor, factor: Tensor, shift: Tensor) -> Tensor:
-        return x * factor + shift
-
-    def conv2d(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        kernel = tf.transpose(weight, (1, 2, 3, 0))  # stored like a picture: (O, 3, 3, C)
-        return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias)
-
-    def relu(self, x: Tensor) -> Tensor:
-        return tf.nn.relu(x)
-
-    def max_pool(self, x: Tensor) -> Tensor:
-        mean = tf.nn.avg_pool2d(x, 2, 2, "VALID")
-        # max_pool2d passes over a NaN, the mean of its window does not
-        return tf.where(tf.math.is_nan(mean), mean, tf.nn.max_pool2d(x, 2, 2, "VALID"))
-
-    def avg_pool(self, x: Tensor) -> Tensor:
-        return tf.nn.avg_pool2d(x, 2, 2, "VALID")
-
-    def gram(self, features: Tensor) -> Tensor:
-        shape = tf.shape(features)
-        flat = tf.reshape(features, (shape[0], shape[1] * shape[2], shape[3]))
-        return tf.matmul(flat, flat, transpose_a=True)
-
-    def channel_sum(self, features: Tensor) -> Tensor:
-        return tf.reduce_sum(features, (1, 2))
-
-    def diff(self, x: Tensor, axis: Axis) -> Tensor:
-        return x[:, 1:] - x[:, :-1] if axis == "height" else x[:, :, 1:] - x[:, :, :-1]
-
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        return a + b
-
-    def sub(self, a: Tensor, b: Tensor) -> Tensor:
-        return a - b
-
-    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return a * b
-
-    def scale(self, a: Tensor, factor: float) -> Tensor:
-        return a * tf.constant(factor, a.dtype)
-
-    def square(self, a: Tensor) -> Tensor:
-        return tf.square(a)
-
-    def abs(self, a: Tensor) -> Tensor:
-        return tf.abs(a)
-
-    def sum(self, a: Tensor) -> Tensor:
-        return tf.reduce_sum(a)
-
-
-class TensorFlowSpace:
-    """See `nst.protocol.VectorSpace`."""
-
-    def dots(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> NDArray[np.float64]:
-        return self.scalars([tf.reduce_sum(a * b) for a, b in pairs])
-
-    def scalars(self, values: Sequence[Tensor]) -> NDArray[np.float64]:
-        array: NDArray[np.float64] = tf.stack(list(values)).numpy().astype(np.float64)
-        return array
-
-    def lincomb(self, coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
-        total = coefficients[0] * vectors[0]
-        for coefficient, vector in zip(coefficients[1:], vectors[1:], strict=True):
-            total += coefficient * vector
-        return total
-
-    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return a * b
-
-    def whiten(self, a: Tensor, b: Tensor, epsilon: float) -> Tensor:
-        return a / (tf.sqrt(b) + epsilon)
-
-    def clip(self, a: Tensor, low: float, high: float) -> Tensor:
-        return tf.clip_by_value(a, low, high)
 
 
 class TensorFlowNetwork:
@@ -181,17 +109,23 @@ class TensorFlowBackend:
     """See `nst.protocol.Backend`."""
 
     name = "tf"
-    capabilities = Capabilities(dtypes=("float32", "float64"), devices=("cpu", "cuda"), deterministic=True)
+    capabilities = Capabilities(
+        dtypes=("float32", "float64"),
+        precisions=("bfloat16", "float16"),
+        devices=("cpu", "cuda"),
+        deterministic=True,
+    )
     ops = TensorFlowOps()
-    space = TensorFlowSpace()
 
-    def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
+    def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:
         if keras.backend.backend() != "tensorflow":
             raise BackendError(
                 f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow before the import"
             )
         self.device = _choose_device(device)
         self.dtype = require_dtype(self.name, self.capabilities, dtype)
+        self.precision = require_precision(self.name, self.capabilities, self.dtype, precision)
+        self.space = TensorFlowSpace(self.dtype)
         kind, index = parse_device(self.device)
         self._device = f"/{'GPU' if kind == 'cuda' else 'CPU'}:{index}"
 
@@ -216,7 +150,7 @@ class TensorFlowBackend:
     def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TensorFlowNetwork:
         weights.require(tuple(layers))
         with tf.device(self._device):
-            return TensorFlowNetwork(vgg19(weights, layers, pooling, self.dtype))
+            return TensorFlowNetwork(vgg19(weights, layers, pooling, self.dtype, self.precision))
 
     def evaluate(
         self, function: TensorFunction[Tensor], x: Tensor, constants: Mapping[str, Tensor]

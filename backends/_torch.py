@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst.backends._select import parse_device, require_dtype
+from nst.backends._rounding import round_filters
+from nst.backends._select import parse_device, require_dtype, require_precision
+from nst.backends._torch_graphs import GraphedObjective, record_on_cuda
+from nst.backends._torch_ops import TorchOps, TorchSpace
 from nst.errors import BackendError
 from nst.models import vgg
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Axis, Capabilities, Evaluation, HostArray, LossFunction, Ops, TensorFunction
+from nst.protocol import Capabilities, Evaluation, HostArray, LossFunction, Objective, Ops, TensorFunction
 
 __all__ = ["VGG19", "TorchBackend"]
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
 
 class VGG19(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """VGG19 down to the deepest of `layers`, a plain module that works without nst.
 
     `forward` takes pictures (N, 3, H, W) in sRGB [0, 1] and returns a dictionary of feature maps by layer
-    name, after the ReLU. The parameters are frozen and named conv1_1.weight, conv1_1.bias, ...
+    name, after the ReLU. The parameters are frozen and named conv1_1.weight, conv1_1.bias, ... Convolutions may
+    be in a lower precision than the rest, which pictures and feature maps have.
     """
 
     def __init__(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling = "avg") -> None:
@@ -50,88 +54,13 @@ class VGG19(nn.Module):  # type: ignore[misc]  # torch is not followed by the ty
         x = x * self.input_factor + self.input_shift
         features = {}
         for name, module in self.named_children():
-            x = module(x)
             if isinstance(module, nn.Conv2d):
-                x = functional.relu(x)
+                x = functional.relu(module(x.to(module.weight.dtype)))
+            else:
+                x = module(x)
             if name in self.layers:
-                features[name] = x
+                features[name] = x.to(self.input_factor.dtype)
         return features
-
-
-class TorchOps:
-    """See `nst.protocol.Ops`."""
-
-    def affine(self, x: Tensor, factor: Tensor, shift: Tensor) -> Tensor:
-        return x * factor[:, None, None] + shift[:, None, None]
-
-    def conv2d(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return functional.conv2d(x, weight, bias, padding=1)
-
-    def relu(self, x: Tensor) -> Tensor:
-        return functional.relu(x)
-
-    def max_pool(self, x: Tensor) -> Tensor:
-        return functional.max_pool2d(x, 2)
-
-    def avg_pool(self, x: Tensor) -> Tensor:
-        return functional.avg_pool2d(x, 2)
-
-    def gram(self, features: Tensor) -> Tensor:
-        flat = features.movedim(1, 3).flatten(1, 2)  # (N, M, C): a view, channels being last in memory
-        return flat.transpose(1, 2) @ flat
-
-    def channel_sum(self, features: Tensor) -> Tensor:
-        return features.sum((2, 3))
-
-    def diff(self, x: Tensor, axis: Axis) -> Tensor:
-        return torch.diff(x, dim=2 if axis == "height" else 3)
-
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        return a + b
-
-    def sub(self, a: Tensor, b: Tensor) -> Tensor:
-        return a - b
-
-    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return a * b
-
-    def scale(self, a: Tensor, factor: float) -> Tensor:
-        return a * factor
-
-    def square(self, a: Tensor) -> Tensor:
-        return a.square()
-
-    def abs(self, a: Tensor) -> Tensor:
-        return a.abs()
-
-    def sum(self, a: Tensor) -> Tensor:
-        return a.sum()
-
-
-class TorchSpace:
-    """See `nst.protocol.VectorSpace`."""
-
-    def dots(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> NDArray[np.float64]:
-        return self.scalars([torch.sum(a * b) for a, b in pairs])
-
-    def scalars(self, values: Sequence[Tensor]) -> NDArray[np.float64]:
-        stacked: NDArray[np.float64] = torch.stack(list(values)).double().cpu().numpy()
-        return stacked
-
-    def lincomb(self, coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
-        total = coefficients[0] * vectors[0]
-        for coefficient, vector in zip(coefficients[1:], vectors[1:], strict=True):
-            total.add_(vector, alpha=coefficient)
-        return total
-
-    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return a * b
-
-    def whiten(self, a: Tensor, b: Tensor, epsilon: float) -> Tensor:
-        return a / b.sqrt().add_(epsilon)
-
-    def clip(self, a: Tensor, low: float, high: float) -> Tensor:
-        return a.clamp(low, high)
 
 
 class TorchNetwork:
@@ -148,34 +77,56 @@ class TorchNetwork:
 class TorchObjective:
     """See `nst.protocol.Objective`. Uses `autograd.grad`, so that nobody's `.grad` changes."""
 
-    def __init__(self, function: LossFunction[Tensor], ops: TorchOps) -> None:
+    def __init__(self, function: LossFunction[Tensor], ops: TorchOps, device: str) -> None:
         self._function = function
         self._ops = ops
+        self._device = device
 
     def __call__(self, x: Tensor, constants: Mapping[str, Tensor]) -> Evaluation[Tensor]:
         variable = x.detach().requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), _convolutions(self._device):
             total, terms = self._function(self._ops, variable, constants)
             (gradient,) = torch.autograd.grad(total, variable)
         return Evaluation(total.detach(), {name: term.detach() for name, term in terms.items()}, gradient)
 
 
 class TorchBackend:
-    """See `nst.protocol.Backend`."""
+    """See `nst.protocol.Backend`.
+
+    Args:
+        device: see `nst.protocol.Backend`.
+        dtype: see `nst.protocol.Backend`.
+        precision: see `nst.protocol.Backend`.
+        cuda_graphs: record objectives on a CUDA device as CUDA graphs.
+    """
 
     name = "torch"
     capabilities = Capabilities(
-        dtypes=("float32", "float64"), devices=("cpu", "cuda", "mps"), deterministic=True
+        dtypes=("float32", "float64"),
+        precisions=("bfloat16", "float16"),
+        devices=("cpu", "cuda", "mps"),
+        deterministic=True,
     )
     ops = TorchOps()
-    space = TorchSpace()
 
-    def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        dtype: str | None = None,
+        precision: str | None = None,
+        *,
+        cuda_graphs: bool = True,
+    ) -> None:
         self.device = _choose_device(device)
         self.dtype = require_dtype(self.name, self.capabilities, dtype)
+        self.precision = require_precision(self.name, self.capabilities, self.dtype, precision)
+        if self.precision == "bfloat16" and self.device.startswith("cuda") and not _has_bfloat16(self.device):
+            raise BackendError(f"{self.device} is too old for bfloat16: use precision fp16 or fp32")
         if self.dtype == "float64" and self.device == "mps":
             raise BackendError("mps has no float64: use float32, or --device cpu")
         self._place = {"device": torch.device(self.device), "dtype": DTYPES[self.dtype]}
+        self.space = TorchSpace(DTYPES[self.dtype])
+        self._graphs = cuda_graphs and self.device.startswith("cuda")
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -197,19 +148,42 @@ class TorchBackend:
 
     def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TorchNetwork:
         weights.require(tuple(layers))
-        module = VGG19(weights, layers, pooling)
-        return TorchNetwork(module.to(**self._place, memory_format=torch.channels_last))
+        module = VGG19(weights, layers, pooling).to(**self._place, memory_format=torch.channels_last)
+        if self.precision != self.dtype:
+            for name, child in module.named_children():
+                if isinstance(child, nn.Conv2d):
+                    filters = round_filters(weights.convolutions[name][0], self.precision)
+                    child.weight.copy_(torch.from_numpy(filters))
+                    child.to(DTYPES[self.precision])
+        return TorchNetwork(module)
 
     def evaluate(
         self, function: TensorFunction[Tensor], x: Tensor, constants: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        with torch.no_grad():
+        with torch.no_grad(), _convolutions(self.device):
             return function(self.ops, x, constants)
 
     def compile(
         self, function: LossFunction[Tensor], like: Tensor, constants: Mapping[str, Tensor]
-    ) -> TorchObjective:
-        return TorchObjective(function, self.ops)
+    ) -> Objective[Tensor]:
+        objective = TorchObjective(function, self.ops, self.device)
+        if not self._graphs:
+            return objective
+        return GraphedObjective(objective, lambda run: record_on_cuda(run, self.device))
+
+
+def _convolutions(device: str) -> AbstractContextManager[None]:
+    """On CUDA: the fastest algorithm for a shape is found by trying, and float32 is not rounded to TF32."""
+    if not device.startswith("cuda"):
+        return nullcontext()
+    cudnn = torch.backends.cudnn
+    flags: AbstractContextManager[None] = cudnn.flags(enabled=cudnn.enabled, benchmark=True, allow_tf32=False)
+    return flags
+
+
+def _has_bfloat16(device: str) -> bool:
+    newer: bool = torch.cuda.get_device_capability(device) >= (8, 0)  # the chips before Ampere emulate it
+    return newer
 
 
 def _choose_device(device: str) -> str:

@@ -24,6 +24,8 @@ def vgg_features(
     layers: Sequence[str],
     pooling: vgg.Pooling,
     constant: Callable[[str, NDArray[np.float32]], T],
+    enter: Callable[[T], T] = lambda x: x,
+    leave: Callable[[T], T] = lambda x: x,
 ) -> dict[str, T]:
     """Feature maps (N, N_l, H_l, W_l) of x (N, 3, H, W) in sRGB [0, 1] at `layers`.
 
@@ -34,9 +36,11 @@ def vgg_features(
         layers: names of the layers to return.
         pooling: "avg" or "max".
         constant: turns a named weight into a tensor.
+        enter: changes the normalised picture to the type of the activations.
+        leave: changes a feature map that is returned back again.
     """
     factor, shift = weights.input_affine
-    x = ops.affine(x, constant("input.factor", factor), constant("input.shift", shift))
+    x = enter(ops.affine(x, constant("input.factor", factor), constant("input.shift", shift)))
     pool = ops.avg_pool if pooling == "avg" else ops.max_pool
     features = {}
     for layer in vgg.layers_up_to(layers):
@@ -47,5 +51,5 @@ def vgg_features(
         x = ops.conv2d(x, constant(f"{layer.name}.weight", weight), constant(f"{layer.name}.bias", bias))
         x = ops.relu(x)
         if layer.name in layers:
-            features[layer.name] = x
+            features[layer.name] = leave(x)
     return features

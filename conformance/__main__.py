@@ -17,6 +17,7 @@ def main() -> int:
     )
     parser.add_argument("--device", default="cpu", help="cpu (default), auto, cuda, cuda:N or mps")
     parser.add_argument("--dtype", help="data type; none: the backend's default")
+    parser.add_argument("--precision", help="of the network: fp32, bf16, fp16; none: the data type")
     parser.add_argument(
         "--level", type=int, default=7, choices=range(8), help="last level to run (default 7)"
     )
@@ -28,6 +29,7 @@ def main() -> int:
             options.backends,
             device=options.device,
             dtype=options.dtype,
+            precision=options.precision,
             level=options.level,
             weights=options.weights,
             json_file=options.json,

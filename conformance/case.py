@@ -15,6 +15,7 @@ from nst.conformance import inputs
 from nst.conformance.checks import Measurement, compare
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
+from nst.precision import compile_objective
 from nst.protocol import Backend, Evaluation, LossFunction, Network, TensorFunction
 
 __all__ = ["Case", "Need", "Side", "Skip", "Subject"]
@@ -84,10 +85,10 @@ class Side:
     def differentiate(
         self, function: LossFunction[Any], x: Array, constants: Constants | None = None
     ) -> Evaluation[Array]:
-        """`Backend.compile` and one call, on host arrays."""
+        """An objective as the engine compiles it, and one call, on host arrays."""
         tensors = self.tensors(constants or {})
         picture = self.backend.from_numpy(x)
-        return self.read(self.backend.compile(function, picture, tensors)(picture, tensors))
+        return self.read(compile_objective(self.backend, function, picture, tensors)(picture, tensors))
 
     def read(self, evaluation: Evaluation[Any]) -> Evaluation[Array]:
         """An evaluation on the host."""
@@ -116,8 +117,9 @@ class Subject:
     def compare(
         self, what: str, got: ArrayLike, want: ArrayLike, quantity: str, scale: float | None = None
     ) -> Measurement:
-        """`checks.compare` in the backend's data type."""
-        return compare(what, got, want, quantity, self.tested.backend.dtype, scale)
+        """`checks.compare` in the backend's data type and precision."""
+        backend = self.tested.backend
+        return compare(what, got, want, quantity, backend.dtype, scale, backend.precision)
 
 
 @dataclass(frozen=True)

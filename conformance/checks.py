@@ -47,7 +47,13 @@ class Mismatch(AssertionError):  # noqa: N818  # what went wrong, not an error o
 
 
 def compare(
-    what: str, got: ArrayLike, want: ArrayLike, quantity: str, dtype: str, scale: float | None = None
+    what: str,
+    got: ArrayLike,
+    want: ArrayLike,
+    quantity: str,
+    dtype: str,
+    scale: float | None = None,
+    precision: str | None = None,
 ) -> Measurement:
     """Compare two arrays, or raise `Mismatch`.
 
@@ -62,8 +68,9 @@ def compare(
         quantity: row of the table of tolerances.
         dtype: the backend's data type, column of that table.
         scale: divides the difference instead of the magnitude or norm of `want`.
+        precision: of the network; None for `dtype`.
     """
-    row = tolerance(dtype, quantity)
+    row = tolerance(dtype, quantity, precision)
     g, w = np.asarray(got, np.float64), np.asarray(want, np.float64)
     if quantity == "exact":
         with np.errstate(over="ignore"):

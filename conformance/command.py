@@ -18,6 +18,7 @@ def run_command(
     *,
     device: str,
     dtype: str | None,
+    precision: str | None,
     level: int,
     weights: str | None,
     json_file: str | None,
@@ -29,6 +30,7 @@ def run_command(
         backends: names or `package.module:Class`; none for every installed and required one.
         device: see `Options`.
         dtype: see `Options`.
+        precision: see `Options`.
         level: see `Options`.
         weights: see `Options`.
         json_file: where to write the whole report, or None.
@@ -37,7 +39,7 @@ def run_command(
     Raises:
         NSTError: the JSON file cannot be written.
     """
-    options = Options(device, dtype, level, weights)
+    options = Options(device, dtype, level, weights, precision)
     reports, outputs = [], {}
     for name in names_to_run(backends):
         values, arrays = run_apart(name, options)

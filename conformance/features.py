@@ -151,7 +151,7 @@ def _gram_of(subject: Subject, features: Array) -> Array:
 
 def _symmetric(subject: Subject) -> Iterator[Measurement]:
     gram = _gram_of(subject, inputs.field(26, 2, 9, 7, 5))
-    yield subject.compare("the transposed Gram matrix", gram, gram.transpose(0, 2, 1), "gram")
+    yield subject.compare("the transposed Gram matrix", gram, gram.transpose(0, 2, 1), "primitive")
 
 
 def _permuted(subject: Subject) -> Iterator[Measurement]:
@@ -159,7 +159,7 @@ def _permuted(subject: Subject) -> Iterator[Measurement]:
     order = np.random.default_rng(28).permutation(35)
     permuted = features.reshape(1, 6, 35)[..., order].reshape(1, 6, 5, 7)
     got, want = _gram_of(subject, permuted), _gram_of(subject, features)
-    yield subject.compare("the Gram matrix of permuted positions", got, want, "gram")
+    yield subject.compare("the Gram matrix of permuted positions", got, want, "primitive")
 
 
 POOLINGS: tuple[Pooling, ...] = ("avg", "max")

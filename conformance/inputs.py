@@ -16,6 +16,7 @@ __all__ = [
     "WIDTH",
     "checkerboard",
     "constant",
+    "exact",
     "field",
     "full_network",
     "picture",
@@ -31,17 +32,17 @@ HEIGHT, WIDTH = 37, 50
 
 def field(seed: int, *shape: int) -> Array:
     """Standard normal numbers."""
-    return _exact(np.random.default_rng(seed).standard_normal(shape))
+    return exact(np.random.default_rng(seed).standard_normal(shape))
 
 
 def picture(seed: int, height: int = HEIGHT, width: int = WIDTH, batch: int = 1) -> Array:
     """White noise in [0, 1], (N, 3, H, W)."""
-    return _exact(np.random.default_rng(seed).random((batch, 3, height, width)))
+    return exact(np.random.default_rng(seed).random((batch, 3, height, width)))
 
 
 def constant(height: int = HEIGHT, width: int = WIDTH) -> Array:
     """One colour, (1, 3, H, W): every comparison of neighbours is a tie."""
-    return np.broadcast_to(_exact(np.array([0.25, 0.5, 0.8]))[:, None, None], (1, 3, height, width)).copy()
+    return np.broadcast_to(exact(np.array([0.25, 0.5, 0.8]))[:, None, None], (1, 3, height, width)).copy()
 
 
 def checkerboard(height: int = HEIGHT, width: int = WIDTH) -> Array:
@@ -73,5 +74,6 @@ def full_network() -> NetworkWeights:
     return random_weights(0)
 
 
-def _exact(array: Array) -> Array:
+def exact(array: Array) -> Array:
+    """Rounded to float32."""
     return array.astype(np.float32).astype(np.float64)

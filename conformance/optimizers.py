@@ -14,6 +14,7 @@ from nst.conformance.case import Case, Side, Subject
 from nst.conformance.checks import Measurement
 from nst.conformance.problems import PROBLEMS, targets
 from nst.optim import LBFGS, Adam, Optimizer
+from nst.precision import compile_objective
 
 __all__ = ["CASES"]
 
@@ -29,7 +30,7 @@ def _descend(side: Side, problem_name: str, optimizer: str, steps: int) -> tuple
     problem, backend = PROBLEMS[problem_name], side.backend
     constants = side.tensors(targets(problem))
     x = backend.from_numpy(problem.start())
-    objective = backend.compile(problem.function(side), x, constants)
+    objective = compile_objective(backend, problem.function(side), x, constants)
 
     def evaluate(x: Any) -> Any:
         return objective(x, constants)

@@ -64,7 +64,8 @@ def backend_table(report: Report) -> str:
         return f"{report['backend']}: FAILED: {report['error']}"
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     tf32 = {None: "", False: ", TF32 off", True: ", TF32 on"}[report["tf32"]]
-    place = f"on {report['device']} in {report['dtype']}{tf32}, {report['seconds']} s"
+    network = "" if report["precision"] == report["dtype"] else f", network in {report['precision']}"
+    place = f"on {report['device']} in {report['dtype']}{network}{tf32}, {report['seconds']} s"
     lines = [f"{report['backend']} ({versions}) {place}"]
     rows: list[tuple[str, ...]] = [("level", "cases", "passed/run/total", "worst error", "limit", "of")]
     groups: dict[tuple[int, str], list[Any]] = {}

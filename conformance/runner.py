@@ -41,6 +41,7 @@ class Options:
     Attributes:
         device: auto, cpu, cuda, cuda:N, mps.
         dtype: a data type, or None for the backend's default.
+        precision: of the network, or None for the data type.
         level: the last level to run.
         weights: a file with real weights for level 7; None for the one in NST_CONFORMANCE_WEIGHTS, if any.
     """
@@ -49,6 +50,7 @@ class Options:
     dtype: str | None = None
     level: int = 7
     weights: str | None = None
+    precision: str | None = None
 
 
 def required_backends() -> list[str]:
@@ -92,7 +94,7 @@ def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[st
     Raises:
         NSTError: no such backend, device, data type or weights file.
     """
-    backend = load_class(spec)(device=options.device, dtype=options.dtype)
+    backend = load_class(spec)(device=options.device, dtype=options.dtype, precision=options.precision)
     tolerance(backend.dtype, "exact")
     path = options.weights or os.environ.get(WEIGHTS)
     subject = Subject(backend, load_weights(path) if path else None)
@@ -106,6 +108,7 @@ def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[st
         "backend": spec,
         "device": backend.device,
         "dtype": backend.dtype,
+        "precision": backend.precision,
         "versions": backend.versions(),
         "tf32": os.environ.get("NVIDIA_TF32_OVERRIDE") != "0" if backend.device.startswith("cuda") else None,
         "seconds": round(seconds, 1),

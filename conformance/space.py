@@ -132,6 +132,63 @@ def _clip(subject: Subject) -> Iterator[Measurement]:
         yield subject.compare(f"clip to [{low}, {high}]", got, want, "exact")
 
 
+def _crop(subject: Subject) -> Iterator[Measurement]:
+    backend, a = subject.tested.backend, inputs.ramp(*SHAPE)
+    for top, left, height, width in ((0, 0, 5, 7), (0, 0, 1, 1), (4, 6, 1, 1), (1, 2, 3, 4), (2, 0, 3, 7)):
+        tensor = backend.space.crop(backend.from_numpy(a), top, left, height, width)
+        want = a[:, :, top : top + height, left : left + width]
+        what = f"{height} x {width} from ({top}, {left})"
+        yield subject.compare(what, subject.tested.host({"y": tensor})["y"], want, "exact")
+
+
+def _paste(subject: Subject) -> Iterator[Measurement]:
+    """Windows that overlap add up; the tensor that comes back is pasted into again."""
+    backend, a = subject.tested.backend, inputs.ramp(*SHAPE)
+    want, tile = a.copy(), backend.from_numpy(inputs.ramp(2, 3, 2, 3))
+    total = backend.from_numpy(a)
+    for top, left in ((0, 0), (1, 2), (3, 4), (0, 0)):
+        total = backend.space.paste(total, tile, top, left)
+        want[:, :, top : top + 2, left : left + 3] += inputs.ramp(2, 3, 2, 3)
+        got = subject.tested.host({"total": total, "tile": tile})
+        yield subject.compare(f"added at ({top}, {left})", got["total"], want, "exact")
+        yield subject.compare("tile", got["tile"], inputs.ramp(2, 3, 2, 3), "exact")
+    whole = backend.space.paste(backend.from_numpy(a), backend.from_numpy(a), 0, 0)
+    yield subject.compare("the whole", subject.tested.host({"y": whole})["y"], 2 * a, "exact")
+
+
+def _half(subject: Subject) -> Iterator[Measurement]:
+    """Sums that would overflow or lose digits in float16 show that they are not computed in it."""
+    space, arrays = subject.tested.backend.space, [inputs.exact(200 * a) for a in HOST]
+    h = [a.astype(np.float16).astype(np.float64) for a in arrays]
+    v = [subject.tested.backend.from_numpy(a) for a in arrays]
+    halves, full = [space.half(tensor) for tensor in v], arrays[0]
+
+    def host(tensor: Any) -> np.ndarray:
+        return subject.tested.host({"y": tensor})["y"]
+
+    yield subject.compare("1 half(a)", host(space.lincomb([1.0], halves[:1])), h[0], "exact")
+    got = host(space.lincomb([1 / 3, 700.0, -0.1], halves))
+    want = h[0] / 3 + 700.0 * h[1] - 0.1 * h[2]
+    yield subject.compare("sum of halves", got, want, "vector")
+    for label, got, want in (
+        ("full first", space.lincomb([0.3, 500.0], [v[0], halves[1]]), 0.3 * full + 500.0 * h[1]),
+        ("half first", space.lincomb([500.0, 0.3], [halves[1], v[0]]), 500.0 * h[1] + 0.3 * full),
+    ):
+        yield subject.compare(f"sum of both, {label}", host(got), want, "vector")
+    pairs = [
+        (halves[0], halves[1]),
+        (halves[0], halves[0]),
+        (v[0], halves[1]),
+        (halves[1], v[0]),
+        (v[0], v[0]),
+    ]
+    want = np.array(
+        [np.vdot(a, b) for a, b in ((h[0], h[1]), (h[0], h[0]), (full, h[1]), (h[1], full), (full, full))]
+    )
+    yield subject.compare("inner products", space.dots(pairs), want, "vector", scale=_norms(full, full))
+    yield subject.compare("full vector", host(v[0]), full, "exact")
+
+
 def _inputs_are_unmodified(subject: Subject) -> Iterator[Measurement]:
     space, v = subject.tested.backend.space, _vectors(subject)
     space.lincomb([1.0, 2.0, 3.0], v)
@@ -141,6 +198,8 @@ def _inputs_are_unmodified(subject: Subject) -> Iterator[Measurement]:
     space.whiten(v[0], squared, 1e-8)
     space.clip(v[1], 0.0, 0.5)
     space.dots([(v[0], v[1])])
+    space.crop(v[0], 0, 0, *SHAPE[2:])
+    space.lincomb([2.0, 3.0], [space.half(v[0]), v[1]])
     for i, tensor in enumerate(v):
         yield subject.compare(f"vector {i}", subject.tested.host({"v": tensor})["v"], HOST[i], "exact")
     yield subject.compare("b of whiten", subject.tested.host({"b": squared})["b"], HOST[2] ** 2, "exact")
@@ -159,6 +218,9 @@ CASES = [
         "multiply": _multiply,
         "whiten": _whiten,
         "clip": _clip,
+        "crop": _crop,
+        "paste": _paste,
+        "half": _half,
         "inputs-are-unmodified": _inputs_are_unmodified,
     }.items()
 ]

@@ -11,7 +11,18 @@ from typing import Literal
 
 import numpy as np
 
-from nst.conformance import features, full, gradients, losses, optimizers, primitives, space, state, transfer
+from nst.conformance import (
+    features,
+    full,
+    gradients,
+    losses,
+    optimizers,
+    precision,
+    primitives,
+    space,
+    state,
+    transfer,
+)
 from nst.conformance.case import Case, Skip, Subject
 from nst.conformance.checks import Measurement, Mismatch
 from nst.errors import SettingsError
@@ -45,7 +56,7 @@ class Result:
 @cache
 def all_cases() -> tuple[Case, ...]:
     """Every case, in order of level."""
-    modules = (transfer, primitives, features, losses, gradients, state, space, optimizers, full)
+    modules = (transfer, primitives, features, losses, gradients, precision, state, space, optimizers, full)
     cases = [case for module in modules for case in module.CASES]
     return tuple(sorted(cases, key=lambda case: case.level))
 

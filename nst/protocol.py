@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nst._ops import Axis, Ops, PadMode
 
 if TYPE_CHECKING:
     from nst.models.vgg import Pooling
@@ -26,65 +28,13 @@ __all__ = [
     "Network",
     "Objective",
     "Ops",
+    "PadMode",
     "TensorFunction",
     "VectorSpace",
 ]
 
 T = TypeVar("T")
-Axis: TypeAlias = Literal["height", "width"]
 HostArray: TypeAlias = NDArray[np.floating[Any]]
-
-
-class Ops(Protocol[T]):
-    """The closed list of differentiable primitives. Every loss is written in these and nothing else."""
-
-    def affine(self, x: T, factor: T, shift: T) -> T:
-        """`factor[c] * x[n, c, h, w] + shift[c]`; factor and shift have shape (C,)."""
-
-    def conv2d(self, x: T, weight: T, bias: T) -> T:
-        """3x3 cross-correlation, stride 1, one zero of padding a side; weight (O, C, 3, 3), bias (O,)."""
-
-    def relu(self, x: T) -> T:
-        """`max(x, 0)`; its derivative at 0 is 0; NaN stays NaN."""
-
-    def max_pool(self, x: T) -> T:
-        """2x2 maximum, stride 2, odd last row and column dropped; NaN stays NaN.
-
-        A tie passes its gradient to the first in row order.
-        """
-
-    def avg_pool(self, x: T) -> T:
-        """2x2 mean, stride 2, odd last row and column dropped."""
-
-    def gram(self, features: T) -> T:
-        """`sum_k F_ik F_jk`: (N, C, H, W) -> (N, C, C), summed over the H * W positions k."""
-
-    def channel_sum(self, features: T) -> T:
-        """Sum over positions: (N, C, H, W) -> (N, C)."""
-
-    def diff(self, x: T, axis: Axis) -> T:
-        """Forward difference of neighbours: `x[..., 1:] - x[..., :-1]` along the axis, one shorter there."""
-
-    def add(self, a: T, b: T) -> T:
-        """`a + b`, equal shapes."""
-
-    def sub(self, a: T, b: T) -> T:
-        """`a - b`, equal shapes."""
-
-    def multiply(self, a: T, b: T) -> T:
-        """`a * b` element by element, equal shapes."""
-
-    def scale(self, a: T, factor: float) -> T:
-        """`factor * a`, factor a number known when the objective is compiled."""
-
-    def square(self, a: T) -> T:
-        """`a * a` element by element."""
-
-    def abs(self, a: T) -> T:
-        """`|a|` element by element; its derivative at 0 is 0."""
-
-    def sum(self, a: T) -> T:
-        """Sum of all elements, a scalar tensor of shape ()."""
 
 
 class VectorSpace(Protocol[T]):
@@ -107,6 +57,15 @@ class VectorSpace(Protocol[T]):
 
     def clip(self, a: T, low: float, high: float) -> T:
         """`a` limited to [low, high], a new tensor; NaN stays NaN."""
+
+    def crop(self, a: T, top: int, left: int, height: int, width: int) -> T:
+        """Rows `top` to `top + height` and columns `left` to `left + width` of (N, C, H, W), a new tensor."""
+
+    def paste(self, total: T, tile: T, top: int, left: int) -> T:
+        """`total` with `tile` added from row `top` and column `left` on; may reuse the memory of `total`."""
+
+    def half(self, a: T) -> T:
+        """A copy in float16 to keep; `dots` and `lincomb` take it beside full vectors and compute in full precision."""
 
 
 class Network(Protocol[T]):
@@ -157,12 +116,14 @@ class Capabilities:
     """What a backend declares about itself; tests skip by this and never by name.
 
     Attributes:
-        dtypes: data types that the network can run in, the default first.
+        dtypes: data types of pictures, statistics and losses, the default first.
+        precisions: data types that the network alone can compute in besides `dtypes` ("bfloat16", "float16").
         devices: kinds of device that it supports in principle ("cpu", "cuda", "mps").
         deterministic: the same call twice on a CPU gives the same bits.
     """
 
     dtypes: tuple[str, ...]
+    precisions: tuple[str, ...]
     devices: tuple[str, ...]
     deterministic: bool
 
@@ -177,19 +138,22 @@ class Backend(Protocol[T]):
         name: what `--backend` calls it.
         capabilities: what it declares about itself.
         device: in use, such as "cpu" or "cuda:0".
-        dtype: in use, such as "float32".
+        dtype: in use, such as "float32": of everything that goes in or comes out.
+        precision: in use by the network between its input and the layers that it returns; `dtype` or one of
+            `capabilities.precisions`.
     """
 
     name: str
     capabilities: Capabilities
     device: str
     dtype: str
+    precision: str
 
-    def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
-        """Choose a device (auto, cpu, cuda, cuda:N, mps) and a dtype (None for the default).
+    def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:
+        """Choose a device (auto, cpu, cuda, cuda:N, mps), a dtype (None: the default), a precision (None: dtype).
 
         Raises:
-            BackendError: the device is not there, or the dtype is not supported.
+            BackendError: the device is not there, or does not support the dtype or the precision.
         """
 
     @property

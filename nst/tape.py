@@ -10,50 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from nst.protocol import Axis, Ops
+from nst._kernels import Kernels
+from nst.protocol import Axis, PadMode
 
 __all__ = ["Kernels", "Node", "TapeOps"]
 
 V = TypeVar("V")
-
-
-class Kernels(Ops[V], Protocol[V]):
-    """The primitives on plain values, and the adjoints that are not made of primitives themselves.
-
-    An adjoint takes dL/d(output) first and gives dL/d(input).
-    """
-
-    def affine_adjoint(self, gradient: V, factor: V) -> V:
-        """Multiply each channel by `factor` (C,)."""
-
-    def conv2d_adjoint(self, gradient: V, weight: V) -> V:
-        """Transposed convolution with the weight (O, C, 3, 3) of the forward pass."""
-
-    def relu_adjoint(self, gradient: V, output: V) -> V:
-        """The gradient where the output is positive, elsewhere 0."""
-
-    def max_pool_adjoint(self, gradient: V, x: V, output: V) -> V:
-        """The gradient at the first maximum of each 2x2 window in row order, elsewhere 0."""
-
-    def avg_pool_adjoint(self, gradient: V, x: V) -> V:
-        """A quarter of the gradient at each element of its window; 0 in a dropped row or column of x."""
-
-    def gram_adjoint(self, gradient: V, features: V) -> V:
-        """(gradient + gradient^T) F, shaped like the features."""
-
-    def diff_adjoint(self, gradient: V, axis: Axis) -> V:
-        """The gradient at the later neighbour, minus it at the earlier one."""
-
-    def broadcast(self, gradient: V, like: V) -> V:
-        """Spread a scalar (), or a number a channel (N, C), over all positions of `like`."""
-
-    def sign(self, a: V) -> V:
-        """-1, 0 or 1, element by element."""
-
-    def one(self) -> V:
-        """The scalar 1, where differentiation starts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +73,10 @@ class TapeOps(Generic[V]):
             raise ValueError("the loss does not depend on the picture")
         return adjoints[variable.index]
 
+    def transform(self, x: Node[V], forward: Callable[[V], V], adjoint: Callable[[V], V]) -> Node[V]:
+        """A linear map that is no primitive, such as a change of the element type inside a backend's network."""
+        return self._record(forward(x.value), (x, adjoint))
+
     def _record(self, value: V, *pullbacks: tuple[Node[V], Callable[[V], V]]) -> Node[V]:
         active = tuple((parent, pullback) for parent, pullback in pullbacks if parent.index >= 0)
         if not active:
@@ -158,6 +126,30 @@ class TapeOps(Generic[V]):
         value = k.channel_sum(features.value)
         return self._record(value, (features, lambda g: k.broadcast(g, features.value)))
 
+    def modulate(self, x: Node[V], mask: Node[V]) -> Node[V]:
+        """See `Ops.modulate`; differentiable in x alone."""
+        k = self.kernels
+        return self._record(k.modulate(x.value, mask.value), (x, lambda g: k.modulate(g, mask.value)))
+
+    def pad(self, x: Node[V], margin: int, mode: PadMode) -> Node[V]:
+        """See `Ops.pad`."""
+        k = self.kernels
+        return self._record(k.pad(x.value, margin, mode), (x, lambda g: k.pad_adjoint(g, margin, mode)))
+
+    def matmul(self, a: Node[V], b: Node[V]) -> Node[V]:
+        """See `Ops.matmul`."""
+        k = self.kernels
+        return self._record(
+            k.matmul(a.value, b.value),
+            (a, lambda g: k.matmul(g, k.transpose(b.value))),
+            (b, lambda g: k.matmul(k.transpose(a.value), g)),
+        )
+
+    def transpose(self, a: Node[V]) -> Node[V]:
+        """See `Ops.transpose`."""
+        k = self.kernels
+        return self._record(k.transpose(a.value), (a, k.transpose))
+
     def diff(self, x: Node[V], axis: Axis) -> Node[V]:
         """See `Ops.diff`."""
         k = self.kernels
@@ -181,15 +173,46 @@ class TapeOps(Generic[V]):
             (b, lambda g: k.multiply(g, a.value)),
         )
 
+    def divide(self, a: Node[V], b: Node[V]) -> Node[V]:
+        """See `Ops.divide`."""
+        k = self.kernels
+        value = k.divide(a.value, b.value)
+        return self._record(
+            value,
+            (a, lambda g: k.divide(g, b.value)),
+            (b, lambda g: k.scale(k.divide(k.multiply(g, value), b.value), -1.0)),
+        )
+
     def scale(self, a: Node[V], factor: float) -> Node[V]:
         """See `Ops.scale`."""
         k = self.kernels
         return self._record(k.scale(a.value, factor), (a, lambda g: k.scale(g, factor)))
 
+    def scale_by(self, a: Node[V], factor: Node[V]) -> Node[V]:
+        """See `Ops.scale_by`."""
+        k = self.kernels
+        return self._record(
+            k.scale_by(a.value, factor.value),
+            (a, lambda g: k.scale_by(g, factor.value)),
+            (factor, lambda g: k.sum(k.multiply(g, a.value))),
+        )
+
     def square(self, a: Node[V]) -> Node[V]:
         """See `Ops.square`."""
         k = self.kernels
         return self._record(k.square(a.value), (a, lambda g: k.scale(k.multiply(g, a.value), 2.0)))
+
+    def sqrt(self, a: Node[V]) -> Node[V]:
+        """See `Ops.sqrt`."""
+        k = self.kernels
+        value = k.sqrt(a.value)
+        return self._record(value, (a, lambda g: k.divide(k.scale(g, 0.5), value)))
+
+    def exp(self, a: Node[V]) -> Node[V]:
+        """See `Ops.exp`."""
+        k = self.kernels
+        value = k.exp(a.value)
+        return self._record(value, (a, lambda g: k.multiply(g, value)))
 
     def abs(self, a: Node[V]) -> Node[V]:
         """See `Ops.abs`."""

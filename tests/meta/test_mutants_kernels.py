@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nst.backends._numpy import TAPS, NumpyBackend, NumpyKernels, _axis, _phase, _windows
+from nst.backends._numpy import NumpyBackend
+from nst.backends._numpy_kernels import TAPS, NumpyKernels, _axis, _phase, _windows
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # float16 overflows on purpose
 
@@ -136,7 +137,12 @@ class MeanInsteadOfSum(NumpyKernels):
 
 class ChannelMeanInsteadOfSum(NumpyKernels):
     def channel_sum(self, features):
-        return np.mean(features, axis=(2, 3))
+        return np.mean(features, axis=(2, 3), keepdims=True)
+
+
+class ChannelSumWithoutPositions(NumpyKernels):
+    def channel_sum(self, features):
+        return super().channel_sum(features)[:, :, 0, 0]
 
 
 class DiffOfTheOtherAxis(NumpyKernels):
@@ -172,6 +178,7 @@ MUTANTS = [
     (AbsSlopeAtZero, "primitive-gradient/abs/at-zero"),
     (MeanInsteadOfSum, "primitive/sum/odd"),
     (ChannelMeanInsteadOfSum, "primitive/channel_sum/odd"),
+    (ChannelSumWithoutPositions, "primitive/channel_sum/batch"),
     (DiffOfTheOtherAxis, "primitive/diff/height/odd"),
     (DiffWrapsRound, "primitive-gradient/diff/width/odd"),
 ]

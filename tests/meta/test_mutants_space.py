@@ -15,7 +15,8 @@ class LincombInPlace(NumpySpace):
 
 
 class CoefficientsOfTheFirstSum(NumpySpace):
-    def __init__(self):
+    def __init__(self, dtype):
+        super().__init__(dtype)
         self.kept = {}
 
     def lincomb(self, coefficients, vectors):
@@ -47,6 +48,56 @@ class NoClip(NumpySpace):
         return a.copy()
 
 
+class CropIsOneOff(NumpySpace):
+    def crop(self, a, top, left, height, width):
+        return super().crop(np.roll(a, 1, axis=3), top, left, height, width)
+
+
+class CropOfHeightAndWidthSwapped(NumpySpace):
+    def crop(self, a, top, left, height, width):
+        return a[:, :, left : left + width, top : top + height].copy()
+
+
+class PasteOverwrites(NumpySpace):
+    def paste(self, total, tile, top, left):
+        height, width = tile.shape[2:]
+        total[:, :, top : top + height, left : left + width] = tile
+        return total
+
+
+class PasteChangesTheTile(NumpySpace):
+    def paste(self, total, tile, top, left):
+        total = super().paste(total, tile, top, left)
+        tile[...] = self.crop(total, top, left, *tile.shape[2:])
+        return total
+
+
+class HalfIsNoCopy(NumpySpace):
+    """Keeps all digits, and twice the memory."""
+
+    def half(self, a):
+        return a
+
+
+class HalfCutsOff(NumpySpace):
+    def half(self, a):
+        half = a.astype(np.float16)
+        return np.where(np.abs(half) > np.abs(a), np.nextafter(half, np.float16(0)), half)
+
+
+class SumsInHalf(NumpySpace):
+    def lincomb(self, coefficients, vectors):
+        total = np.zeros(vectors[0].shape, vectors[0].dtype)
+        for coefficient, vector in zip(coefficients, vectors, strict=True):
+            total = total + vector.dtype.type(coefficient) * vector
+        return total
+
+
+class DotsOfHalvesInHalf(NumpySpace):
+    def dots(self, pairs):
+        return np.array([np.sum(a * b, dtype=np.float64) for a, b in pairs])
+
+
 SPACES = [
     (LincombInPlace, "space/inputs-are-unmodified"),
     (CoefficientsOfTheFirstSum, "space/lincomb-of-other-coefficients"),
@@ -57,11 +108,21 @@ SPACES = [
     (ClipLosesNaN, "space/clip"),
     (NoClip, "space/clip"),
     (DotsInFloat16, "optimizer/trajectory/deep/lbfgs"),
+    (CropIsOneOff, "space/crop"),
+    (CropOfHeightAndWidthSwapped, "space/crop"),
+    (PasteOverwrites, "space/paste"),
+    (PasteChangesTheTile, "space/paste"),
+    (HalfIsNoCopy, "space/half"),
+    (HalfCutsOff, "space/half"),
+    (SumsInHalf, "space/half"),
+    (DotsOfHalvesInHalf, "space/half"),
 ]
 
 
 @pytest.mark.parametrize(("space", "case_id"), SPACES, ids=[f"{m.__name__}-{c}" for m, c in SPACES])
 def test_a_wrong_vector_space_is_caught(run, space, case_id):
     assert run(NumpyBackend(), case_id).status == "passed"
-    result = run(type(space.__name__, (NumpyBackend,), {"space": space()})(), case_id)
+    mutant = NumpyBackend()
+    mutant.space = space(mutant.dtype)
+    result = run(mutant, case_id)
     assert result.status == "failed"

@@ -9,7 +9,7 @@ from nst.conformance.primitives import ROWS
 from nst.tape import TapeOps
 
 BACKEND = NumpyBackend()
-OPS = BACKEND.kernels
+OPS, SPACE = BACKEND.kernels, BACKEND.space
 
 
 def convolve(x, weight, bias):
@@ -95,16 +95,80 @@ def test_small_primitives_by_hand():
     np.testing.assert_array_equal(OPS.relu(x), [[[[0.0, 0.0], [2.0, 5.0]]]])
     np.testing.assert_array_equal(OPS.diff(x, "height"), [[[[3.0, 5.0]]]])
     np.testing.assert_array_equal(OPS.diff(x, "width"), [[[[1.0], [3.0]]]])
-    np.testing.assert_array_equal(OPS.channel_sum(x), [[6.0]])
+    np.testing.assert_array_equal(OPS.channel_sum(x), [[[[6.0]]]])
     np.testing.assert_array_equal(
         OPS.affine(x, np.array([2.0]), np.array([1.0])), [[[[-1.0, 1.0], [5.0, 11.0]]]]
     )
     assert OPS.sum(x) == 6.0
 
 
+def test_element_wise_primitives_by_hand():
+    a, b = np.array([8.0, -3.0]), np.array([2.0, 4.0])
+    np.testing.assert_array_equal(OPS.divide(a, b), [4.0, -0.75])
+    np.testing.assert_array_equal(OPS.scale_by(a, np.array(-0.5)), [-4.0, 1.5])
+    np.testing.assert_array_equal(OPS.sqrt(np.array([9.0, 0.25])), [3.0, 0.5])
+    np.testing.assert_allclose(OPS.exp(np.array([0.0, np.log(3.0)])), [1.0, 3.0], rtol=1e-15)
+
+
+def test_a_mask_serves_all_channels():
+    x = np.array([[[[1.0, 2.0]], [[3.0, 4.0]]]])
+    np.testing.assert_array_equal(
+        OPS.modulate(x, np.array([[[[10.0, 0.0]]]])), [[[[10.0, 0.0]], [[30.0, 0.0]]]]
+    )
+
+
+def test_matrices_by_hand():
+    a, b = np.array([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]), np.array([[[1.0], [0.0], [-1.0]]])
+    np.testing.assert_array_equal(OPS.matmul(a, b), [[[-2.0], [-2.0]]])
+    np.testing.assert_array_equal(OPS.transpose(a), [[[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]])
+
+
+def test_padding_by_hand():
+    x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    replicated = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+    np.testing.assert_array_equal(OPS.pad(x, 1, "replicate")[0, 0], replicated)
+    wrapped = [[4, 3, 4, 3], [2, 1, 2, 1], [4, 3, 4, 3], [2, 1, 2, 1]]
+    np.testing.assert_array_equal(OPS.pad(x, 1, "circular")[0, 0], wrapped)
+
+
+@pytest.mark.parametrize(("mode", "theirs"), [("replicate", "edge"), ("circular", "wrap")])
+def test_padding_equals_that_of_numpy(numbers, mode, theirs):
+    x = numbers((2, 3, 4, 5))
+    want = np.pad(x, ((0, 0), (0, 0), (3, 3), (3, 3)), mode=theirs)
+    np.testing.assert_array_equal(OPS.pad(x, 3, mode), want)
+
+
+def test_the_gradient_of_a_padding_by_hand():
+    """Row, column and corner of the margin go back to where they came from."""
+    gradient = np.arange(16.0).reshape(1, 1, 4, 4)
+    replicated = [[0 + 1 + 4 + 5, 2 + 3 + 6 + 7], [8 + 9 + 12 + 13, 10 + 11 + 14 + 15]]
+    np.testing.assert_array_equal(OPS.pad_adjoint(gradient, 1, "replicate")[0, 0], replicated)
+    wrapped = [[5 + 7 + 13 + 15, 6 + 4 + 14 + 12], [9 + 11 + 1 + 3, 10 + 8 + 2 + 0]]
+    np.testing.assert_array_equal(OPS.pad_adjoint(gradient, 1, "circular")[0, 0], wrapped)
+
+
+def test_windows_of_a_picture_by_hand():
+    x = np.arange(12.0).reshape(1, 1, 3, 4)
+    np.testing.assert_array_equal(SPACE.crop(x, 1, 2, 2, 2), [[[[6.0, 7.0], [10.0, 11.0]]]])
+    total = SPACE.paste(x.copy(), np.array([[[[0.5, -9.0]]]]), 2, 1)
+    np.testing.assert_array_equal(total[0, 0], [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9.5, 1, 11]])
+
+
+def test_half_is_a_float16_and_sums_are_not():
+    a = np.array([1.0, 1.0 + 2**-11, 60000.0])
+    half = SPACE.half(a)
+    np.testing.assert_array_equal(half, np.array([1.0, 1.0, 60000.0], np.float16))
+    assert half.dtype == np.float16
+    assert SPACE.dots([(half, half)])[0] == 2 + 60000.0**2
+    total = SPACE.lincomb([2.0, 2.0**-11], [half, half])
+    assert total.dtype == np.float64
+    np.testing.assert_array_equal(total, (2 + 2**-11) * np.array([1.0, 1.0, 60000.0]))
+
+
 SMOOTH = [
     row for row in ROWS if row.gradients == "compare" and "at-zero" not in row.name and "extreme" not in row.name
     and "ties" not in row.name and "constant" not in row.name and row.x.size
+    and row.name not in ("sqrt/large", "sqrt/small")  # the step is 1e-6
 ]  # fmt: skip
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nst.backends._numpy import NumpyBackend, NumpyKernels
+from nst.backends._numpy import NumpyBackend
+from nst.backends._numpy_kernels import NumpyKernels
 from nst.cli.conformance import conformance
 from nst.conformance import Mismatch, Subject, all_cases, run_case, run_cases, select
 from nst.conformance.checks import compare
 from nst.conformance.report import backend_table, passes
 from nst.conformance.runner import Options, names_to_run, run_apart
-from nst.conformance.tolerances import TABLE, tolerance
+from nst.conformance.tolerances import NETWORK, TABLE, tolerance
 from nst.errors import BackendError, SettingsError
 from nst.models.random_weights import random_weights
 
@@ -73,6 +74,12 @@ def test_limits_rest_on_measurements(dtype, quantity):
     else:
         worst = max(row.measured.values())
         assert (50 if quantity == "zero" else 5) < row.limit / worst < (200 if quantity == "zero" else 20)
+
+
+@pytest.mark.parametrize(("precision", "quantity"), [(p, q) for p, rows in NETWORK.items() for q in rows])
+def test_limits_of_networks_in_half_are_tight(precision, quantity):
+    row = NETWORK[precision][quantity]
+    assert 1.5 < row.limit / max(row.measured.values()) < (8 if quantity == "curve" else 6)
 
 
 def test_a_data_type_without_limits_is_refused():
@@ -181,7 +188,8 @@ def test_the_pytest_class(tmp_path, python):
     (tmp_path / "test_it.py").write_text(
         textwrap.dedent("""
         import numpy as np
-        from nst.backends._numpy import NumpyBackend, NumpyKernels
+        from nst.backends._numpy import NumpyBackend
+        from nst.backends._numpy_kernels import NumpyKernels
         from nst.conformance import BackendConformance
 
         class Kernels(NumpyKernels):

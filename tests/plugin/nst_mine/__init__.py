@@ -26,13 +26,13 @@ class Space:
     """The optimiser's arithmetic; see `nst.protocol.VectorSpace`."""
 
     def dots(self, pairs):
-        return np.array([np.sum(a * b, dtype=np.float64) for a, b in pairs])
+        return np.array([np.sum(np.multiply(a, b, dtype=np.float32), dtype=np.float64) for a, b in pairs])
 
     def scalars(self, values):
         return np.array([float(value) for value in values])
 
     def lincomb(self, coefficients, vectors):
-        return sum(np.float32(c) * v for c, v in zip(coefficients, vectors, strict=True))
+        return sum(np.float32(c) * v.astype(np.float32) for c, v in zip(coefficients, vectors, strict=True))
 
     def multiply(self, a, b):
         return a * b
@@ -42,6 +42,17 @@ class Space:
 
     def clip(self, a, low, high):
         return np.clip(a, low, high)
+
+    def crop(self, a, top, left, height, width):
+        return a[:, :, top : top + height, left : left + width].copy()
+
+    def paste(self, total, tile, top, left):
+        height, width = tile.shape[2:]
+        total[:, :, top : top + height, left : left + width] += tile
+        return total
+
+    def half(self, a):
+        return a.astype(np.float16)
 
 
 @dataclass(frozen=True)
@@ -71,15 +82,17 @@ class MineBackend:
     """See `nst.protocol.Backend`."""
 
     name = "mine"
-    capabilities = Capabilities(dtypes=("float32",), devices=("cpu",), deterministic=True)
+    capabilities = Capabilities(dtypes=("float32",), precisions=(), devices=("cpu",), deterministic=True)
     space = Space()
 
-    def __init__(self, device: str = "auto", dtype: str | None = None) -> None:
+    def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:
         if device not in ("auto", "cpu"):
             raise BackendError(f"backend mine has no device {device!r}: use --device cpu")
         if dtype not in (None, "float32"):
             raise BackendError(f"backend mine does not compute in {dtype!r}: choose float32")
-        self.device, self.dtype = "cpu", "float32"
+        if precision not in (None, "float32", "fp32"):
+            raise BackendError(f"backend mine has no networks in {precision!r}: use precision fp32")
+        self.device, self.dtype, self.precision = "cpu", "float32", "float32"
 
     @staticmethod
     def versions() -> dict[str, str]:

@@ -57,7 +57,33 @@ class Kernels:
         return ((gradient + gradient.transpose(0, 2, 1)) @ flat).reshape(features.shape)
 
     def channel_sum(self, features):
-        return features.sum(axis=(2, 3))
+        return features.sum(axis=(2, 3), keepdims=True)
+
+    def modulate(self, x, mask):
+        return x * mask
+
+    def pad(self, x, margin, mode):
+        margins = ((0, 0), (0, 0), (margin, margin), (margin, margin))
+        return np.pad(x, margins, mode="wrap" if mode == "circular" else "edge")
+
+    def pad_adjoint(self, gradient, margin, mode):
+        for axis in (2, 3):
+            before, inner, after = np.split(gradient, [margin, gradient.shape[axis] - margin], axis)
+            gradient, size = inner.copy(), inner.shape[axis]
+            lines = gradient.swapaxes(2, axis)  # a view: rows or columns first
+            if mode == "circular":
+                lines[:, :, size - margin :] += before.swapaxes(2, axis)
+                lines[:, :, :margin] += after.swapaxes(2, axis)
+            else:
+                lines[:, :, :1] += before.sum(axis, keepdims=True).swapaxes(2, axis)
+                lines[:, :, -1:] += after.sum(axis, keepdims=True).swapaxes(2, axis)
+        return gradient
+
+    def matmul(self, a, b):
+        return a @ b
+
+    def transpose(self, a):
+        return a.transpose(0, 2, 1)
 
     def diff(self, x, axis):
         return np.diff(x, axis=AXES[axis])
@@ -74,11 +100,23 @@ class Kernels:
     def multiply(self, a, b):
         return a * b
 
+    def divide(self, a, b):
+        return a / b
+
     def scale(self, a, factor):
         return a * np.float32(factor)
 
+    def scale_by(self, a, factor):
+        return a * factor
+
     def square(self, a):
         return a * a
+
+    def sqrt(self, a):
+        return np.sqrt(a)
+
+    def exp(self, a):
+        return np.exp(a)
 
     def abs(self, a):
         return np.abs(a)
@@ -90,7 +128,7 @@ class Kernels:
         return np.asarray(a.sum())
 
     def broadcast(self, gradient, like):
-        return np.broadcast_to(gradient if gradient.ndim == 0 else gradient[..., None, None], like.shape)
+        return np.broadcast_to(gradient, like.shape)
 
     def one(self):
         return np.ones((), np.float32)
