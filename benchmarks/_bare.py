@@ -86,7 +86,8 @@ def onnx_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, b
     from nst.backends._onnx import CONSTANT, OnnxBackend
     from nst.images import Picture
     from nst.problem import set_up
-    from nst.settings import Settings, layer_weights
+    from nst._layer_spec import layer_weights
+    from nst.settings import Settings
 
     backend = OnnxBackend("cpu")
     settings = Settings(

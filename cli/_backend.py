@@ -14,12 +14,12 @@ from nst.protocol import Backend
 __all__ = ["load_backend"]
 
 
-def load_backend(name: str, device: str) -> Backend[Any]:
-    """`nst.backends.get_backend`, silent unless it fails."""
-    from nst.backends import get_backend
+def load_backend(name: str, device: str, precision: str = "fp32") -> Backend[Any]:
+    """A backend whose network computes in `precision` (or "auto"), silent unless it fails."""
+    from nst._autotune import backend_in
 
     with _quiet_stderr():
-        return get_backend(name, device)
+        return backend_in(name, device, precision)
 
 
 @contextmanager

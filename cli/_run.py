@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from nst.errors import NSTError
 from nst.images import write_picture
 from nst.transfer import Progress, StyleTransfer
 
-__all__ = ["Outcome", "out_of_memory", "run_transfer"]
+__all__ = ["Outcome", "explain", "interruptible", "out_of_memory", "run_transfer"]
 
 REFRESH = 0.1  # seconds between two looks at the loss, each of which waits for the device
 OUT_OF_MEMORY = (
@@ -34,10 +34,11 @@ OUT_OF_MEMORY = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: exit status, last step, first and last total loss, seconds, why it stopped early."""
+    """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early."""
 
     status: int
     step: int
+    steps: int
     first: float
     last: float
     seconds: float
@@ -45,7 +46,12 @@ class Outcome:
 
 
 def run_transfer(
-    transfer: StyleTransfer, paths: Mapping[str, Any], output: str, trace: str | None, quiet: bool
+    transfer: StyleTransfer,
+    paths: Mapping[str, Any],
+    output: str,
+    trace: str | None,
+    quiet: bool,
+    watch: Callable[[Progress], None] | None = None,
 ) -> Outcome:
     """Run to the end, to Ctrl-C or to an error; the picture so far and the trace are saved in every case.
 
@@ -55,9 +61,10 @@ def run_transfer(
         output: the picture to write.
         trace: the JSON file to write.
         quiet: no progress bar.
+        watch: called with every record; see `nst.cli._frames`.
 
     Raises:
-        NSTError: out of memory, with what was saved.
+        NSTError: out of memory, with what was saved; what `watch` raises, when that has been saved.
     """
     steps: list[dict[str, Any]] = []
     first: Progress | None = None
@@ -65,31 +72,34 @@ def run_transfer(
     failure: Exception | None = None
     # overflow shows in the losses, which are checked: numpy need not warn of it as well
     silence = np.errstate(over="ignore", invalid="ignore")
-    with silence, _interruptible() as interrupted, _progress_bar(transfer, quiet) as show:
+    with silence, interruptible() as interrupted, _progress_bar(transfer, quiet) as show:
         try:
             for record in transfer.iterate():
                 first, last = first or record, record
                 if trace is not None:
                     steps.append(step_record(record))
                 show(record)
+                if watch is not None:
+                    watch(record)
                 if interrupted():
                     break
-        except NSTError:
-            raise
         except Exception as error:
+            if last is None and isinstance(error, NSTError):
+                raise
             failure = error
     if last is not None:
-        description = describe(transfer, paths)
+        description = describe(transfer, paths, last)
         write_picture(last.picture(), output, {**description, "step": last.step})
         if trace is not None:
             write_trace(trace, description, steps)
     if failure is not None:
-        _explain(failure, transfer, output if last else None)
+        explain(failure, transfer, output if last else None)
     assert first is not None
     assert last is not None
-    finished = last.step >= transfer.settings.steps
+    finished = last.step >= last.steps
     status = 130 if interrupted() and not finished else 1 if last.stopped == "non-finite" else 0
-    return Outcome(status, last.step, first.losses().total, last.losses().total, last.seconds, last.stopped)
+    totals = first.losses().total, last.losses().total
+    return Outcome(status, last.step, last.steps, *totals, last.seconds, last.stopped)
 
 
 def out_of_memory(what: str, saved: str | None = None) -> NSTError:
@@ -98,8 +108,8 @@ def out_of_memory(what: str, saved: str | None = None) -> NSTError:
     return NSTError(f"out of memory at {what}: use a smaller --size{kept}")
 
 
-def _explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> None:
-    """One line for running out of memory, in the words of any framework; anything else is a fault of ours."""
+def explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> NoReturn:
+    """Raise one line for running out of memory, in the words of any framework; else `failure`, a fault of ours."""
     text = f"{type(failure).__name__}: {failure}".lower()
     if not any(sign in text for sign in OUT_OF_MEMORY):
         raise failure
@@ -108,7 +118,7 @@ def _explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> 
 
 
 @contextmanager
-def _interruptible() -> Iterator[Any]:
+def interruptible() -> Iterator[Any]:
     """The first Ctrl-C (or SIGTERM) asks to stop after the current step, the second stops at once."""
     requested = False
 
@@ -137,16 +147,15 @@ def _progress_bar(transfer: StyleTransfer, quiet: bool) -> Iterator[Any]:
         yield lambda record: None
         return
     console = Console(stderr=True)
-    width, height = transfer.size
     columns = (
-        TextColumn(f"{width}x{height}"),
+        TextColumn("{task.fields[size]}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("loss {task.fields[loss]}"),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=transfer.settings.steps, loss="...")
+        task = bar.add_task("", total=None, loss="...", size="")
         shown = 0.0
 
         def show(record: Progress) -> None:
@@ -154,6 +163,7 @@ def _progress_bar(transfer: StyleTransfer, quiet: bool) -> Iterator[Any]:
             now = time.monotonic()
             if now - shown >= REFRESH or record.step == record.steps:
                 shown = now
-                bar.update(task, completed=record.step, loss=f"{record.losses().total:.4g}")
+                size, loss = "x".join(map(str, record.size)), f"{record.losses().total:.4g}"
+                bar.update(task, total=record.steps, completed=record.step, size=size, loss=loss)
 
         yield show

@@ -35,22 +35,24 @@ def check_trace_path(path: str, output: str) -> None:
         raise _unwritable(path, error) from error
 
 
-def describe(transfer: StyleTransfer, paths: Mapping[str, Any]) -> dict[str, Any]:
+def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress) -> dict[str, Any]:
     """Everything that decides the result, for traces and for the metadata of the picture.
 
     Args:
         transfer: what is run.
         paths: what the user typed for "content", "styles" and "init".
+        record: the last iterate.
     """
     return {
         "settings": {
-            **transfer.resolved_settings().as_dict(),
+            **record.settings.as_dict(),
             "content": _text(paths["content"]),
             "styles": [_text(path) for path in paths["styles"]],
             "init": _text(paths["init"]),
             "backend": transfer.backend.name,
             "device": transfer.backend.device,
             "dtype": transfer.backend.dtype,
+            "precision": transfer.backend.precision,
         },
         "versions": {
             "nst": __version__,

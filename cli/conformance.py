@@ -12,6 +12,9 @@ __all__ = ["conformance"]
 @click.option("--device", default="cpu", show_default=True, help="cpu, auto, cuda, cuda:N or mps.")
 @click.option("--dtype", metavar="TYPE", help="Data type.  [default: each backend's own]")
 @click.option(
+    "--precision", metavar="TYPE", help="Of the network: fp32, bf16, fp16.  [default: the data type]"
+)
+@click.option(
     "--level", type=click.IntRange(0, 7), default=7, show_default=True, help="The last level to run."
 )
 @click.option("--weights", type=click.Path(), help="A file with real weights, for level 7.")
@@ -22,6 +25,7 @@ def conformance(
     backends: tuple[str, ...],
     device: str,
     dtype: str | None,
+    precision: str | None,
     level: int,
     weights: str | None,
     json_file: str | None,
@@ -37,6 +41,7 @@ def conformance(
     \b
     nst conformance
     nst conformance torch tf --level 4
+    nst conformance torch --precision bf16
     nst conformance my_package.backend:MyBackend --json report.json
     """
     from nst.conformance.command import run_command
@@ -45,6 +50,7 @@ def conformance(
         backends,
         device=device,
         dtype=dtype,
+        precision=precision,
         level=level,
         weights=weights,
         json_file=json_file,

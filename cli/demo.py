@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from nst.cli.stylize import engine_options, run
+from nst.cli._options import engine_options
+from nst.cli._preset import preset_option
+from nst.cli.stylize import run
 
 __all__ = ["demo"]
 
@@ -23,6 +25,7 @@ DEFAULTS = {"size": 384, "steps": 80, "offline": True}  # a minute on two cores,
     type=click.Path(file_okay=False),
     help="Folder for the two pictures that are drawn.",
 )
+@preset_option
 @engine_options
 def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
     """Draw a harbour and a painting of brush strokes, and stylize one in the style of the other."""

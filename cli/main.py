@@ -21,6 +21,12 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "stylize": "Paint a picture in the style of one or more others.",
+    "texture": "Make more of a texture, or a tile that repeats without a seam.",
+    "invert": "Show what a layer of the network keeps of a picture.",
+    "experiment": "Run the paper's experiments; write contact sheets and reports.",
+    "presets": "Show the recipes that --preset takes.",
+    "video": "Paint a video or a folder of frames, without flicker.",
+    "plan": "Predict memory and time of a run, and how it would fit.",
     "backends": "Show the backends, their versions and the devices they see.",
     "conformance": "Prove that the backends compute the same thing.",
     "weights": "List, download, import and check network weights.",
@@ -52,7 +58,7 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nst")
 def cli() -> None:
-    r"""Neural style transfer (Gatys, Ecker, Bethge, CVPR 2016) on PyTorch, TensorFlow, ONNX Runtime or numpy.
+    """Neural style transfer (Gatys, Ecker, Bethge, CVPR 2016) on PyTorch, TensorFlow, ONNX Runtime or numpy.
 
     \b
     nst stylize photo.jpg painting.jpg -o out.png

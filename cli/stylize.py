@@ -2,138 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nst.cli._frames import frame_options
+from nst.cli._options import engine_options, mask_options, masks_by_name
+from nst.cli._preset import preset_option, with_preset
+
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
 __all__ = ["stylize"]
-
-PAPER_STYLE = "conv1_1,conv2_1,conv3_1,conv4_1,conv5_1"
-
-
-def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(word) for word in text.replace(" ", ",").split(",") if word)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list of numbers such as 0.7,0.3") from None
-
-
-def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that runs the optimisation."""
-    options = [
-        click.option(
-            "--backend",
-            default="auto",
-            metavar="NAME",
-            show_default=True,
-            help="auto, torch, tf (tensorflow, keras), onnx, numpy, or an installed plug-in.",
-        ),
-        click.option(
-            "--device",
-            default="auto",
-            metavar="DEVICE",
-            show_default=True,
-            help="auto, cpu, cuda, cuda:N or mps.",
-        ),
-        click.option(
-            "--weights",
-            default="auto",
-            metavar="NAME|PATH",
-            show_default=True,
-            help="auto, embedded, random, a name from 'nst weights list', or a file.",
-        ),
-        click.option("--offline", is_flag=True, help="Never download weights (also: NST_OFFLINE=1)."),
-        click.option(
-            "--size", type=int, default=512, show_default=True, help="Longest side of the result in pixels."
-        ),
-        click.option("--steps", type=int, default=300, show_default=True, help="Steps of the optimiser."),
-        click.option(
-            "--optimizer",
-            type=click.Choice(["lbfgs", "adam"]),
-            default="lbfgs",
-            show_default=True,
-            help="L-BFGS as in the paper, or Adam.",
-        ),
-        click.option(
-            "--init",
-            default="content",
-            metavar="content|noise|style|PATH",
-            show_default=True,
-            help="The picture to start from.",
-        ),
-        click.option(
-            "--seed", type=int, default=0, show_default=True, help="Seed of the noise and of random weights."
-        ),
-        click.option(
-            "--content-weight",
-            type=float,
-            help="Alpha, times the paper's content loss.  [default: balanced for the network]",
-        ),
-        click.option(
-            "--style-weight",
-            type=float,
-            help="Beta, times the paper's style loss.  [default: balanced for the network]",
-        ),
-        click.option(
-            "--tv-weight",
-            type=float,
-            default=0.0,
-            show_default=True,
-            help="Weight of the total variation (smoothness).",
-        ),
-        click.option(
-            "--content-layers",
-            multiple=True,
-            default=["conv4_2"],
-            show_default=True,
-            metavar="LAYERS",
-            help="Comma list; conv4_2=0.5 weights a layer.",
-        ),
-        click.option(
-            "--style-layers",
-            multiple=True,
-            default=[PAPER_STYLE],
-            show_default=True,
-            metavar="LAYERS",
-            help="Comma list; conv4_1=0.5 weights a layer.",
-        ),
-        click.option(
-            "--style-weights",
-            callback=_numbers,
-            metavar="NUMBERS",
-            help="Comma list, the share of each style picture.  [default: equal]",
-        ),
-        click.option(
-            "--style-scale",
-            type=float,
-            default=1.0,
-            show_default=True,
-            help="Size of the style pictures as a multiple of --size.",
-        ),
-        click.option(
-            "--pooling",
-            type=click.Choice(["avg", "max"]),
-            default="avg",
-            show_default=True,
-            help="Average as in the paper, or maximum.",
-        ),
-        click.option(
-            "--trace",
-            type=click.Path(dir_okay=False),
-            help="Write settings, versions and the losses of every step to a JSON file.",
-        ),
-        click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -142,9 +24,12 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
 )
+@preset_option
 @engine_options
+@mask_options
+@frame_options
 def stylize(content: str, style: tuple[str, ...], output: str, **options: Any) -> int:
-    r"""Paint CONTENT in the style of one or more STYLE pictures.
+    """Paint CONTENT in the style of one or more STYLE pictures.
 
     \b
     nst stylize photo.jpg painting.jpg -o out.png
@@ -155,50 +40,95 @@ def stylize(content: str, style: tuple[str, ...], output: str, **options: Any) -
 
 
 def run(
-    content: str,
+    content: Any,
     style: Sequence[str],
     output: str,
     *,
     trace: str | None = None,
     quiet: bool = False,
-    offline: bool = False,
+    save_every: int | None = None,
+    save_at: Sequence[int] = (),
+    animate: str | None = None,
     **options: Any,
 ) -> int:
-    """Set up, run and save; the exit status.
+    """Set up, run and save; the exit status. Options are arguments of `StyleTransfer` beside those named here.
 
     Raises:
         NSTError: bad input, found before any work where that is possible.
     """
-    from nst.cli._backend import load_backend
-    from nst.cli._run import out_of_memory, run_transfer
+    from nst.cli._frames import Recorder, check_frames
+    from nst.cli._run import run_transfer
     from nst.cli._trace import check_trace_path
     from nst.images import check_output
-    from nst.models.resolve import resolve_weights
-    from nst.transfer import StyleTransfer
 
     check_output(output)
     if trace is not None:
         check_trace_path(trace, output)
+    check_frames(animate, output, trace)
+    transfer = make_transfer(content, style, quiet=quiet, **options)
+    check_output(output, transfer.size)
+    paths = {
+        "content": content if isinstance(content, str) else "",
+        "styles": list(style),
+        "init": transfer.settings.init if transfer.settings.init != "picture" else options["init"],
+    }
+    frames = Recorder(transfer, paths, output, save_every, save_at, animate)
+    outcome = run_transfer(transfer, paths, output, trace, quiet, frames.see)
+    frames.finish()
+    if not quiet:
+        click.echo(_summary(transfer, outcome, output), err=outcome.status != 0)
+    return outcome.status
+
+
+def make_transfer(
+    content: Any,
+    style: Sequence[str],
+    *,
+    quiet: bool,
+    offline: bool = False,
+    mask: Sequence[str] = (),
+    preset: str | None = None,
+    memory: float | None = None,
+    **options: Any,
+) -> StyleTransfer:
+    """Set up, ready to be run.
+
+    Raises:
+        NSTError: bad input.
+    """
+    from nst.cli._backend import load_backend
+    from nst.cli._run import out_of_memory
+    from nst.models.resolve import resolve_weights
+    from nst.transfer import StyleTransfer
 
     def notify(message: str) -> None:
         if not quiet:
             click.echo(message, err=True)
 
+    options = with_preset(preset, options)
     # functions, so that a mistake in the pictures or the settings does not wait for a framework or a download
-    backend = partial(load_backend, options.pop("backend"), options.pop("device"))
+    backend = partial(load_backend, options.pop("backend"), options.pop("device"), options["precision"])
     weights = partial(
         resolve_weights, options.pop("weights"), offline=offline, seed=options["seed"], notify=notify
     )
     try:
-        transfer = StyleTransfer(content, list(style), backend=backend, weights=weights, **options)
+        transfer = StyleTransfer(
+            content,
+            list(style),
+            backend=backend,
+            weights=weights,
+            masks=masks_by_name(mask),
+            memory=None if memory is None else round(memory * 1e9),
+            **options,
+        )
     except MemoryError as error:
-        raise out_of_memory(f"--size {options['size']}") from error
-    check_output(output, transfer.size)
-    paths = {"content": content, "styles": list(style), "init": options["init"]}
-    outcome = run_transfer(transfer, paths, output, trace, quiet)
-    if not quiet:
-        click.echo(_summary(transfer, outcome, output), err=outcome.status != 0)
-    return outcome.status
+        size = f"--size {options['size']}" if "size" in options else "that size"
+        raise out_of_memory(size) from error
+    if options.get("tuned_for") and transfer.settings.tuned_for is None:
+        notify(
+            f"the weights of {preset} suit a {options['tuned_for']} VGG19: balanced for {transfer.weights.name}"
+        )
+    return transfer
 
 
 def _summary(transfer: StyleTransfer, outcome: Any, output: str) -> str:
@@ -207,7 +137,7 @@ def _summary(transfer: StyleTransfer, outcome: Any, output: str) -> str:
     reason = {"converged": "; converged", "non-finite": "; stopped at a loss that is not finite"}
     ending = "; interrupted" if outcome.status == 130 else reason.get(outcome.stopped, "")
     return (
-        f"{output}: {width}x{height}, {outcome.step} of {transfer.settings.steps} steps "
+        f"{output}: {width}x{height}, {outcome.step} of {outcome.steps} steps "
         f"in {outcome.seconds:.1f} s with {transfer.backend.name} on {transfer.backend.device}, "
         f"weights {transfer.weights.name}, "
         f"loss {first:.4g} -> {last:.4g}{ending}"

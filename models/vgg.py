@@ -21,6 +21,7 @@ __all__ = [
     "layers_up_to",
     "minimum_size",
     "receptive_field",
+    "stride",
     "validate_layers",
 ]
 
@@ -77,13 +78,17 @@ def _poolings_before(name: str) -> int:
 
 def layer_size(name: str, height: int, width: int) -> tuple[int, int]:
     """(H_l, W_l) of a layer for a picture of height x width pixels; M_l is their product."""
-    factor = 1 << _poolings_before(name)
-    return height // factor, width // factor
+    return height // stride(name), width // stride(name)
+
+
+def stride(name: str) -> int:
+    """Pixels between two positions of a layer."""
+    return 1 << _poolings_before(name)
 
 
 def minimum_size(names: Iterable[str]) -> int:
     """The shortest side, in pixels, at which the deepest of `names` still has one position."""
-    return max(1 << _poolings_before(name) for name in names)
+    return max(stride(name) for name in names)
 
 
 def receptive_field(name: str) -> int:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from nst.backends import get_backend
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.optim import LBFGS, Adam
+    from nst.presets import preset
     from nst.settings import Settings
+    from nst.synthesis import invert, texture
     from nst.transfer import Losses, Progress, StyleTransfer, stylize
 
 __all__ = [
@@ -33,7 +35,10 @@ __all__ = [
     "WeightsError",
     "__version__",
     "get_backend",
+    "invert",
+    "preset",
     "stylize",
+    "texture",
 ]
 
 _HOME = {
@@ -44,6 +49,8 @@ _HOME = {
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Settings": "nst.settings",
     "get_backend": "nst.backends",
+    "preset": "nst.presets",
+    **dict.fromkeys(("invert", "texture"), "nst.synthesis"),
 }
 
 

@@ -13,6 +13,9 @@ from nst.protocol import Evaluation, VectorSpace
 
 __all__ = ["LBFGS", "two_loop"]
 
+SPREAD = 1024.0
+"""Norm of a vector kept in float16: its elements are 1 for a picture of 10^6 numbers, and far from both ends else."""
+
 T = TypeVar("T")
 Float64 = NDArray[np.float64]
 
@@ -24,11 +27,13 @@ class LBFGSState(State[T]):
     Attributes:
         s: steps x_{k+1} - x_k, oldest first.
         y: changes of the gradient over the same steps.
+        units: what each of (s..., y...) is to be multiplied by; 1 unless they are kept in float16.
         gram: inner products of the basis (s..., y..., g), (2k + 1, 2k + 1), on the host.
     """
 
     s: tuple[T, ...] = ()
     y: tuple[T, ...] = ()
+    units: tuple[float, ...] = ()
     gram: Float64 = field(default_factory=lambda: np.zeros((1, 1)))
 
 
@@ -40,7 +45,8 @@ class LBFGS:
     basis (s, y, g). The device computes 3 (2k + 1) new inner products a step and one linear combination.
 
     Attributes:
-        history: pairs (s, y) kept; each costs two pictures of memory.
+        history: pairs (s, y) kept; each costs two pictures of memory, or one with `half`.
+        half: keep the pairs in float16, scaled so that their elements are about 1.
         armijo: c_1, the least share of the predicted decrease (Nocedal and Wright, eq. 3.4).
         slack: relative rise of the loss taken for rounding error of the working precision.
     """
@@ -48,6 +54,7 @@ class LBFGS:
     history: int = 10
     armijo: float = 1e-4
     slack: float = 1e-6
+    half: bool = False
 
     def start(self, space: VectorSpace[T], x: T, evaluation: Evaluation[T]) -> LBFGSState[T]:
         """See `Optimizer`."""
@@ -77,7 +84,7 @@ class LBFGS:
         if not slope < 0.0:  # not a descent direction, or not a number
             return None, "converged" if np.isfinite(slope) else "non-finite"
         basis = [*state.s, *state.y, state.evaluation.gradient]
-        direction = space.lincomb(list(coefficients), basis)
+        direction = space.lincomb(list(coefficients * [*state.units, 1.0]), basis)
         t = 1.0 if state.s else 1.0 / np.sqrt(state.gram[-1, -1])
         stop: Stop = "converged"
         for _ in range(MAX_TRIALS):
@@ -85,18 +92,21 @@ class LBFGS:
             evaluation = objective(x)
             s = space.lincomb([t], [direction])
             y = space.lincomb([1.0, -1.0], [evaluation.gradient, state.evaluation.gradient])
-            products = space.dots(_new_pairs(state, s, y, evaluation.gradient))
+            pairs, factors = _new_pairs(state, s, y, evaluation.gradient)
+            products = space.dots(pairs) * factors
             total = float(space.scalars([evaluation.total])[0])
             finite = bool(np.isfinite(products).all() and np.isfinite(total))
             bound = state.total + self.armijo * t * slope + self.slack * abs(state.total)
             if finite and total <= bound:
                 point = replace(state, x=x, evaluation=evaluation, total=total, step=state.step + 1)
-                return self._remember(point, s, y, products), "converged"
+                return self._remember(space, point, s, y, products), "converged"
             stop = "converged" if finite else "non-finite"
             t *= _shrink(state.total, slope, t, total) if finite else 0.1
         return None, stop
 
-    def _remember(self, state: LBFGSState[T], s: T, y: T, products: Float64) -> LBFGSState[T]:
+    def _remember(
+        self, space: VectorSpace[T], state: LBFGSState[T], s: T, y: T, products: Float64
+    ) -> LBFGSState[T]:
         """Extend the history by a pair, drop the oldest, and carry the Gram matrix along."""
         k = len(state.s)
         old = list(range(2 * k))
@@ -106,14 +116,32 @@ class LBFGS:
         for position, (i, j) in enumerate(_new_positions(k)):
             gram[i, j] = gram[j, i] = products[position]
         new_s, new_y, new_g = 2 * k, 2 * k + 1, 2 * k + 2
+        (s, unit_s), (y, unit_y) = (
+            self._kept(space, vector, gram[i, i]) for vector, i in ((s, new_s), (y, new_y))
+        )
         all_s, all_y = [*state.s, s], [*state.y, y]
+        units_s, units_y = [*state.units[:k], unit_s], [*state.units[k:], unit_y]
         index_s, index_y = [*old[:k], new_s], [*old[k:], new_y]
         curvature = gram[new_s, new_y]
         if curvature <= 1e-10 * np.sqrt(gram[new_s, new_s] * gram[new_y, new_y]):
             all_s, all_y, index_s, index_y = all_s[:-1], all_y[:-1], index_s[:-1], index_y[:-1]
+            units_s, units_y = units_s[:-1], units_y[:-1]
         first = max(0, len(all_s) - self.history)
         keep = [*index_s[first:], *index_y[first:], new_g]
-        return replace(state, s=tuple(all_s[first:]), y=tuple(all_y[first:]), gram=gram[np.ix_(keep, keep)])
+        return replace(
+            state,
+            s=tuple(all_s[first:]),
+            y=tuple(all_y[first:]),
+            units=(*units_s[first:], *units_y[first:]),
+            gram=gram[np.ix_(keep, keep)],
+        )
+
+    def _kept(self, space: VectorSpace[T], vector: T, squared_norm: float) -> tuple[T, float]:
+        """A vector as the history keeps it, and its unit. Elements of a unit vector of 10^6 pixels are below float16."""
+        if not self.half:
+            return vector, 1.0
+        unit = float(np.sqrt(squared_norm)) / SPREAD or 1.0
+        return space.half(space.lincomb([1.0 / unit], [vector])), unit
 
 
 def two_loop(gram: Float64) -> Float64:
@@ -138,7 +166,7 @@ def two_loop(gram: Float64) -> Float64:
 
 
 def _forget(state: LBFGSState[T]) -> LBFGSState[T]:
-    return replace(state, s=(), y=(), gram=state.gram[-1:, -1:])
+    return replace(state, s=(), y=(), units=(), gram=state.gram[-1:, -1:])
 
 
 def _new_positions(k: int) -> list[tuple[int, int]]:
@@ -146,9 +174,11 @@ def _new_positions(k: int) -> list[tuple[int, int]]:
     return [(i, j) for i in (2 * k, 2 * k + 1, 2 * k + 2) for j in range(i + 1)]
 
 
-def _new_pairs(state: LBFGSState[T], s: T, y: T, gradient: T) -> list[tuple[T, T]]:
-    basis = [*state.s, *state.y, s, y, gradient]
-    return [(basis[i], basis[j]) for i, j in _new_positions(len(state.s))]
+def _new_pairs(state: LBFGSState[T], s: T, y: T, gradient: T) -> tuple[list[tuple[T, T]], Float64]:
+    """The vectors of the new inner products, and what each product is to be multiplied by."""
+    basis, units = [*state.s, *state.y, s, y, gradient], [*state.units, 1.0, 1.0, 1.0]
+    positions = _new_positions(len(state.s))
+    return [(basis[i], basis[j]) for i, j in positions], np.array([units[i] * units[j] for i, j in positions])
 
 
 def _shrink(total: float, slope: float, t: float, trial: float) -> float:

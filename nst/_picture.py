@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Picture", "cover", "fill_hidden", "fit_longest_side", "resize", "to_uint8"]
+__all__ = ["Picture", "cover", "fill_hidden", "fit_longest_side", "resample", "resize", "to_uint8"]
 
 _VISIBLE = np.float32(1 / 16)
 """Alpha below this hides the colour: files often hold garbage there, and 8 bits cannot divide it out."""
@@ -89,6 +89,11 @@ def cover(picture: Picture, width: int, height: int) -> Picture:
     part_height = min(picture.height, picture.width * height / width)
     left, top = (picture.width - part_width) / 2, (picture.height - part_height) / 2
     return _resample(picture, (width, height), (left, top, left + part_width, top + part_height))
+
+
+def resample(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """(H, W, C) of any range resampled by `resize`'s bicubic filter, without its limits to [0, 1]."""
+    return _scaled(values, (width, height), Image.Resampling.BICUBIC)
 
 
 def fill_hidden(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from nst._image_read import check_range, decode, read_picture
 from nst._image_write import check_output, read_settings, to_pil, write_picture
-from nst._picture import Picture, cover, fill_hidden, fit_longest_side, resize, to_uint8
+from nst._picture import Picture, cover, fill_hidden, fit_longest_side, resample, resize, to_uint8
 from nst.errors import ImageError
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "from_object",
     "read_picture",
     "read_settings",
+    "resample",
     "resize",
     "to_pil",
     "to_uint8",

@@ -5,21 +5,23 @@ squares). An *energy* is a function of statistics alone. Splitting each loss thi
 that does not fit in memory exact: add the statistics of the tiles, differentiate the energy once.
 
 Symbols as in the paper: layer l has N_l feature maps of M_l positions; F, P, A belong to the generated,
-content and style picture. All functions are pure and take the backend's primitives first.
+content and style picture. All functions are pure and take the backend's primitives first. The style
+losses beside the Gram matrix are in `nst.style_losses`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 from nst.protocol import Ops
 
-__all__ = ["content_loss", "gram_energy", "total_variation"]
+__all__ = ["add_up", "content_loss", "gram_energy", "total_variation"]
 
 T = TypeVar("T")
 
 
-def gram_energy(ops: Ops[T], gram: T, target: T, channels: int, positions: int) -> T:
+def gram_energy(ops: Ops[T], gram: T, target: T, channels: int) -> T:
     """E_l = 1 / (4 N_l^2) sum_ij (G_ij / M_l(x) - A_ij / M_l(a))^2; Gatys et al. 2016, eq. 4.
 
     The paper writes 1 / (4 N_l^2 M_l^2) sum_ij (G_ij - A_ij)^2, which is the same when the pictures
@@ -27,16 +29,14 @@ def gram_energy(ops: Ops[T], gram: T, target: T, channels: int, positions: int) 
 
     Args:
         ops: the backend's primitives.
-        gram: G, (N, N_l, N_l), summed over the positions of the generated picture (eq. 3).
+        gram: G / M_l(x), (N, N_l, N_l), per position of the generated picture (eq. 3).
         target: A / M_l(a), (N, N_l, N_l), per position.
         channels: N_l.
-        positions: M_l(x).
 
     Returns:
         A scalar, summed over the batch.
     """
-    difference = ops.sub(ops.scale(gram, 1.0 / positions), target)
-    return ops.scale(ops.sum(ops.square(difference)), 1.0 / (4.0 * channels**2))
+    return ops.scale(ops.sum(ops.square(ops.sub(gram, target))), 1.0 / (4.0 * channels**2))
 
 
 def content_loss(ops: Ops[T], features: T, target: T) -> T:
@@ -71,3 +71,11 @@ def total_variation(ops: Ops[T], x: T, power: Literal[1, 2]) -> T:
     along_height = ops.sum(magnitude(ops.diff(x, "height")))
     along_width = ops.sum(magnitude(ops.diff(x, "width")))
     return ops.add(along_height, along_width)
+
+
+def add_up(ops: Ops[T], values: Sequence[T]) -> T:
+    """The sum of one or more tensors of one shape."""
+    total = values[0]
+    for value in values[1:]:
+        total = ops.add(total, value)
+    return total

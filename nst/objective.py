@@ -2,26 +2,37 @@
 
 Each term is an energy of additive statistics (see `nst.losses`). A purely local term, such as the content
 loss, is the special case of a scalar statistic whose energy is the statistic itself. To add a loss, write a
-class with the members of `Term`.
+class with the members of `Term`; those of the engine are in `nst.terms`.
 
-Constants are named `term/layer`: feature maps of the content picture (P), or statistics of the style
-pictures per position (A / M_l).
+Constants are named `term/layer/...`: feature maps of the content picture (P), roots of masks, or statistics of
+the style pictures per position. `inner/layer` is reserved: see `statistics_of`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from nst import losses
+from nst.losses import add_up
 from nst.models import vgg
-from nst.protocol import LossFunction, Network, Ops, TensorFunction
+from nst.protocol import Backend, LossFunction, Network, Ops, TensorFunction
 
-__all__ = ["ContentTerm", "StyleTerm", "Term", "TotalVariationTerm", "loss_function", "statistics_function"]
+__all__ = [
+    "EnergyFunction",
+    "ExtraTerm",
+    "Term",
+    "energy_of",
+    "inner_features",
+    "layers_of",
+    "loss_function",
+    "positions_of",
+    "statistics_of",
+]
 
 T = TypeVar("T")
-Positions = Mapping[str, int]
+
+EnergyFunction: TypeAlias = Callable[[Ops[T], Mapping[str, T], Mapping[str, T]], tuple[T, dict[str, T]]]
+"""(ops, statistics of the whole picture, constants) -> (total, unweighted terms by name)."""
 
 
 class Term(Protocol):
@@ -35,145 +46,43 @@ class Term(Protocol):
     def layers(self) -> tuple[str, ...]:
         """The layers whose feature maps it reads."""
 
+    @property
+    def spatial(self) -> Mapping[str, str]:
+        """Constant name -> layer, for constants that live on the positions of a layer: (N|1, ., H_l, W_l).
+
+        For a window of the picture they are cropped to the window's positions.
+        """
+
     def statistics(
         self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
     ) -> dict[str, T]:
         """Sums over positions of x (N, 3, H, W) and of its features, additive over disjoint regions."""
 
     def energy(
-        self, ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T], positions: Positions
+        self,
+        ops: Ops[T],
+        statistics: Mapping[str, T],
+        constants: Mapping[str, T],
+        positions: Mapping[str, int],
     ) -> T:
-        """The unweighted loss, a scalar, from the statistics of the whole picture and M_l by layer."""
+        """The unweighted loss, a scalar, from the statistics of the whole picture and its M_l by layer.
+
+        It reads no spatial constant.
+        """
 
     def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
         """The loss of a picture without any features: the unit of a relative weight."""
 
 
-@dataclass(frozen=True)
-class StyleTerm:
-    """L_style = sum_l w_l E_l; Gatys et al. 2016, eq. 5.
-
-    Attributes:
-        weights: w_l by layer.
-        channels: N_l by layer.
-        name: constants are `name/layer`: A / M_l(a), (N, N_l, N_l).
-    """
-
-    weights: Mapping[str, float]
-    channels: Mapping[str, int]
-    name: str = "style"
+class ExtraTerm(Protocol):
+    """A loss of the caller's own: what makes its term for a picture of any size."""
 
     @property
-    def layers(self) -> tuple[str, ...]:
-        """See `Term`."""
-        return tuple(self.weights)
+    def weight(self) -> float:
+        """What the term counts, whatever the size."""
 
-    def statistics(
-        self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
-    ) -> dict[str, T]:
-        """The Gram matrix of each layer (eq. 3)."""
-        return {f"{self.name}/{layer}": ops.gram(features[layer]) for layer in self.weights}
-
-    def energy(
-        self, ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T], positions: Positions
-    ) -> T:
-        """Sum over the layers of w_l E_l."""
-        return _sum(
-            ops,
-            [
-                ops.scale(
-                    losses.gram_energy(
-                        ops,
-                        statistics[f"{self.name}/{layer}"],
-                        constants[f"{self.name}/{layer}"],
-                        self.channels[layer],
-                        positions[layer],
-                    ),
-                    weight,
-                )
-                for layer, weight in self.weights.items()
-            ],
-        )
-
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """sum_l w_l / (4 N_l^2) sum (A / M)^2."""
-        zero = {
-            f"{self.name}/{layer}": ops.scale(constants[f"{self.name}/{layer}"], 0.0)
-            for layer in self.weights
-        }
-        return self.energy(ops, zero, constants, dict.fromkeys(self.weights, 1))
-
-
-@dataclass(frozen=True)
-class ContentTerm:
-    """sum_l w_l L_content,l; Gatys et al. 2016, eq. 1 (the paper has one layer, conv4_2).
-
-    Attributes:
-        weights: w_l by layer.
-        name: constants are `name/layer`: P, (N, N_l, H_l, W_l).
-    """
-
-    weights: Mapping[str, float]
-    name: str = "content"
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """See `Term`."""
-        return tuple(self.weights)
-
-    def statistics(
-        self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
-    ) -> dict[str, T]:
-        """The loss of each layer: it is a sum over positions already."""
-        return {
-            f"{self.name}/{layer}": losses.content_loss(
-                ops, features[layer], constants[f"{self.name}/{layer}"]
-            )
-            for layer in self.weights
-        }
-
-    def energy(
-        self, ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T], positions: Positions
-    ) -> T:
-        """Sum over the layers of w_l L_content,l."""
-        return _sum(
-            ops, [ops.scale(statistics[f"{self.name}/{layer}"], w) for layer, w in self.weights.items()]
-        )
-
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """sum_l w_l / 2 sum P^2."""
-        silent = {layer: ops.scale(constants[f"{self.name}/{layer}"], 0.0) for layer in self.weights}
-        first = next(iter(silent.values()))
-        return self.energy(ops, self.statistics(ops, first, silent, constants), constants, {})
-
-
-@dataclass(frozen=True)
-class TotalVariationTerm:
-    """Total variation of the picture itself; see `nst.losses.total_variation`."""
-
-    power: Literal[1, 2] = 2
-    name: str = "tv"
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """It reads none."""
-        return ()
-
-    def statistics(
-        self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
-    ) -> dict[str, T]:
-        """The loss itself: a sum over neighbouring pixels."""
-        return {self.name: losses.total_variation(ops, x, self.power)}
-
-    def energy(
-        self, ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T], positions: Positions
-    ) -> T:
-        """The statistic itself."""
-        return statistics[self.name]
-
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """None: its weight is absolute."""
-        raise NotImplementedError("total variation has no relative weight")
+    def at(self, backend: Backend[Any], width: int, height: int) -> tuple[Term, Mapping[str, Any]]:
+        """The term for width x height pixels and its constants on the device, none of them spatial."""
 
 
 def loss_function(
@@ -187,36 +96,75 @@ def loss_function(
         height: H of the generated picture, in pixels.
         width: W of the generated picture, in pixels.
     """
-    layers = sorted({layer for term, _ in terms for layer in term.layers})
-    positions = {layer: _positions(layer, height, width) for layer in layers}
+    plain = [term for term, _ in terms]
+    statistics = statistics_of(plain, network)
+    energy = energy_of(terms, positions_of(plain, height, width))
 
     def function(ops: Ops[T], x: T, constants: Mapping[str, T]) -> tuple[T, dict[str, T]]:
-        features = network(ops, x) if layers else {}
-        values = {}
-        for term, _ in terms:
-            statistics = term.statistics(ops, x, features, constants)
-            values[term.name] = term.energy(ops, statistics, constants, positions)
-        return _sum(ops, [ops.scale(values[term.name], weight) for term, weight in terms]), values
+        return energy(ops, statistics(ops, x, constants), constants)
 
     return function
 
 
-def statistics_function(term: Term, network: Network[Any]) -> TensorFunction[Any]:
-    """The statistics of one picture: what a style picture's targets are made of."""
+def statistics_of(terms: Sequence[Term], network: Network[Any]) -> TensorFunction[Any]:
+    """The statistics of all terms, for a picture or for one window of it.
+
+    For a window the constants hold `inner/layer`, (1, 1, H_l, W_l) of 0 and 1, for every layer of the terms: the
+    positions that count. Features and spatial constants (cropped to the window) are multiplied by it, so
+    that the statistics of windows whose inner positions partition the picture add up to those of the picture.
+    """
+    layers = layers_of(terms)
+    spatial = {name: layer for term in terms for name, layer in term.spatial.items()}
 
     def function(ops: Ops[T], x: T, constants: Mapping[str, T]) -> dict[str, T]:
-        return term.statistics(ops, x, network(ops, x), constants)
+        features = inner_features(ops, network(ops, x) if layers else {}, constants)
+        cut = {
+            name: ops.modulate(constants[name], constants[f"inner/{layer}"])
+            for name, layer in spatial.items()
+            if f"inner/{layer}" in constants
+        }
+        constants = {**constants, **cut}
+        return {
+            name: statistic
+            for term in terms
+            for name, statistic in term.statistics(ops, x, features, constants).items()
+        }
 
     return function
 
 
-def _positions(layer: str, height: int, width: int) -> int:
-    layer_height, layer_width = vgg.layer_size(layer, height, width)
-    return layer_height * layer_width
+def inner_features(ops: Ops[T], features: Mapping[str, T], constants: Mapping[str, T]) -> dict[str, T]:
+    """The features of a window with 0 at the positions that do not count; see `statistics_of`."""
+    return {
+        layer: ops.modulate(maps, constants[f"inner/{layer}"]) if f"inner/{layer}" in constants else maps
+        for layer, maps in features.items()
+    }
 
 
-def _sum(ops: Ops[T], values: Sequence[T]) -> T:
-    total = values[0]
-    for value in values[1:]:
-        total = ops.add(total, value)
-    return total
+def energy_of(terms: Sequence[tuple[Term, float]], positions: Mapping[str, int]) -> EnergyFunction[Any]:
+    """The weighted sum of the terms' energies, and the energies.
+
+    Args:
+        terms: each with its weight.
+        positions: M_l of the whole picture by layer; see `positions_of`.
+    """
+
+    def function(
+        ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T]
+    ) -> tuple[T, dict[str, T]]:
+        values = {term.name: term.energy(ops, statistics, constants, positions) for term, _ in terms}
+        return add_up(ops, [ops.scale(values[term.name], weight) for term, weight in terms]), values
+
+    return function
+
+
+def positions_of(terms: Sequence[Term], height: int, width: int) -> dict[str, int]:
+    """M_l by layer of a picture of height x width pixels."""
+    sizes = {layer: vgg.layer_size(layer, height, width) for layer in layers_of(terms)}
+    return {layer: rows * columns for layer, (rows, columns) in sizes.items()}
+
+
+def layers_of(terms: Sequence[Term]) -> tuple[str, ...]:
+    """The layers that the terms read, in network order."""
+    read = {layer for term in terms for layer in term.layers}
+    return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)

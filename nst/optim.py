@@ -8,5 +8,19 @@ last good iterate.
 from nst._adam import Adam
 from nst._lbfgs import LBFGS
 from nst._optim_state import Optimizer, State, Stop
+from nst.errors import SettingsError
 
-__all__ = ["LBFGS", "Adam", "Optimizer", "State", "Stop"]
+__all__ = ["LBFGS", "Adam", "Optimizer", "State", "Stop", "named_optimizer"]
+
+
+def named_optimizer(name: str, rate: float, history: int, half: bool = False) -> Optimizer:
+    """The optimiser that "lbfgs" or "adam" stands for, with the numbers that matter for each.
+
+    Raises:
+        SettingsError: another name.
+    """
+    if name == "lbfgs":
+        return LBFGS(history=history, half=half)
+    if name == "adam":
+        return Adam(rate=rate)
+    raise SettingsError(f"optimizer is {name!r}: it must be lbfgs, adam, or an optimizer of your own")

@@ -1,29 +1,30 @@
-"""From pictures and settings to the function that is minimised: targets P and A, weights, constants."""
+"""From pictures and settings to the function that is minimised: terms, their targets, their weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
-
+from nst.canvas import Canvas, PaddedNetwork
 from nst.errors import SettingsError
 from nst.images import Picture
-from nst.models import vgg
+from nst.masks import Masks, carry, fit, regions
 from nst.models.weights import NetworkWeights
-from nst.objective import (
-    ContentTerm,
-    StyleTerm,
-    Term,
-    TotalVariationTerm,
-    loss_function,
-    statistics_function,
-)
-from nst.protocol import Backend, HostArray, LossFunction, Network
+from nst.objective import ExtraTerm, Term, loss_function
+from nst.precision import compile_objective
+from nst.protocol import Backend, Evaluation, LossFunction, Network
 from nst.settings import Settings
+from nst.smoothing import SmoothedContentTerm, SmoothedNetwork
+from nst.style_losses import STYLE_LOSSES
+from nst.style_term import StyleTerm
+from nst.targets import Source, content_targets, guide, planar, roots, style_targets, temperatures
+from nst.terms import ContentTerm, SumTerm, TotalVariationTerm
+from nst.tiling import TiledObjective
+from nst.weighting import content_factors, style_factors, tv_factor
 
-__all__ = ["Problem", "check_sizes", "planar", "set_up"]
+__all__ = ["Problem", "planar", "set_up"]
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,57 @@ class Problem:
     """L_total = sum of weight * term, ready to be compiled.
 
     Attributes:
-        terms: the losses with their weights alpha, beta, gamma.
-        function: what the backend differentiates.
-        constants: the targets by name, on the device.
+        terms: the losses with their weights alpha, beta, gamma: "content", "style" (of all regions), "tv".
+        network: what the terms' features come from.
+        canvas: where the picture is computed.
+        shared: the targets by name, on the device.
+        local: those that live on the positions of a layer, for each view of the canvas.
     """
 
     terms: Sequence[tuple[Term, float]]
-    function: LossFunction[Any]
-    constants: Mapping[str, Any]
+    network: Network[Any]
+    canvas: Canvas
+    shared: Mapping[str, Any]
+    local: Sequence[Mapping[str, Any]]
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """Everything that `function` needs, where the canvas is computed at once."""
+        (view,) = self.canvas.views
+        return {**self.shared, **self.local[0], **view.inner}
+
+    @property
+    def function(self) -> LossFunction[Any]:
+        """What the backend differentiates, where the canvas is computed at once."""
+        network, canvas = self.network, self.canvas
+        if canvas.padding != "zero":
+            network = PaddedNetwork(network, canvas.margin, canvas.padding)
+        return loss_function(self.terms, network, canvas.height, canvas.width)
+
+    def compile(self, like: Any) -> Callable[[Any], Evaluation[Any]]:
+        """Losses and gradient at a picture shaped like `like`, (1, 3, H, W)."""
+        if self.canvas.side is not None:
+            return TiledObjective(self.canvas, self.terms, self.network, self.shared, self.local)
+        constants = self.constants
+        compiled = compile_objective(self.canvas.backend, self.function, like, constants)
+        return partial(compiled, constants=constants)
+
+    def rebound(self, evaluate: Callable[[Any], Evaluation[Any]]) -> Callable[[Any], Evaluation[Any]]:
+        """What `compile` made for a problem that differs in its targets alone, with the targets of this one."""
+        if isinstance(evaluate, TiledObjective):
+            return evaluate.rebound(self.shared, self.local)
+        assert isinstance(evaluate, partial)
+        return partial(evaluate.func, constants=self.constants)
+
+    def again(self, content: Picture, extra: Sequence[ExtraTerm]) -> Problem:
+        """The same problem for another content picture of the same size: weights and style targets stay."""
+        shared, local = dict(self.shared), [dict(view) for view in self.local]
+        for term, _ in self.terms:
+            if isinstance(term, ContentTerm):
+                _merge(local, content_targets(term, self.network, self.canvas, content))
+        for own in extra:
+            shared |= own.at(self.canvas.backend, *content.size)[1]
+        return replace(self, shared=shared, local=local)
 
 
 def set_up(
@@ -48,102 +92,144 @@ def set_up(
     content: Picture,
     styles: Sequence[Picture],
     shares: Sequence[float],
+    masks: Masks | None = None,
+    side: int | None = None,
+    extra: Sequence[ExtraTerm] = (),
 ) -> Problem:
     """Work out the targets and the weights that were left open.
 
     Args:
-        settings: which layers, which weights.
+        settings: which layers, which losses, which weights.
         weights: of the network, deep enough for the layers.
         backend: where it runs.
         content: p, at the size of the result.
         styles: a, each at its own size.
         shares: of each style, of sum 1.
-    """
-    network = backend.network(weights, settings.layers, settings.pooling)
-    picture = backend.from_numpy(planar(content))
-    constants: dict[str, Any] = {}
-    terms: list[tuple[Term, float]] = []
-
-    def relative(term: Term, targets: Mapping[str, Any]) -> float:
-        """1 over the loss of a picture without features, so that the weighted loss is relative to it."""
-        outputs = backend.evaluate(lambda ops, x, c: {"reference": term.reference(ops, c)}, picture, targets)
-        reference = float(backend.space.scalars([outputs["reference"]])[0])
-        return 1.0 / reference if reference > 0 else 1.0
-
-    if settings.uses_content:
-        content_term = ContentTerm(settings.content_layers)
-        targets = _content_targets(content_term, network, backend, picture)
-        constants.update(targets)
-        alpha = settings.content_weight
-        terms.append((content_term, relative(content_term, targets) if alpha is None else alpha))
-    if settings.uses_style:
-        channels = {layer: weights.channels(layer) for layer in settings.style_layers}
-        style_term = StyleTerm(settings.style_layers, channels)
-        targets = _style_targets(style_term, network, backend, styles, shares)
-        constants.update(targets)
-        beta = settings.style_weight
-        terms.append((style_term, weights.balance * relative(style_term, targets) if beta is None else beta))
-    if settings.tv_weight:
-        terms.append((TotalVariationTerm(), settings.tv_weight))
-    return Problem(terms, loss_function(terms, network, content.height, content.width), constants)
-
-
-def _content_targets(
-    term: ContentTerm, network: Network[Any], backend: Backend[Any], picture: Any
-) -> dict[str, Any]:
-    """P by layer."""
-
-    def features(ops: Any, x: Any, constants: Any) -> dict[str, Any]:
-        maps = network(ops, x)
-        return {f"{term.name}/{layer}": maps[layer] for layer in term.layers}
-
-    return backend.evaluate(features, picture, {})
-
-
-def _style_targets(
-    term: StyleTerm,
-    network: Network[Any],
-    backend: Backend[Any],
-    pictures: Sequence[Picture],
-    shares: Sequence[float],
-) -> dict[str, Any]:
-    """A / M_l(a) by layer, blended over the style pictures.
-
-    For E_l the blend has the same gradient as the weighted sum of the separate losses: they differ by
-    a constant.
-    """
-    function = statistics_function(term, network)
-    parts: dict[str, list[tuple[float, Any]]] = {f"{term.name}/{layer}": [] for layer in term.layers}
-    for picture, share in zip(pictures, shares, strict=True):
-        statistics = backend.evaluate(function, backend.from_numpy(planar(picture)), {})
-        for layer in term.layers:
-            name = f"{term.name}/{layer}"
-            rows, columns = vgg.layer_size(layer, picture.height, picture.width)
-            parts[name].append((share / (rows * columns), statistics[name]))
-    return {
-        name: backend.space.lincomb([factor for factor, _ in grams], [gram for _, gram in grams])
-        for name, grams in parts.items()
-    }
-
-
-def check_sizes(settings: Settings, content: Picture, styles: Sequence[Picture]) -> None:
-    """Every layer needs a position at least.
+        masks: where styles and content act; None for everywhere.
+        side: of the windows in pixels; None to compute the whole picture at once.
+        extra: losses of the caller's own.
 
     Raises:
-        SettingsError: a picture is too small for the deepest layer, or there is no layer at all.
+        SettingsError: a mask that is empty, or not one for each style.
     """
-    if not settings.layers:
-        raise SettingsError("no content and no style layer: nothing to optimise")
-    least = vgg.minimum_size(settings.layers)
-    for what, picture in [("content", content), *(("style", style) for style in styles)]:
-        if min(picture.size) < least:
-            raise SettingsError(
-                f"the {what} picture is {picture.width}x{picture.height} pixels here, "
-                f"{settings.layers[-1]} needs {least}x{least} at least: use a larger size or style scale, "
-                "a less narrow picture, or shallower layers"
-            )
+    masks = masks or Masks()
+    sources = _sources(styles, shares, masks)
+    canvas = Canvas(backend, settings.layers, content.height, content.width, settings.padding, side)
+    network: Network[Any] = backend.network(weights, settings.layers, settings.pooling)
+    if settings.smoothing:
+        network = SmoothedNetwork(network, temperatures(network, canvas, sources))
+    shared: dict[str, Any] = {}
+    local: list[dict[str, Any]] = [{} for _ in canvas.views]
+    terms: list[tuple[Term, float]] = []
+    if settings.uses_content:
+        content_term = _content(settings, weights, network, canvas, content, masks, local)
+        alpha = settings.content_weight
+        terms.append(
+            (content_term, _inverse(_reference(content_term, canvas, local)) if alpha is None else alpha)
+        )
+    if settings.uses_style:
+        style_term, unit = _style(settings, weights, network, canvas, sources, masks, shared, local)
+        beta = settings.style_weight
+        terms.append((style_term, weights.balance * _inverse(unit) if beta is None else beta))
+    if settings.tv_weight:
+        gamma = tv_factor(settings, content.height, content.width)
+        terms.append((TotalVariationTerm(settings.tv_power), gamma))
+    for own in extra:
+        term, targets = own.at(backend, *content.size)
+        shared |= targets
+        terms.append((term, own.weight))
+    return Problem(terms, network, canvas, shared, local)
 
 
-def planar(picture: Picture) -> HostArray:
-    """(1, 3, H, W)."""
-    return np.ascontiguousarray(picture.rgb.transpose(2, 0, 1)[None])
+def _sources(styles: Sequence[Picture], shares: Sequence[float], masks: Masks) -> list[Source]:
+    """The style pictures with their masks."""
+    parts = masks.sources or [None] * len(styles)
+    if len(parts) != len(styles):
+        raise SettingsError(f"{len(parts)} style masks for {len(styles)} style picture(s): give one for each")
+    return [Source(*source) for source in zip(styles, shares, parts, strict=True)]
+
+
+def _content(
+    settings: Settings,
+    weights: NetworkWeights,
+    network: Network[Any],
+    canvas: Canvas,
+    picture: Picture,
+    given: Masks,
+    local: list[dict[str, Any]],
+) -> ContentTerm:
+    """The content term; its constants go into `local`."""
+    layers = content_factors(settings, weights, picture.height, picture.width)
+    guided = given.content is not None
+    term = ContentTerm(layers, guided=guided)
+    if settings.smoothing:
+        channels = {layer: weights.channels(layer) for layer in layers}
+        term = SmoothedContentTerm(layers, guided=guided, channels=channels)
+    _merge(local, content_targets(term, network, canvas, picture))
+    if given.content is not None:
+        mask = fit(given.content, *picture.size, given.feather)
+        _merge(local, roots(term.name, canvas, carry(mask, layers)))
+    return term
+
+
+def _style(
+    settings: Settings,
+    weights: NetworkWeights,
+    network: Network[Any],
+    canvas: Canvas,
+    sources: Sequence[Source],
+    given: Masks,
+    shared: dict[str, Any],
+    local: list[dict[str, Any]],
+) -> tuple[Term, float]:
+    """The style term and the unit of its relative weight; its constants go into `shared` and `local`.
+
+    With regions it is the sum over them of lambda_r E_r (Gatys et al., CVPR 2017, eq. 4). lambda_r is the part of
+    the picture that the region covers, times the style's share, over the style's own reference: every pixel is pulled
+    alike, however small its region and however faint its style. One region for all keeps the blend.
+    """
+    channels = {layer: weights.channels(layer) for layer in settings.style_layers}
+    loss = STYLE_LOSSES[settings.style_loss]
+    whole = StyleTerm(style_factors(settings, channels), channels, loss=loss, smoothed=settings.smoothing)
+    parts = regions(given, canvas.width, canvas.height, len(sources))
+    if parts is None:
+        targets = style_targets(whole, network, canvas, sources)
+        shared |= targets
+        return whole, _reference(whole, canvas, [targets])
+    groups = [sources] if len(parts) == 1 else [[replace(source, share=1.0)] for source in sources]
+    pulls = [1.0] if len(parts) == 1 else [source.share * len(sources) for source in sources]
+    guided, units = [], []
+    for number, (mask, group) in enumerate(zip(parts, groups, strict=True), start=1):
+        term, own = guide(replace(whole, name=f"style {number}"), canvas, mask)
+        _merge(local, own)
+        targets = style_targets(term, network, canvas, group)
+        shared |= targets
+        guided.append(term)
+        units.append(_reference(term, canvas, [targets]))
+    areas = [pull * float(mask.mean()) for pull, mask in zip(pulls, parts, strict=True)]
+    unit = sum(area * own for area, own in zip(areas, units, strict=True)) / sum(areas)
+    lambdas = [area * (unit / own if own > 0 else 1.0) for area, own in zip(areas, units, strict=True)]
+    return SumTerm("style", tuple(zip(guided, lambdas, strict=True))), unit
+
+
+def _merge(local: list[dict[str, Any]], more: Sequence[Mapping[str, Any]]) -> None:
+    for view, constants in zip(local, more, strict=True):
+        view.update(constants)
+
+
+def _reference(term: Term, canvas: Canvas, constants: Sequence[Mapping[str, Any]]) -> float:
+    """The loss of a picture without features, added up over views with these constants."""
+    backend, total = canvas.backend, 0.0
+    inners = [view.inner for view in canvas.views] if len(constants) == len(canvas.views) else [{}]
+    for targets, inner in zip(constants, inners, strict=True):
+        like = next(iter(targets.values()))  # the picture does not matter
+        outputs = backend.evaluate(
+            lambda ops, x, c: {"y": term.reference(ops, c)}, like, {**targets, **inner}
+        )
+        total += float(backend.space.scalars([outputs["y"]])[0])
+    return total
+
+
+def _inverse(reference: float) -> float:
+    """The weight that makes a loss relative to its reference; 1 if there is none."""
+    return 1.0 / reference if reference > 0 else 1.0

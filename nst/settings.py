@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from nst.errors import SettingsError
 from nst.models import vgg
 
-__all__ = [
-    "CONTENT_LAYERS",
-    "STYLE_LAYERS",
-    "LayerSpec",
-    "Settings",
-    "layer_weights",
-    "make_settings",
-    "style_shares",
-]
-
-LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]
+__all__ = ["CONTENT_LAYERS", "PRECISIONS", "STYLE_LAYERS", "Settings", "make_settings"]
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 """The paper's style layers, w_l = 1/5 each (Gatys et al. 2016, section 3)."""
 
 CONTENT_LAYERS = ("conv4_2",)
 """The paper's content layer."""
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -40,15 +32,42 @@ class Settings:
             1/2 sum P^2, so that the weighted loss is relative, whatever the size and the network.
         style_weight: beta, times the paper's L_style. None: the network's balance over the style picture's
             own sum_l w_l / (4 N_l^2) sum (A / M)^2; relative in the same way.
-        tv_weight: gamma, times the squared total variation; 0 as in the paper.
+        style_strength: balance of the pulls of content and style, 0 (no style) to 1 (no content), in place of
+            `content_weight` and `style_weight`; see `nst.strength`.
+        style_power: E_l is multiplied by N_l to this power; -2 with w_l = 4 is the mean square that many programs take.
+        means: which of "content" and "tv" are means of squares instead of sums: over N_l M_l numbers without the
+            paper's 1/2, or over 3 H W.
+        tuned_for: the kind of network that the weights of the losses suit, see `nst.strength.kind_of`; on any other
+            they are balanced, as if not given. None for any.
+        style_loss: what of the features makes a style: "gram" as in the paper, "moments" (mean and standard
+            deviation), "covariance", or "w2" (Wasserstein-2 distance). See `nst.style_losses`.
+        smoothing: whether softmax smooths the features before any loss; see `nst.smoothing`.
+        tv_weight: gamma, times the total variation; 0 as in the paper.
+        tv_power: of the differences in the total variation, 2 or 1.
         style_weights: share of each style picture, normalised to the sum 1; None for equal shares.
         style_scale: longest side of the style pictures as a multiple of the result's longest side.
         pooling: "avg" as in the paper, or "max" as VGG19 was trained.
         optimizer: "lbfgs" as in the paper, or "adam"; "custom" for one of the caller's own.
-        steps: number of steps.
+        rate: step size of Adam, in units of the picture's range [0, 1].
+        history: pairs that L-BFGS remembers, each costs two pictures of memory; None for 10, or fewer where
+            memory is short.
+        steps: number of steps, shared out over the scales; or a number for each scale, where a last "..." repeats
+            the number before it.
+        scales: the sizes that the optimisation goes through, coarse to fine: "auto", a number of scales, or
+            the longest side of each in pixels; 1 for the result's size alone. See `nst.pyramid`.
         size: longest side of the result in pixels; None for the content picture's own size.
-        init: what the optimisation starts from: "content", "noise" (as in the paper) or "style".
+        init: what the optimisation starts from: "content", "noise" (as in the paper), "style", "statistics" (noise
+            with the style's colours), or "picture" for one of the caller's own.
+        init_noise: share of noise mixed into a start from a picture.
         seed: of the noise.
+        padding: how the network sees the picture continued past its border: "zero" as VGG19 was trained,
+            "replicate" (no frame), or "circular" (a texture without seams).
+        feather: blur of the masks' edges: standard deviation in pixels of the result.
+        color: what becomes of the colours, and how strongly and when; see `nst.color.Color`.
+        average: decay of the average over the iterates that is the result; 0 for the last iterate.
+        tile: "auto", "off", or the side in pixels of the windows that a picture is computed in.
+        precision: in which the network computes: "auto", "fp32", "bf16" or "fp16". Losses, Gram matrices,
+            picture and optimiser stay in the backend's own type.
 
     Raises:
         SettingsError: a value outside its range, an unknown layer.
@@ -58,21 +77,42 @@ class Settings:
     style_layers: Mapping[str, float]
     content_weight: float | None = None
     style_weight: float | None = None
+    style_strength: float | None = None
+    style_power: float = 0.0
+    means: tuple[str, ...] = ()
+    tuned_for: str | None = None
+    style_loss: Literal["gram", "moments", "covariance", "w2"] = "gram"
+    smoothing: bool = False
     tv_weight: float = 0.0
+    tv_power: Literal[1, 2] = 2
     style_weights: tuple[float, ...] | None = None
     style_scale: float = 1.0
     pooling: vgg.Pooling = "avg"
     optimizer: Literal["lbfgs", "adam", "custom"] = "lbfgs"
-    steps: int = 300
+    rate: float = 0.02
+    history: int | None = None
+    steps: int | tuple[int | str, ...] = 300
+    scales: Literal["auto"] | int | tuple[int, ...] = "auto"
     size: int | None = None
-    init: Literal["content", "noise", "style", "picture"] = "content"
+    init: Literal["content", "noise", "style", "statistics", "picture"] = "content"
+    init_noise: float = 0.0
     seed: int = 0
+    padding: Literal["zero", "replicate", "circular"] = "zero"
+    feather: float = 0.0
+    color: str = "none"
+    color_strength: float = 1.0
+    color_when: Literal["before", "after"] | None = None
+    average: float = 0.0
+    tile: Literal["auto", "off"] | int = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
 
     def __post_init__(self) -> None:
         for name in ("content_weight", "style_weight", "tv_weight"):
             value = getattr(self, name)
             if value is not None:
                 _require(_is_number(value) and value >= 0, name, value, "a number, 0 or more")
+        strength_ok = self.style_strength is None or _is_share(self.style_strength)
+        _require(strength_ok, "style_strength", self.style_strength, "a number from 0 to 1")
         for name in ("content_layers", "style_layers"):
             weights = getattr(self, name)
             vgg.validate_layers(weights)
@@ -86,24 +126,58 @@ class Settings:
             _require(ok, "style_weights", self.style_weights, "numbers, 0 or more, not all zero")
         scale_ok = _is_number(self.style_scale) and 0 < self.style_scale <= 16
         _require(scale_ok, "style_scale", self.style_scale, "above 0, at most 16")
+        losses = ("gram", "moments", "covariance", "w2")
+        _require(self.style_loss in losses, "style_loss", self.style_loss, "gram, moments, covariance or w2")
+        power_ok = _is_number(self.style_power) and abs(self.style_power) <= 4
+        _require(power_ok, "style_power", self.style_power, "a number from -4 to 4")
+        _require(set(self.means) <= {"content", "tv"}, "means", self.means, "content, tv or both")
+        _require(self.tv_power in (1, 2), "tv_power", self.tv_power, "1 or 2")
+        _require(isinstance(self.smoothing, bool), "smoothing", self.smoothing, "true or false")
         _require(self.pooling in ("avg", "max"), "pooling", self.pooling, "avg or max")
         known = ("lbfgs", "adam", "custom")
-        _require(self.optimizer in known, "optimizer", self.optimizer, "lbfgs or adam")
-        _require(_is_integer(self.steps) and self.steps >= 0, "steps", self.steps, "an integer, 0 or more")
+        _require(self.optimizer in known, "optimizer", self.optimizer, "lbfgs, adam, or one of your own")
+        _require(_is_number(self.rate) and self.rate > 0, "rate", self.rate, "a number above 0")
+        history_ok = self.history is None or (_is_integer(self.history) and self.history > 0)
+        _require(history_ok, "history", self.history, "an integer, 1 or more")
+        counts = self.steps
+        if isinstance(counts, tuple) and counts[-1:] == ("...",):
+            counts = counts[:-1]
+        steps_ok = _are_integers(counts, 0)
+        _require(steps_ok, "steps", self.steps, "an integer, 0 or more, or one for each scale")
+        scales_ok = self.scales == "auto" or _are_integers(self.scales, 1)
+        _require(scales_ok, "scales", self.scales, "auto, a number, or a list of sizes")
         size_ok = self.size is None or (_is_integer(self.size) and 1 <= self.size <= 65536)
         _require(size_ok, "size", self.size, "an integer from 1 to 65536 (pixels)")
+        _require(
+            self.padding in ("zero", "replicate", "circular"),
+            "padding",
+            self.padding,
+            "zero, replicate or circular",
+        )
+        _require(_is_share(self.init_noise), "init_noise", self.init_noise, "a number from 0 to 1")
+        feather_ok = _is_number(self.feather) and self.feather >= 0
+        _require(feather_ok, "feather", self.feather, "0 or more (pixels)")
+        average_ok = _is_number(self.average) and 0 <= self.average < 1
+        _require(average_ok, "average", self.average, "0 or more and below 1")
+        tile_ok = self.tile in ("auto", "off") or (
+            not isinstance(self.tile, tuple) and _are_integers(self.tile, 1)
+        )
+        _require(tile_ok, "tile", self.tile, "auto, off, or a number of pixels")
+        _require(self.precision in PRECISIONS, "precision", self.precision, "auto, fp32, bf16 or fp16")
         seed_ok = _is_integer(self.seed) and 0 <= self.seed < 2**64
         _require(seed_ok, "seed", self.seed, "an integer, 0 or more")
 
     @property
     def uses_content(self) -> bool:
         """Whether the content loss takes part."""
-        return self.content_weight != 0 and bool(self.content_layers)
+        share = self.style_strength
+        return bool(self.content_layers) and (self.content_weight != 0 if share is None else share < 1)
 
     @property
     def uses_style(self) -> bool:
         """Whether the style loss takes part."""
-        return self.style_weight != 0 and bool(self.style_layers)
+        share = self.style_strength
+        return bool(self.style_layers) and (self.style_weight != 0 if share is None else share > 0)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -129,67 +203,24 @@ def make_settings(**fields: Any) -> Settings:
     for name in fields:
         if name not in known:
             raise SettingsError(f"unknown setting {name!r}: choose from {', '.join(sorted(known))}")
-    if isinstance(fields.get("style_weights"), list):
-        fields["style_weights"] = tuple(fields["style_weights"])
+    for name in ("style_weights", "steps", "scales", "means"):
+        if isinstance(fields.get(name), list):
+            fields[name] = tuple(fields[name])
     return Settings(**fields)
 
 
-def style_shares(weights: Sequence[float] | None, count: int) -> list[float]:
-    """The share of each of `count` style pictures, of sum 1.
-
-    Raises:
-        SettingsError: no style picture, or not one weight for each.
-    """
-    if count == 0:
-        raise SettingsError("no style picture: give at least one")
-    if weights is None:
-        return [1.0 / count] * count
-    if len(weights) != count:
-        raise SettingsError(
-            f"{len(weights)} style weights for {count} style picture(s): give one weight for each"
-        )
-    return [weight / sum(weights) for weight in weights]
-
-
-def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
-    """w_l by layer from "conv1_1,conv2_1=0.5", a list of such words, or a mapping.
-
-    A layer without a number weighs 1 / (number of layers), as in the paper. A layer of weight 0 is left out.
-
-    Raises:
-        SettingsError: a weight that is not a number, a layer that does not exist or is named twice.
-    """
-    if isinstance(spec, Mapping):
-        pairs = [(name, _layer_weight(name, weight, what)) for name, weight in spec.items()]
-    else:
-        listed = [spec] if isinstance(spec, str) else list(spec)
-        words = [word.strip() for text in listed for word in text.split(",") if word.strip()]
-        pairs = [_layer_pair(word, 1.0 / len(words), what) for word in words]
-    weights = dict(pairs)
-    vgg.validate_layers(weights)
-    if len(weights) != len(pairs):
-        raise SettingsError(f"{what}: a layer is named twice in {','.join(name for name, _ in pairs)}")
-    return {name: weight for name, weight in weights.items() if weight != 0}
-
-
-def _layer_pair(word: str, default: float, what: str) -> tuple[str, float]:
-    name, equals, number = word.partition("=")
-    if not equals:
-        return name, default
-    return name.strip(), _layer_weight(name.strip(), number, what)
-
-
-def _layer_weight(name: str, number: object, what: str) -> float:
-    try:
-        return float(number)  # type: ignore[arg-type]  # whatever a caller put into the mapping
-    except (TypeError, ValueError):
-        raise SettingsError(
-            f"{what}: the weight of {name} is {number!r}: it must be a number, for example {name}=0.5"
-        ) from None
+def _are_integers(value: object, least: int) -> bool:
+    """An integer, or several, of at least `least`."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    return bool(numbers) and all(_is_integer(number) and number >= least for number in numbers)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and _is_number(value) and 0 <= value <= 1
 
 
 def _is_integer(value: object) -> bool:

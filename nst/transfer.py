@@ -4,83 +4,37 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nst import images
-from nst.backends import get_backend
+from nst._autotune import backend_in
+from nst._descent import descend
+from nst._layer_spec import LayerSpec, layer_weights, style_shares
+from nst._mask_spec import make_masks
 from nst.backends._tensors import from_any
-from nst.errors import NSTError, SettingsError
+from nst.color import Color
 from nst.images import Picture
+from nst.masks import Masks
+from nst.models import vgg
 from nst.models.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
-from nst.optim import LBFGS, Adam, Optimizer, State, Stop
-from nst.problem import Problem, check_sizes, planar, set_up
+from nst.objective import ExtraTerm
+from nst.optim import Optimizer, named_optimizer
+from nst.plan import Plan, choose
+from nst.progress import Losses, Progress
 from nst.protocol import Backend, HostArray
-from nst.settings import (
-    CONTENT_LAYERS,
-    STYLE_LAYERS,
-    LayerSpec,
-    Settings,
-    layer_weights,
-    make_settings,
-    style_shares,
-)
+from nst.pyramid import schedule
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings
+from nst.stage import Stage, check_sizes, make_stage, sized
+from nst.start import Start
+from nst.strength import balanced
+from nst.weighting import suited
 
 __all__ = ["Losses", "Progress", "StyleTransfer", "stylize"]
-
-OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"lbfgs": LBFGS, "adam": Adam}
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Losses of one iterate: `terms` are the paper's, unweighted; `total` is their weighted sum."""
-
-    total: float
-    terms: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One iterate of the optimisation. Step 0 is the start picture before any change.
-
-    Attributes:
-        step: steps done.
-        steps: steps asked for.
-        size: (width, height) of the iterate in pixels.
-        seconds: since the optimisation began.
-        stopped: why no further step could be made ("converged", "non-finite"), or None. The iterate is the
-            last good one.
-    """
-
-    step: int
-    steps: int
-    size: tuple[int, int]
-    seconds: float
-    stopped: Stop | None
-    _transfer: StyleTransfer
-    _state: State[Any]
-
-    def losses(self) -> Losses:
-        """The losses; waits for the device."""
-        names = list(self._state.evaluation.terms)
-        values = self._transfer.backend.space.scalars([self._state.evaluation.terms[name] for name in names])
-        terms = dict(zip(names, values.tolist(), strict=True))
-        return Losses(sum(self._transfer.term_weights[name] * value for name, value in terms.items()), terms)
-
-    def image(self) -> Any:
-        """The picture, of the same kind as the content picture that came in; waits for the device."""
-        return self._transfer.restore(self.picture())
-
-    def picture(self) -> Picture:
-        """The picture as sRGB in [0, 1], with the content picture's alpha; waits for the device."""
-        array = self._transfer.backend.to_numpy(self._state.x)[0].transpose(1, 2, 0)
-        return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self._transfer.content.alpha)
 
 
 class StyleTransfer:
@@ -89,7 +43,8 @@ class StyleTransfer:
     Args:
         content: p: a path, a PIL image, a numpy array (H, W, C), a torch.Tensor (C, H, W) or a tf.Tensor
             (H, W, C); integers 0..255 or floats in [0, 1]; a leading batch axis of 1 is accepted.
-        style: a, or a list of several; each of any of those kinds and of any size.
+        style: a, or a list of several; each of any of those kinds and of any size. An empty list where the style
+            loss is off.
         backend: auto, torch, tf, onnx, numpy, a plug-in's name, a `Backend`, or a function that returns one
             and is called when settings and pictures have been found in order.
         device: auto, cpu, cuda, cuda:N, mps.
@@ -97,8 +52,11 @@ class StyleTransfer:
             function that returns them and is called last, since it may have to download them.
         content_layers: "conv4_2", "conv4_2=0.5,conv3_1", a list of such words, or a mapping.
         style_layers: the same.
-        init: "content", "noise", "style", or a picture of any of the kinds above.
+        init: "content", "noise", "style", "statistics", or a picture of any of the kinds above.
+        masks: where styles and content act: pictures by name, see `nst._mask_spec.make_masks`.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
+        extra_terms: losses of the caller's own, beside content, style and total variation.
+        memory: bytes to stay within; None for what is free on the device.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -116,37 +74,57 @@ class StyleTransfer:
         content_layers: LayerSpec = CONTENT_LAYERS,
         style_layers: LayerSpec = STYLE_LAYERS,
         init: Any = "content",
+        masks: Masks | Mapping[str, Any] | None = None,
         optimizer: str | Optimizer = "lbfgs",
+        memory: int | None = None,
+        extra_terms: Sequence[ExtraTerm] = (),
         **settings: Any,
     ) -> None:
-        named = isinstance(init, str) and init in ("content", "noise", "style")
+        named = isinstance(init, str) and init in ("content", "noise", "style", "statistics")
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
             init=init if named else "picture",
-            optimizer=_optimizer_name(optimizer),
+            optimizer=optimizer if isinstance(optimizer, str) else "custom",
             **settings,
         )
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
-        self._shares = style_shares(self.settings.style_weights, len(styles))
+        missing = not styles and not self.settings.uses_style
+        self._shares = [] if missing else style_shares(self.settings.style_weights, len(styles))
+        self._masks = make_masks(masks, len(styles), self.settings.feather)
         content_picture, self.restore = from_any(content)
         size = content_picture.size
         if self.settings.size is not None:
             size = images.fit_longest_side(*size, self.settings.size)
+        size = sized(self.settings, *size)
         longest = max(1, round(self.settings.style_scale * max(size)))
         self.content = images.resize(content_picture, *size)
         self._styles = []
         for item in styles:
             picture, _ = from_any(item)
             self._styles.append(images.resize(picture, *images.fit_longest_side(*picture.size, longest)))
-        self._start = None if named else images.cover(from_any(init)[0], *size)
+        given = None if named else from_any(init)[0]
         check_sizes(self.settings, self.content, self._styles)
+        self.color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)  # type: ignore[arg-type]
+        self._original = self.content
+        self.content, self._styles = self.color.prepare(self.content, self._styles)
+        self._start = Start(self.settings, self.content, self._styles, given)
         if isinstance(backend, str):
-            backend = get_backend(backend, device)
+            backend = backend_in(backend, device, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = _network(weights, self.settings.seed)
         self.weights.require(self.settings.layers)
-        self._optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
+        self._extra, self._memory = tuple(extra_terms), memory
+        self._pattern: Stage | None = None
+        self.settings = suited(self.settings, self.weights)
+        if isinstance(optimizer, str):
+            optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
+        self._optimizer = optimizer
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How the picture will be computed, and the memory that it is expected to take."""
+        return choose(self.settings, self.weights, self.backend, self.size, self._memory)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -154,48 +132,59 @@ class StyleTransfer:
         return self.content.size
 
     @property
-    def term_weights(self) -> dict[str, float]:
-        """alpha, beta and gamma by the name of the loss; works out those that were left open."""
-        return {term.name: weight for term, weight in self._problem.terms}
-
-    def resolved_settings(self) -> Settings:
-        """The settings with alpha and beta as numbers."""
-        weights = self.term_weights
-        return replace(
-            self.settings,
-            content_weight=weights.get("content", 0.0),
-            style_weight=weights.get("style", 0.0),
-            size=max(self.size),
-        )
+    def schedule(self) -> tuple[tuple[int, int], ...]:
+        """(longest side in pixels, steps) of each scale, coarse to fine."""
+        pictures = [self.content, *self._styles]
+        scales = self.settings.scales
+        if scales == "auto" and self.settings.init == "picture":
+            scales = 1  # to go on from a picture, not to paint over it
+        shortest = min(min(picture.size) for picture in pictures)
+        least = vgg.minimum_size(self.settings.layers)
+        return schedule(scales, self.settings.steps, max(self.size), shortest, least)
 
     def iterate(self) -> Iterator[Progress]:
         """Yield the start picture and then the iterate after each step.
 
-        Ends after `settings.steps` steps, or earlier with a record whose `stopped` says why.
+        Ends after all steps, or earlier with a record whose `stopped` says why. The size grows from scale to
+        scale.
 
         Raises:
             NSTError: the losses of the start picture are not finite.
         """
         began = time.perf_counter()
-        problem, backend = self._problem, self.backend
-        x = backend.from_numpy(self._start_array())
-        compiled = backend.compile(problem.function, x, problem.constants)
-
-        def evaluate(x: Any) -> Any:
-            return compiled(x, problem.constants)
-
-        state = self._optimizer.start(backend.space, x, evaluate(x))
-        if not np.isfinite(state.total):
-            raise NSTError(
-                "the losses of the start picture are not finite: check the weights file, "
-                "or lower the weights of the losses"
+        scales, done = self.schedule, 0
+        coarse: tuple[Stage, HostArray] | None = None
+        for number, (longest, steps) in enumerate(scales, start=1):
+            stage = self.stage(longest)
+            start = stage.go_on(*coarse) if coarse else stage.first()
+            descent = descend(
+                self.backend, self._optimizer, stage.evaluate, start, steps, self.settings.average
             )
-        while True:
-            seconds = time.perf_counter() - began
-            yield Progress(state.step, self.settings.steps, self.size, seconds, state.stopped, self, state)
-            if state.stopped or state.step >= self.settings.steps:
+            for state, average in descent:
+                enlarged = done and state.step == 0 and steps and not state.stopped
+                passed = state.stopped == "converged" and number < len(scales)
+                if not enlarged and not passed:  # neither is the outcome of a step
+                    yield Progress(
+                        step=done + state.step,
+                        steps=sum(count for _, count in scales),
+                        scale=number,
+                        scales=len(scales),
+                        size=stage.content.size,
+                        seconds=time.perf_counter() - began,
+                        stopped=state.stopped,
+                        _transfer=self,
+                        _stage=stage,
+                        _state=state,
+                        _average=average,
+                    )
+            if state.stopped == "non-finite":
                 return
-            state = self._optimizer.advance(backend.space, evaluate, state)
+            done += state.step
+            coarse = stage, self.backend.to_numpy(average.value(self.backend.space))
+
+    def finish(self, picture: Picture) -> Picture:
+        """An iterate as it shall be seen: its colours as `settings.color` says."""
+        return self.color.finish(picture, self._original)
 
     def run(self, callback: Callable[[Progress], None] | None = None) -> Any:
         """Iterate to the end and return the picture, of the same kind as the content picture."""
@@ -204,20 +193,42 @@ class StyleTransfer:
                 callback(record)
         return record.image()
 
-    @cached_property
-    def _problem(self) -> Problem:
-        return set_up(self.settings, self.weights, self.backend, self.content, self._styles, self._shares)
+    def again(self, content: Any, init: Any, extra_terms: Sequence[ExtraTerm] = ()) -> StyleTransfer:
+        """The same for another picture of the same size, from another start: alpha, beta and style targets stay.
 
-    def _start_array(self) -> HostArray:
-        width, height = self.size
-        if self.settings.init == "noise":
-            return np.random.default_rng(self.settings.seed).random((1, 3, height, width), np.float32)
-        picture = self.content
-        if self.settings.init == "style":
-            picture = images.cover(self._styles[0], width, height)
-        elif self._start is not None:
-            picture = self._start
-        return planar(picture)
+        Nothing is compiled anew. For a transfer that starts from a picture, with as many extra terms.
+        """
+        if self._pattern is None:
+            self._pattern = self.stage(max(self.size))
+        other = copy(self)
+        picture, other.restore = from_any(content)
+        other._original = images.resize(picture, *self.size)
+        other.content, _ = self.color.prepare(other._original, [])
+        other._start = Start(self.settings, other.content, self._styles, from_any(init)[0])
+        other._extra = tuple(extra_terms)
+        return other
+
+    @cached_property
+    def _balanced(self) -> tuple[Settings, NetworkWeights]:
+        pictures = self.content, self._styles, self._shares, self._masks
+        return balanced(self.settings, self.weights, self.backend, *pictures)
+
+    def stage(self, longest: int) -> Stage:
+        """What is minimised at a longest side of that many pixels."""
+        if self._pattern is not None:
+            return self._pattern.again(self.content, self._start, self._extra)
+        return make_stage(
+            *self._balanced,
+            self.backend,
+            self.content,
+            self._styles,
+            self._shares,
+            self._masks,
+            self._start,
+            longest,
+            self.plan.sides(self.settings),
+            self._extra,
+        )
 
 
 def stylize(content: Any, style: Any, **options: Any) -> Any:
@@ -230,14 +241,6 @@ def stylize(content: Any, style: Any, **options: Any) -> Any:
         NSTError: as `StyleTransfer`.
     """
     return StyleTransfer(content, style, **options).run()
-
-
-def _optimizer_name(optimizer: str | Optimizer) -> str:
-    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
-        raise SettingsError(
-            f"optimizer is {optimizer!r}: it must be lbfgs, adam, or an optimizer of your own"
-        )
-    return optimizer if isinstance(optimizer, str) else "custom"
 
 
 def _network(

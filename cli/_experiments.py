@@ -1,0 +1,155 @@
+"""The paper's experiments, as data: what is fixed, what changes from row to row and from column to column.
+
+Settings are written as on the command line of `nst stylize`, and one more: `balance` is a factor on the balance of
+the losses that suits the network, so beta / alpha times that factor. "Fig." is a figure of Gatys, Ecker and Bethge,
+CVPR 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["EXPERIMENTS", "Experiment", "Value", "simplex"]
+
+STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+BLEND = 5  # pictures along a side of the simplex
+
+
+@dataclass(frozen=True)
+class Value:
+    """One row or column: its label and the settings that it brings."""
+
+    label: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table of runs.
+
+    Attributes:
+        summary: one line for people.
+        rows: from top to bottom; none for one row without a label.
+        columns: from left to right; none for one column without a label.
+        fixed: settings of every run.
+        styles: how many style pictures are drawn if none is given.
+        most: how many style pictures it takes.
+        blend: whether the runs go through the blends of the style pictures instead; see `simplex`.
+        judges: networks that measure every result, besides the one that made it.
+    """
+
+    summary: str
+    rows: Sequence[Value] = ()
+    columns: Sequence[Value] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    styles: int = 1
+    most: int | None = None
+    blend: bool = False
+    judges: Sequence[str] = ()
+
+
+def simplex(count: int, side: int = BLEND) -> list[tuple[int, float, tuple[float, ...]]]:
+    """(row, column, weights) of blends of 2, 3 or 4 style pictures.
+
+    Two lie on a line, three at the corners of a triangle, four at the corners of a square (bilinear weights).
+    Columns may be halves. The weights are of sum 1. `side` is how many lie along an edge.
+    """
+    last = side - 1
+    if count == 2:
+        return [(0, column, (1 - column / last, column / last)) for column in range(side)]
+    if count == 3:
+        return [
+            (row, (last - row) / 2 + step, ((last - row) / last, (row - step) / last, step / last))
+            for row in range(side)
+            for step in range(row + 1)
+        ]
+    shares = [step / last for step in range(side)]
+    return [
+        (row, column, ((1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x))
+        for row, y in enumerate(shares)
+        for column, x in enumerate(shares)
+    ]
+
+
+def _values(key: str, *settings: Any) -> list[Value]:
+    return [Value(str(value), {key: value}) for value in settings]
+
+
+CUMULATIVE = [
+    Value(f"conv1_1 .. {layer}" if number else layer, {"style_layers": ",".join(STYLE[: number + 1])})
+    for number, layer in enumerate(STYLE)
+]
+TEXTURE = {"content_weight": 0.0, "init": "noise"}
+INVERSION = {"style_weight": 0.0, "init": "noise"}
+NETWORKS = [
+    Value("random", {"weights": "random"}),
+    Value("whitened", {"weights": "embedded"}),
+    Value("vgg19", {"weights": "vgg19"}),
+]
+"""A network of the catalogue takes part if it is in the cache."""
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "reconstructions": Experiment(
+        "Fig. 1: the content picture from one layer, the style from the layers up to one",
+        [Value("content", {"style_weight": 0.0}), Value("style", {"content_weight": 0.0})],
+        [
+            Value(
+                f"conv{number + 1}_2; {CUMULATIVE[number].label}",
+                {
+                    "content_layers": f"conv{number + 1}_2",
+                    "style_layers": CUMULATIVE[number].settings["style_layers"],
+                },
+            )
+            for number in range(5)
+        ],
+        {"init": "noise", "scales": 1},
+    ),
+    "alpha-beta": Experiment(
+        "Fig. 4: alpha / beta, from left to right, and style layers up to one",
+        CUMULATIVE,
+        [Value(f"alpha/beta x {1 / factor:g}", {"balance": factor}) for factor in (100.0, 10.0, 1.0, 0.1)],
+    ),
+    "content-layer": Experiment(
+        "Fig. 5: content from conv2_2 or from conv4_2",
+        columns=_values("content_layers", "conv2_2", "conv4_2"),
+    ),
+    "start": Experiment(
+        "Fig. 6: started from the content, from the style, from four noises",
+        columns=[
+            Value("content", {"init": "content"}),
+            Value("style", {"init": "style"}),
+            *(Value(f"noise, seed {seed}", {"init": "noise", "seed": seed}) for seed in range(4)),
+        ],
+        fixed={"scales": 1},
+    ),
+    "networks": Experiment(
+        "random against whitened against trained: content, texture by each loss, transfer",
+        NETWORKS,
+        [
+            Value("content of conv2_2", {**INVERSION, "content_layers": "conv2_2"}),
+            Value("content of conv4_2", INVERSION),
+            Value("texture, Gram", TEXTURE),
+            Value("texture, moments", {**TEXTURE, "style_loss": "moments"}),
+            Value("texture, w2", {**TEXTURE, "style_loss": "w2"}),
+            Value("transfer", {"style_strength": 0.6}),  # which means the same for every network
+        ],
+        judges=("random", "embedded", "vgg19"),
+    ),
+    "pooling": Experiment(
+        "average against maximum pooling",
+        [Value("transfer", {}), Value("texture", TEXTURE)],
+        _values("pooling", "avg", "max"),
+    ),
+    "style-layers": Experiment(
+        "style layers conv1_1, conv1_1 to conv2_1, and so on to conv5_1",
+        [Value("transfer", {}), Value("texture", TEXTURE)],
+        CUMULATIVE,
+    ),
+    "simplex": Experiment(
+        "blends of two (a line), three (a triangle) or four styles (a square)", styles=3, most=4, blend=True
+    ),
+    "grid": Experiment("nothing but what --grid says: first the columns, then the rows"),
+}
+"""Name -> experiment, in the order of `nst experiment list`."""

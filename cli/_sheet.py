@@ -1,0 +1,109 @@
+"""Contact sheets: pictures in labelled rows and columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["Tile", "beside", "contact_sheet", "fit"]
+
+GAP = 8
+TEXT, TITLE = 15, 20  # heights of the letters in pixels
+LINE = 19
+ROW_LETTERS = 16
+"""Where the label of a row is wrapped."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture in its place; `column` may be a half. The caption is written below it."""
+
+    row: int
+    column: float
+    image: Image.Image
+    caption: str = ""
+
+
+def contact_sheet(
+    tiles: Sequence[Tile],
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    title: str = "",
+    inputs: Sequence[Image.Image] = (),
+) -> Image.Image:
+    """Lay the tiles out on white, each in the middle of a box that fits the largest.
+
+    Args:
+        tiles: one or more, in any order.
+        rows: labels at the left, wrapped; none for no space there.
+        columns: labels above, wrapped to the width of a tile.
+        title: above all.
+        inputs: what the pictures were made of, small, below the title.
+    """
+    width = max(tile.image.width for tile in tiles)
+    height = max(tile.image.height for tile in tiles)
+    names = [_wrapped(text, width) for text in columns]
+    sides = [textwrap.fill(text, ROW_LETTERS) for text in rows]
+    under = LINE if any(tile.caption for tile in tiles) else 0
+    left = GAP + (max(_length(text) for text in sides) + GAP if sides else 0)
+    top = GAP + (LINE + GAP if title else 0)
+    strip = beside([fit(image, 96) for image in inputs]) if inputs else None
+    header = top + (strip.height + GAP if strip else 0)
+    body = header + LINE * max((text.count("\n") + 1 for text in names), default=0)
+    across = left + round((1 + max(tile.column for tile in tiles)) * (width + GAP))
+    across = max(
+        across, GAP + (strip.width + GAP if strip else 0), 2 * GAP + round(_length(title) * TITLE / TEXT)
+    )
+    down = body + (1 + max(tile.row for tile in tiles)) * (height + under + GAP)
+    sheet = Image.new("RGB", (across, down), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, GAP), title, "black", ImageFont.load_default(TITLE))
+    if strip:
+        sheet.paste(strip, (GAP, top))
+    font = ImageFont.load_default(TEXT)
+    for number, text in enumerate(names):
+        middle = left + number * (width + GAP) + width // 2
+        draw.multiline_text((middle, body - 4), text, "black", font, "md", align="center")
+    for number, text in enumerate(sides):
+        draw.multiline_text(
+            (GAP, body + number * (height + under + GAP) + height // 2), text, "black", font, "lm"
+        )
+    for tile in tiles:
+        x = left + round(tile.column * (width + GAP))
+        y = body + tile.row * (height + under + GAP)
+        place = x + (width - tile.image.width) // 2, y + (height - tile.image.height) // 2
+        sheet.paste(tile.image, place)
+        draw.text((x + width // 2, y + height + 2), tile.caption, "black", font, "ma")
+    return sheet
+
+
+def fit(picture: Image.Image, height: int) -> Image.Image:
+    """Scaled to a height in pixels."""
+    width = max(1, round(picture.width * height / picture.height))
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in a row on white."""
+    width = sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1)
+    row = Image.new("RGB", (width, max(picture.height for picture in pictures)), "white")
+    x = 0
+    for picture in pictures:
+        row.paste(picture, (x, 0))
+        x += picture.width + GAP
+    return row
+
+
+def _length(text: str) -> int:
+    """Width in pixels of the longest line."""
+    font = ImageFont.load_default(TEXT)
+    return round(max(font.getlength(line) for line in text.split("\n")))
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Lines of at most `width` pixels, if its words are not longer."""
+    letters = max(8, int(width / max(1.0, _length(text) / max(1, len(text)))))
+    return textwrap.fill(text, letters)

@@ -1,0 +1,219 @@
+"""What docs/gallery.md shows, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+import nst
+from nst.cli._experiments import simplex
+
+TEXTURE = {"content_weight": 0.0, "init": "noise"}
+INVERSION = {"style_weight": 0.0, "init": "noise"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One picture: its label, its settings, what is shown of the result."""
+
+    label: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    show: Callable[[Image.Image], Image.Image] = lambda image: image
+    weights: str = "embedded"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One feature.
+
+    Attributes:
+        title: of its paragraph.
+        text: what it is.
+        command: how it is typed.
+        runs: from left to right, `columns` a row.
+        content: name of the content picture.
+        styles: names of the style pictures.
+        columns: how many stand in a row.
+        places: (row, column) of each run instead.
+    """
+
+    title: str
+    text: str
+    command: str
+    runs: Sequence[Run]
+    content: str = "chelsea"
+    styles: Sequence[str] = ("strokes",)
+    columns: int = 4
+    places: Sequence[tuple[int, float]] = ()
+
+
+def disc(x: float, y: float, radius: float, blur: float = 12) -> Image.Image:
+    """A soft white disc on black; places and sizes in parts of the side of 256 pixels."""
+    mask = Image.new("L", (256, 256))
+    box = [256 * value for value in (x - radius, y - radius, x + radius, y + radius)]
+    ImageDraw.Draw(mask).ellipse(box, fill=255)
+    return mask.filter(ImageFilter.GaussianBlur(blur))
+
+
+def inverse(mask: Image.Image) -> Image.Image:
+    return mask.point(lambda value: 255 - value)
+
+
+def four_times(tile: Image.Image) -> Image.Image:
+    """The tile beside and below itself, at its own size."""
+    wide = np.tile(np.asarray(tile), (2, 2, 1))
+    return Image.fromarray(wide).resize(tile.size, Image.Resampling.LANCZOS)
+
+
+def each(key: str, *values: Any, **more: Any) -> list[Run]:
+    """A run for each value of a setting."""
+    return [Run(str(value), {key: value, **more}) for value in values]
+
+
+HEAD = disc(0.43, 0.25, 0.2)
+BLEND = simplex(3, 3)
+TWO = ("strokes", "Voronoi cells")
+
+ENTRIES: Mapping[str, Entry] = {
+    "steps": Entry(
+        "The way of a run",
+        "Steps 0, 2, 8 and 60, as `--save-at` keeps them; `--animate run.gif` makes a film of them.",
+        "nst stylize cat.jpg strokes.png -o out.png --save-at 0,2,8 --animate run.gif",
+        [Run(f"step {steps}", {"steps": steps, "scales": 1}) for steps in (0, 2, 8, 60)],
+    ),
+    "strength": Entry(
+        "Strength of the style",
+        "From 0 to 1; measured, so that a number means the same for every picture and network.",
+        "nst stylize cat.jpg strokes.png -o out.png --style-strength 0.7",
+        each("style_strength", 0.2, 0.4, 0.6, 0.8),
+    ),
+    "scale": Entry(
+        "Size of the brush strokes",
+        "The style picture at half, once and twice the size of the result.",
+        "nst stylize cat.jpg strokes.png -o out.png --style-scale 0.5",
+        each("style_scale", 0.5, 1.0, 2.0),
+        columns=3,
+    ),
+    "starts": Entry(
+        "Where it starts",
+        "From the content, the style, noise as in the paper, and noise in the style's colours.",
+        "nst stylize cat.jpg strokes.png -o out.png --init noise",
+        each("init", "content", "style", "noise", "statistics", scales=1),
+    ),
+    "blend": Entry(
+        "Blends of styles",
+        "Three styles by weight, each alone at the corners; `nst experiment run simplex` makes larger triangles.",
+        "nst stylize cat.jpg strokes.png cells.png turing.png -o out.png --style-weights 50,25,25",
+        [
+            Run(" : ".join(f"{100 * share:.0f}" for share in shares), {"style_weights": shares})
+            for _, _, shares in BLEND
+        ],
+        styles=("strokes", "Voronoi cells", "Turing pattern"),
+        places=[(row, column) for row, column, _ in BLEND],
+    ),
+    "regions": Entry(
+        "A style for each region",
+        "White parts of a mask get its style; soft masks have no seams.",
+        "nst stylize astronaut.png strokes.png cells.png -o out.png --mask style1=head.png --mask style2=rest.png",
+        [
+            Run(
+                "by masks",
+                {"masks": {"style1": disc(0.43, 0.3, 0.3), "style2": inverse(disc(0.43, 0.3, 0.3))}},
+            ),
+            Run("without masks"),
+        ],
+        content="astronaut",
+        styles=TWO,
+    ),
+    "protect": Entry(
+        "A part that stays as it is",
+        "No style acts in the white part of the mask `protect`.",
+        "nst stylize astronaut.png strokes.png -o out.png --mask protect=head.png",
+        [Run("protected", {"masks": {"protect": HEAD}}), Run("without the mask")],
+        content="astronaut",
+    ),
+    "color": Entry(
+        "Colours",
+        "Of the style (none), or of the content: kept, or matched before or after.",
+        "nst stylize coffee.png strokes.png -o out.png --color luminance",
+        each("color", "none", "luminance", "lab", "yuv", "match-chol", "match-pca", "match-sym", "histogram"),
+        content="coffee",
+    ),
+    "losses": Entry(
+        "What makes a style",
+        "Gram matrices as in the paper; mean and deviation of each map; covariance; Wasserstein-2 distance.",
+        "nst stylize rocket.png strokes.png -o out.png --style-loss w2",
+        each("style_loss", "gram", "moments", "covariance", "w2"),
+        content="rocket",
+    ),
+    "smoothing": Entry(
+        "Smoothed activations",
+        "Softmax of the features (SWAG) helps networks that are not trained.",
+        "nst stylize cat.jpg strokes.png -o out.png --weights random --smoothing",
+        [
+            Run("random", weights="random"),
+            Run("random, smoothed", {"smoothing": True}, weights="random"),
+            Run("whitened"),
+            Run("whitened, smoothed", {"smoothing": True}),
+        ],
+    ),
+    "networks": Entry(
+        "Random against whitened",
+        "The same strength of style; then the texture alone, from noise.",
+        "nst experiment run networks -o results",
+        [
+            Run("random", {"style_strength": 0.6}, weights="random"),
+            Run("whitened", {"style_strength": 0.6}),
+            Run("random, texture", TEXTURE, weights="random"),
+            Run("whitened, texture", TEXTURE),
+        ],
+    ),
+    "texture": Entry(
+        "Textures",
+        "The style without a content. With circular padding the result tiles without seams, as the four copies show.",
+        "nst texture strokes.png -o out.png --size 256x256 --padding circular",
+        [
+            Run("texture", TEXTURE),
+            Run("seamless", {**TEXTURE, "padding": "circular"}),
+            Run("seamless, four times", {**TEXTURE, "padding": "circular"}, four_times),
+        ],
+        content="strokes",
+        columns=3,
+    ),
+    "inversion": Entry(
+        "What a layer knows of the content",
+        "The content without a style, from noise: the deeper the layer, the less is left of the pixels.",
+        "nst invert harbour.png -o out.png --layer conv4_2",
+        each("content_layers", "conv2_2", "conv3_2", "conv4_2", "conv5_1", scales=1, **INVERSION),
+        content="harbour",
+    ),
+    "presets": Entry(
+        "Presets",
+        "The recipes of other programs, `nst presets` lists them; here all at one size and for as many steps.",
+        "nst stylize harbour.png strokes.png -o out.png --preset crowson",
+        [
+            Run(
+                name,
+                {
+                    key: value
+                    for key, value in nst.preset(name).items()
+                    if key not in ("size", "steps", "weights")
+                },
+            )
+            for name in ("gatys2016", "neural-style", "neural-style-pt", "crowson", "fast", "quality")
+        ],
+        content="harbour",
+        columns=3,
+    ),
+    "pooling": Entry(
+        "Pooling",
+        "Average as in the paper, or maximum as VGG19 was trained.",
+        "nst stylize harbour.png strokes.png -o out.png --pooling max",
+        each("pooling", "avg", "max"),
+        content="harbour",
+    ),
+}

@@ -1,0 +1,101 @@
+"""Make docs/gallery.md and its pictures: one picture of each feature.
+
+    python docs/make_gallery.py                     all of them, into docs/pictures/gallery, and the page
+    python docs/make_gallery.py color regions       these, and the page
+    python docs/make_gallery.py --page              the page alone
+    python docs/make_gallery.py --size 256 --steps 60
+
+Needs `nst[cli,torch]` and scikit-image. Every run uses the embedded network, L-BFGS and the settings below; what is not
+named has its default.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from _gallery import ENTRIES, Entry
+from PIL import Image
+
+import nst
+from nst.cli._sheet import Tile, contact_sheet
+from nst.cli.demo_pictures import draw_harbour, paint_strokes
+from nst.models.embedded import load_embedded
+from nst.models.embedded.pictures import procedural_picture
+from nst.models.random_weights import random_weights
+from nst.models.weights import NetworkWeights
+
+FOLDER = Path(__file__).with_name("pictures") / "gallery"
+PAGE = Path(__file__).with_name("gallery.md")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("entries", nargs="*", help=", ".join(ENTRIES))
+    parser.add_argument("--size", type=int, default=256, help="longest side of a result in pixels")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--page", action="store_true", help="write the page alone")
+    options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in () if options.page else options.entries or ENTRIES:
+        path = FOLDER / f"{name}.jpg"
+        make(ENTRIES[name], options.size, options.steps).save(path, quality=84, optimize=True)
+        print(path, flush=True)
+    PAGE.write_text(page())
+
+
+def make(entry: Entry, size: int, steps: int) -> Image.Image:
+    """The sheet of one entry: what goes in above, results below."""
+    content, styles = picture(entry.content), [picture(style) for style in entry.styles]
+    tiles = []
+    for number, run in enumerate(entry.runs):
+        place = entry.places[number] if entry.places else divmod(number, entry.columns)
+        options = {"size": size, "steps": steps, **run.settings}
+        result = nst.StyleTransfer(content, styles, weights=network(run.weights), **options).run()
+        tiles.append(Tile(*place, run.show(result), run.label))
+    masks = [mask for run in entry.runs[:1] for mask in run.settings.get("masks", {}).values()]
+    shown = [content] if any(run.settings.get("content_weight") != 0 for run in entry.runs) else []
+    if any(run.settings.get("style_weight") != 0 for run in entry.runs):
+        shown += styles
+    return contact_sheet(tiles, inputs=[*shown, *masks])
+
+
+@cache
+def picture(name: str) -> Image.Image:
+    """A picture of the project's own, or one of scikit-image's."""
+    if name == "harbour":
+        return draw_harbour(512, 384)
+    if name == "strokes":
+        return paint_strokes(512, 512)
+    if name in ("Voronoi cells", "Turing pattern", "flow lines"):
+        pixels = np.rint(procedural_picture(name, 384, (9999, 3)) * 255).astype(np.uint8)
+        return Image.fromarray(pixels)
+    from skimage import data
+
+    return Image.fromarray(getattr(data, name)())
+
+
+@cache
+def network(name: str) -> NetworkWeights:
+    return load_embedded() if name == "embedded" else random_weights(0, 0.5, "conv5_1")
+
+
+def page() -> str:
+    """docs/gallery.md."""
+    lines = [
+        "# Gallery",
+        "",
+        "One picture of each feature, made by `python docs/make_gallery.py` with the embedded network, which needs no "
+        "download and is not trained. Above the results is what they were made of. Where the pictures come from: "
+        "[pictures/README.md](pictures/README.md).",
+    ]
+    for name, entry in ENTRIES.items():
+        lines += ["", f"## {entry.title}", "", entry.text, "", "```", entry.command, "```", ""]
+        lines.append(f"![{entry.title}](pictures/gallery/{name}.jpg)")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

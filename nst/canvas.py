@@ -1,0 +1,178 @@
+"""Where statistics are measured: a picture, whole or in windows, continued past its border or not.
+
+Everything that looks at a picture through the network goes through a canvas, so that windows and padding
+mean the same for the generated picture, the content and the styles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from nst.models import vgg
+from nst.protocol import Backend, HostArray, Network, PadMode, TensorFunction
+from nst.windows import Window, halo, windows
+
+__all__ = ["Canvas", "PaddedNetwork", "View"]
+
+
+@dataclass(frozen=True)
+class PaddedNetwork:
+    """A network that sees the picture continued past its border; its maps have the margin around them."""
+
+    network: Network[Any]
+    margin: int
+    mode: PadMode
+
+    @property
+    def native(self) -> Any:
+        """That of the network."""
+        return self.network.native
+
+    def __call__(self, ops: Any, x: Any) -> dict[str, Any]:
+        """See `nst.protocol.Network`."""
+        return self.network(ops, ops.pad(x, self.margin, self.mode))
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the canvas that is computed at once.
+
+    Attributes:
+        window: its place, or None for the whole.
+        inner: `inner/layer`, (1, 1, H_l, W_l) of 0 and 1 on the device: the positions that count; empty for all.
+    """
+
+    window: Window | None
+    inner: Mapping[str, Any]
+
+    def cut(self, backend: Backend[Any], x: Any) -> Any:
+        """The view's part of x (1, C, H, W)."""
+        if self.window is None:
+            return x
+        window = self.window
+        return backend.space.crop(x, window.rows.start, window.columns.start, window.height, window.width)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A size, its border and its views.
+
+    Attributes:
+        backend: where it is computed.
+        layers: that are read.
+        height: of the picture in pixels.
+        width: of the picture.
+        padding: how the picture goes on past its border.
+        side: of the windows in pixels, or None to compute the whole at once.
+    """
+
+    backend: Backend[Any]
+    layers: Sequence[str]
+    height: int
+    width: int
+    padding: Literal["zero", "replicate", "circular"] = "zero"
+    side: int | None = None
+
+    @cached_property
+    def margin(self) -> int:
+        """Pixels on each side that the picture is continued by.
+
+        A circular picture needs the whole halo, else it has a seam. For a repeated edge one position of the deepest
+        layer keeps the zeros of the convolutions out.
+        """
+        if self.padding == "zero" or not self.layers:
+            return 0
+        return halo(self.layers) if self.padding == "circular" else vgg.minimum_size(self.layers)
+
+    @cached_property
+    def views(self) -> list[View]:
+        """The parts, whose inner positions make up every layer of the picture."""
+        height, width = self.height + 2 * self.margin, self.width + 2 * self.margin
+        if self.side is None:
+            masks = (
+                {f"inner/{layer}": self._mask(layer, None) for layer in self.layers} if self.margin else {}
+            )
+            return [View(None, masks)]
+        return [
+            View(window, {f"inner/{layer}": self._mask(layer, window) for layer in self.layers})
+            for window in windows(height, width, self.side, self.layers)
+        ]
+
+    def resized(self, height: int, width: int) -> Canvas:
+        """For a picture of another size that is no torus: its edge is repeated where ours wraps around."""
+        padding: Literal["zero", "replicate"] = "zero" if self.padding == "zero" else "replicate"
+        return replace(self, height=height, width=width, padding=padding)
+
+    def extended(self, x: Any) -> Any:
+        """The picture with its margin."""
+        if self.padding == "zero":
+            return x
+        mode: PadMode = self.padding
+        return self.backend.evaluate(lambda ops, x, _: {"x": ops.pad(x, self.margin, mode)}, x, {})["x"]
+
+    def parts(self, x: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+        """What each view shows of a picture (1, 3, H, W), with its masks."""
+        extended = self.extended(x)
+        for view in self.views:
+            yield view.cut(self.backend, extended), view.inner
+
+    def measure(
+        self, function: TensorFunction[Any], x: Any, local: Sequence[Mapping[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """The statistics that `function` returns for each view, added up.
+
+        Args:
+            function: of the view's part of the picture and its constants.
+            x: picture (1, 3, H, W).
+            local: constants of each view.
+        """
+        space = self.backend.space
+        totals: dict[str, Any] = {}
+        own: Sequence[Mapping[str, Any]] = local if local is not None else [{} for _ in self.views]
+        for (part, inner), constants in zip(self.parts(x), own, strict=True):
+            for name, value in self.backend.evaluate(function, part, {**constants, **inner}).items():
+                totals[name] = space.lincomb([1.0, 1.0], [totals[name], value]) if name in totals else value
+        return totals
+
+    def place(self, layer: str, array: HostArray) -> list[Any]:
+        """What each view sees of an array (1, C, H_l, W_l) on the positions of a layer; 0 in the margin."""
+        rim = self.margin // vgg.stride(layer)
+        rows, columns = vgg.layer_size(layer, self.height + 2 * self.margin, self.width + 2 * self.margin)
+        whole = np.zeros((*array.shape[:2], rows, columns), array.dtype)
+        whole[:, :, rim : rim + array.shape[2], rim : rim + array.shape[3]] = array
+        return [self.backend.from_numpy(whole[:, :, r, c]) for r, c in self._places(layer)]
+
+    def _places(self, layer: str) -> list[tuple[slice, slice]]:
+        """The positions of a layer that each view covers."""
+        stride = vgg.stride(layer)
+        places = []
+        for window in (view.window for view in self.views):
+            if window is None:
+                places.append((slice(None), slice(None)))
+                continue
+            rows, columns = vgg.layer_size(layer, window.height, window.width)
+            top, left = window.rows.start // stride, window.columns.start // stride
+            places.append((slice(top, top + rows), slice(left, left + columns)))
+        return places
+
+    def _mask(self, layer: str, window: Window | None) -> Any:
+        """1 at the positions of the picture that are the window's own, 0 elsewhere."""
+        rim = self.margin // vgg.stride(layer)
+        rows, columns = vgg.layer_size(layer, self.height, self.width)
+        full = vgg.layer_size(layer, self.height + 2 * self.margin, self.width + 2 * self.margin)
+        mask = np.zeros((1, 1, *full), np.float32)
+        mask[:, :, rim : rim + rows, rim : rim + columns] = 1.0
+        if window is not None:
+            stride = vgg.stride(layer)
+            top, left = window.rows.start // stride, window.columns.start // stride
+            height, width = vgg.layer_size(layer, window.height, window.width)
+            part = mask[:, :, top : top + height, left : left + width]
+            mask = np.zeros_like(part)
+            inner = (slice(None), slice(None), *window.inner(layer))
+            mask[inner] = part[inner]
+        return self.backend.from_numpy(mask)

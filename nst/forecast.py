@@ -1,0 +1,69 @@
+"""How long a style transfer will take: two steps of a small version of it are timed, and scaled by pixels."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from nst.settings import Settings
+from nst.transfer import StyleTransfer
+from nst.windows import windows
+
+__all__ = ["Forecast", "forecast"]
+
+SMALL = 256
+"""Longest side in pixels of the version that is timed: large enough that convolutions rule."""
+
+PASSES = 4 / 3
+"""What a second pass over windows costs: one more forward pass, beside forward and backward (twice a forward)."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Seconds that a run is expected to take on this machine.
+
+    Attributes:
+        step: of a step at the full size.
+        total: of all steps at all scales.
+        repeated: pixels that are computed over pixels of the picture: more than 1 where windows overlap.
+    """
+
+    step: float
+    total: float
+    repeated: float
+
+
+def forecast(transfer: StyleTransfer) -> Forecast:
+    """Time a small version and scale it to what `transfer` will do."""
+    longest = min(SMALL, max(transfer.size))
+    width, height = transfer.size
+    small = longest**2 * width * height / max(transfer.size) ** 2
+    per_pixel = _seconds(transfer, longest) / small
+    repeated = _repeated(transfer.settings, width, height, transfer.plan.side)
+    total = 0.0
+    for side, steps in transfer.schedule:
+        pixels = width * height * (side / max(transfer.size)) ** 2
+        windowed = transfer.plan.side is not None and side > transfer.plan.side
+        total += steps * pixels * per_pixel * (repeated * PASSES if windowed else 1.0)
+    step = width * height * per_pixel * (repeated * PASSES if transfer.plan.side else 1.0)
+    return Forecast(step, total, repeated)
+
+
+def _seconds(transfer: StyleTransfer, longest: int) -> float:
+    """Of one evaluation of the objective at a size, after one that warms up."""
+    stage = transfer.stage(longest)
+    x = transfer.backend.from_numpy(stage.first())
+    space = transfer.backend.space
+    for _ in range(2):
+        began = time.perf_counter()
+        gradient = stage.evaluate(x).gradient
+        space.dots([(gradient, gradient)])  # waits for the device
+        seconds = time.perf_counter() - began
+    return seconds
+
+
+def _repeated(settings: Settings, width: int, height: int, side: int | None) -> float:
+    if side is None:
+        return 1.0
+    found = windows(height, width, side, settings.layers)
+    return len(found) * found[0].height * found[0].width / (width * height)

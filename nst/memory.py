@@ -1,0 +1,60 @@
+"""How much memory there is, and what running out of it looks like."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+__all__ = ["free_memory", "is_out_of_memory"]
+
+SIGNS = (
+    "memoryerror",
+    "out of memory",
+    "outofmemory",
+    "resourceexhausted",
+    "failed to allocate",
+    "can't allocate",
+)
+"""What exceptions of numpy, PyTorch, TensorFlow and ONNX Runtime say, in lower case."""
+
+CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""Limit and use of a container, version 2 and 1."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether any framework means by this that it had no memory left."""
+    text = f"{type(error).__name__}: {error}".lower()
+    return any(sign in text for sign in SIGNS)
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that can be had on a device ("cpu", "mps", "cuda:N"), or None where nobody can tell."""
+    if device.startswith("cuda"):
+        return _free_on_gpu(device.partition(":")[2] or "0")
+    return min([int(psutil.virtual_memory().available), *_free_in_container()])
+
+
+def _free_in_container() -> list[int]:
+    for limit, used in CGROUPS:
+        with suppress(OSError, ValueError):  # no such limit, or "max"
+            return [max(0, int(Path(limit).read_text()) - int(Path(used).read_text()))]
+    return []
+
+
+def _free_on_gpu(index: str) -> int | None:
+    """What the driver's own tool says: it knows of every process."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    query = [tool, f"--id={index}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        return int(answer.stdout.split()[0]) * 2**20
+    return None

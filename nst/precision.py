@@ -1,0 +1,97 @@
+"""A network in float16: the loss is scaled before it is differentiated, so that its gradients are representable.
+
+float16 holds magnitudes from 6e-8 to 65504. Gradients of the feature maps easily lie below, where they would become
+0, or above. Multiplying the loss by a power of two moves them into range, dividing the gradient of the picture by it
+is exact. The power is found on the way: down after an overflow, up again after a time without (Micikevicius et al.,
+*Mixed Precision Training*, ICLR 2018, section 3.2). bfloat16 has the range of float32 and needs none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from nst.protocol import Backend, Evaluation, LossFunction, Objective, Ops
+
+__all__ = ["OVERFLOW", "ScaledObjective", "compile_objective"]
+
+T = TypeVar("T")
+
+SCALE, TOTAL = "loss scale", "unscaled total"
+"""Names of a constant and of a term, beside those of the objective."""
+
+LARGEST, SMALLEST = 2.0**24, 2.0**-24
+PATIENCE = 50
+"""Evaluations without an overflow after which twice the scale is tried; a failure costs one evaluation."""
+
+OVERFLOW = "the losses are not finite with a network in float16, whose numbers end at 65504: use precision bf16 or fp32"
+"""What to say when the losses of the start picture overflow, which no scale helps."""
+
+
+def compile_objective(
+    backend: Backend[T], function: LossFunction[Any], like: T, constants: Mapping[str, T]
+) -> Objective[T]:
+    """`Backend.compile`, with loss scaling where the network computes in float16."""
+    if backend.precision == "float16":
+        return ScaledObjective(backend, function, like, constants)
+    return backend.compile(function, like, constants)
+
+
+class ScaledObjective:
+    """See `nst.protocol.Objective`. Total, terms and gradient are unscaled; the scale is kept from call to call.
+
+    An evaluation costs one synchronisation more, to see whether the gradient overflowed. Where the losses themselves
+    do, no scale helps, and the evaluation comes back as it is: for an optimiser the step was too long.
+
+    Attributes:
+        scale: in use, a power of two.
+    """
+
+    def __init__(
+        self, backend: Backend[T], function: LossFunction[Any], like: T, constants: Mapping[str, T]
+    ) -> None:
+        def scaled(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+            total, terms = function(ops, x, constants)
+            return ops.scale_by(total, constants[SCALE]), {**terms, TOTAL: total}
+
+        self.scale = LARGEST
+        self._backend: Backend[Any] = backend
+        self._compiled = backend.compile(scaled, like, self._with_scale(constants))
+        self._settled = False
+        self._good = 0
+
+    def __call__(self, x: T, constants: Mapping[str, T]) -> Evaluation[T]:
+        """See `nst.protocol.Objective`."""
+        while True:
+            evaluation, finite = self._evaluate(x, constants)
+            if finite:
+                self._settled = True
+                self._succeed()
+                return evaluation
+            total = self._backend.space.scalars([evaluation.total])
+            if self.scale <= SMALLEST or not np.isfinite(total).all():
+                return evaluation
+            # far off at first, within a factor of two of the best later
+            self.scale = max(SMALLEST, self.scale / (2.0 if self._settled else 16.0))
+            self._good = 0
+
+    def _evaluate(self, x: Any, constants: Mapping[str, Any]) -> tuple[Evaluation[Any], bool]:
+        """An evaluation at the present scale, and whether its gradient is finite."""
+        scaled = self._compiled(x, self._with_scale(constants))
+        terms = dict(scaled.terms)
+        total = terms.pop(TOTAL)
+        space = self._backend.space
+        gradient = space.lincomb([1.0 / self.scale], [scaled.gradient])
+        finite = bool(np.isfinite(space.dots([(gradient, gradient)])).all())
+        return Evaluation(total, terms, gradient), finite
+
+    def _succeed(self) -> None:
+        self._good += 1
+        if self._good == PATIENCE:
+            self._good = 0
+            self.scale = min(LARGEST, 2.0 * self.scale)
+
+    def _with_scale(self, constants: Mapping[str, Any]) -> dict[str, Any]:
+        return {**constants, SCALE: self._backend.from_numpy(np.array(self.scale))}

@@ -1,0 +1,94 @@
+"""What the loop tells its caller: one record for each iterate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nst._average import Average
+from nst.images import Picture
+from nst.optim import State, Stop
+from nst.settings import Settings
+
+if TYPE_CHECKING:
+    from nst.stage import Stage
+    from nst.transfer import StyleTransfer
+
+__all__ = ["Losses", "Progress"]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses of one iterate: `terms` are the paper's, unweighted; `total` is their weighted sum."""
+
+    total: float
+    terms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One iterate of the optimisation. Step 0 is the start picture before any change.
+
+    Attributes:
+        step: steps done, at all scales together.
+        steps: steps asked for.
+        scale: which of the sizes this is, from 1.
+        scales: how many sizes there are.
+        size: (width, height) of the iterate in pixels.
+        seconds: since the optimisation began.
+        stopped: why no further step could be made ("converged", "non-finite"), or None. The iterate is the
+            last good one.
+    """
+
+    step: int
+    steps: int
+    scale: int
+    scales: int
+    size: tuple[int, int]
+    seconds: float
+    stopped: Stop | None
+    _transfer: StyleTransfer
+    _stage: Stage
+    _state: State[Any]
+    _average: Average[Any]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """alpha, beta and gamma by the name of the loss, at this size; those left open are worked out."""
+        return dict(self._stage.weights)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run, with alpha and beta as numbers."""
+        settings, weights = self._transfer.settings, self._stage.weights
+        alpha, beta = settings.content_weight, settings.style_weight
+        return replace(
+            settings,
+            content_weight=weights.get("content", 0.0) if alpha is None else alpha,
+            style_weight=weights.get("style", 0.0) if beta is None else beta,
+            size=max(self._transfer.size),
+        )
+
+    def losses(self) -> Losses:
+        """The losses; waits for the device."""
+        terms, weights = self._state.evaluation.terms, self._stage.weights
+        values = self._stage.backend.space.scalars(list(terms.values()))
+        named = dict(zip(terms, values.tolist(), strict=True))
+        return Losses(sum(weights[name] * value for name, value in named.items()), named)
+
+    def image(self) -> Any:
+        """The picture, of the same kind as the content picture that came in; waits for the device."""
+        return self._transfer.restore(self.picture())
+
+    def picture(self) -> Picture:
+        """The picture as sRGB in [0, 1], with the content picture's alpha; waits for the device."""
+        return self._transfer.finish(self.raw_picture())
+
+    def raw_picture(self) -> Picture:
+        """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
+        backend = self._stage.backend
+        array = backend.to_numpy(self._average.value(backend.space))[0].transpose(1, 2, 0)
+        return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self._stage.content.alpha)

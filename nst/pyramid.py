@@ -1,0 +1,91 @@
+"""Coarse to fine: the sizes that an optimisation goes through, and how the steps are shared out.
+
+A step at half the side costs a quarter, and the receptive field of the network spans twice as much of the
+picture there. So the layout of strokes and colours is settled at small sizes, and the full size adds the
+detail (Gatys et al. 2017, section 6; Snelgrove 2017).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from nst.errors import SettingsError
+
+__all__ = ["SMALLEST", "scale_sizes", "schedule", "split_steps"]
+
+SMALLEST = 128
+"""Longest side in pixels of the coarsest scale that "auto" takes."""
+
+RATIO = math.sqrt(2)
+"""Between the sides of two scales, where the caller gives no sizes."""
+
+
+def scale_sizes(
+    spec: Literal["auto"] | int | Sequence[int], longest: int, shortest: int, least: int
+) -> tuple[int, ...]:
+    """The longest side of each scale in pixels, rising, the last being `longest`.
+
+    Args:
+        spec: "auto": as many as fit between 128 pixels and `longest`; a number of scales; or the longest
+            sides themselves, to which `longest` is added if it is not there.
+        longest: longest side of the result.
+        shortest: shortest side of the result.
+        least: the shortest side that the network can work on; coarser scales are left out.
+
+    Raises:
+        SettingsError: sizes that do not rise, or pass the size of the result.
+    """
+    if isinstance(spec, int) or spec == "auto":
+        wanted = 1 + int(math.log(longest / SMALLEST, RATIO) + 1e-9) if longest > SMALLEST else 1
+        count = wanted if spec == "auto" else spec
+        sizes = [round(longest / RATIO**i) for i in reversed(range(count))]
+    else:
+        sizes = [*spec, longest] if spec[-1] != longest else list(spec)
+        if sizes != sorted(set(sizes)):
+            listed = ",".join(map(str, spec))
+            raise SettingsError(f"scales {listed}: give rising sizes up to the result's {longest} pixels")
+    return tuple(size for size in sizes if size == longest or size * shortest >= least * longest)
+
+
+def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple[int, ...]:
+    """The number of steps at each scale.
+
+    A total is shared out evenly over the scales, the remainder going to the coarse ones: a coarse step is
+    cheap, and a fine scale has only detail to add. A list that ends with "..." goes on with its last number for as
+    many scales as there are.
+
+    Raises:
+        SettingsError: a list of another length than there are scales.
+    """
+    if not isinstance(steps, int):
+        counts = [int(count) for count in steps if count != "..."]
+        if steps[-1] == "...":
+            counts = [*counts, *[counts[-1]] * len(sizes)][: len(sizes)]
+        if len(counts) != len(sizes):
+            sides = ",".join(map(str, sizes))
+            raise SettingsError(f"{len(counts)} numbers of steps for {len(sizes)} scales ({sides} pixels)")
+        return tuple(counts)
+    share, rest = divmod(steps, len(sizes))
+    return tuple(share + (i < rest) for i in range(len(sizes)))
+
+
+def schedule(
+    scales: Literal["auto"] | int | Sequence[int],
+    steps: int | Sequence[int | str],
+    longest: int,
+    shortest: int,
+    least: int,
+) -> tuple[tuple[int, int], ...]:
+    """(longest side in pixels, steps) of each scale that has steps, and of the last.
+
+    The arguments are those of `scale_sizes` and `split_steps`.
+
+    Raises:
+        SettingsError: as they do.
+    """
+    sizes = scale_sizes(scales, longest, shortest, least)
+    counts = split_steps(steps, sizes)
+    last = len(sizes) - 1
+    return tuple((sizes[i], counts[i]) for i in range(len(sizes)) if counts[i] or i == last)

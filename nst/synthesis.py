@@ -1,0 +1,87 @@
+"""The paper's two halves on their own: a texture without content, a content without style.
+
+Texture synthesis: Gatys, Ecker, Bethge, *Texture Synthesis Using Convolutional Neural Networks*, NIPS 2015. Content
+inversion: Mahendran, Vedaldi, *Understanding Deep Image Representations by Inverting Them*, CVPR 2015; Gatys et al.
+2016, figure 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nst._layer_spec import LayerSpec
+from nst.backends._tensors import from_any
+from nst.errors import SettingsError
+from nst.images import fit_longest_side
+from nst.transfer import StyleTransfer
+
+__all__ = ["invert", "texture", "texture_arguments"]
+
+
+def texture(style: Any, size: int | tuple[int, int] | None = None, **options: Any) -> Any:
+    """A new picture with the texture of `style` and nothing else, of the same kind as the (first) style picture.
+
+    `padding="circular"` makes a tile that repeats without a seam; its sides are rounded to whole positions of the
+    deepest layer (16 pixels at conv5_1).
+
+    Args:
+        style: a picture, or a list of several, as `StyleTransfer` takes them.
+        size: (width, height) of the result in pixels; a number for the longest side of the (first) style's shape; None
+            for its size.
+        options: as `StyleTransfer`. `init` is "noise"; `style_scale` None is the style's own size, or the result's
+            if that is smaller.
+
+    Raises:
+        NSTError: as `StyleTransfer`.
+    """
+    styles = list(style) if isinstance(style, (list, tuple)) else [style]
+    arguments = texture_arguments(styles, size, options)
+    transfer = StyleTransfer(style=styles, **arguments)
+    transfer.restore = from_any(styles[0])[1]
+    return transfer.run()
+
+
+def texture_arguments(
+    styles: Sequence[Any], size: int | tuple[int, int] | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of `StyleTransfer` that `texture` stands for, but the styles.
+
+    Raises:
+        SettingsError: no style picture, or a size that is not above zero.
+        ImageError: a style picture that cannot be read.
+    """
+    if not styles:
+        raise SettingsError("no style picture: give at least one")
+    pictures = [from_any(style)[0] for style in styles]
+    if isinstance(size, int):
+        size = fit_longest_side(*pictures[0].size, size) if size > 0 else (size, size)
+    width, height = size or pictures[0].size
+    if not (0 < width <= 65536 and 0 < height <= 65536):
+        raise SettingsError(f"size is {width}x{height}: give 1 to 65536 pixels for each side")
+    arguments = {"style_scale": None, "init": "noise", **options}
+    if arguments["style_scale"] is None:
+        own = max(max(picture.size) for picture in pictures)
+        arguments["style_scale"] = min(1.0, own / max(width, height))
+    if isinstance(arguments["init"], str) and arguments["init"] == "content":  # of a preset: there is none
+        arguments["init"] = "noise"
+    blank = np.full((height, width, 3), 0.5, np.float32)
+    return {**arguments, "content": blank, "content_layers": (), "size": None}
+
+
+def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Any) -> Any:
+    """What a layer of the network keeps of a picture: another picture with the same features there.
+
+    Args:
+        content: a picture as `StyleTransfer` takes it.
+        layer: "conv4_2", or several as for `content_layers`.
+        options: as `StyleTransfer`, `init` being "noise" and `scales` 1.
+
+    Raises:
+        NSTError: as `StyleTransfer`.
+    """
+    # smaller sizes first would show more than the layer holds
+    arguments = {"init": "noise", "scales": 1, **options, "content_layers": layer, "style_layers": ()}
+    return StyleTransfer(content, [], **arguments).run()

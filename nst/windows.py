@@ -1,0 +1,103 @@
+"""How a picture is cut into overlapping windows, so that their sum is exactly the whole.
+
+Every position of every layer is counted in one window: the one whose *inner* part holds it. A window
+reaches beyond its inner part by the *halo*, which covers the receptive field of the deepest layer, so that the
+zeros which a convolution puts around a window never reach an inner position, except at the true border of
+the picture, where the whole has them too. All windows have one size, so that a backend compiles one
+graph for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nst.models import vgg
+
+__all__ = ["Span", "Window", "halo", "smallest_side", "windows"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One window along one axis, in pixels: it begins at `start`; its inner part is [low, high)."""
+
+    start: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window: its place along both axes and the size that all windows have, in pixels."""
+
+    rows: Span
+    columns: Span
+    height: int
+    width: int
+
+    def inner(self, layer: str) -> tuple[slice, slice]:
+        """The inner positions of a layer, counted from the window's own corner."""
+        stride = vgg.stride(layer)
+        sizes = vgg.layer_size(layer, self.height, self.width)
+        low, high = zip(
+            *(
+                ((span.low - span.start) // stride, min((span.high - span.start) // stride, size))
+                for span, size in zip((self.rows, self.columns), sizes, strict=True)
+            ),
+            strict=True,
+        )
+        return slice(low[0], high[0]), slice(low[1], high[1])
+
+
+def halo(layers: Iterable[str]) -> int:
+    """Pixels that the deepest of `layers` sees past a position, rounded up to its stride: 80 for conv5_1."""
+    names = list(layers)
+    unit = vgg.minimum_size(names)
+    reach = max(vgg.receptive_field(name) for name in names) // 2
+    return -(-reach // unit) * unit
+
+
+def smallest_side(layers: Iterable[str]) -> int:
+    """The least side of a window that has an inner part: two halos and one position of the deepest layer."""
+    names = list(layers)
+    return 2 * halo(names) + 2 * vgg.minimum_size(names)
+
+
+def windows(height: int, width: int, side: int, layers: Iterable[str]) -> list[Window]:
+    """Windows of at most about `side` pixels that cover a picture; one if it fits.
+
+    Args:
+        height: of the picture in pixels.
+        width: of the picture.
+        side: of a window, halo included; raised to `smallest_side` where it is less.
+        layers: that are read.
+    """
+    names = list(layers)
+    side = max(side, smallest_side(names))
+    unit, reach = vgg.minimum_size(names), halo(names)
+    rows, columns = (_spans(length, side, unit, reach) for length in (height, width))
+    tall, wide = (_extent(length, side, unit) for length in (height, width))
+    return [Window(row, column, tall, wide) for row in rows for column in columns]
+
+
+def _extent(length: int, side: int, unit: int) -> int:
+    """The side of the windows: at most `side`, with the same remainder as the picture, whose end they share."""
+    return length if length <= side else (side - length % unit) // unit * unit + length % unit
+
+
+def _spans(length: int, side: int, unit: int, reach: int) -> list[Span]:
+    """Windows along one axis; they begin on the grid of the deepest layer, the last ends with the picture."""
+    extent = _extent(length, side, unit)
+    last = length - extent
+    if last == 0:
+        return [Span(0, 0, length)]
+    advance = (extent - 2 * reach) // unit * unit
+    count = 1 + -(-last // advance)
+    starts = [round(i * last / (count - 1) / unit) * unit for i in range(count)]
+    cuts = [0]
+    for before, after in pairwise(starts):
+        # the middle of what two windows share, on the grid
+        cuts.append((before + extent + after) // 2 // unit * unit)
+    cuts.append(length)
+    return [Span(start, low, high) for start, (low, high) in zip(starts, pairwise(cuts), strict=True)]

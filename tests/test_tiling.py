@@ -1,0 +1,122 @@
+"""A picture in windows: the same losses, weights and gradient as the picture at once."""
+
+import numpy as np
+import pytest
+
+from nst.backends import get_backend
+from nst.images import Picture
+from nst.masks import Masks
+from nst.problem import planar, set_up
+from nst.settings import make_settings
+
+HEIGHT, WIDTH = 205, 243  # divide by nothing
+SETTINGS = {
+    "content_layers": {"conv4_2": 1.0},
+    "style_layers": dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.2),
+    "tv_weight": 0.01,
+}
+
+
+def picture(seed, height, width):
+    """Smooth structure and noise."""
+    rng = np.random.default_rng(seed)
+    waves = np.sin(np.outer(np.arange(height), rng.random(3))[:, None] + np.arange(width)[:, None] / 9)
+    return Picture(np.clip(0.5 + 0.3 * waves + 0.1 * rng.standard_normal(waves.shape), 0, 1).astype("f4"))
+
+
+CONTENT, STYLES = picture(1, HEIGHT, WIDTH), [picture(2, 230, 200), picture(3, 64, 300)]
+
+
+def evaluate(small_network, backend, side, masks=None, content=CONTENT, **options):
+    settings = make_settings(**SETTINGS | options)
+    problem = set_up(settings, small_network, backend, content, STYLES, [0.3, 0.7], masks, side)
+    x = backend.from_numpy(planar(picture(4, content.height, content.width)))
+    evaluation = problem.compile(x)(x)
+    names = sorted(evaluation.terms)
+    numbers = backend.space.scalars([evaluation.total, *(evaluation.terms[name] for name in names)])
+    weights = [weight for _, weight in problem.terms]
+    return np.concatenate([numbers, weights]), backend.to_numpy(evaluation.gradient), problem
+
+
+def region():
+    mask = np.zeros((40, 50), np.float32)
+    mask[5:30, 10:] = 1
+    mask[20:, 5:40] = 0.5
+    return mask
+
+
+OPTIONS = {
+    "gram": {},
+    "moments": {"style_loss": "moments"},
+    "covariance": {"style_loss": "covariance"},
+    "w2": {"style_loss": "w2"},
+    "smoothed": {"smoothing": True},
+    "max": {"pooling": "max"},
+    "no content": {"content_weight": 0},
+    "style of nothing": {"style_weight": 0},
+    "replicate": {"padding": "replicate"},
+    "regions": {"masks": Masks((region(), None), content=region(), feather=3.0)},
+    "source masks": {"masks": Masks((), (region(), None), protect=region())},
+    "smoothed regions": {"smoothing": True, "masks": Masks((region(), None), content=region())},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_every_loss_is_exact(small_network, options):
+    backend = get_backend("numpy", dtype="float64")
+    whole, gradient, problem = evaluate(small_network, backend, None, **options)
+    tiled, in_windows, pieces = evaluate(small_network, backend, 200, **options)
+    assert len(problem.canvas.views) == 1
+    assert len(pieces.canvas.views) >= 4
+    np.testing.assert_allclose(tiled, whole, rtol=1e-11)
+    np.testing.assert_allclose(in_windows, gradient, atol=1e-11 * np.abs(gradient).max(), rtol=0)
+
+
+def test_a_circular_picture_is_exact(small_network):
+    backend, content = get_backend("numpy", dtype="float64"), picture(1, 192, 256)
+    options = {"content": content, "padding": "circular"}
+    whole, gradient, _ = evaluate(small_network, backend, None, **options)
+    tiled, in_windows, _ = evaluate(small_network, backend, 224, **options)
+    np.testing.assert_allclose(tiled, whole, rtol=1e-11)
+    np.testing.assert_allclose(in_windows, gradient, atol=1e-11 * np.abs(gradient).max(), rtol=0)
+
+
+def test_a_circular_picture_has_no_border(small_network):
+    """Rolled by whole positions of the deepest layer, it has the rolled gradient."""
+    backend = get_backend("numpy", dtype="float64")
+    settings = make_settings(**SETTINGS | {"padding": "circular", "content_weight": 0, "tv_weight": 0})
+    problem = set_up(settings, small_network, backend, picture(1, 64, 96), STYLES, [0.3, 0.7])
+    x = planar(picture(4, 64, 96))
+    objective = problem.compile(backend.from_numpy(x))
+    gradient = backend.to_numpy(objective(backend.from_numpy(x)).gradient)
+    rolled = np.roll(x, (16, 48), axis=(2, 3))
+    of_rolled = backend.to_numpy(objective(backend.from_numpy(rolled)).gradient)
+    expected = np.roll(gradient, (16, 48), axis=(2, 3))
+    np.testing.assert_allclose(of_rolled, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
+def test_every_backend_is_exact_to_rounding(small_network, name):
+    """Within the limit of the conformance table for a gradient in float32."""
+    from nst.conformance.tolerances import tolerance
+
+    backend = get_backend(name, "cpu")
+    whole, gradient, _ = evaluate(small_network, backend, None)
+    tiled, in_windows, _ = evaluate(small_network, backend, 200)
+    np.testing.assert_allclose(tiled, whole, rtol=tolerance("float32", "loss").limit)
+    error = np.linalg.norm(in_windows - gradient) / np.linalg.norm(gradient)
+    assert error < tolerance("float32", "gradient").limit
+
+
+def test_no_seam(small_network):
+    """The error is not larger along the cuts than elsewhere, and no larger than rounding."""
+    backend = get_backend("numpy", dtype="float32")
+    _, gradient, _ = evaluate(small_network, backend, None)
+    _, in_windows, pieces = evaluate(small_network, backend, 200)
+    error = np.abs(in_windows - gradient)[0].max(axis=0)
+    cuts = {view.window.columns.low for view in pieces.canvas.views} - {0}
+    near = np.zeros(WIDTH, bool)
+    for cut in cuts:
+        near[cut - 2 : cut + 2] = True
+    assert error[:, near].max() < 3e-6 * np.abs(gradient).max()
+    assert error[:, near].mean() < 3 * error[:, ~near].mean()
