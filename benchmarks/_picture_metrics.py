@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["edges", "fine_grain", "flat", "patch_distance"]
+__all__ = ["dark_grain", "edges", "fine_grain", "flat", "frame", "patch_distance"]
 
 Array: TypeAlias = NDArray[np.float32]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -55,6 +55,30 @@ def fine_grain(result: Array, style: Array) -> float:
     """Energy of what a blur of 0.8 px takes away, over the style's; more than 1 is grain."""
     found, wanted = (_luma(picture) for picture in (result, style))
     return float(np.var(found - _blur(found, 0.8)) / np.var(wanted - _blur(wanted, 0.8)))
+
+
+def dark_grain(result: Array, style: Array) -> float:
+    """The finest detail in the darkest quarter of the result, over that in the style's; more than 1 is hatching."""
+    found, wanted = (_detail_where_dark(_luma(picture)) for picture in (result, style))
+    return found / wanted
+
+
+def frame(result: Array, content: Array) -> float:
+    """Detail within 4 px of the sides over that of the rest, over the content's own ratio; 1 is the aim."""
+    found, before = (_frame_share(_luma(picture)) for picture in (result, content))
+    return found / before
+
+
+def _detail_where_dark(luma: Array) -> float:
+    smooth = _blur(luma, 4.0)
+    dark = smooth <= np.quantile(smooth, 0.25)
+    return float(np.std((luma - _blur(luma, 0.8))[dark]))
+
+
+def _frame_share(luma: Array) -> float:
+    detail = (luma - _blur(luma, 0.8)) ** 2
+    inside = detail[4:-4, 4:-4]
+    return float(np.sqrt((detail.sum() - inside.sum()) / (detail.size - inside.size) / inside.mean()))
 
 
 def _project(picture: Array, directions: Array) -> Array:

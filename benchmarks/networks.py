@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 from _picture_metrics import edges, fine_grain, flat, patch_distance
+from _report import machine
 from PIL import Image
 from skimage import data
-from step import machine
 
 import nst
 from nst.cli.demo_pictures import paint_strokes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from nst.models import cache
 from nst.models.catalogue import CATALOGUE, DEFAULT, Entry
 from nst.models.weights import NetworkWeights
 
-__all__ = ["Notify", "is_offline", "obtain", "resolve_weights"]
+__all__ = ["Notify", "is_offline", "network_of", "obtain", "resolve_weights"]
 
 Notify = Callable[[str], None]
 """Called with one line for people."""
@@ -64,6 +65,17 @@ def resolve_weights(
         f"no weights called {name!r} and no such file: choose auto, embedded, random, "
         f"{', '.join(sorted({*CATALOGUE, *cache.cached_names()}))}, or a file"
     )
+
+
+def network_of(
+    weights: str | Path | NetworkWeights | Callable[[], NetworkWeights], seed: int
+) -> NetworkWeights:
+    """What `StyleTransfer` takes as weights: a network, a function that returns one, or a word or file."""
+    if isinstance(weights, NetworkWeights):
+        return weights
+    if callable(weights):
+        return weights()
+    return resolve_weights(weights, seed=seed, notify=logging.getLogger("nst").info)
 
 
 def is_offline() -> bool:

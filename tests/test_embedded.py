@@ -14,7 +14,7 @@ from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.embedded import load_embedded
 from nst.models.embedded.pictures import procedural_pictures
-from nst.models.embedded.whitening import build_whitened
+from nst.models.embedded.whitening import Rotation, _sample_patches, build_whitened
 from nst.models.random_weights import random_weights
 from nst.models.weights import NetworkWeights
 
@@ -95,7 +95,7 @@ def test_mean_activations_are_near_one_and_no_channel_is_dead(
         assert means.max() < 3, layer
 
 
-@pytest.mark.parametrize(("layer", "times"), [("conv1_1", 2), ("conv3_1", 1.1)])
+@pytest.mark.parametrize(("layer", "times"), [("conv1_1", 2), ("conv2_1", 1.2)])
 def test_gram_matrices_are_richer_than_those_of_random_filters(
     packaged: NetworkWeights, fresh: list[NDArray[np.float32]], layer: str, times: float
 ) -> None:
@@ -163,6 +163,42 @@ def test_the_weights_are_float16_values(tiny: NetworkWeights) -> None:
             np.testing.assert_array_equal(array, array.astype(np.float16).astype(np.float32))
 
 
+def test_widths_may_differ_from_block_to_block() -> None:
+    few = {"pictures": 2, "picture_size": 32, "patches": 500}
+    weights = build_whitened(width=(1 / 8, 1 / 16, 1 / 16, 1 / 32, 1 / 64), **few)
+    assert [weights.channels(f"conv{block}_1") for block in range(1, 6)] == [8, 8, 16, 16, 8]
+
+
+def test_single_components_are_all_different() -> None:
+    weights = build_whitened(**TINY, pairs=False)
+    for layer in ("conv2_1", "conv4_1"):
+        rows = weights.convolutions[layer][0].reshape(weights.channels(layer), -1)
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        assert np.abs(rows @ rows.T - np.eye(len(rows))).max() < 0.99, layer
+
+
+def test_patches_stay_off_the_padding_when_told_to() -> None:
+    """A white picture: the input is 2 everywhere, so only a patch over the padding can vary."""
+    white = [np.full((3, 8, 8), 2, np.float16)]
+    rng = np.random.Generator(np.random.PCG64(0))
+    assert np.ptp(_sample_patches(rng, white, 500, border=True)) == 2
+    assert np.ptp(_sample_patches(rng, white, 500, border=False)) == 0
+
+
+def test_a_sparse_rotation_makes_sparser_components(tiny_pictures: list[NDArray[np.float32]]) -> None:
+    """Of components of one deviation, sparse ones have the smaller mean distance from their mean."""
+
+    def spread(rotation: Rotation) -> float:
+        weights = build_whitened(**TINY, rotation=rotation)
+        layer = "conv3_1"
+        passes = [responses(weights, picture)[layer].reshape(16, -1)[:8] for picture in tiny_pictures]
+        z = np.concatenate(passes, axis=1)
+        z = z - z.mean(axis=1, keepdims=True)
+        return float(np.mean(np.abs(z).mean(axis=1) / z.std(axis=1)))
+
+    assert spread("sparse") < spread("random")
+
+
 def test_progress_names_every_layer() -> None:
     seen: list[tuple[str, int, int]] = []
     settings = {**TINY, "pictures": 2, "picture_size": 32, "patches": 100}
@@ -174,6 +210,8 @@ def test_progress_names_every_layer() -> None:
     ("setting", "message"),
     [
         ({"width": 0}, "width is 0, expected more than 0"),
+        ({"width": (0.5, 0.5)}, "2 widths, expected one or five"),
+        ({"rotation": ("none",)}, "1 rotations, expected one or five"),
         ({"seed": -1}, "seed is -1, expected 0 or more"),
         ({"pictures": 0}, "pictures is 0, expected 1 or more"),
         ({"picture_size": 31}, "picture size is 31, expected 32 or more"),

@@ -39,6 +39,12 @@ def test_a_longer_series_begins_with_the_shorter_one() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_series_of_some_families() -> None:
+    found = list(procedural_pictures(3, SIZE, 7, ("dots", "strokes")))
+    for index, family in enumerate(("dots", "strokes", "dots")):
+        np.testing.assert_array_equal(found[index], procedural_picture(family, SIZE, (7, index)))
+
+
 def test_no_two_of_a_series_are_alike() -> None:
     pictures = list(procedural_pictures(2 * len(FAMILIES), SIZE, 0))
     for a, b in itertools.combinations(pictures, 2):

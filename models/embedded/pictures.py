@@ -6,7 +6,7 @@ cover what photographs and paintings share: slow colour, edges and occlusion, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -87,20 +87,23 @@ def procedural_picture(family: str, size: int, seed: int | tuple[int, ...]) -> N
     return np.clip(picture, 0, 1).astype(np.float32)
 
 
-def procedural_pictures(count: int, size: int, seed: int) -> Iterator[NDArray[np.float32]]:
+def procedural_pictures(
+    count: int, size: int, seed: int, families: Sequence[str] | None = None
+) -> Iterator[NDArray[np.float32]]:
     """`count` pictures, the families in turn; picture i is the same whatever `count` is.
 
     Args:
         count: how many.
         size: side in pixels, 16 or more.
         seed: 0 or more.
+        families: keys of `FAMILIES`; None for all of them.
 
     Yields:
         (size, size, 3) float32 in [0, 1].
 
     Raises:
-        SettingsError: a size below 16.
+        SettingsError: an unknown family, a size below 16.
     """
-    names = tuple(FAMILIES)
+    names = tuple(FAMILIES if families is None else families)
     for index in range(count):
         yield procedural_picture(names[index % len(names)], size, (seed, index))

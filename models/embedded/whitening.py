@@ -1,29 +1,33 @@
 """The builder of the embedded network: VGG19's topology with layer-wise whitened random features.
 
 Nothing is trained. Each convolution reads the principal components of the 3x3 patches that reach it,
-whitened and randomly rotated, once with each sign. A random network's maps nearly all follow the local
+whitened and rotated until each is sparse, once with each sign. A random network's maps nearly all follow the local
 mean, so that its Gram matrices are ruled by one eigenvalue and hardly notice coloured noise; whitened
 maps differ from one another, and their Gram matrices see edges, grain and direction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import SettingsError
 from nst.models import vgg
+from nst.models._forward import average_pool, convolve
+from nst.models.embedded._sparse import sparse_rotation
 from nst.models.embedded.pictures import procedural_pictures
 from nst.models.weights import NetworkWeights
 
-__all__ = ["LAST_LAYER", "average_pool", "build_whitened", "convolve"]
+__all__ = ["LAST_LAYER", "build_whitened"]
 
 LAST_LAYER = "conv5_1"
 """Where the network ends: the deepest style layer of the paper."""
 
 Array = NDArray[np.float32]
+Rotation = Literal["sparse", "random", "none"]
 Progress = Callable[[str, int, int], None]
 
 _MEAN, _STD = 0.5, 0.25
@@ -32,20 +36,24 @@ _CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
 
 
 def build_whitened(
-    width: float = 0.5,
+    width: float | Sequence[float] = 0.5,
     seed: int = 0,
     pictures: int = 240,
     picture_size: int = 144,
     threshold: float = -0.3,
     floor: float = 0.01,
     patches: int = 60_000,
+    families: Sequence[str] | None = None,
+    pairs: bool = True,
+    border: bool = True,
+    rotation: Rotation | Sequence[Rotation] = ("sparse", "sparse", "random", "random", "random"),
     progress: Progress | None = None,
 ) -> NetworkWeights:
     """Build the network from procedural pictures; about two minutes on one core at the defaults.
 
     For each convolution: the covariance of the patches (one zero of padding, as the network pads) is
     diagonalised; the leading c_out / 2 components are scaled by 1 / sqrt(eigenvalue + floor * largest),
-    rotated at random, brought to unit deviation and centred by the bias; z becomes the two channels
+    rotated until each is sparse, brought to unit deviation and centred by the bias; z becomes the two channels
     relu(z - threshold) and relu(-z - threshold). At the end every channel is scaled to a mean
     activation of 1 over the pictures, and the next layer takes the factor back (a ReLU is homogeneous).
 
@@ -53,13 +61,18 @@ def build_whitened(
     flat: skies get no gradient, and each layer makes a faint picture fainter.
 
     Args:
-        width: factor on VGG19's channel counts.
+        width: factor on VGG19's channel counts, or one for each of the five blocks.
         seed: 0 or more; seeds the pictures, the patches and the rotations.
         pictures: how many procedural pictures.
         picture_size: their side in pixels, 32 or more.
         threshold: of the ReLU, in deviations of a component.
         floor: of the eigenvalues, as a part of the largest; keeps faint directions faint.
         patches: how many 3x3 patches a layer's covariance is taken from.
+        families: of the pictures, in turn; None for all of them.
+        pairs: each component with both signs; else twice as many components, each with one sign.
+        border: whether patches may reach into the padding.
+        rotation: of the whitened components: "sparse" (so that each is far from Gaussian), "random" or "none"; one for
+            all blocks, or one for each.
         progress: called with the layer's name, its number from 1 and their count, before each layer.
 
     Returns:
@@ -68,25 +81,33 @@ def build_whitened(
     Raises:
         SettingsError: a setting outside its range.
     """
-    _check(width, seed, pictures, picture_size, floor, patches)
+    widths = (width,) * 5 if isinstance(width, (int, float)) else tuple(width)
+    rotations = (rotation,) * 5 if isinstance(rotation, str) else tuple(rotation)
+    for what, values in (("widths", widths), ("rotations", rotations)):
+        if len(values) != 5:
+            raise SettingsError(f"{len(values)} {what}, expected one or five")
+    _check(widths, seed, pictures, picture_size, floor, patches)
     rng = np.random.Generator(np.random.PCG64(seed))
-    maps = [_network_input(picture) for picture in procedural_pictures(pictures, picture_size, seed)]
+    maps = [_network_input(one) for one in procedural_pictures(pictures, picture_size, seed, families)]
     layers = vgg.layers_up_to([LAST_LAYER])
     count = sum(isinstance(layer, vgg.Conv) for layer in layers)
     convolutions: dict[str, tuple[Array, Array]] = {}
     gain = np.ones(3, np.float32)  # what the exported network's maps are multiplied by so far
     for layer in layers:
         if isinstance(layer, vgg.Pool):
-            maps = [average_pool(one).astype(np.float16) for one in maps]
+            maps = [average_pool(one.astype(np.float32)).astype(np.float16) for one in maps]
             continue
         if progress is not None:
             progress(layer.name, len(convolutions) + 1, count)
-        out = max(2, 2 * round(_CHANNELS[layer.name[4]] * width / 2))
-        weight, bias = _fit(_sample_patches(rng, maps, patches), out, threshold, floor, rng)
+        block = int(layer.name[4])
+        out = max(2, 2 * round(_CHANNELS[layer.name[4]] * widths[block - 1] / 2))
+        sample = _sample_patches(rng, maps, patches, border)
+        weight, bias = _fit(sample, out, threshold, floor, pairs, rotations[block - 1], rng)
+        filters = np.ascontiguousarray(weight.transpose(2, 3, 0, 1))
         total = np.zeros(out)
         for index, one in enumerate(maps):  # in place: one layer's maps are held, not two
-            response = np.maximum(convolve(one.astype(np.float32), weight, bias), 0)
-            total += response.mean(axis=(0, 1))
+            response = np.maximum(convolve(one.astype(np.float32), filters) + bias[:, None, None], 0)
+            total += response.mean(axis=(1, 2))
             maps[index] = response.astype(np.float16)
         factor = (1 / np.maximum(total / len(maps), 1e-4)).astype(np.float32)
         weight *= factor[:, None, None, None] / gain[None, :, None, None]
@@ -100,15 +121,20 @@ def build_whitened(
         balance=_BALANCE,
         license="Apache-2.0",
         source=(
-            f"whitened random features on procedural pictures, built by nst: width {width:g}, seed {seed}, "
-            f"{pictures} pictures of {picture_size} px, threshold {threshold:g}, floor {floor:g}"
+            f"whitened random features on procedural pictures, built by nst: width "
+            f"{_in_words([f'{one:g}' for one in widths])}, seed {seed}, "
+            f"{pictures} pictures of {picture_size} px, threshold {threshold:g}, floor {floor:g}, "
+            f"rotation {_in_words(rotations)}"
         ),
     )
 
 
-def _check(width: float, seed: int, pictures: int, picture_size: int, floor: float, patches: int) -> None:
-    if not 0 < width <= 1:
-        raise SettingsError(f"width is {width:g}, expected more than 0 and at most 1")
+def _check(
+    widths: tuple[float, ...], seed: int, pictures: int, picture_size: int, floor: float, patches: int
+) -> None:
+    for width in widths:
+        if not 0 < width <= 1:
+            raise SettingsError(f"width is {width:g}, expected more than 0 and at most 1")
     if seed < 0:
         raise SettingsError(f"seed is {seed}, expected 0 or more")
     if pictures < 1:
@@ -121,9 +147,13 @@ def _check(width: float, seed: int, pictures: int, picture_size: int, floor: flo
         raise SettingsError(f"patches is {patches}, expected 2 or more")
 
 
+def _in_words(blocks: Sequence[str]) -> str:
+    return " ".join(blocks if len(set(blocks)) > 1 else blocks[:1])
+
+
 def _network_input(picture: Array) -> NDArray[np.float16]:
-    scaled: NDArray[np.float16] = ((picture - _MEAN) / _STD).astype(np.float16)
-    return scaled
+    scaled = ((picture - _MEAN) / _STD).astype(np.float16)
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
 
 def _half(values: Array) -> Array:
@@ -131,60 +161,55 @@ def _half(values: Array) -> Array:
     return values.astype(np.float16).astype(np.float32)
 
 
-def _sample_patches(rng: np.random.Generator, maps: list[NDArray[np.float16]], count: int) -> Array:
+def _sample_patches(
+    rng: np.random.Generator, maps: list[NDArray[np.float16]], count: int, border: bool
+) -> Array:
     """(patches, 9 C) float32: the same number from each picture, tap by tap in row order."""
     share = -(-count // len(maps))
+    inset = 0 if border else 1
     rows = []
     for one in maps:
-        height, width = one.shape[:2]
-        y, x = rng.integers(0, height, share), rng.integers(0, width, share)
-        padded = np.pad(one, ((1, 1), (1, 1), (0, 0)))
-        taps = [padded[y + row, x + column] for row in range(3) for column in range(3)]
+        height, width = one.shape[1:]
+        y, x = rng.integers(inset, height - inset, share), rng.integers(inset, width - inset, share)
+        padded = np.pad(one, ((0, 0), (1, 1), (1, 1)))
+        taps = [padded[:, y + row, x + column].T for row in range(3) for column in range(3)]
         rows.append(np.concatenate(taps, axis=1))
     return np.concatenate(rows).astype(np.float32)
 
 
 def _fit(
-    patches: Array, out: int, threshold: float, floor: float, rng: np.random.Generator
+    patches: Array,
+    out: int,
+    threshold: float,
+    floor: float,
+    pairs: bool,
+    rotation: Rotation,
+    rng: np.random.Generator,
 ) -> tuple[Array, Array]:
-    """Whitened, rotated components of the patches, once with each sign: weight (out, in, 3, 3), bias (out,).
+    """Whitened, rotated components of the patches: weight (out, in, 3, 3), bias (out,).
 
-    Components beyond the patches' dimension do not exist, so a layer wider than that repeats rotations
-    of the same ones.
+    Components beyond the patches' dimension do not exist, so a layer wider than that repeats them (or, of a
+    random rotation, holds more mixtures of the same ones).
     """
     mean = patches.mean(axis=0, dtype=np.float64)
     patches = patches - mean.astype(np.float32)
     covariance = (patches.T @ patches).astype(np.float64) / len(patches)
     eigenvalues, eigenvectors = np.linalg.eigh(covariance)
-    kept = min(out // 2, len(eigenvalues))
+    wanted = out // 2 if pairs else out
+    kept = min(wanted, len(eigenvalues))
     eigenvalues, eigenvectors = eigenvalues[::-1][:kept], eigenvectors[:, ::-1][:, :kept]
     whitener = eigenvectors / np.sqrt(np.maximum(eigenvalues, 0) + floor * eigenvalues[0])
-    rotation = np.linalg.qr(rng.standard_normal((max(kept, out // 2), kept)))[0]
-    components = rotation @ whitener.T
+    if rotation == "random":
+        mix = np.linalg.qr(rng.standard_normal((wanted, kept)))[0]
+    elif rotation == "sparse":
+        mix = sparse_rotation(patches @ whitener.astype(np.float32), rng)
+    else:
+        mix = np.eye(kept)
+    components = np.resize(mix, (wanted, kept)) @ whitener.T
     deviation = np.sqrt(np.einsum("ij,jk,ik->i", components, covariance, components, optimize=True))
     components /= np.maximum(deviation, 1e-12)[:, None]
     offset = components @ mean
-    weight = np.concatenate([components, -components])
-    bias = np.concatenate([-offset, offset]) - threshold
+    weight = np.concatenate([components, -components]) if pairs else components
+    bias = (np.concatenate([-offset, offset]) if pairs else -offset) - threshold
     taps = weight.reshape(out, 3, 3, -1).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(taps, np.float32), bias.astype(np.float32)
-
-
-def convolve(maps: Array, weight: Array, bias: Array) -> Array:
-    """(H, W, in) -> (H, W, out), one zero of padding, before the ReLU."""
-    height, width, channels = maps.shape
-    padded = np.pad(maps, ((1, 1), (1, 1), (0, 0)))
-    result = np.tile(bias, (height * width, 1))
-    for row in range(3):
-        for column in range(3):
-            window = padded[row : row + height, column : column + width].reshape(-1, channels)
-            result += window @ weight[:, :, row, column].T
-    return result.reshape(height, width, -1)
-
-
-def average_pool(maps: NDArray[np.floating]) -> Array:
-    """2x2 means of (H, W, C), an odd last row or column dropped."""
-    height, width, channels = maps.shape
-    even = maps[: height // 2 * 2, : width // 2 * 2].astype(np.float32)
-    pooled: Array = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    return pooled
