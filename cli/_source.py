@@ -93,8 +93,9 @@ def _movie(file: Path, rate: Fraction | None) -> Source:
     question = ["-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json"]
     done = subprocess.run([ffprobe, *question, "file:" + str(file)], capture_output=True)
     answer = json.loads(done.stdout or "{}")
+    reason = last_line(done.stderr).removeprefix(f"file:{file}: ")
     if done.returncode != 0 or not answer.get("streams"):
-        raise ImageError(f"cannot read {file}: {last_line(done.stderr) or 'there is no picture in it'}")
+        raise ImageError(f"cannot read {file}: {reason or 'there is no picture in it'}")
     stream = answer["streams"][0]
     pace = rate or _rate(stream.get("avg_frame_rate")) or _rate(stream.get("r_frame_rate")) or Fraction(25)
     seconds = stream.get("duration") or answer.get("format", {}).get("duration")

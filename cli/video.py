@@ -40,7 +40,7 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
     help="A folder for the frames, .gif, .webp, or a video such as .mp4 (with ffmpeg).",
 )
 @click.option(
-    "--temporal-weight", type=float, default=200.0, show_default=True, help="Of the loss against flicker."
+    "--temporal-weight", type=float, default=100.0, show_default=True, help="Of the loss against flicker."
 )
 @click.option(
     "--next-steps",
@@ -117,8 +117,10 @@ def _set_up(first: Any, style: tuple[str, ...], quiet: bool, options: dict[str, 
 
     given = dict(options)
     offline, masks = given.pop("offline"), masks_by_name(given.pop("mask"))
+    memory = given.pop("memory")
     given = with_preset(given.pop("preset"), given)
-    backend = partial(load_backend, given.pop("backend"), given.pop("device"))
+    given["memory"] = None if memory is None else round(memory * 1e9)
+    backend = partial(load_backend, given.pop("backend"), given.pop("device"), given["precision"])
     weights = partial(
         resolve_weights, given.pop("weights"), offline=offline, seed=given["seed"], notify=notify
     )

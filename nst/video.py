@@ -62,7 +62,7 @@ class VideoTransfer:
         first: Any,
         style: Any,
         *,
-        temporal_weight: float = 200.0,
+        temporal_weight: float = 100.0,
         next_steps: int = 100,
         flow: FlowFunction = dis_flow,
         **options: Any,

@@ -1,0 +1,272 @@
+"""`nst video`: folders, animations and videos in and out; what is done is kept."""
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from nst import transfer
+from nst.cli._frame_store import FrameStore
+from nst.cli._source import open_source
+from nst.images import Picture
+
+CAT = data.chelsea()[100:250:2, 100:300:2]
+FRAMES = [CAT[10 + k : 42 + k, 4 + 3 * k : 52 + 3 * k] for k in range(3)]
+NAMES = [f"frame-{number:06d}.png" for number in (1, 2, 3)]
+
+needs_ffmpeg = pytest.mark.skipif(
+    not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="ffmpeg is not installed"
+)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A folder of three frames whose names sort otherwise than they count."""
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number, frame in zip((2, 9, 10), FRAMES, strict=True):
+        Image.fromarray(frame).save(folder / f"shot{number}.png")
+    (folder / "notes.txt").write_text("not a frame")
+    return folder
+
+
+@pytest.fixture
+def video(command, pictures, weights_file):
+    """video(source, output, *options): `nst video` at little cost."""
+
+    def run(source, output, *options):
+        fixed = [
+            "--weights",
+            weights_file,
+            "--backend",
+            "numpy",
+            "--size",
+            48,
+            "--steps",
+            3,
+            "--next-steps",
+            2,
+        ]
+        fixed += ["--content-layers", "conv3_1", "--style-layers", "conv1_1,conv3_1"]
+        return command("video", source, pictures.style, "-o", output, *fixed, *options)
+
+    return run
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("frame-*.png"))}
+
+
+def test_a_folder_becomes_a_folder(video, clip, tmp_path):
+    done = video(clip, "out", "--trace", "trace.json")
+    assert (done.status, done.stdout, done.stderr) == (0, "out: 3 frames in out\n", "")
+    assert list(contents(tmp_path / "out")) == NAMES
+    results = [np.asarray(Image.open(tmp_path / "out" / name)).astype(float) for name in NAMES]
+    assert {result.shape for result in results} == {(32, 48, 3)}
+    for result, frame in zip(results, FRAMES, strict=True):  # in natural order
+        own = np.abs(result - frame).mean()
+        assert 0 < own < min(np.abs(result - other).mean() for other in FRAMES if other is not frame)
+    steps = json.loads((tmp_path / "trace.json").read_text())["steps"]
+    assert [(step["frame"], step["step"], sorted(step["terms"])) for step in steps] == [
+        (1, 3, ["content", "style"]),
+        (2, 2, ["content", "style", "temporal"]),
+        (3, 2, ["content", "style", "temporal"]),
+    ]
+
+
+def test_it_goes_on_where_it_was_to_the_last_bit(video, clip, tmp_path):
+    assert video(clip, "whole").status == 0
+    later = clip / "shot10.png"
+    later.rename(tmp_path / "later.png")
+    assert video(clip, "parts").stdout == "parts: 2 frames in parts\n"
+    before = {name: (tmp_path / "parts" / name).stat().st_mtime_ns for name in NAMES[:2]}
+    (tmp_path / "later.png").rename(later)
+    assert video(clip, "parts").status == 0
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    assert {name: (tmp_path / "parts" / name).stat().st_mtime_ns for name in NAMES[:2]} == before
+
+
+def test_a_missing_frame_is_made_again_and_no_other(video, clip, tmp_path):
+    assert video(clip, "out").status == 0
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / NAMES[1]).unlink()
+    assert video(clip, "out").status == 0
+    after = contents(tmp_path / "out")
+    assert [after[name] == before[name] for name in (NAMES[0], NAMES[2])] == [True, True]
+    old, new = (np.asarray(Image.open(io.BytesIO(each[NAMES[1]]))).astype(int) for each in (before, after))
+    assert np.abs(new - old).mean() < 0.5  # it went on from a picture of 8 bits
+
+
+def test_ctrl_c_keeps_the_frames_that_are_done(video, clip, tmp_path, monkeypatch):
+    assert video(clip, "whole").status == 0
+    iterate, calls = transfer.StyleTransfer.iterate, []
+
+    def interrupted(self):
+        calls.append(self)
+        for record in iterate(self):
+            if len(calls) == 2 and record.step == 1:
+                signal.raise_signal(signal.SIGINT)
+            yield record
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer.StyleTransfer, "iterate", interrupted)
+        done = video(clip, "out")
+    assert (done.status, done.stdout, done.stderr) == (130, "", "1 frames in out; interrupted\n")
+    assert list(contents(tmp_path / "out")) == NAMES[:1]
+    assert video(clip, "out").status == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [
+        (["--next-steps", 3], "next steps"),
+        (["--temporal-weight", 7], "temporal weight"),
+        (["--style-weight", 7], "style weight"),
+        (["--init", "other.png"], "init"),
+    ],
+)
+def test_other_settings_want_another_folder(option, what, video, clip, tmp_path, pictures):
+    shutil.copy(pictures.other, tmp_path / "other.png")
+    assert video(clip, "out").status == 0
+    before = contents(tmp_path / "out")
+    done = video(clip, "out", *option)
+    expected = (
+        f"nst: error: out holds frames made with other settings ({what}): use another folder, or --restart\n"
+    )
+    assert (done.status, done.stderr) == (2, expected)
+    assert contents(tmp_path / "out") == before
+    assert video(clip, "out", *option, "--restart").status == 0
+    assert contents(tmp_path / "out") != before
+
+
+def test_windows_do_not_count_as_settings(video, clip):
+    assert video(clip, "out").status == 0
+    assert video(clip, "out", "--tile", "off").status == 0
+
+
+def test_other_frames_want_another_folder(video, clip, tmp_path):
+    assert video(clip, "out").status == 0
+    Image.fromarray(FRAMES[2]).save(clip / "shot1.png")
+    assert "(first frame)" in video(clip, "out").stderr
+
+
+def test_frames_of_somebody_else_are_left_alone(video, clip, tmp_path):
+    (tmp_path / "out").mkdir()
+    shutil.copy(clip / "shot2.png", tmp_path / "out" / NAMES[0])
+    done = video(clip, "out")
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert "did not make" in done.stderr
+
+
+def test_an_animation_becomes_an_animation_at_its_own_pace(video, tmp_path):
+    images = [Image.fromarray(frame) for frame in FRAMES]
+    images[0].save(
+        tmp_path / "in.gif", save_all=True, append_images=images[1:], duration=[100, 250, 40], loop=0
+    )
+    done = video(tmp_path / "in.gif", "out.webp", "-q")
+    assert (done.status, done.stdout, done.stderr) == (0, "", "")
+    assert list(contents(tmp_path / "out.webp.frames")) == NAMES
+    with Image.open(tmp_path / "out.webp") as result:
+        durations = []
+        for number in range(result.n_frames):
+            result.seek(number)
+            result.load()
+            durations.append(result.info["duration"])
+        shown = np.asarray(result.convert("RGB")).astype(int)
+    assert (durations, result.size) == ([100, 250, 40], (48, 32))
+    last = np.asarray(Image.open(tmp_path / "out.webp.frames" / NAMES[2])).astype(int)
+    assert np.abs(shown - last).mean() < 8
+
+
+def test_a_rate_overrides_the_pace(video, clip, tmp_path):
+    assert video(clip, "out.gif", "--fps", "12.5").status == 0
+    with Image.open(tmp_path / "out.gif") as result:
+        assert (result.n_frames, result.info["duration"]) == (3, 80)
+
+
+@needs_ffmpeg
+def test_a_video_keeps_its_rate_and_its_sound(video, clip, tmp_path):
+    for number, path in enumerate([*sorted(clip.glob("shot?.png")), clip / "shot10.png"]):
+        path.rename(clip / f"{number}.png")
+    command = ["ffmpeg", "-v", "error", "-framerate", "30000/1001", "-i", clip / "%d.png"]
+    command += ["-f", "lavfi", "-i", "sine=d=0.1", "-crf", "10", "-pix_fmt", "yuv420p", tmp_path / "in.mp4"]
+    subprocess.run(command, check=True)
+    source = open_source(str(tmp_path / "in.mp4"), None)
+    assert (source.rate, source.count) == (Fraction(30000, 1001), 3)
+    for frame, given in zip(source.frames(), FRAMES, strict=True):
+        assert np.abs(np.asarray(frame).astype(int) - given).mean() < 6
+    assert video(tmp_path / "in.mp4", "out.mp4").stdout == "out.mp4: 3 frames in out.mp4.frames\n"
+    entries = "stream=codec_type,avg_frame_rate,nb_read_packets,width,height"
+    command = ["ffprobe", "-v", "error", "-count_packets", "-show_entries", entries, "-of", "json"]
+    probed = subprocess.run([*command, tmp_path / "out.mp4"], capture_output=True, check=True)
+    shown, sound = json.loads(probed.stdout)["streams"]
+    assert (shown["width"], shown["height"], shown["avg_frame_rate"]) == (48, 32, "30000/1001")
+    assert (shown["nb_read_packets"], sound["codec_type"]) == ("3", "audio")
+    assert not list(tmp_path.glob(".nst-*"))
+
+
+@needs_ffmpeg
+def test_a_file_that_is_no_video(video, tmp_path):
+    (tmp_path / "in.mp4").write_text("no video")
+    done = video(tmp_path / "in.mp4", "out")
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert f"cannot read {tmp_path / 'in.mp4'}: " in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("source", "output"), [("clip", "out.mp4"), ("in.mp4", "out")])
+def test_without_ffmpeg_nothing_is_begun(source, output, video, clip, tmp_path, monkeypatch):
+    (tmp_path / "in.mp4").write_text("a video")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = video(source, output)
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert "that needs ffmpeg on the PATH; install ffmpeg, or " in done.stderr
+    assert not (tmp_path / "out.mp4.frames").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "message"),
+    [
+        ("nothing", "out", "no such file or folder"),
+        ("empty", "out", "there is no picture in the folder"),
+        ("clip", "out.xyz", "give a folder without an extension, or one of .gif"),
+        ("clip", "clip", "IN and OUT are both clip"),
+        ("clip", "there/is/none.gif", "there is no folder"),
+        ("clip", "there/is/none", "cannot write to there/is/none"),
+    ],
+)
+def test_what_cannot_be(source, output, message, video, clip, tmp_path):
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    done = video(source, output)
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
+    assert [
+        path for path in sorted(tmp_path.rglob("*")) if path not in before and "home" not in path.parts
+    ] == []
+
+
+@pytest.mark.parametrize("rate", ["0", "-3", "25/0", "fast"])
+def test_rates_that_are_none(rate, video, clip):
+    assert "frames a second" in video(clip, "out.gif", "--fps", rate).stderr
+
+
+def test_the_store_goes_on_from_the_picture_where_the_state_is_gone(tmp_path):
+    store = FrameStore(tmp_path / "out", {"steps": 3})
+    raw = np.random.default_rng(0).random((4, 5, 3), np.float32)
+    for number in (0, 1):
+        store.save(number, Picture(1 - raw), raw)
+    np.testing.assert_array_equal(store.raw(1), raw)
+    np.testing.assert_allclose(store.raw(0), 1 - raw, atol=0.5 / 255 + 1e-6)
+    (store.folder / "nst-video-last.npz").write_bytes(b"broken")
+    np.testing.assert_allclose(store.raw(1), 1 - raw, atol=0.5 / 255 + 1e-6)
+    assert FrameStore(tmp_path / "out", {"steps": 3}).done == 2
