@@ -1,7 +1,8 @@
 """The same forward and backward pass written straight in each framework: what the engine is measured against.
 
-Each function takes weights, content and style (1, 3, H, W) float32 arrays in sRGB [0, 1] and the weights alpha and
-beta, and returns a function without arguments that runs one forward and backward pass and waits for it.
+Each function takes weights, content and style (1, 3, H, W) float32 arrays in sRGB [0, 1], the weights alpha and
+beta, and a device ("cpu", "cuda"), and returns a function without arguments that runs one forward and backward pass
+and waits for it.
 """
 
 from __future__ import annotations
@@ -18,15 +19,25 @@ LAYERS = [*STYLE_LAYERS, *CONTENT_LAYERS]
 Step = Callable[[], Any]
 
 
-def torch_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float) -> Step:
+def torch_step(
+    weights: NetworkWeights,
+    content: Any,
+    style: Any,
+    alpha: float,
+    beta: float,
+    device: str,
+    *,
+    channels_last: bool = True,
+) -> Step:
     import torch
 
     from nst.backends._torch import VGG19
 
-    net = VGG19(weights, LAYERS).to(memory_format=torch.channels_last)
+    order = torch.channels_last if channels_last else torch.contiguous_format
+    net = VGG19(weights, LAYERS).to(device, memory_format=order)
 
     def load(array: Any) -> Any:
-        return torch.from_numpy(array).contiguous(memory_format=torch.channels_last)
+        return torch.from_numpy(array).to(device).contiguous(memory_format=order)
 
     def gram(f: Any) -> Any:
         f = f[0].permute(1, 2, 0).flatten(0, 1)
@@ -49,7 +60,9 @@ def torch_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, 
     return step
 
 
-def tf_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float) -> Step:
+def tf_step(
+    weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float, device: str
+) -> Step:
     from nst.backends._tensorflow import tf, vgg19
 
     net = vgg19(weights, LAYERS)
@@ -81,15 +94,17 @@ def tf_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, bet
     return step
 
 
-def onnx_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float) -> Step:
-    """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session."""
+def onnx_step(
+    weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float, device: str
+) -> Step:
+    """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session with bound inputs."""
+    from nst._layer_spec import layer_weights
     from nst.backends._onnx import CONSTANT, OnnxBackend
     from nst.images import Picture
     from nst.problem import set_up
-    from nst._layer_spec import layer_weights
     from nst.settings import Settings
 
-    backend = OnnxBackend("cpu")
+    backend = OnnxBackend(device)
     settings = Settings(
         content_layers=layer_weights(CONTENT_LAYERS),
         style_layers=layer_weights(STYLE_LAYERS),
@@ -100,8 +115,12 @@ def onnx_step(weights: NetworkWeights, content: Any, style: Any, alpha: float, b
     problem = set_up(settings, weights, backend, pictures[0], pictures[1:], [1.0])
     x = backend.from_numpy(content)
     session = backend.compile(problem.function, x, problem.constants).session
-    feeds = {"x": content, **{CONSTANT + name: value.numpy() for name, value in problem.constants.items()}}
-    return lambda: session.run(["total", "gradient"], feeds)
+    binding = session.io_binding()
+    for name, value in {"x": x, **{CONSTANT + n: v for n, v in problem.constants.items()}}.items():
+        binding.bind_ortvalue_input(name, value)
+    for name in ("total", "gradient"):
+        binding.bind_output(name, device)
+    return lambda: session.run_with_iobinding(binding)
 
 
 STEPS = {"torch": torch_step, "tf": tf_step, "onnx": onnx_step}

@@ -1,124 +1,108 @@
-"""Peak memory by backend, size, and tiling, each run in a process of its own; what `nst.plan` predicts beside it.
+"""How much memory does a picture take, and does `nst.plan` know? By backend, network, size and windows.
 
-python benchmarks/memory.py --json benchmarks/results/memory.json --table docs/benchmarks.md
+    python benchmarks/memory.py
+    python benchmarks/memory.py --backends torch --weights embedded --tiles 1024 --sizes 4096
+
+Each row is a run of its own process: L-BFGS steps from the content picture. Memory is the peak of the process, or what is
+gone of a GPU's.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import resource
-import subprocess
-import sys
+import statistics
 import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
+from _report import Report, child, options_of, peak_memory, serve
 
-SIZES = (256, 512, 1024, 2048)
-STEPS = 2
+KEY = ("backend", "weights", "width", "height", "tile")
 
 
-def measure(backend: str, size: int, tile: str, weights: str, steps: int) -> dict[str, Any]:
-    """Run a few steps here; peak resident memory of this process in bytes."""
+def main() -> None:
+    parser = options_of(__doc__)
+    parser.add_argument("--backends", help="torch,tf,onnx on a CPU, torch,onnx on a GPU")
+    parser.add_argument("--sizes", default="256,512,1024,2048", help="widths")
+    parser.add_argument("--tiles", default="off,512", help="off, auto, or the side of the windows in pixels")
+    parser.add_argument("--weights", default="embedded,full")
+    parser.add_argument("--steps", type=int, default=2)
+    options = parser.parse_args()
+    report = Report(__file__, options, KEY)
+    backends = options.backends or ("torch,onnx" if options.device == "cuda" else "torch,tf,onnx")
+    specs = [
+        {"backend": backend, "weights": weights, "tile": tile, "size": int(size)}
+        for backend in backends.split(",")
+        for weights in options.weights.split(",")
+        for tile in options.tiles.split(",")
+        for size in options.sizes.split(",")
+        if not (tile.isdecimal() and int(tile) >= int(size))
+    ]
+    for spec in () if options.table_only else specs:
+        report.add(child(__file__, device=options.device, steps=options.steps, **spec))
+    report.publish("*Predicted* is what `nst plan` says, for a CPU.", markdown(report.rows))
+
+
+def measure(backend: str, device: str, weights: str, size: int, tile: str, steps: int) -> dict[str, Any]:
+    """Run a few steps of noise in the style of noise: the pictures themselves take no part in memory or time."""
+    import numpy as np
+    from _subject import dimensions, network
+
     from nst.backends import get_backend
+    from nst.memory import free_memory
     from nst.transfer import StyleTransfer
 
+    free = None if device == "cpu" else free_memory(device)
+    width, height = dimensions(size, device)
     rng = np.random.default_rng(0)
-    content, style = (rng.integers(0, 256, (size * 3 // 4, size, 3), np.uint8) for _ in range(2))
-    engine = get_backend(backend, "cpu")
-    before = _resident()
+    content, style = (rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(2))
+    engine = get_backend(backend, device)
     transfer = StyleTransfer(
         content,
         style,
         backend=engine,
-        weights=weights,
+        weights=network(weights),
         steps=steps,
         scales=1,
-        tile=tile if tile in ("auto", "off") else int(tile),
+        tile=int(tile) if tile.isdecimal() else tile,
     )
-    began = time.perf_counter()
+    plan = transfer.plan
+    if not plan.fits:
+        raise SystemExit(f"needs about {plan.peak / 2**30:.1f} GiB, {(plan.free or 0) / 2**30:.1f} are free")
+    stamps = []
     for record in transfer.iterate():
         losses = record.losses()
-    from nst.plan import predict
-
-    chosen = transfer.plan
-    plan = predict(
-        transfer.settings, transfer.weights, engine, transfer.size, chosen.side, chosen.history, chosen.half
-    )
+        stamps.append(time.perf_counter())
     return {
         "backend": backend,
-        "size": size,
-        "tile": tile,
         "weights": weights,
+        "width": width,
+        "height": height,
+        "tile": tile,
+        "side": plan.side,
+        "history": plan.history,
         "steps": steps,
-        "before": before,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "predicted": plan.peak,
-        "seconds": time.perf_counter() - began,
-        "total": losses.total,
+        "step": statistics.median(after - before for before, after in zip(stamps, stamps[1:], strict=False)),
+        "peak": peak_memory(device, free),
+        "predicted": plan.peak if device == "cpu" else None,
+        "objective": losses.total,
+        "versions": engine.versions(),
     }
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=5, metavar=("BACKEND", "SIZE", "TILE", "WEIGHTS", "STEPS"))
-    parser.add_argument("--backends", default="torch,tf,onnx")
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
-    parser.add_argument("--tiles", default="off")
-    parser.add_argument("--weights", default="embedded,random")
-    parser.add_argument("--steps", default=str(STEPS))
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    if arguments.one:
-        backend, size, tile, weights, steps = arguments.one
-        print(json.dumps(measure(backend, int(size), tile, weights, int(steps))))
-        return
-    rows = []
-    for backend in arguments.backends.split(","):
-        for weights in arguments.weights.split(","):
-            for tile in arguments.tiles.split(","):
-                for size in arguments.sizes.split(","):
-                    command = [
-                        sys.executable,
-                        __file__,
-                        "--one",
-                        backend,
-                        size,
-                        tile,
-                        weights,
-                        arguments.steps,
-                    ]
-                    done = subprocess.run(command, capture_output=True, text=True, check=False)
-                    if done.returncode:
-                        print(backend, size, tile, weights, "failed:", done.stderr[-300:], file=sys.stderr)
-                        continue
-                    rows.append(json.loads(done.stdout.splitlines()[-1]))
-                    row = rows[-1]
-                    ratio = row["predicted"] / row["peak"]
-                    print(
-                        f"{backend} {weights} {tile} {size}: {row['peak'] / 2**20:.0f} MB, "
-                        f"predicted {ratio:.2f} of it, {row['seconds']:.1f} s",
-                        flush=True,
-                    )
-    document = {
-        "machine": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": "python " + " ".join(sys.argv),
-        "rows": rows,
-    }
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+def markdown(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| backend | network | size | windows | peak | a pixel | predicted | predicted / peak |",
+        "|---" * 8 + "|",
+    ]
+    for row in rows:
+        predicted = row["predicted"]
+        told = f"{predicted / 2**20:.0f} MiB | {predicted / row['peak']:.2f}" if predicted else " | "
+        lines.append(
+            f"| {row['backend']} | {row['weights']} | {row['width']}x{row['height']} | {row['side'] or 'no'} "
+            f"| {row['peak'] / 2**20:.0f} MiB | {row['peak'] / row['width'] / row['height'] / 1000:.2f} kB | {told} |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
+    serve(measure)
     main()

@@ -14,7 +14,7 @@ from nst.protocol import Backend
 __all__ = ["load_backend"]
 
 
-def load_backend(name: str, device: str, precision: str = "fp32") -> Backend[Any]:
+def load_backend(name: str, device: str, precision: str | None = None) -> Backend[Any]:
     """A backend whose network computes in `precision` (or "auto"), silent unless it fails."""
     from nst._autotune import backend_in
 

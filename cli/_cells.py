@@ -56,7 +56,7 @@ class Workshop:
 
         self.folder, self.content, self.styles = folder / "cells", content, list(styles)
         self._hashes = [_hash(path) for path in (content, *styles)]
-        self.backend: Callable[[str, str], Backend[Any]] = cache(load_backend)
+        self.backend: Callable[..., Backend[Any]] = cache(load_backend)
 
         @cache
         def network(spec: str, seed: int) -> NetworkWeights:
@@ -88,14 +88,16 @@ class Workshop:
         Raises:
             NSTError: as `StyleTransfer`.
         """
-        settings = {key: value for key, value in cell.settings.items() if key not in ("balance", "device")}
-        weights = self.network(cell.settings)
-        names = settings.pop("backend", "auto"), cell.settings.get("device", "auto")
-        return StyleTransfer(
-            self.content,
-            self.styles,
-            **{**settings, "backend": lambda: self.backend(*names), "weights": weights},
-        )
+        settings = dict(cell.settings)
+        where = settings.pop("backend", "auto"), settings.pop("device", "auto"), settings.get("precision")
+        memory = settings.pop("memory", None)
+        settings.pop("balance", None)
+        changed = {
+            "weights": self.network(cell.settings),
+            "backend": lambda: self.backend(*where),
+            "memory": None if memory is None else round(memory * 1e9),
+        }
+        return StyleTransfer(self.content, self.styles, **{**settings, **changed})
 
 
 def fetch(workshop: Workshop, cell: Cell, judges: Sequence[str]) -> Done | None:

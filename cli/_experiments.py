@@ -133,7 +133,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             Value("texture, Gram", TEXTURE),
             Value("texture, moments", {**TEXTURE, "style_loss": "moments"}),
             Value("texture, w2", {**TEXTURE, "style_loss": "w2"}),
-            Value("transfer", {"style_strength": 0.6}),  # which means the same for every network
+            Value("transfer", {"style_strength": 0.8}),  # which means the same for every network
         ],
         judges=("random", "embedded", "vgg19"),
     ),

@@ -13,9 +13,12 @@ from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.problem import planar
 from nst.protocol import Backend
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS
+from nst.settings import STYLE_LAYERS
 
 __all__ = ["distances"]
+
+CONTENT_LAYERS = ("conv2_2", "conv4_2")
+"""Those that the paper compares in Fig. 5."""
 
 Maps = Mapping[str, NDArray[np.float64]]
 
@@ -38,11 +41,12 @@ def distances(
         result: x.
         content: p, of the same size.
         styles: each picture with its share.
-        more: layers beside the paper's for the content.
+        more: layers for the content, beside conv2_2 and conv4_2.
 
     Returns:
         "gram": |G/M - A/M|^2 / |A/M|^2 for each of the paper's style layers, A/M being the blend;
-        "content": |F - P|^2 / |P|^2 for conv4_2 and `more`. Without layers that the network or the pictures lack.
+        "content": |F - P|^2 / |P|^2 for conv2_2, conv4_2 and `more`.
+        Layers that the network or the pictures lack are left out.
     """
     side = min(min(picture.size) for picture in (result, content, *(picture for picture, _ in styles)))
 

@@ -46,7 +46,11 @@ def run_options(command: Command) -> Command:
             "--backend", "auto, torch, tf (tensorflow, keras), onnx, numpy, or a plug-in.", "auto", "NAME"
         ),
         _option("--device", "auto, cpu, cuda, cuda:N or mps.", "auto", "DEVICE"),
-        _option("--precision", "Of the network: auto, fp32, bf16 or fp16.", "fp32", "TYPE"),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+            help="Of the network; auto is the fastest.  [default: the backend's own]",
+        ),
         _option(
             "--weights",
             "auto, embedded, random, a name from 'nst weights list', or a file.",

@@ -124,6 +124,7 @@ def _split(settings: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[
     """What all have in common, and what each has of its own."""
     if not settings:
         return {}, []
+    settings = [{key: one[key] for key in one if one[key] is not None} for one in settings]
     common = {
         key: value for key, value in settings[0].items() if all(other.get(key) == value for other in settings)
     }

@@ -53,11 +53,14 @@ def contact_sheet(
     strip = beside([fit(image, 96) for image in inputs]) if inputs else None
     header = top + (strip.height + GAP if strip else 0)
     body = header + LINE * max((text.count("\n") + 1 for text in names), default=0)
-    across = left + round((1 + max(tile.column for tile in tiles)) * (width + GAP))
+    wide = max([len(columns), *(1 + tile.column for tile in tiles)])
+    tall = max([len(rows), *(1 + tile.row for tile in tiles)])
     across = max(
-        across, GAP + (strip.width + GAP if strip else 0), 2 * GAP + round(_length(title) * TITLE / TEXT)
+        left + round(wide * (width + GAP)),
+        GAP + (strip.width + GAP if strip else 0),
+        2 * GAP + round(ImageFont.load_default(TITLE).getlength(title)),
     )
-    down = body + (1 + max(tile.row for tile in tiles)) * (height + under + GAP)
+    down = body + tall * (height + under + GAP)
     sheet = Image.new("RGB", (across, down), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((GAP, GAP), title, "black", ImageFont.load_default(TITLE))

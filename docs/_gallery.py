@@ -13,6 +13,7 @@ import nst
 from nst.cli._experiments import simplex
 
 TEXTURE = {"content_weight": 0.0, "init": "noise"}
+STRONG = {"style_strength": 0.8}
 INVERSION = {"style_weight": 0.0, "init": "noise"}
 
 
@@ -102,7 +103,7 @@ ENTRIES: Mapping[str, Entry] = {
         "Where it starts",
         "From the content, the style, noise as in the paper, and noise in the style's colours.",
         "nst stylize cat.jpg strokes.png -o out.png --init noise",
-        each("init", "content", "style", "noise", "statistics", scales=1),
+        each("init", "content", "style", "noise", "statistics", scales=1, style_strength=0.4),
     ),
     "blend": Entry(
         "Blends of styles",
@@ -152,36 +153,38 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "smoothing": Entry(
         "Smoothed activations",
-        "Softmax of the features (SWAG) helps networks that are not trained.",
+        "Softmax of the features (SWAG) helps networks that are not trained; all at the same strength of style.",
         "nst stylize cat.jpg strokes.png -o out.png --weights random --smoothing",
         [
-            Run("random", weights="random"),
-            Run("random, smoothed", {"smoothing": True}, weights="random"),
-            Run("whitened"),
-            Run("whitened, smoothed", {"smoothing": True}),
+            Run("random", STRONG, weights="random"),
+            Run("random, smoothed", {**STRONG, "smoothing": True}, weights="random"),
+            Run("whitened", STRONG),
+            Run("whitened, smoothed", {**STRONG, "smoothing": True}),
         ],
     ),
     "networks": Entry(
         "Random against whitened",
-        "The same strength of style; then the texture alone, from noise.",
+        "At one strength of style; then the texture alone, from noise. Random features hardly tell one from another.",
         "nst experiment run networks -o results",
         [
-            Run("random", {"style_strength": 0.6}, weights="random"),
-            Run("whitened", {"style_strength": 0.6}),
+            Run("random", STRONG, weights="random"),
+            Run("whitened", STRONG),
             Run("random, texture", TEXTURE, weights="random"),
             Run("whitened, texture", TEXTURE),
         ],
+        styles=("Voronoi cells",),
     ),
     "texture": Entry(
         "Textures",
         "The style without a content. With circular padding the result tiles without seams, as the four copies show.",
-        "nst texture strokes.png -o out.png --size 256x256 --padding circular",
+        "nst texture turing.png -o out.png --size 256x256 --padding circular",
         [
             Run("texture", TEXTURE),
-            Run("seamless", {**TEXTURE, "padding": "circular"}),
-            Run("seamless, four times", {**TEXTURE, "padding": "circular"}, four_times),
+            Run("circular padding", {**TEXTURE, "padding": "circular"}),
+            Run("the same, four times", {**TEXTURE, "padding": "circular"}, four_times),
         ],
-        content="strokes",
+        content="Turing pattern",
+        styles=("Turing pattern",),
         columns=3,
     ),
     "inversion": Entry(
@@ -193,7 +196,8 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "presets": Entry(
         "Presets",
-        "The recipes of other programs, `nst presets` lists them; here all at one size and for as many steps.",
+        "The recipes of other programs, `nst presets` lists them; here all at one size and for as few steps. The first "
+        "three start from noise, as the originals do, and need more of them.",
         "nst stylize harbour.png strokes.png -o out.png --preset crowson",
         [
             Run(

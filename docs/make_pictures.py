@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 import nst
+from nst.cli._sheet import Tile, beside, contact_sheet, fit
 from nst.cli.demo_pictures import draw_harbour, paint_strokes
 from nst.models import cache
 from nst.models.embedded import load_embedded
@@ -27,7 +28,6 @@ from nst.models.embedded.pictures import procedural_picture
 from nst.models.random_weights import random_weights
 from nst.models.weights import NetworkWeights
 
-GAP = 8
 SIZE, STEPS = 512, 120  # of demo.jpg; README.md names both
 SHEET_SIZE, SHEET_STEPS = 288, 80
 
@@ -67,14 +67,17 @@ def networks() -> Image.Image:
     painted = paint_strokes(640, 640)
     blades = Image.fromarray((procedural_picture("strokes", 256, (9999, 4)) * 255 + 0.5).astype("uint8"))
     cat, coffee = Image.fromarray(data.chelsea()), Image.fromarray(data.coffee())
-    rows = [("inputs", [inset(cat, painted), inset(coffee, blades), fit(painted, 192)])]
+    rows = [[inset(cat, painted), inset(coffee, blades), fit(painted, 192)]]
+    labels = ["inputs"]
     for label, weights in available():
         run = partial(stylize, weights=weights, size=SHEET_SIZE, steps=SHEET_STEPS)
         texture = stylize(
             fit(painted, 192), painted, weights, steps=2 * SHEET_STEPS, content_weight=0, init="noise"
         )
-        rows.append((label, [run(cat, painted), run(coffee, blades), texture]))
-    return beside([titled(label, beside(tiles)) for label, tiles in rows], down=True)
+        rows.append([run(cat, painted), run(coffee, blades), texture])
+        labels.append(label)
+    tiles = [Tile(row, column, tile) for row, line in enumerate(rows) for column, tile in enumerate(line)]
+    return contact_sheet(tiles, labels)
 
 
 def available() -> list[tuple[str, NetworkWeights]]:
@@ -87,37 +90,11 @@ def stylize(content: Image.Image, style: Image.Image, weights: NetworkWeights, *
     return result
 
 
-def fit(picture: Image.Image, height: int) -> Image.Image:
-    width = round(picture.width * height / picture.height)
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
-
-
 def inset(content: Image.Image, style: Image.Image) -> Image.Image:
     """The content picture, with the style picture in its corner."""
     picture, small = fit(content, 192), fit(style, 72)
     picture.paste(small, (picture.width - small.width, picture.height - small.height))
     return picture
-
-
-def titled(label: str, row: Image.Image) -> Image.Image:
-    """The row with its label at the left."""
-    font = ImageFont.load_default(18)
-    side = Image.new("RGB", (100, row.height), "white")
-    ImageDraw.Draw(side).text((4, row.height // 2), label, "black", font, "lm")
-    return beside([side, row])
-
-
-def beside(pictures: list[Image.Image], *, down: bool = False) -> Image.Image:
-    """Pictures in a row, or in a column, on white."""
-    along, across = (1, 0) if down else (0, 1)
-    length = sum(picture.size[along] for picture in pictures) + GAP * (len(pictures) - 1)
-    breadth = max(picture.size[across] for picture in pictures)
-    sheet = Image.new("RGB", (breadth, length) if down else (length, breadth), "white")
-    position = 0
-    for picture in pictures:
-        sheet.paste(picture, (0, position) if down else (position, 0))
-        position += picture.size[along] + GAP
-    return sheet
 
 
 PICTURES: dict[str, Callable[[], Image.Image]] = {

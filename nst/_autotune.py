@@ -32,8 +32,8 @@ SIDE_ELSEWHERE = 1024
 REMEMBERED = 50
 
 
-def backend_in(name: str, device: str, precision: str) -> Backend[Any]:
-    """A backend whose network computes in `precision`: auto, fp32, bf16, fp16.
+def backend_in(name: str, device: str, precision: str | None) -> Backend[Any]:
+    """A backend whose network computes in `precision`: auto, fp32, bf16, fp16, None for its own.
 
     Raises:
         BackendError: as `get_backend`.

@@ -13,12 +13,14 @@ __all__ = ["LayerSpec", "layer_weights", "style_shares"]
 LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]
 
 
-def style_shares(weights: Sequence[float] | None, count: int) -> list[float]:
-    """The share of each of `count` style pictures, of sum 1.
+def style_shares(weights: Sequence[float] | None, count: int, needed: bool = True) -> list[float]:
+    """The share of each of `count` style pictures, of sum 1; none are no mistake where none are `needed`.
 
     Raises:
         SettingsError: no style picture, or not one weight for each.
     """
+    if count == 0 and not needed:
+        return []
     if count == 0:
         raise SettingsError("no style picture: give at least one")
     if weights is None:

@@ -53,7 +53,7 @@ def content_loss(ops: Ops[T], features: T, target: T) -> T:
     return ops.scale(ops.sum(ops.square(ops.sub(features, target))), 0.5)
 
 
-def total_variation(ops: Ops[T], x: T, power: Literal[1, 2]) -> T:
+def total_variation(ops: Ops[T], x: T, power: Literal[1, 2], masks: tuple[T, T] | None = None) -> T:
     """Sum over neighbours of |difference|^power, along the height and along the width.
 
     power 2 is Mahendran and Vedaldi 2015, eq. 6, with beta = 2: smooth, so that L-BFGS copes with it.
@@ -63,14 +63,17 @@ def total_variation(ops: Ops[T], x: T, power: Literal[1, 2]) -> T:
         ops: the backend's primitives.
         x: picture (N, 3, H, W) in sRGB [0, 1].
         power: 1 or 2.
+        masks: 1 for the differences that count and 0 for the others, (1, 1, H - 1, W) and (1, 1, H, W - 1); None
+            for all.
 
     Returns:
         A scalar, summed over channels and batch.
     """
     magnitude = ops.square if power == 2 else ops.abs
-    along_height = ops.sum(magnitude(ops.diff(x, "height")))
-    along_width = ops.sum(magnitude(ops.diff(x, "width")))
-    return ops.add(along_height, along_width)
+    along_height, along_width = ops.diff(x, "height"), ops.diff(x, "width")
+    if masks is not None:
+        along_height, along_width = ops.modulate(along_height, masks[0]), ops.modulate(along_width, masks[1])
+    return ops.add(ops.sum(magnitude(along_height)), ops.sum(magnitude(along_width)))
 
 
 def add_up(ops: Ops[T], values: Sequence[T]) -> T:

@@ -36,17 +36,19 @@ class Costs:
         process: bytes before any picture, framework included.
         copies: of the weights.
         maps: peak memory of forward and backward pass over the bytes of all feature maps.
+        pass_1: what the first pass over windows adds to that.
     """
 
     process: int
     copies: float
     maps: float
+    pass_1: float = 0.5
 
 
 COSTS: Mapping[str, Costs] = {
-    "torch": Costs(330 * MIB, 1.0, 1.5),
-    "tf": Costs(630 * MIB, 2.0, 2.0),
-    "onnx": Costs(150 * MIB, 3.0, 3.0),
+    "torch": Costs(300 * MIB, 2.8, 2.3, 0.9),
+    "tf": Costs(630 * MIB, 2.0, 2.0, 0.3),
+    "onnx": Costs(95 * MIB, 11.0, 5.1, 4.9),
     "numpy": Costs(60 * MIB, 1.0, 12.0),
 }
 UNKNOWN = Costs(500 * MIB, 2.0, 3.0)
@@ -123,11 +125,8 @@ def predict(
         rows, columns = first.height, first.width
     share = 0.5 if backend.precision in ("bfloat16", "float16") else 1.0
     element = 8 if backend.dtype == "float64" else 4
-    maps = element * sum(
-        weights.channels(layer.name) * _positions(layer.name, rows, columns)
-        for layer in vgg.layers_up_to(settings.layers)
-        if isinstance(layer, vgg.Conv)
-    )
+    convolutions = [layer.name for layer in vgg.layers_up_to(settings.layers) if isinstance(layer, vgg.Conv)]
+    maps = element * sum(weights.channels(layer) * _positions(layer, rows, columns) for layer in convolutions)
     targets = element * sum(
         weights.channels(layer) * _positions(layer, height, width)
         for layer in (settings.content_layers if settings.uses_content else ())
@@ -135,11 +134,11 @@ def predict(
     picture = 3 * element * width * height
     pairs = min(history, _steps(settings)) if settings.optimizer == "lbfgs" else 0
     history_bytes = round(2 * pairs * picture * (2 / element if half else 1.0))
-    parameters = sum(weight.nbytes + bias.nbytes for weight, bias in weights.convolutions.values())
+    parameters = element * sum(array.size for layer in convolutions for array in weights.convolutions[layer])
     peak = (
         costs.process
         + costs.copies * parameters
-        + costs.maps * share * maps
+        + (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
         + targets
         + WORKING * picture
         + history_bytes

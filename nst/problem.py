@@ -19,7 +19,16 @@ from nst.settings import Settings
 from nst.smoothing import SmoothedContentTerm, SmoothedNetwork
 from nst.style_losses import STYLE_LOSSES
 from nst.style_term import StyleTerm
-from nst.targets import Source, content_targets, guide, planar, roots, style_targets, temperatures
+from nst.targets import (
+    Source,
+    content_targets,
+    guide,
+    planar,
+    roots,
+    style_targets,
+    temperatures,
+    wrap_masks,
+)
 from nst.terms import ContentTerm, SumTerm, TotalVariationTerm
 from nst.tiling import TiledObjective
 from nst.weighting import content_factors, style_factors, tv_factor
@@ -133,7 +142,9 @@ def set_up(
         terms.append((style_term, weights.balance * _inverse(unit) if beta is None else beta))
     if settings.tv_weight:
         gamma = tv_factor(settings, content.height, content.width)
-        terms.append((TotalVariationTerm(settings.tv_power), gamma))
+        smoothness = TotalVariationTerm(settings.tv_power, circular=settings.padding == "circular")
+        shared |= wrap_masks(smoothness, backend, content.height, content.width)
+        terms.append((smoothness, gamma))
     for own in extra:
         term, targets = own.at(backend, *content.size)
         shared |= targets

@@ -66,8 +66,8 @@ class Settings:
         color: what becomes of the colours, and how strongly and when; see `nst.color.Color`.
         average: decay of the average over the iterates that is the result; 0 for the last iterate.
         tile: "auto", "off", or the side in pixels of the windows that a picture is computed in.
-        precision: in which the network computes: "auto", "fp32", "bf16" or "fp16". Losses, Gram matrices,
-            picture and optimiser stay in the backend's own type.
+        precision: in which the network computes: "auto" (the fastest), "fp32", "bf16", "fp16", or None for the
+            backend's own type, in which losses, Gram matrices, picture and optimiser stay.
 
     Raises:
         SettingsError: a value outside its range, an unknown layer.
@@ -104,7 +104,7 @@ class Settings:
     color_when: Literal["before", "after"] | None = None
     average: float = 0.0
     tile: Literal["auto", "off"] | int = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("content_weight", "style_weight", "tv_weight"):
@@ -163,7 +163,7 @@ class Settings:
             not isinstance(self.tile, tuple) and _are_integers(self.tile, 1)
         )
         _require(tile_ok, "tile", self.tile, "auto, off, or a number of pixels")
-        _require(self.precision in PRECISIONS, "precision", self.precision, "auto, fp32, bf16 or fp16")
+        _require(self.precision in (None, *PRECISIONS), "precision", self.precision, "auto, fp32, bf16 or fp16")
         seed_ok = _is_integer(self.seed) and 0 <= self.seed < 2**64
         _require(seed_ok, "seed", self.seed, "an integer, 0 or more")
 

@@ -18,8 +18,9 @@ from nst.problem import Problem, planar, set_up
 from nst.protocol import Backend, Evaluation, HostArray
 from nst.settings import Settings
 from nst.start import Start
+from nst.windows import halo
 
-__all__ = ["Stage", "check_sizes", "make_stage", "sized"]
+__all__ = ["Stage", "check_sizes", "make_stage", "sized", "tightest"]
 
 
 @dataclass(frozen=True)
@@ -137,19 +138,34 @@ def sized(settings: Settings, width: int, height: int) -> tuple[int, int]:
     return max(1, round(width / unit)) * unit, max(1, round(height / unit)) * unit
 
 
+def tightest(settings: Settings, content: Picture, styles: Sequence[Picture]) -> tuple[int, int]:
+    """(shortest side, least side) of the picture that can be made smaller by the least factor."""
+    sides = [(min(picture.size), least) for _, picture, least in _least_sides(settings, content, styles)]
+    return min(sides, key=lambda pair: pair[0] / pair[1])
+
+
 def check_sizes(settings: Settings, content: Picture, styles: Sequence[Picture]) -> None:
-    """Every layer needs a position at least.
+    """Every layer needs a position at least; a result that wraps around does so once, so it needs a halo.
 
     Raises:
         SettingsError: a picture is too small for the deepest layer, or there is no layer at all.
     """
     if not settings.layers:
         raise SettingsError("no content and no style layer: nothing to optimise")
-    least = vgg.minimum_size(settings.layers)
-    for what, picture in [("content", content), *(("style", style) for style in styles)]:
+    for what, picture, least in _least_sides(settings, content, styles):
         if min(picture.size) < least:
+            around = " with circular padding" if least > vgg.minimum_size(settings.layers) else ""
             raise SettingsError(
                 f"the {what} picture is {picture.width}x{picture.height} pixels here, "
-                f"{settings.layers[-1]} needs {least}x{least} at least: use a larger size or style scale, "
+                f"{settings.layers[-1]} needs {least}x{least} at least{around}: use a larger size or style scale, "
                 "a less narrow picture, or shallower layers"
             )
+
+
+def _least_sides(
+    settings: Settings, content: Picture, styles: Sequence[Picture]
+) -> list[tuple[str, Picture, int]]:
+    """What each picture is, and the least that its shortest side may be."""
+    smallest = vgg.minimum_size(settings.layers)
+    around = max(smallest, halo(settings.layers)) if settings.padding == "circular" else smallest
+    return [("content", content, around), *(("style", style, smallest) for style in styles)]

@@ -14,12 +14,21 @@ from nst.errors import SettingsError
 from nst.images import Picture
 from nst.masks import carry, fit
 from nst.objective import inner_features, positions_of, statistics_of
-from nst.protocol import HostArray, Network
+from nst.protocol import Backend, HostArray, Network
 from nst.smoothing import SmoothedContentTerm, fourth_powers, temperature
 from nst.style_term import StyleTerm
-from nst.terms import ContentTerm
+from nst.terms import ContentTerm, TotalVariationTerm
 
-__all__ = ["Source", "content_targets", "guide", "planar", "roots", "style_targets", "temperatures"]
+__all__ = [
+    "Source",
+    "content_targets",
+    "guide",
+    "planar",
+    "roots",
+    "style_targets",
+    "temperatures",
+    "wrap_masks",
+]
 
 Mask = NDArray[np.float32]
 
@@ -163,3 +172,16 @@ def temperatures(network: Network[Any], canvas: Canvas, sources: Sequence[Source
 def planar(picture: Picture) -> HostArray:
     """(1, 3, H, W)."""
     return np.ascontiguousarray(picture.rgb.transpose(2, 0, 1)[None])
+
+
+def wrap_masks(term: TotalVariationTerm, backend: Backend[Any], height: int, width: int) -> dict[str, Any]:
+    """The constants of a circular total variation: every neighbour once, also across the border."""
+    if not term.circular:
+        return {}
+    rows, columns = np.zeros((1, 1, height + 1, width + 2)), np.zeros((1, 1, height + 2, width + 1))
+    rows[:, :, 1:, 1:-1] = 1.0
+    columns[:, :, 1:-1, 1:] = 1.0
+    return {
+        f"{term.name}/height": backend.from_numpy(rows),
+        f"{term.name}/width": backend.from_numpy(columns),
+    }

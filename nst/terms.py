@@ -75,10 +75,19 @@ class ContentTerm:
 
 @dataclass(frozen=True)
 class TotalVariationTerm:
-    """Total variation of the picture itself; see `nst.losses.total_variation`."""
+    """Total variation of the picture itself; see `nst.losses.total_variation`.
+
+    Attributes:
+        power: of the differences.
+        name: a circular term has the constants `name/height`, (1, 1, H + 1, W + 2), and `name/width`, (1, 1, H + 2,
+            W + 1): 1 for the differences within the picture and from its last pixels to its first, once each, and 0
+            for the others that a picture with one pixel around it has.
+        circular: whether the last pixels are neighbours of the first.
+    """
 
     power: Literal[1, 2] = 2
     name: str = "tv"
+    circular: bool = False
     layers: tuple[str, ...] = ()
     spatial: Mapping[str, str] = field(default_factory=dict)
 
@@ -86,7 +95,10 @@ class TotalVariationTerm:
         self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
     ) -> dict[str, T]:
         """The loss itself: a sum over neighbouring pixels."""
-        return {self.name: losses.total_variation(ops, x, self.power)}
+        if not self.circular:
+            return {self.name: losses.total_variation(ops, x, self.power)}
+        masks = constants[f"{self.name}/height"], constants[f"{self.name}/width"]
+        return {self.name: losses.total_variation(ops, ops.pad(x, 1, "circular"), self.power, masks)}
 
     def energy(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
@@ -19,8 +18,7 @@ from nst.backends._tensors import from_any
 from nst.color import Color
 from nst.images import Picture
 from nst.masks import Masks
-from nst.models import vgg
-from nst.models.resolve import resolve_weights
+from nst.models.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.objective import ExtraTerm
 from nst.optim import Optimizer, named_optimizer
@@ -29,7 +27,7 @@ from nst.progress import Losses, Progress
 from nst.protocol import Backend, HostArray
 from nst.pyramid import schedule
 from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings
-from nst.stage import Stage, check_sizes, make_stage, sized
+from nst.stage import Stage, check_sizes, make_stage, sized, tightest
 from nst.start import Start
 from nst.strength import balanced
 from nst.weighting import suited
@@ -89,8 +87,7 @@ class StyleTransfer:
             **settings,
         )
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
-        missing = not styles and not self.settings.uses_style
-        self._shares = [] if missing else style_shares(self.settings.style_weights, len(styles))
+        self._shares = style_shares(self.settings.style_weights, len(styles), self.settings.uses_style)
         self._masks = make_masks(masks, len(styles), self.settings.feather)
         content_picture, self.restore = from_any(content)
         size = content_picture.size
@@ -112,7 +109,7 @@ class StyleTransfer:
         if isinstance(backend, str):
             backend = backend_in(backend, device, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
-        self.weights = _network(weights, self.settings.seed)
+        self.weights = network_of(weights, self.settings.seed)
         self.weights.require(self.settings.layers)
         self._extra, self._memory = tuple(extra_terms), memory
         self._pattern: Stage | None = None
@@ -134,13 +131,11 @@ class StyleTransfer:
     @property
     def schedule(self) -> tuple[tuple[int, int], ...]:
         """(longest side in pixels, steps) of each scale, coarse to fine."""
-        pictures = [self.content, *self._styles]
         scales = self.settings.scales
         if scales == "auto" and self.settings.init == "picture":
             scales = 1  # to go on from a picture, not to paint over it
-        shortest = min(min(picture.size) for picture in pictures)
-        least = vgg.minimum_size(self.settings.layers)
-        return schedule(scales, self.settings.steps, max(self.size), shortest, least)
+        limits = tightest(self.settings, self.content, self._styles)
+        return schedule(scales, self.settings.steps, max(self.size), *limits)
 
     def iterate(self) -> Iterator[Progress]:
         """Yield the start picture and then the iterate after each step.
@@ -194,12 +189,8 @@ class StyleTransfer:
         return record.image()
 
     def again(self, content: Any, init: Any, extra_terms: Sequence[ExtraTerm] = ()) -> StyleTransfer:
-        """The same for another picture of the same size, from another start: alpha, beta and style targets stay.
-
-        Nothing is compiled anew. For a transfer that starts from a picture, with as many extra terms.
-        """
-        if self._pattern is None:
-            self._pattern = self.stage(max(self.size))
+        """The same for another picture of that size, from another one; alpha, beta and what is compiled stay."""
+        self._pattern = self._pattern or self.stage(max(self.size))
         other = copy(self)
         picture, other.restore = from_any(content)
         other._original = images.resize(picture, *self.size)
@@ -241,13 +232,3 @@ def stylize(content: Any, style: Any, **options: Any) -> Any:
         NSTError: as `StyleTransfer`.
     """
     return StyleTransfer(content, style, **options).run()
-
-
-def _network(
-    weights: str | Path | NetworkWeights | Callable[[], NetworkWeights], seed: int
-) -> NetworkWeights:
-    if isinstance(weights, NetworkWeights):
-        return weights
-    if callable(weights):
-        return weights()
-    return resolve_weights(weights, seed=seed, notify=logging.getLogger("nst").info)

@@ -161,7 +161,7 @@ BAD_OPTIONS = [
     (["--style-weights", "half"], "'half' is not a list of numbers"),
     (["--style-weights", "0"], "not all zero"),
     (["--style-weights", "-1"], "0 or more"),
-    (["--style-weights", ""], "style weights is ()"),
+    (["--style-weights", ""], "'' is not a list of numbers"),
     (["--size", "0"], "size is 0"),
     (["--size", "-5"], "size is -5"),
     (["--size", "1e3"], "not a valid integer"),

@@ -153,10 +153,15 @@ def test_distances_are_the_papers_losses_by_layer(small_network):
     backend = NumpyBackend()
     same = distances(backend, small_network, "avg", a, a, [(a, 1.0)])
     assert list(same["gram"]) == CUMULATIVE
-    assert list(same["content"]) == ["conv4_2"]
+    assert list(same["content"]) == ["conv2_2", "conv4_2"]
     assert set(same["gram"].values()) | set(same["content"].values()) == {0.0}
-    found = distances(backend, small_network, "max", x, p, [(a, 0.75), (b, 0.25)], ["conv2_2"])
-    for kind, layer in (("gram", "conv3_1"), ("content", "conv2_2"), ("content", "conv4_2")):
+    found = distances(backend, small_network, "max", x, p, [(a, 0.75), (b, 0.25)], ["conv3_3"])
+    for kind, layer in (
+        ("gram", "conv3_1"),
+        ("content", "conv2_2"),
+        ("content", "conv3_3"),
+        ("content", "conv4_2"),
+    ):
         other = {"style_weight": 0.0, "content_layers": layer}
         if kind == "gram":
             other = {"content_weight": 0.0, "style_layers": layer}
@@ -173,4 +178,4 @@ def test_distances_leave_out_what_is_not_there(small_network):
     tiny = Picture(np.random.default_rng(0).random((5, 5, 3), np.float32))
     found = distances(NumpyBackend(), small_network, "avg", tiny, tiny, [(tiny, 1.0)])
     assert list(found["gram"]) == CUMULATIVE[:3]
-    assert list(found["content"]) == []
+    assert list(found["content"]) == ["conv2_2"]

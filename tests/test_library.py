@@ -202,12 +202,12 @@ def test_iterate(content, style, options):
 
 
 def test_open_weights_are_worked_out(content, style, options):
-    settings = nst.StyleTransfer(content, style, **options).resolved_settings()
+    settings = next(nst.StyleTransfer(content, style, **options).iterate()).settings
     assert settings.content_weight > 0
     assert settings.style_weight > 0
     assert settings.size == 32
     fixed = nst.StyleTransfer(content, style, content_weight=2.0, style_weight=3, tv_weight=4, **options)
-    assert fixed.term_weights == {"content": 2.0, "style": 3, "tv": 4}
+    assert next(fixed.iterate()).weights == {"content": 2.0, "style": 3, "tv": 4}
 
 
 def test_start_from_a_picture_of_another_kind_and_size(content, style, options):

@@ -200,3 +200,28 @@ def test_an_lbfgs_step_asks_for_inner_products_once():
         state = optimizer.advance(space, f, state)
     # new s, y, g with the 2k old ones and with each other: 3 * 2k + 6
     assert space.calls == [1, 6, 12, 18, 24, 30, 30, 30]
+
+
+def test_a_history_in_float16_takes_nearly_the_same_steps():
+    """Rounding to float16 changes a vector by 2^-11 of each element at most."""
+    f = quadratic([1.0, 2.0, 4.0, 3.0])
+    full = run(LBFGS(), f, [1.0, -1.0, 0.5, 2.0], 6)
+    half = run(LBFGS(half=True), f, [1.0, -1.0, 0.5, 2.0], 6)
+    assert all(vector.dtype == np.float16 for vector in (*half[-1].s, *half[-1].y))
+    for a, b in zip(full, half, strict=True):
+        np.testing.assert_allclose(b.x, a.x, atol=2e-3)
+    assert abs(half[-1].total - full[-1].total) < 1e-4
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_a_history_in_float16_neither_overflows_nor_vanishes(scale):
+    """Gradients of a picture are 1e-8 and smaller; float16 ends at 6e-8."""
+    f = quadratic([1.0, 2.0, 4.0, 3.0])
+
+    def scaled(x):
+        evaluation = f(x)
+        return Evaluation(scale * evaluation.total, evaluation.terms, scale * evaluation.gradient)
+
+    states = run(LBFGS(half=True), scaled, [1.0, -1.0, 0.5, 2.0], 30)
+    expected = run(LBFGS(), f, [1.0, -1.0, 0.5, 2.0], 30)
+    assert states[-1].total / scale == pytest.approx(expected[-1].total, abs=1e-5)

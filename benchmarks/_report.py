@@ -1,0 +1,151 @@
+"""What the benchmarks share: options, the machine, processes of their own, JSON files, tables between markers.
+
+A script measures rows, one dictionary each. The rows and the machine go to benchmarks/results/NAME.json, and the table
+made from that file to the place in docs/benchmarks.md between `<!-- NAME begin -->` and `<!-- NAME end -->`. NAME is the
+script's, with `-cuda` behind it for figures of a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Report", "child", "machine", "options_of", "peak_memory", "replace_table", "serve"]
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
+
+Row = dict[str, Any]
+
+
+def options_of(description: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--results", type=Path, default=FOLDER / "results", help="folder of the JSON files")
+    parser.add_argument(
+        "--page", type=Path, default=ROOT / "docs" / "benchmarks.md", help="page of the tables"
+    )
+    parser.add_argument(
+        "--add", action="store_true", help="keep the rows of the file that are not measured anew"
+    )
+    parser.add_argument("--table-only", action="store_true", help="measure nothing, make the table anew")
+    return parser
+
+
+def serve(measure: Callable[..., Row]) -> None:
+    """In a process that `child` started: measure, print the row, and leave."""
+    if sys.argv[1:2] == ["--child"]:
+        print(json.dumps(measure(**json.loads(sys.argv[2]))))
+        sys.exit()
+
+
+def child(script: str, **keywords: Any) -> Row | None:
+    """What the script's `measure` gives in a process of its own; None, and a line on stderr, if it fails there."""
+    command = [sys.executable, script, "--child", json.dumps(keywords)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        print(f"left out: {keywords}: {reason}", file=sys.stderr, flush=True)
+        return None
+    row: Row = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+class Report:
+    """The rows of one script on one kind of device.
+
+    Args:
+        script: its `__file__`.
+        options: as `options_of` makes them.
+        key: the names of the fields that tell one row from another.
+    """
+
+    def __init__(self, script: str, options: argparse.Namespace, key: Sequence[str]) -> None:
+        self.name = Path(script).stem + ("-cuda" if options.device == "cuda" else "")
+        self._path = options.results / f"{self.name}.json"
+        self._page, self._key = options.page, tuple(key)
+        kept = json.loads(self._path.read_text()) if options.add or options.table_only else {}
+        self.rows: list[Row] = kept.get("rows", [])
+        self.about: Row = kept.get("about", {})
+        if not options.table_only:
+            command = " ".join(["python", f"benchmarks/{Path(script).name}", *sys.argv[1:]])
+            earlier = [self.about["command"]] if self.about else []
+            self.about = {
+                "command": "; ".join([*earlier, command]),
+                "date": str(dt.date.today()),
+                **machine(options.device),
+                "load": round(os.getloadavg()[0], 1),
+            }
+
+    def add(self, row: Row | None) -> None:
+        """Keep a row, in place of an earlier one of the same key, and write the file: an interrupted run has it."""
+        if row is None:
+            return
+        mark = [row[name] for name in self._key]
+        self.rows = [*(old for old in self.rows if [old[name] for name in self._key] != mark), row]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lines = ",\n".join(map(json.dumps, self.rows))
+        self._path.write_text(f'{{"about": {json.dumps(self.about)},\n"rows": [\n{lines}\n]}}\n')
+        print(json.dumps(row), flush=True)
+
+    def publish(self, note: str, table: str) -> None:
+        """Put the table, under a line on command, date, machine and versions, into the page."""
+        about = self.about
+        versions = {name: v for row in self.rows for name, v in row.get("versions", {}).items()}
+        listed = ", ".join(f"{name} {v}" for name, v in {"Python": about["python"], **versions}.items())
+        caption = f"`{about['command']}`, {about['date']}: {about['machine']}, load {about['load']} before; {listed}. {note}"
+        replace_table(self._page, self.name, f"{caption}\n\n{table}")
+
+
+def replace_table(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the markers of that name."""
+    begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
+    old = page.read_text()
+    before, after = old.split(begin)[0], old.split(end)[1]
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def machine(device: str = "cpu") -> Row:
+    """What the figures were measured on."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.split(":", 1)[1] for line in info.read_text().splitlines() if "model name" in line]
+        cpu = names[0].strip() if names else cpu
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = {"cpu": cpu, "cores": cores, "python": platform.python_version()}
+    words = [f"{cores} cores of {cpu}"]
+    threads = os.environ.get("OMP_NUM_THREADS")
+    if threads:
+        words.append(f"OMP_NUM_THREADS={threads}")
+    if device == "cuda":
+        query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        answer = subprocess.run(query, capture_output=True, text=True, check=True)
+        found["gpu"] = answer.stdout.splitlines()[0]
+        words.insert(0, found["gpu"])
+    return {**found, "machine": ", ".join(words)}
+
+
+def peak_memory(device: str, free_before: int | None) -> int:
+    """Bytes: the largest resident set of this process, or on a GPU what is gone of the memory that was free.
+
+    The frameworks keep what they once took of a GPU, so that what is gone at the end is the peak.
+    """
+    if device == "cpu":
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    from nst.memory import free_memory
+
+    return (free_before or 0) - (free_memory(device) or 0)

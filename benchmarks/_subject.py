@@ -1,0 +1,75 @@
+"""What the benchmarks compute: pictures, networks, and the work that is in a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from nst.backends._tensors import from_any
+from nst.models import vgg
+from nst.models.embedded import load_embedded
+from nst.models.random_weights import random_weights
+from nst.models.resolve import resolve_weights
+from nst.models.weights import NetworkWeights
+from nst.problem import planar
+from nst.protocol import Backend, HostArray
+from nst.transfer import StyleTransfer
+
+__all__ = ["demo_arrays", "dimensions", "network", "pictures", "step_flop", "transfer"]
+
+
+def dimensions(size: int, device: str) -> tuple[int, int]:
+    """(width, height): the goals are set at 512x384 on a CPU and at 512x512 on a GPU."""
+    return (size, size) if device == "cuda" else (size, size * 3 // 4)
+
+
+def network(name: str) -> NetworkWeights:
+    """ "full": VGG19 to conv5_1 at full width with random filters; "embedded"; or what the cache has by that name."""
+    if name == "full":
+        return random_weights(0, depth="conv5_1")
+    return load_embedded() if name == "embedded" else resolve_weights(name, offline=True)
+
+
+def pictures(names: Sequence[str], width: int, height: int) -> list[Any]:
+    """Content and style: "demo" for those that the project draws, skimage's photographs by name, or paths."""
+    from nst.cli.demo_pictures import draw_harbour, paint_strokes
+
+    drawn = draw_harbour(width, height), paint_strokes(width, height)
+    return [drawn[i] if name == "demo" else _picture(name) for i, name in enumerate(names)]
+
+
+def demo_arrays(width: int, height: int) -> list[HostArray]:
+    """Content and style of the demo, (1, 3, H, W)."""
+    return [planar(from_any(picture)[0]) for picture in pictures(("demo", "demo"), width, height)]
+
+
+def _picture(name: str) -> Any:
+    if "." in name:
+        return Image.open(name)
+    from skimage import data
+
+    return getattr(data, name)()
+
+
+def transfer(
+    backend: Backend[Any], weights: NetworkWeights, width: int, height: int, **settings: Any
+) -> StyleTransfer:
+    """The demo pictures at one size."""
+    content, style = pictures(("demo", "demo"), width, height)
+    return StyleTransfer(content, style, backend=backend, weights=weights, scales=1, **settings)
+
+
+def step_flop(weights: NetworkWeights, layers: Sequence[str], width: int, height: int) -> int:
+    """Floating-point operations of the convolutions in a step: forward, and backward to the picture.
+
+    A multiplication and an addition for each tap and channel, twice: the filters are frozen, so that a training step's
+    third pass, their gradient, is not there. Gram matrices, another 5 % at full width, are not counted.
+    """
+    taps = 0
+    for layer in vgg.layers_up_to(layers):
+        if isinstance(layer, vgg.Conv):
+            rows, columns = vgg.layer_size(layer.name, height, width)
+            taps += weights.convolutions[layer.name][0].size * rows * columns
+    return 2 * 2 * taps

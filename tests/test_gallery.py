@@ -1,0 +1,52 @@
+"""docs/gallery.md is what its script writes, and every picture is there and small."""
+
+import sys
+from importlib import import_module
+
+import pytest
+from PIL import Image
+
+from nst.backends._numpy import NumpyBackend
+from nst.transfer import StyleTransfer
+
+
+@pytest.fixture(scope="module")
+def gallery(root):
+    sys.path.insert(0, str(root / "docs"))
+    try:
+        yield import_module("make_gallery")
+    finally:
+        sys.path.remove(str(root / "docs"))
+
+
+def test_the_page_is_made_by_the_script(gallery, root):
+    assert (root / "docs" / "gallery.md").read_text() == gallery.page()
+
+
+def test_every_picture_is_there_and_small(gallery):
+    files = {path.stem: path for path in gallery.FOLDER.iterdir()}
+    assert set(files) == set(gallery.ENTRIES)
+    assert sum(path.stat().st_size for path in files.values()) < 3e6
+    for path in files.values():
+        with Image.open(path) as image:
+            assert image.format == "JPEG"
+            assert min(image.size) > 150
+
+
+def test_every_run_can_be_set_up(gallery, pictures, small_network):
+    for name, entry in gallery.ENTRIES.items():
+        styles = [pictures.style] * len(entry.styles)
+        for run in entry.runs:
+            options = {"size": 128, "steps": 1, **run.settings}
+            transfer = StyleTransfer(
+                pictures.content, styles, backend=NumpyBackend(), weights=small_network, **options
+            )
+            assert transfer.size == (128, 96), (name, run.label)
+
+
+def test_a_sheet_is_made(gallery, monkeypatch, pictures, small_network):
+    monkeypatch.setattr(gallery, "picture", lambda name: Image.open(pictures.content))
+    monkeypatch.setattr(gallery, "network", lambda name: small_network)
+    sheet = gallery.make(gallery.ENTRIES["regions"], 64, 1)
+    assert sheet.width > 2 * 64
+    assert sheet.height > 96 + 48

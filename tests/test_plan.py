@@ -1,0 +1,130 @@
+"""The memory plan, and going on in smaller windows."""
+
+import logging
+
+import numpy as np
+import pytest
+
+import nst
+from nst import memory, plan
+from nst.backends._numpy import NumpyBackend
+from nst.models.random_weights import random_weights
+from nst.plan import choose, predict
+from nst.settings import make_settings
+
+SETTINGS = make_settings(
+    content_layers={"conv4_2": 1.0}, style_layers={"conv1_1": 0.5, "conv5_1": 0.5}, steps=50
+)
+
+
+class Torch(NumpyBackend):
+    """For its name and number of bytes."""
+
+    name = "torch"
+
+    def __init__(self, precision="float32"):
+        super().__init__(dtype="float32")
+        self.precision = precision
+
+
+@pytest.fixture(scope="module")
+def full():
+    return random_weights(0)
+
+
+def test_prediction_by_hand(full, monkeypatch):
+    monkeypatch.setitem(plan.COSTS, "torch", plan.Costs(process=1000, copies=2.0, maps=3.0))
+    pixels = 512 * 256
+    # channels of each convolution over the square of its stride, down to conv5_1
+    maps = 4 * pixels * (64 * 2 + 128 * 2 / 4 + 256 * 4 / 16 + 512 * 4 / 64 + 512 / 256)
+    weights = 4 * (12_944_960)  # parameters to conv5_1, counted in PEERS: "to conv5_1 12,944,960"
+    targets = 4 * 512 * pixels / 64
+    picture = 4 * 3 * pixels
+    expected = 1000 + 2 * weights + 3 * maps + targets + (plan.WORKING + 2 * 10) * picture
+    found = predict(SETTINGS, full, Torch(), (512, 256))
+    assert found.peak == pytest.approx(expected, rel=1e-6)
+    assert found.history_bytes == 20 * picture
+    half = predict(SETTINGS, full, Torch("bfloat16"), (512, 256), history=5, half=True)
+    assert half.history_bytes == 5 * picture
+    assert half.peak == pytest.approx(expected - 1.5 * maps - 15 * picture, rel=1e-6)
+
+
+def test_the_fewer_bytes_the_smaller_the_windows(full):
+    def found(limit):
+        return choose(SETTINGS, full, Torch(), (4096, 4096), limit)
+
+    roomy = found(10**12)
+    assert (roomy.side, roomy.history, roomy.half) == (None, 10, False)
+    sides, peaks = zip(*((found(b).side, found(b).peak) for b in (60e9, 20e9, 10e9, 7.5e9)), strict=True)
+    order = [np.inf if side is None else side for side in sides]
+    assert order == sorted(order, reverse=True)
+    assert all(peak <= 0.8 * limit for peak, limit in zip(peaks, (60e9, 20e9, 10e9, 7.5e9), strict=True))
+    tight = found(4e9)
+    assert tight.half
+    assert tight.history < 10
+    assert not found(1e6).fits
+
+
+def test_a_choice_of_the_caller_is_kept(full):
+    fixed = make_settings(**{**vars(SETTINGS), "tile": 300, "history": 7})
+    found = choose(fixed, full, Torch(), (4096, 4096), 10**12)
+    assert (found.side, found.history) == (300, 7)
+    assert found.sides(fixed) == [300]
+
+
+def test_a_picture_of_16_megapixels_stays_under_6_gb(full):
+    """The bar for the default optimiser on a CPU."""
+    found = choose(SETTINGS, full, Torch(), (4096, 4096), round(6e9 / 0.8))
+    assert found.fits
+    assert found.peak < 6e9
+
+
+def test_free_memory():
+    free = memory.free_memory("cpu")
+    assert 2**20 < free < 2**50
+
+
+def test_what_is_out_of_memory():
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    assert memory.is_out_of_memory(MemoryError())
+    assert memory.is_out_of_memory(OutOfMemoryError("CUDA"))
+    assert memory.is_out_of_memory(RuntimeError("bfc_arena.cc: Failed to allocate memory for 3 bytes"))
+    assert not memory.is_out_of_memory(ValueError("a bad thing"))
+
+
+class Cramped(NumpyBackend):
+    """Cannot evaluate pictures of more than a number of pixels at once."""
+
+    limit = 230 * 230
+
+    def compile(self, function, like, constants):
+        compiled = super().compile(function, like, constants)
+
+        def evaluate(x, constants):
+            if x.ndim == 4 and x.shape[1] == 3 and x.shape[2] * x.shape[3] > self.limit:
+                raise MemoryError("out of memory")
+            return compiled(x, constants)
+
+        return evaluate
+
+
+def test_running_out_of_memory_goes_on_in_windows_with_the_same_result(small_network, caplog, monkeypatch):
+    monkeypatch.setattr(plan, "SIDES", (256, 224, 200))
+    rng = np.random.default_rng(0)
+    content, style = (rng.integers(0, 256, (240, 240, 3), np.uint8) for _ in range(2))
+    options = {"weights": small_network, "steps": 1, "scales": 1}
+    expected = nst.stylize(content, style, backend=NumpyBackend(), **options)
+    with caplog.at_level(logging.WARNING, "nst"):
+        found = nst.stylize(content, style, backend=Cramped(), **options)
+    assert "out of memory: going on in windows of 224 pixels" in caplog.text
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_the_smallest_windows_may_be_too_large(small_network, monkeypatch):
+    monkeypatch.setattr(plan, "SIDES", (224,))
+    monkeypatch.setattr(Cramped, "limit", 100)
+    picture = np.zeros((240, 240, 3), np.uint8)
+    with pytest.raises(MemoryError):
+        nst.stylize(picture, picture, backend=Cramped(), weights=small_network, steps=1, scales=1)

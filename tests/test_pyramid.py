@@ -1,0 +1,131 @@
+"""Coarse to fine: sizes, steps, and how one scale hands over to the next."""
+
+import numpy as np
+import pytest
+
+import nst
+from nst._average import Average
+from nst.backends._numpy import NumpyBackend
+from nst.errors import SettingsError
+from nst.pyramid import scale_sizes, schedule, split_steps
+
+
+@pytest.mark.parametrize(
+    ("spec", "longest", "shortest", "expected"),
+    [
+        ("auto", 512, 384, (128, 181, 256, 362, 512)),
+        ("auto", 182, 182, (129, 182)),
+        ("auto", 181, 181, (181,)),  # half an octave below lies under 128
+        ("auto", 100, 80, (100,)),
+        (
+            "auto",
+            2048,
+            100,
+            (362, 512, 724, 1024, 1448, 2048),
+        ),  # 256 px would be 12.5 px high: conv5_1 needs 16
+        (1, 512, 384, (512,)),
+        (3, 512, 384, (256, 362, 512)),
+        ((128, 300), 512, 384, (128, 300, 512)),
+        ((128, 512), 512, 384, (128, 512)),
+    ],
+)
+def test_sizes(spec, longest, shortest, expected):
+    assert scale_sizes(spec, longest, shortest, 16) == expected
+
+
+@pytest.mark.parametrize("spec", [(300, 200), (600,), (128, 128)])
+def test_sizes_that_do_not_rise_to_the_result(spec):
+    with pytest.raises(SettingsError, match="give rising sizes up to the result's 512 pixels"):
+        scale_sizes(spec, 512, 384, 16)
+
+
+def test_steps():
+    assert split_steps(11, (128, 181, 256)) == (4, 4, 3)
+    assert split_steps((5, 2, 1), (128, 181, 256)) == (5, 2, 1)
+    with pytest.raises(SettingsError, match=r"2 numbers of steps for 3 scales \(128,181,256 pixels\)"):
+        split_steps((5, 2), (128, 181, 256))
+
+
+def test_a_scale_without_steps_is_left_out_but_for_the_last():
+    assert schedule((128, 256), (0, 4, 0), 512, 384, 16) == ((256, 4), (512, 0))
+
+
+@pytest.fixture
+def options(small_network):
+    return {"backend": "numpy", "weights": small_network}
+
+
+def picture(seed, height, width):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_the_run_passes_through_the_sizes(options):
+    transfer = nst.StyleTransfer(picture(0, 24, 48), picture(1, 40, 30), scales=(24, 32), steps=(2, 1, 2), **options,
+                                 content_layers="conv2_1", style_layers="conv1_1")  # fmt: skip
+    records = list(transfer.iterate())
+    assert [(r.step, r.steps, r.scale, r.scales, r.size) for r in records] == [
+        (0, 5, 1, 3, (24, 12)),
+        (1, 5, 1, 3, (24, 12)),
+        (2, 5, 1, 3, (24, 12)),
+        (3, 5, 2, 3, (32, 16)),
+        (4, 5, 3, 3, (48, 24)),
+        (5, 5, 3, 3, (48, 24)),
+    ]
+    assert transfer.run().shape == (24, 48, 3)
+
+
+def test_no_step_at_the_full_size_still_gives_a_picture_of_that_size(options):
+    result = nst.stylize(picture(0, 32, 48), picture(1, 40, 30), scales=(24,), steps=(1, 0), **options)
+    assert result.shape == (32, 48, 3)
+
+
+def test_the_change_is_handed_over_and_not_the_picture(options):
+    """Without a change at the coarse scale the fine one starts from its own content, with all detail."""
+    content = picture(0, 32, 48)
+    transfer = nst.StyleTransfer(content, picture(1, 40, 30), scales=(24,), steps=(1, 0), **options)
+    coarse, fine = transfer.stage(24), transfer.stage(48)
+    start = coarse.first()
+    np.testing.assert_allclose(fine.go_on(coarse, start), fine.first(), atol=1e-6)
+    shifted = fine.go_on(coarse, start + np.float32(0.25))
+    np.testing.assert_allclose(shifted, fine.first() + 0.25, atol=1e-6)
+
+
+def test_a_weight_of_the_paper_means_the_same_at_every_scale(options):
+    """Its content loss is a sum over pixels, its style loss a mean: alpha is carried over by the number of pixels."""
+    transfer = nst.StyleTransfer(
+        picture(0, 32, 48), picture(1, 40, 30), scales=(24,), steps=2, content_weight=3.0, **options
+    )
+    first, *_, last = transfer.iterate()
+    assert first.weights["content"] == pytest.approx(3.0 * (32 * 48) / (16 * 24))
+    assert last.weights["content"] == 3.0
+    assert last.settings.content_weight == 3.0
+
+
+def test_a_start_from_a_picture_goes_on_from_it(options):
+    transfer = nst.StyleTransfer(
+        picture(0, 150, 200), picture(1, 40, 30), init=picture(2, 150, 200), steps=0, **options
+    )
+    assert transfer.schedule == ((200, 0),)
+
+
+def test_average_by_hand():
+    space, points = NumpyBackend().space, [np.array([1.0]), np.array([2.0]), np.array([4.0])]
+    average = Average(0.5, np.array([9.0]))
+    assert average.value(space) == 9.0
+    for x in points:
+        average = average.add(space, x)
+    # weights 1/8, 1/4, 1/2 over their sum 7/8
+    assert average.value(space) == pytest.approx((1 / 8 + 2 / 4 + 4 / 2) / (7 / 8))
+
+
+def test_the_averaged_picture_is_what_is_seen(options):
+    small = {**options, "content_layers": "conv2_1", "style_layers": "conv1_1", "steps": 3}
+    content, style = picture(0, 24, 24), picture(1, 24, 24)
+    pictures = [r.picture().rgb for r in nst.StyleTransfer(content, style, **small).iterate()]
+    *_, last = nst.StyleTransfer(content, style, average=0.5, **small).iterate()
+    states = [np.asarray(p, float) for p in pictures[1:]]
+    inside = np.all([(s > 0) & (s < 1) for s in states], axis=0)
+    expected = (states[0] / 8 + states[1] / 4 + states[2] / 2) / (7 / 8)
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(last.picture().rgb[inside], expected[inside], atol=1e-5)
