@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint format bench clean
+BENCHMARKS := step speed to_loss memory scaling
+
+.PHONY: demo test lint format bench bench-gpu clean
 
 demo: .venv/.demo
 	$(BIN)/nst demo -o out.png
@@ -17,8 +19,13 @@ lint: .venv/.test
 format: .venv/.test
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
+# about an hour on two cores; see docs/benchmarks.md
 bench: .venv/.test
-	$(BIN)/python benchmarks/step.py --table docs/benchmarks.md
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# installs nothing: PYTHON is that of an environment with CUDA builds of torch and onnxruntime
+bench-gpu:
+	for name in $(BENCHMARKS); do PYTHONPATH=. $(PYTHON) benchmarks/$$name.py --device cuda || exit 1; done
 
 clean:
 	rm -rf .venv build *.egg-info demo out.png

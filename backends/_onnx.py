@@ -134,9 +134,7 @@ class OnnxBackend:
         results = programs[shapes](_feeds(x, constants))
         return {name.removeprefix(OUTPUT): value for name, value in results.items()}
 
-    def _program(
-        self, function: TensorFunction[Any], x: Tensor, constants: Mapping[str, Tensor]
-    ) -> Program:
+    def _program(self, function: TensorFunction[Any], x: Tensor, constants: Mapping[str, Tensor]) -> Program:
         graph = Graph(self.dtype)
         ops = TapeOps(GraphKernels(graph))
         variable = ops.constant(graph.input("x", x.shape()))

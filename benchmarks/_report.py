@@ -1,8 +1,8 @@
 """What the benchmarks share: options, the machine, processes of their own, JSON files, tables between markers.
 
-A script measures rows, one dictionary each. The rows and the machine go to benchmarks/results/NAME.json, and the table
-made from that file to the place in docs/benchmarks.md between `<!-- NAME begin -->` and `<!-- NAME end -->`. NAME is the
-script's, with `-cuda` behind it for figures of a GPU.
+A script measures rows, one dictionary each. The rows and the machine go to benchmarks/results/NAME.json, and the
+table made from that file to the place in docs/benchmarks.md between `<!-- NAME begin -->` and `<!-- NAME end -->`.
+NAME is the script's, with `-cuda` behind it for figures of a GPU.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class Report:
         about = self.about
         versions = {name: v for row in self.rows for name, v in row.get("versions", {}).items()}
         listed = ", ".join(f"{name} {v}" for name, v in {"Python": about["python"], **versions}.items())
-        caption = f"`{about['command']}`, {about['date']}: {about['machine']}, load {about['load']} before; {listed}. {note}"
+        where = f"{about['machine']}, load {about['load']} before"
+        caption = f"`{about['command']}`, {about['date']}: {where}; {listed}. {note}"
         replace_table(self._page, self.name, f"{caption}\n\n{table}")
 
 

@@ -26,7 +26,7 @@ def dimensions(size: int, device: str) -> tuple[int, int]:
 
 
 def network(name: str) -> NetworkWeights:
-    """ "full": VGG19 to conv5_1 at full width with random filters; "embedded"; or what the cache has by that name."""
+    """VGG19 to conv5_1 at full width with random filters ("full"), "embedded", or what the cache has by that name."""
     if name == "full":
         return random_weights(0, depth="conv5_1")
     return load_embedded() if name == "embedded" else resolve_weights(name, offline=True)

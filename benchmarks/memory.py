@@ -3,14 +3,15 @@
     python benchmarks/memory.py
     python benchmarks/memory.py --backends torch --weights embedded --tiles 1024 --sizes 4096
 
-Each row is a run of its own process: L-BFGS steps from the content picture. Memory is the peak of the process, or what is
-gone of a GPU's.
+Each row is a run of its own process: L-BFGS steps from the content picture. Memory is the peak of the process, or
+what is gone of a GPU's.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from itertools import pairwise
 from typing import Any
 
 from _report import Report, child, options_of, peak_memory, serve
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("--backends", help="torch,tf,onnx on a CPU, torch,onnx on a GPU")
     parser.add_argument("--sizes", default="256,512,1024,2048", help="widths")
     parser.add_argument("--tiles", default="off,512", help="off, auto, or the side of the windows in pixels")
-    parser.add_argument("--weights", default="embedded,full")
+    parser.add_argument("--weights", default="embedded", help="embedded, full, or a name in the cache")
     parser.add_argument("--steps", type=int, default=2)
     options = parser.parse_args()
     report = Report(__file__, options, KEY)
@@ -80,7 +81,7 @@ def measure(backend: str, device: str, weights: str, size: int, tile: str, steps
         "side": plan.side,
         "history": plan.history,
         "steps": steps,
-        "step": statistics.median(after - before for before, after in zip(stamps, stamps[1:], strict=False)),
+        "step": statistics.median(after - before for before, after in pairwise(stamps)),
         "peak": peak_memory(device, free),
         "predicted": plan.peak if device == "cpu" else None,
         "objective": losses.total,

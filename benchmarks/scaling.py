@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import memory
 from _report import Report, child, options_of
-from memory import KEY
-from memory import __file__ as MEMORY
 
 
 def main() -> None:
@@ -22,13 +21,13 @@ def main() -> None:
     parser.add_argument("--tiles", default="off,1024", help="off, auto, or the side of the windows in pixels")
     parser.add_argument("--steps", type=int, default=2)
     options = parser.parse_args()
-    report = Report(__file__, options, KEY)
+    report = Report(__file__, options, memory.KEY)
     for size in () if options.table_only else map(int, options.sizes.split(",")):
         for tile in options.tiles.split(","):
             if tile.isdecimal() and int(tile) >= size:
                 continue
             same = {"backend": options.backend, "weights": options.weights, "device": options.device}
-            report.add(child(MEMORY, size=size, tile=tile, steps=options.steps, **same))
+            report.add(child(memory.__file__, size=size, tile=tile, steps=options.steps, **same))
     note = "L-BFGS from the content picture; the objective is that of the same run, after its steps."
     report.publish(note, markdown(report.rows))
 

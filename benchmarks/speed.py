@@ -18,6 +18,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from _report import Report, child, options_of, peak_memory, serve
@@ -97,17 +98,18 @@ def _engine(
     stamps = []
     for record in subject.iterate():
         stamps.append(time.perf_counter())
-    losses = record.losses()
+        last = record
+    losses = last.losses()
     total = time.perf_counter() - stamps[0]
-    seconds = [after - before for before, after in zip(stamps[WARM:], stamps[WARM + 1 :], strict=False)]
+    seconds = [after - before for before, after in pairwise(stamps[WARM:])]
     memory = peak_memory(device, free)
     exact = get_backend(backend, device, precision="fp32")
     stage = transfer(exact, weights, width, height, history=10, tile="off").stage(width)
-    found = stage.evaluate(exact.from_numpy(engine.to_numpy(record._state.x)))
+    found = stage.evaluate(exact.from_numpy(engine.to_numpy(last._state.x)))
     return {
         "step": statistics.median(seconds),
         "all_steps": total,
-        "made": record.step,
+        "made": last.step,
         "memory": memory,
         "objective": float(exact.space.scalars([found.total])[0]),
         "objective_seen": losses.total,
@@ -161,7 +163,8 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| size | backend | network in | step | over the yardstick | of the peak | memory | steps | all steps | objective |",
+        "| size | backend | network in | step | over the yardstick | of the peak | memory "
+        "| steps | all steps | objective |",
         "|---" * 10 + "|",
     ]
     yardsticks = {(row["width"], row["height"]): row for row in rows if row["backend"] == YARDSTICK}

@@ -2,9 +2,9 @@
 
     python benchmarks/to_loss.py --pictures chelsea demo --starts content noise --schedules auto/100 auto/50 2/100
 
-A schedule is SCALES/STEPS: the scales as `--scales` takes them (several sizes with a colon between them), and the steps
-of each but the last, whose steps go on until the loss is reached or the work of N steps is done. Work counts in steps at full
-size: a step at half the side is a quarter of one.
+A schedule is SCALES/STEPS: the scales as `--scales` takes them (several sizes with a colon between them), and the
+steps of each but the last, whose steps go on until the loss is reached or the work of N steps is done. Work counts
+in steps at full size: a step at half the side is a quarter of one.
 """
 
 from __future__ import annotations

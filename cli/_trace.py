@@ -40,7 +40,7 @@ def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress
 
     Args:
         transfer: what is run.
-        paths: what the user typed for "content", "styles" and "init".
+        paths: what the user typed for "content", "styles", "init" and, by name, "masks".
         record: the last iterate.
     """
     return {
@@ -48,6 +48,7 @@ def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress
             **record.settings.as_dict(),
             "content": _text(paths["content"]),
             "styles": [_text(path) for path in paths["styles"]],
+            "masks": {name: _text(path) for name, path in paths.get("masks", {}).items()},
             "init": _text(paths["init"]),
             "backend": transfer.backend.name,
             "device": transfer.backend.device,

@@ -36,7 +36,10 @@ def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
     rows = [
         ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
         ("scales", scales),
-        ("windows", f"{chosen.side} px, computing {future.repeated:.2f} times the pixels" if chosen.side else "none"),
+        (
+            "windows",
+            f"{chosen.side} px, computing {future.repeated:.2f} times the pixels" if chosen.side else "none",
+        ),
         (
             "L-BFGS history",
             f"{chosen.history} pairs{' in float16' if chosen.half else ''}, {_size(chosen.history_bytes)}",

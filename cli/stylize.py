@@ -70,6 +70,7 @@ def run(
     paths = {
         "content": content if isinstance(content, str) else "",
         "styles": list(style),
+        "masks": masks_by_name(options.get("mask", ())),
         "init": transfer.settings.init if transfer.settings.init != "picture" else options["init"],
     }
     frames = Recorder(transfer, paths, output, save_every, save_at, animate)

@@ -153,7 +153,7 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "smoothing": Entry(
         "Smoothed activations",
-        "Softmax of the features (SWAG) helps networks that are not trained; all at the same strength of style.",
+        "Softmax of the features (SWAG) takes grain out of networks that are not trained; all at one strength.",
         "nst stylize cat.jpg strokes.png -o out.png --weights random --smoothing",
         [
             Run("random", STRONG, weights="random"),

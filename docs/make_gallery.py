@@ -3,7 +3,7 @@
     python docs/make_gallery.py                     all of them, into docs/pictures/gallery, and the page
     python docs/make_gallery.py color regions       these, and the page
     python docs/make_gallery.py --page              the page alone
-    python docs/make_gallery.py --size 256 --steps 60
+    python docs/make_gallery.py --size 256 --steps 80
 
 Needs `nst[cli,torch]` and scikit-image. Every run uses the embedded network, L-BFGS and the settings below; what is not
 named has its default.
@@ -29,13 +29,14 @@ from nst.models.weights import NetworkWeights
 
 FOLDER = Path(__file__).with_name("pictures") / "gallery"
 PAGE = Path(__file__).with_name("gallery.md")
+SIZE, STEPS = 192, 40  # which the page names
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("entries", nargs="*", help=", ".join(ENTRIES))
-    parser.add_argument("--size", type=int, default=256, help="longest side of a result in pixels")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--size", type=int, default=SIZE, help="longest side of a result in pixels")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--page", action="store_true", help="write the page alone")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -88,8 +89,8 @@ def page() -> str:
         "# Gallery",
         "",
         "One picture of each feature, made by `python docs/make_gallery.py` with the embedded network, which needs no "
-        "download and is not trained. Above the results is what they were made of. Where the pictures come from: "
-        "[pictures/README.md](pictures/README.md).",
+        f"download and is not trained; {SIZE} pixels, {STEPS} steps. Above the results is what they were made of. "
+        "Where the pictures come from: [pictures/README.md](pictures/README.md).",
     ]
     for name, entry in ENTRIES.items():
         lines += ["", f"## {entry.title}", "", entry.text, "", "```", entry.command, "```", ""]

@@ -163,7 +163,9 @@ class Settings:
             not isinstance(self.tile, tuple) and _are_integers(self.tile, 1)
         )
         _require(tile_ok, "tile", self.tile, "auto, off, or a number of pixels")
-        _require(self.precision in (None, *PRECISIONS), "precision", self.precision, "auto, fp32, bf16 or fp16")
+        _require(
+            self.precision in (None, *PRECISIONS), "precision", self.precision, "auto, fp32, bf16 or fp16"
+        )
         seed_ok = _is_integer(self.seed) and 0 <= self.seed < 2**64
         _require(seed_ok, "seed", self.seed, "an integer, 0 or more")
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from nst import images
 from nst.errors import SettingsError
 from nst.fallback import Fallback
@@ -73,9 +75,14 @@ class Stage:
         """
         width, height = self.content.size
         change = (x - self.start.base(*coarse.content.size))[0].transpose(1, 2, 0)
-        return (
-            self.start.base(width, height) + images.resample(change, width, height).transpose(2, 0, 1)[None]
-        )
+        if (
+            self.start.settings.padding == "circular"
+        ):  # the middle of nine, so that the border fits its other side
+            enlarged = images.resample(np.tile(change, (3, 3, 1)), 3 * width, 3 * height)
+            enlarged = enlarged[height : 2 * height, width : 2 * width]
+        else:
+            enlarged = images.resample(change, width, height)
+        return self.start.base(width, height) + enlarged.transpose(2, 0, 1)[None]
 
 
 def make_stage(

@@ -21,9 +21,40 @@ from nst.protocol import Evaluation
 from nst.transfer import StyleTransfer
 
 SETTINGS = [
-    *("content_layers", "style_layers", "content_weight", "style_weight", "tv_weight", "style_weights"),
-    *("style_scale", "pooling", "optimizer", "steps", "size", "init", "seed", "content", "styles"),
-    *("backend", "device", "dtype"),
+    *(
+        "content_layers",
+        "style_layers",
+        "content_weight",
+        "style_weight",
+        "style_strength",
+        "style_power",
+        "means",
+    ),
+    *(
+        "tuned_for",
+        "style_loss",
+        "smoothing",
+        "tv_weight",
+        "tv_power",
+        "style_weights",
+        "style_scale",
+        "pooling",
+    ),
+    *(
+        "optimizer",
+        "rate",
+        "history",
+        "steps",
+        "scales",
+        "size",
+        "init",
+        "init_noise",
+        "seed",
+        "padding",
+        "feather",
+    ),
+    *("color", "color_strength", "color_when", "average", "tile", "precision"),
+    *("content", "styles", "masks", "backend", "device", "dtype"),
 ]
 
 

@@ -115,7 +115,10 @@ def test_mp4_goes_through_ffmpeg(stylize, tmp_path, monkeypatch):
     ("options", "message"),
     [
         (["--animate", "run.avi"], "an animation is .gif, .webp or .mp4"),
-        (["--animate", "run.mp4"], "run.mp4: that needs ffmpeg on the PATH; install ffmpeg, or write .gif or .webp"),
+        (
+            ["--animate", "run.mp4"],
+            "run.mp4: that needs ffmpeg on the PATH; install ffmpeg, or write .gif or .webp",
+        ),
         (["--animate", "nowhere/run.gif"], "there is no folder"),
         (["--animate", "out.webp"], "is another output too"),
         (["--save-at", "2,9"], "--save-at 9: the run has 3 steps"),

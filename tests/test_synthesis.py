@@ -66,6 +66,19 @@ def test_a_circular_texture_has_no_seam(style, options):
     assert nst.texture(style, (50, 37), steps=0, **options).shape == (36, 48, 3)
 
 
+def test_a_circular_picture_is_enlarged_without_a_seam(options):
+    """A wave of one period stays one: enlarging it by itself would bend it at the border."""
+    wave = np.sin(2 * np.pi * (np.arange(24) + 0.5) / 24)
+    fine = 0.5 + 0.25 * np.sin(2 * np.pi * (np.arange(48) + 0.5) / 48)
+    options |= {"padding": "circular", "style_layers": (), "content_layers": "conv1_1", "scales": (24, 48)}
+    transfer = nst.StyleTransfer(np.full((48, 48, 3), 0.5), [], init="noise", steps=0, **options)
+    coarse = np.broadcast_to(0.5 + 0.25 * wave, (1, 3, 24, 24)).astype(np.float32)
+    for x in (coarse, coarse.swapaxes(2, 3)):
+        found = transfer.stage(48).go_on(transfer.stage(24), x)
+        found = found if x is coarse else found.swapaxes(2, 3)
+        np.testing.assert_allclose(found, np.broadcast_to(fine, (1, 3, 48, 48)), atol=2e-3)
+
+
 def test_a_circular_picture_wraps_around_once(style, options):
     with pytest.raises(SettingsError, match="conv5_1 needs 80x80 at least with circular padding"):
         nst.texture(style, (48, 48), padding="circular", **options)
