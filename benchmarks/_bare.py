@@ -33,6 +33,8 @@ def torch_step(
 
     from nst.backends._torch import VGG19
 
+    if device != "cpu":  # as the engine has it
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
     order = torch.channels_last if channels_last else torch.contiguous_format
     net = VGG19(weights, LAYERS).to(device, memory_format=order)
 
@@ -65,16 +67,18 @@ def tf_step(
 ) -> Step:
     from nst.backends._tensorflow import tf, vgg19
 
-    net = vgg19(weights, LAYERS)
+    place = "/CPU:0" if device == "cpu" else "/GPU:0"
 
     def gram(f: Any) -> Any:
         f = tf.reshape(f, (-1, f.shape[-1]))
         return tf.matmul(f, f, transpose_a=True) / tf.cast(tf.shape(f)[0], tf.float32)
 
-    x = tf.constant(np.ascontiguousarray(content.transpose(0, 2, 3, 1)))
-    P = net(x)[CONTENT_LAYERS[0]]
-    features = net(tf.constant(np.ascontiguousarray(style.transpose(0, 2, 3, 1))))
-    A = {layer: gram(features[layer]) for layer in STYLE_LAYERS}
+    with tf.device(place):
+        net = vgg19(weights, LAYERS)
+        x = tf.constant(np.ascontiguousarray(content.transpose(0, 2, 3, 1)))
+        P = net(x)[CONTENT_LAYERS[0]]
+        features = net(tf.constant(np.ascontiguousarray(style.transpose(0, 2, 3, 1))))
+        A = {layer: gram(features[layer]) for layer in STYLE_LAYERS}
 
     @tf.function
     def run(x: Any) -> Any:
@@ -88,8 +92,9 @@ def tf_step(
         return loss, tape.gradient(loss, x)
 
     def step() -> Any:
-        loss, gradient = run(x)
-        return float(loss), gradient.numpy()
+        with tf.device(place):
+            loss, gradient = run(x)
+        return float(loss), gradient
 
     return step
 

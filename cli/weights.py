@@ -27,7 +27,7 @@ def weights() -> None:
     nst weights download vgg19
     nst weights import vgg_conv.pth --name gatys
     nst stylize photo.jpg painting.jpg --weights gatys
-    """  # noqa: D301 (click reads the backspace)
+    """
 
 
 @weights.command("list")

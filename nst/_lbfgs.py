@@ -137,7 +137,7 @@ class LBFGS:
         )
 
     def _kept(self, space: VectorSpace[T], vector: T, squared_norm: float) -> tuple[T, float]:
-        """A vector as the history keeps it, and its unit. Elements of a unit vector of 10^6 pixels are below float16."""
+        """A vector as the history keeps it, and its unit: a gradient's own elements may lie below float16."""
         if not self.half:
             return vector, 1.0
         unit = float(np.sqrt(squared_norm)) / SPREAD or 1.0

@@ -75,9 +75,8 @@ class Stage:
         """
         width, height = self.content.size
         change = (x - self.start.base(*coarse.content.size))[0].transpose(1, 2, 0)
-        if (
-            self.start.settings.padding == "circular"
-        ):  # the middle of nine, so that the border fits its other side
+        if self.start.settings.padding == "circular":
+            # the middle of nine, so that the border fits its other side
             enlarged = images.resample(np.tile(change, (3, 3, 1)), 3 * width, 3 * height)
             enlarged = enlarged[height : 2 * height, width : 2 * width]
         else:
