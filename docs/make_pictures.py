@@ -28,7 +28,7 @@ from nst.models.embedded.pictures import procedural_picture
 from nst.models.random_weights import random_weights
 from nst.models.weights import NetworkWeights
 
-SIZE, STEPS = 512, 120  # of demo.jpg; README.md names both
+SIZE, STEPS = 512, 240  # of demo.jpg; README.md names both
 SHEET_SIZE, SHEET_STEPS = 288, 80
 
 
@@ -45,9 +45,9 @@ def main() -> None:
 
 
 def demo() -> Image.Image:
-    """Harbour, strokes, and what `nst demo --size 512 --steps 120` makes of them."""
+    """Harbour, strokes, and what `nst demo --size 512 --steps 240` makes of them."""
     harbour, strokes = draw_harbour(768, 576), paint_strokes(640, 640)
-    result = stylize(harbour, strokes, load_embedded(), size=SIZE, steps=STEPS)
+    result = stylize(harbour, strokes, load_embedded(), size=SIZE, steps=STEPS, padding="replicate")
     return beside([fit(harbour, result.height), fit(strokes, result.height), result])
 
 
@@ -56,7 +56,7 @@ def before_and_after(name: str, size: int) -> Image.Image:
     from skimage import data
 
     photograph = Image.fromarray(getattr(data, name)())
-    result = stylize(photograph, paint_strokes(640, 640), load_embedded(), size=size, steps=100)
+    result = stylize(photograph, paint_strokes(640, 640), load_embedded(), size=size, steps=200)
     return beside([fit(photograph, result.height), result])
 
 
