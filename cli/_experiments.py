@@ -96,13 +96,14 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         [Value("content", {"style_weight": 0.0}), Value("style", {"content_weight": 0.0})],
         [
             Value(
-                f"conv{number + 1}_2; {CUMULATIVE[number].label}",
+                f"{layer}; {CUMULATIVE[number].label}",
                 {
-                    "content_layers": f"conv{number + 1}_2",
+                    "content_layers": layer,
                     "style_layers": CUMULATIVE[number].settings["style_layers"],
                 },
             )
-            for number in range(5)
+            # the paper has conv5_2; the embedded network ends at conv5_1
+            for number, layer in enumerate(("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_1"))
         ],
         {"init": "noise", "scales": 1},
     ),

@@ -16,20 +16,12 @@ import numpy as np
 from nst.cli._trace import describe, step_record, write_trace
 from nst.errors import NSTError
 from nst.images import write_picture
+from nst.memory import is_out_of_memory
 from nst.transfer import Progress, StyleTransfer
 
 __all__ = ["Outcome", "explain", "interruptible", "out_of_memory", "run_transfer"]
 
 REFRESH = 0.1  # seconds between two looks at the loss, each of which waits for the device
-OUT_OF_MEMORY = (
-    "memoryerror",
-    "out of memory",
-    "outofmemory",
-    "resourceexhausted",
-    "failed to allocate",
-    "can't allocate",
-)
-"""What exceptions of numpy, PyTorch, TensorFlow and ONNX Runtime say, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +102,7 @@ def out_of_memory(what: str, saved: str | None = None) -> NSTError:
 
 def explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> NoReturn:
     """Raise one line for running out of memory, in the words of any framework; else `failure`, a fault of ours."""
-    text = f"{type(failure).__name__}: {failure}".lower()
-    if not any(sign in text for sign in OUT_OF_MEMORY):
+    if not is_out_of_memory(failure):
         raise failure
     width, height = transfer.size
     raise out_of_memory(f"{width}x{height} pixels", saved) from failure

@@ -29,7 +29,7 @@ from nst.models.weights import NetworkWeights
 
 FOLDER = Path(__file__).with_name("pictures") / "gallery"
 PAGE = Path(__file__).with_name("gallery.md")
-SIZE, STEPS = 192, 40  # which the page names
+SIZE, STEPS = 256, 80  # which the page names
 
 
 def main() -> None:

@@ -254,3 +254,16 @@ def test_fit_and_beside():
 def test_help_says_how_a_grid_is_written(command):
     text = " ".join(command("experiment", "run", "--help").stdout.split())
     assert re.search(r"--grid KEY=V1,V2 .*conv1_1\+conv2_1", text)
+
+
+def test_the_embedded_network_is_deep_enough_for_every_experiment():
+    from nst._layer_spec import layer_weights
+    from nst.cli._experiments import EXPERIMENTS
+    from nst.models.embedded import load_embedded
+
+    there = load_embedded().convolutions
+    for name, experiment in EXPERIMENTS.items():
+        for value in (*experiment.rows, *experiment.columns):
+            for key in ("content_layers", "style_layers"):
+                layers = layer_weights(value.settings.get(key, ()))
+                assert set(layers) <= set(there), name
