@@ -30,7 +30,7 @@ def conformance(
     weights: str | None,
     json_file: str | None,
 ) -> int:
-    r"""Check backends against the float64 reference, each in a process of its own, and against each other.
+    """Check backends against the float64 reference, each in a process of its own, and against each other.
 
     A BACKEND is a name or package.module:Class. Without one: every installed backend, and every one that
     NST_REQUIRE_BACKENDS names, whether installed or not.

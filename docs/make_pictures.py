@@ -56,7 +56,9 @@ def before_and_after(name: str, size: int) -> Image.Image:
     from skimage import data
 
     photograph = Image.fromarray(getattr(data, name)())
-    result = stylize(photograph, paint_strokes(640, 640), load_embedded(), size=size, steps=200)
+    result = stylize(
+        photograph, paint_strokes(640, 640), load_embedded(), size=size, steps=200, padding="replicate"
+    )
     return beside([fit(photograph, result.height), result])
 
 

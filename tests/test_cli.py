@@ -38,6 +38,13 @@ PAGES = [
     ["weights", "list", "--help"],
     ["weights", "import", "-h"],
     ["demo", "--help"],
+    ["texture", "--help"],
+    ["invert", "--help"],
+    ["experiment", "run", "--help"],
+    ["presets", "--help"],
+    ["video", "--help"],
+    ["plan", "--help"],
+    ["conformance", "--help"],
 ]
 MODULES = """
 import json, sys
@@ -55,6 +62,7 @@ def test_help_imports_nothing_heavy(page, python):
     assert done.returncode == 0
     assert done.stdout
     assert not HEAVY & set(json.loads(done.stderr))
+    assert "\\b" not in done.stdout  # which tells click not to wrap; in a raw docstring it is two letters
 
 
 def test_help_is_quick(python):
