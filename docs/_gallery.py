@@ -40,6 +40,7 @@ class Entry:
         styles: names of the style pictures.
         columns: how many stand in a row.
         places: (row, column) of each run instead.
+        frames: of a pan over the content picture, painted as a video; in place of runs.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Entry:
     styles: Sequence[str] = ("strokes",)
     columns: int = 4
     places: Sequence[tuple[int, float]] = ()
+    frames: int = 0
 
 
 def disc(x: float, y: float, radius: float, blur: float = 12) -> Image.Image:
@@ -219,5 +221,13 @@ ENTRIES: Mapping[str, Entry] = {
         "nst stylize harbour.png strokes.png -o out.png --pooling max",
         each("pooling", "avg", "max"),
         content="harbour",
+    ),
+    "video": Entry(
+        "Video",
+        "Four frames of a pan, above as they were, below painted: each goes on from the last, moved along the optical "
+        "flow, so that strokes stay on what they are painted on.",
+        "nst video clip.mp4 strokes.png -o out.mp4",
+        (),
+        frames=4,
     ),
 }

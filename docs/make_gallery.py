@@ -5,8 +5,8 @@
     python docs/make_gallery.py --page              the page alone
     python docs/make_gallery.py --size 256 --steps 80
 
-Needs `nst[cli,torch]` and scikit-image. Every run uses the embedded network, L-BFGS and the settings below; what is not
-named has its default.
+Needs `nst[cli,torch,video]` and scikit-image. Every run uses the embedded network, L-BFGS and the settings below; what
+is not named has its default.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from nst.models.embedded import load_embedded
 from nst.models.embedded.pictures import procedural_picture
 from nst.models.random_weights import random_weights
 from nst.models.weights import NetworkWeights
+from nst.video import stylize_frames
 
 FOLDER = Path(__file__).with_name("pictures") / "gallery"
 PAGE = Path(__file__).with_name("gallery.md")
@@ -50,6 +51,8 @@ def main() -> None:
 def make(entry: Entry, size: int, steps: int) -> Image.Image:
     """The sheet of one entry: what goes in above, results below."""
     content, styles = picture(entry.content), [picture(style) for style in entry.styles]
+    if entry.frames:
+        return video(content, styles, entry.frames, size, steps)
     tiles = []
     for number, run in enumerate(entry.runs):
         place = entry.places[number] if entry.places else divmod(number, entry.columns)
@@ -61,6 +64,23 @@ def make(entry: Entry, size: int, steps: int) -> Image.Image:
     if any(run.settings.get("style_weight") != 0 for run in entry.runs):
         shown += styles
     return contact_sheet(tiles, inputs=[*shown, *masks])
+
+
+def video(content: Image.Image, styles: list[Image.Image], count: int, size: int, steps: int) -> Image.Image:
+    """A pan over the content picture, and what `nst video` makes of it."""
+    height = content.height * 3 // 4
+    width = height * 4 // 3
+    lefts = np.linspace(0, min(content.width - width, width // 4), count).round().astype(int)
+    frames = [content.crop((left, 10, left + width, 10 + height)) for left in map(int, lefts)]
+    painted = stylize_frames(
+        frames, styles, size=size, steps=steps, next_steps=steps // 2, weights=load_embedded()
+    )
+    tiles = [
+        Tile(row, column, frame.resize((size, size * height // width), Image.Resampling.LANCZOS))
+        for row, shown in enumerate((frames, painted))
+        for column, frame in enumerate(shown)
+    ]
+    return contact_sheet(tiles, inputs=styles)
 
 
 @cache
