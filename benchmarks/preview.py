@@ -8,7 +8,6 @@ sees them, and how far it is from the preview. Makes docs/pictures/preview.jpg o
 
 from __future__ import annotations
 
-
 import numpy as np
 from _report import ROOT, Report, Row, options_of
 from PIL import Image
@@ -69,7 +68,9 @@ def measure(report: Report, backend: str, device: str, sizes: list[int]) -> None
         )
         results.append(last.image())
     height = results[-1].height // 2
-    shown = [r.resize((round(r.width * height / r.height), height), Image.Resampling.LANCZOS) for r in results]
+    shown = [
+        r.resize((round(r.width * height / r.height), height), Image.Resampling.LANCZOS) for r in results
+    ]
     beside(shown).save(ROOT / "docs" / "pictures" / "preview.jpg", quality=88, optimize=True)
 
 
