@@ -11,8 +11,8 @@ The picture where it is measured is half the content and half the content's own 
 style both pull there, whatever they are, and its colours are those of the content. Of seven such pictures (noise, a
 flat one, halfway to the style, ...) this one foretold best at which weights a run ends with as much of the content lost
 as of the style missing: within a factor of 2.1 (one standard deviation over 9 pairs of pictures of very different
-contrast, whitened network, 96 pixels), and at s = 1/2. Powers of s / (1 - s) of 1.5 and 2 were tried on two photographs:
-they left more of the range where the pictures hardly changed.
+contrast, whitened network, 96 pixels), and at s = 1/2. Powers of s / (1 - s) of 1.5 and 2 were tried on two
+photographs: they left more of the range where the pictures hardly changed.
 
 The measure is taken once, at a small size, and turned into the balance of *relative* weights (see
 `nst.settings.Settings.style_weight`), which carries it over to every size.
