@@ -49,7 +49,7 @@ COSTS: Mapping[str, Costs] = {
     "torch": Costs(300 * MIB, 2.8, 2.3, 0.9),
     "tf": Costs(630 * MIB, 2.0, 2.0, 0.3),
     "onnx": Costs(95 * MIB, 11.0, 5.1, 4.9),
-    "numpy": Costs(60 * MIB, 1.0, 12.0),
+    "numpy": Costs(64 * MIB, 1.0, 3.6),
 }
 UNKNOWN = Costs(500 * MIB, 2.0, 3.0)
 """For a plug-in."""
