@@ -110,14 +110,19 @@ class Canvas:
 
     def extended(self, x: Any) -> Any:
         """The picture with its margin."""
-        if self.padding == "zero":
-            return x
-        mode: PadMode = self.padding
-        return self.backend.evaluate(lambda ops, x, _: {"x": ops.pad(x, self.margin, mode)}, x, {})["x"]
+        return x if self.padding == "zero" else self.backend.evaluate(self._pad, x, {})["x"]
+
+    @cached_property
+    def _pad(self) -> TensorFunction[Any]:
+        """One function for all calls, so that a backend which compiles it does so once."""
+        mode: PadMode = "circular" if self.padding == "circular" else "replicate"
+        return lambda ops, x, _: {"x": ops.pad(x, self.margin, mode)}
 
     def parts(self, x: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
         """What each view shows of a picture (1, 3, H, W), with its masks."""
-        extended = self.extended(x)
+        return self._cut(self.extended(x))
+
+    def _cut(self, extended: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
         for view in self.views:
             yield view.cut(self.backend, extended), view.inner
 
@@ -131,10 +136,15 @@ class Canvas:
             x: picture (1, 3, H, W).
             local: constants of each view.
         """
+        return self.add_up(function, self.extended(x), local or [{} for _ in self.views])
+
+    def add_up(
+        self, function: TensorFunction[Any], extended: Any, local: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """`measure` for a picture that has its margin already."""
         space = self.backend.space
         totals: dict[str, Any] = {}
-        own: Sequence[Mapping[str, Any]] = local if local is not None else [{} for _ in self.views]
-        for (part, inner), constants in zip(self.parts(x), own, strict=True):
+        for (part, inner), constants in zip(self._cut(extended), local, strict=True):
             for name, value in self.backend.evaluate(function, part, {**constants, **inner}).items():
                 totals[name] = space.lincomb([1.0, 1.0], [totals[name], value]) if name in totals else value
         return totals

@@ -69,7 +69,8 @@ class TiledObjective:
         """Total, terms and gradient at x (1, 3, H, W)."""
         space = self._backend.space
         extended = self._canvas.extended(x)
-        totals = self._add_up(extended)
+        local = [{**self._constants, **own} for own in self._views]
+        totals = self._canvas.add_up(self._statistics, extended, local)
         terms, pulls = self._differentiate_energy(totals)
         gradient = self._pull_back(extended, pulls)
         gradient = self._fold(x, gradient)
@@ -82,17 +83,6 @@ class TiledObjective:
             values.append(evaluation.total)
             weights.append(1.0)
         return Evaluation(space.lincomb(weights, values), terms, gradient)
-
-    def _add_up(self, extended: Any) -> dict[str, Any]:
-        """Pass 1: the statistics of the whole picture."""
-        space = self._backend.space
-        totals: dict[str, Any] = {}
-        for view, own in zip(self._canvas.views, self._views, strict=True):
-            part = view.cut(self._backend, extended)
-            found = self._backend.evaluate(self._statistics, part, {**self._constants, **own})
-            for name, value in found.items():
-                totals[name] = space.lincomb([1.0, 1.0], [totals[name], value]) if name in totals else value
-        return totals
 
     def _differentiate_energy(self, totals: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The unweighted terms, and dE/dS of every statistic, as `pull/name`."""

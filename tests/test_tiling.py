@@ -120,3 +120,26 @@ def test_no_seam(small_network):
         near[cut - 2 : cut + 2] = True
     assert error[:, near].max() < 3e-6 * np.abs(gradient).max()
     assert error[:, near].mean() < 3 * error[:, ~near].mean()
+
+
+def test_onnx_compiles_nothing_while_it_runs(small_network, monkeypatch):
+    """A program for each function and shape at the first evaluation, none at the next."""
+    from nst.backends import _onnx
+
+    built = []
+
+    class Counted(_onnx.Program):
+        def __init__(self, *arguments, **options):
+            built.append(1)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(_onnx, "Program", Counted)
+    backend, content = get_backend("onnx", "cpu"), picture(1, 200, 210)
+    settings = make_settings(**SETTINGS | {"padding": "replicate"})
+    problem = set_up(settings, small_network, backend, content, STYLES, [0.3, 0.7], None, 224)
+    x = backend.from_numpy(planar(content))
+    objective = problem.compile(x)
+    objective(x)
+    first = len(built)
+    objective(x)
+    assert len(built) == first
