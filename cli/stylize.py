@@ -82,8 +82,29 @@ def run(
 
 
 def make_transfer(
-    content: Any,
-    style: Sequence[str],
+    content: Any, style: Sequence[str], *, quiet: bool, preset: str | None = None, **options: Any
+) -> StyleTransfer:
+    """Set up, ready to be run.
+
+    Raises:
+        NSTError: bad input.
+    """
+    from nst.cli._run import out_of_memory
+    from nst.transfer import StyleTransfer
+
+    given = engine_arguments(quiet=quiet, preset=preset, **options)
+    try:
+        transfer = StyleTransfer(content, list(style), **given)
+    except MemoryError as error:
+        size = f"--size {given['size']}" if "size" in given else "that size"
+        raise out_of_memory(size) from error
+    if given.get("tuned_for") and transfer.settings.tuned_for is None and not quiet:
+        suits = f"the weights of {preset} suit a {given['tuned_for']} VGG19"
+        click.echo(f"{suits}: balanced for {transfer.weights.name}", err=True)
+    return transfer
+
+
+def engine_arguments(
     *,
     quiet: bool,
     offline: bool = False,
@@ -91,45 +112,28 @@ def make_transfer(
     preset: str | None = None,
     memory: float | None = None,
     **options: Any,
-) -> StyleTransfer:
-    """Set up, ready to be run.
+) -> dict[str, Any]:
+    """The arguments of `StyleTransfer` from the options of the command line.
 
-    Raises:
-        NSTError: bad input.
+    Backend and weights become functions, so that a mistake in the pictures or the settings does not wait for a
+    framework or a download.
     """
     from nst.cli._backend import load_backend
-    from nst.cli._run import out_of_memory
     from nst.models.resolve import resolve_weights
-    from nst.transfer import StyleTransfer
 
     def notify(message: str) -> None:
         if not quiet:
             click.echo(message, err=True)
 
-    options = with_preset(preset, options)
-    # functions, so that a mistake in the pictures or the settings does not wait for a framework or a download
-    backend = partial(load_backend, options.pop("backend"), options.pop("device"), options["precision"])
-    weights = partial(
-        resolve_weights, options.pop("weights"), offline=offline, seed=options["seed"], notify=notify
-    )
-    try:
-        transfer = StyleTransfer(
-            content,
-            list(style),
-            backend=backend,
-            weights=weights,
-            masks=masks_by_name(mask),
-            memory=None if memory is None else round(memory * 1e9),
-            **options,
-        )
-    except MemoryError as error:
-        size = f"--size {options['size']}" if "size" in options else "that size"
-        raise out_of_memory(size) from error
-    if options.get("tuned_for") and transfer.settings.tuned_for is None:
-        notify(
-            f"the weights of {preset} suit a {options['tuned_for']} VGG19: balanced for {transfer.weights.name}"
-        )
-    return transfer
+    given = with_preset(preset, options)
+    backend, device, weights = (given.pop(name) for name in ("backend", "device", "weights"))
+    return {
+        **given,
+        "backend": partial(load_backend, backend, device, given["precision"]),
+        "weights": partial(resolve_weights, weights, offline=offline, seed=given["seed"], notify=notify),
+        "masks": masks_by_name(mask),
+        "memory": None if memory is None else round(memory * 1e9),
+    }
 
 
 def _summary(transfer: StyleTransfer, outcome: Any, output: str) -> str:

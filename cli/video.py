@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli._options import engine_options, mask_options, masks_by_name
-from nst.cli._preset import preset_option, with_preset
+from nst.cli._options import engine_options, mask_options
+from nst.cli._preset import preset_option
 
 if TYPE_CHECKING:
     from nst.video import VideoTransfer
@@ -106,25 +105,11 @@ def video(
 
 
 def _set_up(first: Any, style: tuple[str, ...], quiet: bool, options: dict[str, Any]) -> VideoTransfer:
-    from nst.cli._backend import load_backend
     from nst.cli._run import out_of_memory
-    from nst.models.resolve import resolve_weights
+    from nst.cli.stylize import engine_arguments
     from nst.video import VideoTransfer
 
-    def notify(message: str) -> None:
-        if not quiet:
-            click.echo(message, err=True)
-
-    given = dict(options)
-    offline, masks = given.pop("offline"), masks_by_name(given.pop("mask"))
-    memory = given.pop("memory")
-    given = with_preset(given.pop("preset"), given)
-    given["memory"] = None if memory is None else round(memory * 1e9)
-    backend = partial(load_backend, given.pop("backend"), given.pop("device"), given["precision"])
-    weights = partial(
-        resolve_weights, given.pop("weights"), offline=offline, seed=given["seed"], notify=notify
-    )
     try:
-        return VideoTransfer(first, list(style), backend=backend, weights=weights, masks=masks, **given)
+        return VideoTransfer(first, list(style), **engine_arguments(quiet=quiet, **options))
     except MemoryError as error:
-        raise out_of_memory(f"--size {given['size']}") from error
+        raise out_of_memory(f"--size {options['size']}") from error
