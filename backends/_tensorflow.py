@@ -7,6 +7,7 @@ the boundary alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def vgg19(
     dtype: str = "float32",
     precision: str | None = None,
 ) -> keras.Model:
-    """VGG19 down to the deepest of `layers`, a plain functional model that works without nst.
+    """VGG19 or VGG16, as the weights are, down to the deepest of `layers`: a functional model that works without nst.
 
     Takes pictures (N, H, W, 3) in sRGB [0, 1] of any size; returns a dictionary of feature maps (N, H_l, W_l, N_l)
     by layer name, after the ReLU. Its layers are named conv1_1, conv1_2, ..., and are not trainable. They compute
@@ -52,7 +53,7 @@ def vgg19(
     x = keras.layers.Rescaling(factor.tolist(), shift.tolist(), dtype=dtype, name="input")(x)
     pool = keras.layers.AveragePooling2D if pooling == "avg" else keras.layers.MaxPooling2D
     features, kernels = {}, {}
-    for layer in vgg.layers_up_to(layers):
+    for layer in vgg.layers_up_to(layers, weights.layer_names):
         if isinstance(layer, vgg.Pool):
             x = pool(2, dtype=precision, name=layer.name)(x)
             continue
@@ -64,7 +65,8 @@ def vgg19(
         kernels[convolution] = [round_filters(weight, precision).transpose(2, 3, 1, 0), bias]
         if layer.name in layers:
             features[layer.name] = x if precision == dtype else keras.ops.cast(x, dtype)
-    model = keras.Model(picture, features, name=weights.name.replace("/", "-"))
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", weights.name).strip("-")  # a scope's name admits no more
+    model = keras.Model(picture, features, name=name or "network")
     for convolution, values in kernels.items():
         convolution.set_weights(values)
     model.trainable = False

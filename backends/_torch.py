@@ -26,7 +26,7 @@ DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat1
 
 
 class VGG19(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
-    """VGG19 down to the deepest of `layers`, a plain module that works without nst.
+    """VGG19 or VGG16, as the weights are, down to the deepest of `layers`: a module that works without nst.
 
     `forward` takes pictures (N, 3, H, W) in sRGB [0, 1] and returns a dictionary of feature maps by layer
     name, after the ReLU. The parameters are frozen and named conv1_1.weight, conv1_1.bias, ... Convolutions may
@@ -39,7 +39,7 @@ class VGG19(nn.Module):  # type: ignore[misc]  # torch is not followed by the ty
         factor, shift = (torch.from_numpy(array).reshape(1, 3, 1, 1) for array in weights.input_affine)
         self.register_buffer("input_factor", factor)
         self.register_buffer("input_shift", shift)
-        for layer in vgg.layers_up_to(layers):
+        for layer in vgg.layers_up_to(layers, weights.layer_names):
             if isinstance(layer, vgg.Pool):
                 self.add_module(layer.name, nn.AvgPool2d(2) if pooling == "avg" else nn.MaxPool2d(2))
                 continue

@@ -1,4 +1,4 @@
-"""The VGG19 written in the primitives, for backends whose native object is not a framework's module."""
+"""The network written in the primitives, for backends whose native object is not a framework's module."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def vgg_features(
     x = enter(ops.affine(x, constant("input.factor", factor), constant("input.shift", shift)))
     pool = ops.avg_pool if pooling == "avg" else ops.max_pool
     features = {}
-    for layer in vgg.layers_up_to(layers):
+    for layer in vgg.layers_up_to(layers, weights.layer_names):
         if isinstance(layer, vgg.Pool):
             x = pool(x)
             continue

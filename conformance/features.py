@@ -1,4 +1,4 @@
-"""Level 2: every layer of VGG19 at small size, its feature map and its Gram matrix."""
+"""Level 2: every layer of VGG19 at small size, some of VGG16, its feature map and its Gram matrix."""
 
 from __future__ import annotations
 
@@ -102,6 +102,15 @@ def _caffe_scale(subject: Subject) -> Iterator[Measurement]:
         yield subject.compare(layer, got[layer], want[layer], "features")
 
 
+def _vgg16(subject: Subject) -> Iterator[Measurement]:
+    """The network's topology is the convolutions that it has: VGG16's third to fifth blocks have one less."""
+    layers, weights, x = ("conv3_3", "conv4_1", "conv5_3"), inputs.small_vgg16(), PICTURES["noise"]()
+    got = maps_and_grams(subject.tested, x, layers, weights=weights)
+    want = maps_and_grams(subject.reference, x, layers, weights=weights)
+    for layer in layers:
+        yield subject.compare(layer, got[layer], want[layer], "features")
+
+
 def _primary_colours(subject: Subject) -> Iterator[Measurement]:
     for i, colour in enumerate(("red", "green", "blue")):
         x = np.zeros((1, 3, 5, 6))
@@ -178,6 +187,7 @@ CASES = [
     ),
     *(Case(f"features/{pooling}/nan", 2, _nan(pooling)) for pooling in POOLINGS),
     Case("features/caffe-scale", 2, _caffe_scale),
+    Case("features/vgg16", 2, _vgg16),
     Case("features/primary-colours", 2, _primary_colours),
     Case("features/just-these-layers", 2, _just_these_layers),
     Case("features/too-deep", 2, _too_deep),

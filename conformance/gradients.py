@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nst.conformance import inputs
-from nst.conformance.case import Case, Subject
+from nst.conformance.case import Case, Side, Subject
 from nst.conformance.checks import Measurement
 from nst.conformance.losses import evaluations
 from nst.conformance.problems import PROBLEMS, targets
@@ -67,6 +67,25 @@ def _slope(name: str) -> Run:
             )
 
     return run
+
+
+def _vgg16(subject: Subject) -> Iterator[Measurement]:
+    """1/2 sum F^2 of two layers of a VGG16, the deeper one past a block in which it has one convolution less."""
+    x, layers = inputs.picture(55), ("conv2_1", "conv4_2")
+
+    def gradient(side: Side) -> np.ndarray:
+        network = side.network(layers, weights=inputs.small_vgg16())
+
+        def function(ops: Ops[Any], x: Any, _: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+            maps = network(ops, x)
+            sums = [ops.scale(ops.sum(ops.square(maps[layer])), 0.5) for layer in layers]
+            total = ops.add(*sums)
+            return total, {"total": total}
+
+        return side.differentiate(function, x).gradient
+
+    got, want = gradient(subject.tested), gradient(subject.reference)
+    yield subject.compare("gradient", got, want, "deep gradient")
 
 
 def _linear_in_weights(subject: Subject) -> Iterator[Measurement]:
@@ -140,6 +159,7 @@ CASES = [
     *(Case(f"gradient/{name}", 4, _gradient(name)) for name in PROBLEMS),
     *(Case(f"gradient/slope/{name}", 4, _slope(name)) for name in SLOPES),
     Case("gradient/linear-in-weights", 4, _linear_in_weights),
+    Case("gradient/vgg16", 4, _vgg16),
     Case("gradient/fan-out", 4, _fan_out),
     Case("gradient/term-without-picture", 4, _term_without_picture),
     Case("gradient/missing", 4, _missing_gradient),

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from nst.models import vgg
 from nst.models.random_weights import random_weights
 from nst.models.weights import NetworkWeights
 
@@ -22,6 +23,7 @@ __all__ = [
     "picture",
     "ramp",
     "small_network",
+    "small_vgg16",
 ]
 
 Array = NDArray[np.float64]
@@ -66,6 +68,14 @@ def small_network() -> NetworkWeights:
         for layer, (weight, bias) in weights.convolutions.items()
     }
     return replace(weights, name="small", convolutions=biased)
+
+
+@cache
+def small_vgg16() -> NetworkWeights:
+    """`small_network` without the convolutions that VGG16 lacks."""
+    weights = small_network()
+    kept = {layer: weights.convolutions[layer] for layer in vgg.VGG16_LAYER_NAMES}
+    return replace(weights, name="small VGG16", convolutions=kept)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A VGG19's forward pass in plain numpy, for the chores that need activations and no backend.
+"""A network's forward pass in plain numpy, for the chores that need activations and no backend.
 
 Average pooling, as the paper uses it. One picture at a time; the precision is that of the arrays.
 """
@@ -46,7 +46,7 @@ def activations(
     """(layer, maps (N, H, W) after the ReLU) of a picture (H, W, 3) in sRGB [0, 1], in network order."""
     factor, shift = weights.input_affine
     maps = np.ascontiguousarray((picture * factor + shift).transpose(2, 0, 1), np.float32)
-    for layer in vgg.layers_up_to([weights.layer_names[-1]]):
+    for layer in vgg.layers_up_to([weights.layer_names[-1]], weights.layer_names):
         if isinstance(layer, vgg.Pool):
             maps = average_pool(maps)
             continue

@@ -1,12 +1,16 @@
-"""The VGG19 topology (Simonyan and Zisserman, 2014, configuration E) as data.
+"""The VGG19 and VGG16 topologies (Simonyan and Zisserman, 2014, configurations E and D) as data.
 
 Only the convolutional part is used (Gatys et al., 2016, section 2). "convX_Y" names the feature
 map *after* the ReLU that follows that convolution, as in the paper.
+
+VGG16 is VGG19 without conv3_4, conv4_4 and conv5_4. A network's topology is therefore the names of the convolutions
+that it has (`NetworkWeights.layer_names`), in the functions below the argument `convolutions`. Poolings lie between the
+same blocks in both, so strides and sizes of layers depend on the name alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
 from nst.errors import SettingsError
@@ -14,6 +18,7 @@ from nst.errors import SettingsError
 __all__ = [
     "LAYERS",
     "LAYER_NAMES",
+    "VGG16_LAYER_NAMES",
     "Conv",
     "Pool",
     "Pooling",
@@ -22,6 +27,7 @@ __all__ = [
     "minimum_size",
     "receptive_field",
     "stride",
+    "topology_with",
     "validate_layers",
 ]
 
@@ -54,22 +60,35 @@ LAYERS: tuple[Conv | Pool, ...] = _vgg19()
 LAYER_NAMES: tuple[str, ...] = tuple(layer.name for layer in LAYERS if isinstance(layer, Conv))
 """conv1_1 ... conv5_4: every name that can be asked for as a content or a style layer."""
 
+_VGG19_ALONE = ("conv3_4", "conv4_4", "conv5_4")
 
-def validate_layers(names: Iterable[str]) -> None:
+VGG16_LAYER_NAMES: tuple[str, ...] = tuple(name for name in LAYER_NAMES if name not in _VGG19_ALONE)
+"""The 13 convolutions of VGG16."""
+
+
+def topology_with(names: Collection[str]) -> tuple[str, ...]:
+    """The convolutions of the network that has those of `names`: VGG19's if it alone has one of them, else VGG16's."""
+    return LAYER_NAMES if any(name in names for name in _VGG19_ALONE) else VGG16_LAYER_NAMES
+
+
+def validate_layers(names: Iterable[str], convolutions: Collection[str] = LAYER_NAMES) -> None:
     """Raise `SettingsError` for the first name that is not a layer."""
     for name in names:
-        if name not in LAYER_NAMES:
-            raise SettingsError(f"unknown layer {name!r}: choose from {', '.join(LAYER_NAMES)}")
+        if name not in convolutions:
+            raise SettingsError(f"unknown layer {name!r}: choose from {', '.join(convolutions)}")
 
 
-def layers_up_to(names: Iterable[str]) -> tuple[Conv | Pool, ...]:
+def layers_up_to(
+    names: Iterable[str], convolutions: Collection[str] = LAYER_NAMES
+) -> tuple[Conv | Pool, ...]:
     """The topology down to the deepest of `names` and no further."""
     wanted = set(names)
-    validate_layers(sorted(wanted))
+    validate_layers(sorted(wanted), convolutions)
     if not wanted:
         raise SettingsError("no layer asked for: give at least one content or style layer")
-    last = max(i for i, layer in enumerate(LAYERS) if layer.name in wanted)
-    return LAYERS[: last + 1]
+    own = [layer for layer in LAYERS if isinstance(layer, Pool) or layer.name in convolutions]
+    last = max(i for i, layer in enumerate(own) if layer.name in wanted)
+    return tuple(own[: last + 1])
 
 
 def _poolings_before(name: str) -> int:
@@ -91,10 +110,10 @@ def minimum_size(names: Iterable[str]) -> int:
     return max(stride(name) for name in names)
 
 
-def receptive_field(name: str) -> int:
-    """Side in pixels of the square that one position of a layer sees (156 at conv5_1)."""
+def receptive_field(name: str, convolutions: Collection[str] = LAYER_NAMES) -> int:
+    """Side in pixels of the square that one position of a layer sees (156 at VGG19's conv5_1, 132 at VGG16's)."""
     field, stride = 1, 1
-    for layer in layers_up_to([name]):
+    for layer in layers_up_to([name], convolutions):
         if isinstance(layer, Conv):
             field += 2 * stride
         else:

@@ -1,8 +1,8 @@
-"""The weights of a VGG19 in memory, and their file format (safetensors).
+"""The weights of a VGG19 or VGG16 in memory, and their file format (safetensors).
 
 A file holds, for each convolution, `convX_Y.weight` (out, in, 3, 3) and `convX_Y.bias` (out,), float32
-or float16, from conv1_1 down to any depth, with any widths as long as the shapes chain. Its string
-metadata say how a picture becomes the network's input:
+or float16, from conv1_1 down to any depth, with any widths as long as the shapes chain. Which convolutions there are
+says whether it is a VGG19 or a VGG16. Its string metadata say how a picture becomes the network's input:
 
     net_input = (scale * x - mean) / std,   x in sRGB [0, 1]
 
@@ -37,7 +37,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class NetworkWeights:
-    """A VGG19 down to some depth, input channels in RGB order whatever the file's order was.
+    """A VGG19 or VGG16 down to some depth, input channels in RGB order whatever the file's order was.
 
     Attributes:
         name: what people call it ("vgg19", "random-0", ...).
@@ -65,7 +65,7 @@ class NetworkWeights:
     def __post_init__(self) -> None:
         if not self.convolutions:
             raise WeightsError(f"weights {self.name!r}: no convolution found, conv1_1.weight is missing")
-        expected = vgg.LAYER_NAMES[: len(self.convolutions)]
+        expected = vgg.topology_with(self.convolutions)[: len(self.convolutions)]
         if tuple(self.convolutions) != expected:
             raise WeightsError(
                 f"weights {self.name!r}: layers must be {', '.join(expected)}, got {', '.join(self.convolutions)}"
@@ -91,7 +91,7 @@ class NetworkWeights:
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """The layers that these weights reach."""
+        """The layers that these weights reach: the topology, see `nst.models.vgg`."""
         return tuple(self.convolutions)
 
     def channels(self, layer: str) -> int:
@@ -99,14 +99,19 @@ class NetworkWeights:
         return int(self.convolutions[layer][0].shape[0])
 
     def require(self, layers: list[str] | tuple[str, ...]) -> None:
-        """Raise `SettingsError` when a layer of VGG19 lies deeper than these weights."""
+        """Raise `SettingsError` for a layer that lies deeper than these weights, or that VGG16 lacks."""
         vgg.validate_layers(layers)
+        last = self.layer_names[-1]
         for layer in layers:
-            if layer not in self.convolutions:
+            if layer in self.convolutions:
+                continue
+            if layer < last:
                 raise SettingsError(
-                    f"weights {self.name!r} end at {self.layer_names[-1]}: {layer} is not there, "
-                    "choose a shallower layer"
+                    f"weights {self.name!r} are a VGG16, which has no {layer}: choose another layer"
                 )
+            raise SettingsError(
+                f"weights {self.name!r} end at {last}: {layer} is not there, choose a shallower layer"
+            )
 
     @property
     def input_affine(self) -> tuple[Array, Array]:
@@ -132,7 +137,7 @@ def load_weights(path: str | Path) -> NetworkWeights:
     """Read a safetensors file in the format that the module describes.
 
     Raises:
-        WeightsError: not there, not safetensors, truncated, or not a VGG19; one line that says which.
+        WeightsError: not there, not safetensors, truncated, or not a VGG; one line that says which.
     """
     path = Path(path)
     if not path.is_file():

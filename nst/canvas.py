@@ -69,6 +69,7 @@ class Canvas:
         width: of the picture.
         padding: how the picture goes on past its border.
         side: of the windows in pixels, or None to compute the whole at once.
+        convolutions: of the network; see `nst.models.vgg`.
     """
 
     backend: Backend[Any]
@@ -77,6 +78,7 @@ class Canvas:
     width: int
     padding: Literal["zero", "replicate", "circular"] = "zero"
     side: int | None = None
+    convolutions: Sequence[str] = vgg.LAYER_NAMES
 
     @cached_property
     def margin(self) -> int:
@@ -87,7 +89,9 @@ class Canvas:
         """
         if self.padding == "zero" or not self.layers:
             return 0
-        return halo(self.layers) if self.padding == "circular" else vgg.minimum_size(self.layers)
+        if self.padding == "circular":
+            return halo(self.layers, self.convolutions)
+        return vgg.minimum_size(self.layers)
 
     @cached_property
     def views(self) -> list[View]:
@@ -100,7 +104,7 @@ class Canvas:
             return [View(None, masks)]
         return [
             View(window, {f"inner/{layer}": self._mask(layer, window) for layer in self.layers})
-            for window in windows(height, width, self.side, self.layers)
+            for window in windows(height, width, self.side, self.layers, self.convolutions)
         ]
 
     def resized(self, height: int, width: int) -> Canvas:

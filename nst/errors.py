@@ -23,4 +23,4 @@ class SettingsError(NSTError, ValueError):
 
 
 class WeightsError(NSTError):
-    """A weight file that is missing, damaged or not a VGG19."""
+    """A weight file that is missing, damaged or no VGG."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from nst.settings import Settings
 from nst.transfer import StyleTransfer
 from nst.windows import windows
 
@@ -39,7 +38,7 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     width, height = transfer.size
     small = longest**2 * width * height / max(transfer.size) ** 2
     per_pixel = _seconds(transfer, longest) / small
-    repeated = _repeated(transfer.settings, width, height, transfer.plan.side)
+    repeated = _repeated(transfer, width, height, transfer.plan.side)
     total = 0.0
     for side, steps in transfer.schedule:
         pixels = width * height * (side / max(transfer.size)) ** 2
@@ -62,8 +61,8 @@ def _seconds(transfer: StyleTransfer, longest: int) -> float:
     return seconds
 
 
-def _repeated(settings: Settings, width: int, height: int, side: int | None) -> float:
+def _repeated(transfer: StyleTransfer, width: int, height: int, side: int | None) -> float:
     if side is None:
         return 1.0
-    found = windows(height, width, side, settings.layers)
+    found = windows(height, width, side, transfer.settings.layers, transfer.weights.layer_names)
     return len(found) * found[0].height * found[0].width / (width * height)

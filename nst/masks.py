@@ -11,7 +11,7 @@ positions of every layer, and there is no seam between regions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -120,13 +120,15 @@ def regions(masks: Masks, width: int, height: int, styles: int) -> list[Mask] | 
     return result
 
 
-def carry(mask: Mask, layers: Iterable[str]) -> dict[str, Mask]:
+def carry(
+    mask: Mask, layers: Iterable[str], convolutions: Collection[str] = vgg.LAYER_NAMES
+) -> dict[str, Mask]:
     """The mask at each of `layers`, (H_l, W_l): the share of what a position sees that lies in the region."""
     names = set(layers)
     result = {}
     # what a mask of ones becomes is the product of these two
     down, across = np.ones((mask.shape[0], 1), np.float32), np.ones((1, mask.shape[1]), np.float32)
-    for layer in vgg.layers_up_to(names):
+    for layer in vgg.layers_up_to(names, convolutions):
         narrow = _mean_of_3 if isinstance(layer, vgg.Conv) else _mean_of_2
         mask, down, across = narrow(narrow(mask, 0), 1), narrow(down, 0), narrow(across, 1)
         if layer.name in names:

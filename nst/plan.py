@@ -121,11 +121,12 @@ def predict(
     costs = COSTS.get(backend.name, UNKNOWN)
     rows, columns = height, width
     if side is not None:
-        first = windows(height, width, side, settings.layers)[0]
+        first = windows(height, width, side, settings.layers, weights.layer_names)[0]
         rows, columns = first.height, first.width
     share = 0.5 if backend.precision in ("bfloat16", "float16") else 1.0
     element = 8 if backend.dtype == "float64" else 4
-    convolutions = [layer.name for layer in vgg.layers_up_to(settings.layers) if isinstance(layer, vgg.Conv)]
+    layers = vgg.layers_up_to(settings.layers, weights.layer_names)
+    convolutions = [layer.name for layer in layers if isinstance(layer, vgg.Conv)]
     maps = element * sum(weights.channels(layer) * _positions(layer, rows, columns) for layer in convolutions)
     targets = element * sum(
         weights.channels(layer) * _positions(layer, height, width)
@@ -163,7 +164,7 @@ def choose(
         limit: bytes; None for what is free on the device.
     """
     free = free_memory(backend.device) if limit is None else limit
-    least = smallest_side(settings.layers)
+    least = smallest_side(settings.layers, weights.layer_names)
     sides: list[int | None] = [None, *(side for side in SIDES if least <= side < max(size))]
     if settings.tile != "auto":
         sides = [None if settings.tile == "off" else settings.tile]

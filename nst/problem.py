@@ -123,7 +123,8 @@ def set_up(
     """
     masks = masks or Masks()
     sources = _sources(styles, shares, masks)
-    canvas = Canvas(backend, settings.layers, content.height, content.width, settings.padding, side)
+    size = content.height, content.width
+    canvas = Canvas(backend, settings.layers, *size, settings.padding, side, weights.layer_names)
     network: Network[Any] = backend.network(weights, settings.layers, settings.pooling)
     if settings.smoothing:
         network = SmoothedNetwork(network, temperatures(network, canvas, sources))
@@ -179,7 +180,7 @@ def _content(
     _merge(local, content_targets(term, network, canvas, picture))
     if given.content is not None:
         mask = fit(given.content, *picture.size, given.feather)
-        _merge(local, roots(term.name, canvas, carry(mask, layers)))
+        _merge(local, roots(term.name, canvas, carry(mask, layers, canvas.convolutions)))
     return term
 
 

@@ -69,7 +69,7 @@ class VectorSpace(Protocol[T]):
 
 
 class Network(Protocol[T]):
-    """A VGG19 down to the deepest layer asked for."""
+    """A VGG19 or VGG16 down to the deepest layer asked for."""
 
     @property
     def native(self) -> Any:

@@ -173,5 +173,6 @@ def _least_sides(
 ) -> list[tuple[str, Picture, int]]:
     """What each picture is, and the least that its shortest side may be."""
     smallest = vgg.minimum_size(settings.layers)
+    # the network is not known yet: VGG19's halo, which is as wide as VGG16's or wider
     around = max(smallest, halo(settings.layers)) if settings.padding == "circular" else smallest
     return [("content", content, around), *(("style", style, smallest) for style in styles)]

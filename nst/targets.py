@@ -132,7 +132,7 @@ def guide(term: StyleTerm, canvas: Canvas, mask: Mask | None) -> tuple[StyleTerm
     """
     if mask is None:
         return term, [{} for _ in canvas.views]
-    carried = carry(mask, term.layers)
+    carried = carry(mask, term.layers, canvas.convolutions)
     region = {layer: float(weights.sum(dtype=np.float64)) for layer, weights in carried.items()}
     for layer, sum_of_weights in region.items():
         if not sum_of_weights:

@@ -9,7 +9,7 @@ graph for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -50,21 +50,27 @@ class Window:
         return slice(low[0], high[0]), slice(low[1], high[1])
 
 
-def halo(layers: Iterable[str]) -> int:
+def halo(layers: Iterable[str], convolutions: Collection[str] = vgg.LAYER_NAMES) -> int:
     """Pixels that the deepest of `layers` sees past a position, rounded up to its stride: 80 for conv5_1."""
     names = list(layers)
     unit = vgg.minimum_size(names)
-    reach = max(vgg.receptive_field(name) for name in names) // 2
+    reach = max(vgg.receptive_field(name, convolutions) for name in names) // 2
     return -(-reach // unit) * unit
 
 
-def smallest_side(layers: Iterable[str]) -> int:
+def smallest_side(layers: Iterable[str], convolutions: Collection[str] = vgg.LAYER_NAMES) -> int:
     """The least side of a window that has an inner part: two halos and one position of the deepest layer."""
     names = list(layers)
-    return 2 * halo(names) + 2 * vgg.minimum_size(names)
+    return 2 * halo(names, convolutions) + 2 * vgg.minimum_size(names)
 
 
-def windows(height: int, width: int, side: int, layers: Iterable[str]) -> list[Window]:
+def windows(
+    height: int,
+    width: int,
+    side: int,
+    layers: Iterable[str],
+    convolutions: Collection[str] = vgg.LAYER_NAMES,
+) -> list[Window]:
     """Windows of at most about `side` pixels that cover a picture; one if it fits.
 
     Args:
@@ -72,10 +78,11 @@ def windows(height: int, width: int, side: int, layers: Iterable[str]) -> list[W
         width: of the picture.
         side: of a window, halo included; raised to `smallest_side` where it is less.
         layers: that are read.
+        convolutions: of the network; see `nst.models.vgg`.
     """
     names = list(layers)
-    side = max(side, smallest_side(names))
-    unit, reach = vgg.minimum_size(names), halo(names)
+    side = max(side, smallest_side(names, convolutions))
+    unit, reach = vgg.minimum_size(names), halo(names, convolutions)
     rows, columns = (_spans(length, side, unit, reach) for length in (height, width))
     tall, wide = (_extent(length, side, unit) for length in (height, width))
     return [Window(row, column, tall, wide) for row in rows for column in columns]

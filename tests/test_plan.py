@@ -1,6 +1,7 @@
 """The memory plan, and going on in smaller windows."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import nst
 from nst import memory, plan
 from nst.backends._numpy import NumpyBackend
+from nst.models import vgg
 from nst.models.random_weights import random_weights
 from nst.plan import choose, predict
 from nst.settings import make_settings
@@ -47,6 +49,19 @@ def test_prediction_by_hand(full, monkeypatch):
     half = predict(SETTINGS, full, Torch("bfloat16"), (512, 256), history=5, half=True)
     assert half.history_bytes == 5 * picture
     assert half.peak == pytest.approx(expected - 1.5 * maps - 15 * picture, rel=1e-6)
+
+
+def test_vgg16_counts_its_own_layers(full, monkeypatch):
+    monkeypatch.setitem(plan.COSTS, "torch", plan.Costs(process=0, copies=1.0, maps=1.0))
+    kept = {layer: full.convolutions[layer] for layer in vgg.VGG16_LAYER_NAMES}
+    found = predict(SETTINGS, replace(full, convolutions=kept), Torch(), (512, 256), history=1)
+    pixels = 512 * 256
+    maps = 64 * 2 + 128 * 2 / 4 + 256 * 3 / 16 + 512 * 3 / 64 + 512 / 256
+    # 14,714,688 parameters in all, by Keras' summary, less conv5_2 and conv5_3 of 512 * 512 * 9 + 512 each
+    parameters = 14_714_688 - 2 * 2_359_808
+    picture = 3 * pixels
+    expected = parameters + maps * pixels + 512 * pixels / 64 + (plan.WORKING + 2) * picture
+    assert found.peak == pytest.approx(4 * expected, rel=1e-6)
 
 
 def test_the_fewer_bytes_the_smaller_the_windows(full):

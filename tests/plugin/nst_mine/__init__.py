@@ -67,7 +67,7 @@ class Network:
         factor, shift = self.native.input_affine
         x = ops.affine(x, ops.constant(factor), ops.constant(shift))
         features = {}
-        for layer in vgg.layers_up_to(self.layers):
+        for layer in vgg.layers_up_to(self.layers, self.native.layer_names):
             if isinstance(layer, vgg.Pool):
                 x = ops.avg_pool(x) if self.pooling == "avg" else ops.max_pool(x)
                 continue
