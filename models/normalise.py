@@ -31,7 +31,7 @@ def normalise(
     dead on the pictures stays as it is.
 
     Args:
-        weights: any VGG19.
+        weights: any VGG19 or VGG16.
         pictures: (H, W, 3) in sRGB [0, 1]; without them 32 procedural pictures of 144 pixels.
         name: of the result; without it "-normalised" is added.
 
@@ -50,7 +50,12 @@ def normalise(
         factor = before[None, :, None, None] / mean[:, None, None, None]
         convolutions[layer] = ((weight * factor).astype(np.float32), (bias / mean).astype(np.float32))
         before = mean
-    return replace(weights, name=name or f"{weights.name}-normalised", convolutions=convolutions)
+    return replace(
+        weights,
+        name=name or f"{weights.name}-normalised",
+        convolutions=convolutions,
+        source=f"{weights.source}; normalised by nst".removeprefix("; "),
+    )
 
 
 def mean_activations(

@@ -119,9 +119,11 @@ def obtain(
         if cache.is_cached(name) and not force:
             return cache.load_cached(name)
         if entry.made_from:
+            from nst.models.normalise import normalise
+
             base = obtain(entry.made_from, offline=offline, timeout=timeout, notify=notify, progress=progress)
             notify(f"making {name} from {base.name}: mean activation of every channel to 1")
-            weights = _normalised(base, name)
+            weights = normalise(base, name=name)
         else:
             weights = _downloaded(entry, timeout, progress)
         weights = replace(weights, license=f"{entry.license} ({entry.attribution})")
@@ -187,12 +189,6 @@ def _downloaded(
     imported = import_file(path, entry.name, entry.convention)
     path.unlink()
     return replace(imported.weights, source=f"{source.url} sha256:{imported.sha256}")
-
-
-def _normalised(base: NetworkWeights, name: str) -> NetworkWeights:
-    from nst.models.normalise import normalise
-
-    return replace(normalise(base, name=name), source=f"{base.source}; normalised by nst")
 
 
 def _require_network(entry: Entry, offline: bool) -> None:

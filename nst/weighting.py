@@ -51,7 +51,7 @@ def kind_of(weights: NetworkWeights) -> str:
     """
     if weights.channels("conv1_1") != 64:
         return "other"
-    if "normalised" in weights.name:
+    if "normalised" in weights.name or "normalised" in weights.source:
         return "normalised"
     if weights.scale == 255 and weights.std == (1.0, 1.0, 1.0):
         return "caffe"

@@ -6,22 +6,24 @@ import numpy as np
 import pytest
 
 from nst.errors import WeightsError
-from nst.models import vgg
 from nst.models._forward import activations
 from nst.models.importers import CONVENTIONS, detect, import_file
 from nst.models.random_weights import probe, random_weights
 from nst.models.weights import NetworkWeights, save_weights
 
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
+FEATURES_16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+BLOCKS = {"VGG19": (2, 2, 4, 4, 4), "VGG16": (2, 2, 3, 3, 3)}
 
 
-def native_tensors(seed=0, depth="conv5_4"):
+def native_tensors(seed=0, depth="conv5_4", network="VGG19"):
     """Layer -> (weight, bias) in whatever channel order a file holds them; biases are not 0."""
     rng = np.random.default_rng(seed)
-    network = random_weights(seed, 1 / 16, depth)
+    pairs = random_weights(seed, 1 / 16, depth).convolutions.items()
     return {
         layer: (weight, rng.normal(0, 0.1, bias.shape).astype(np.float32))
-        for layer, (weight, bias) in network.convolutions.items()
+        for layer, (weight, bias) in pairs
+        if int(layer[6]) <= BLOCKS[network][int(layer[4]) - 1]
     }
 
 
@@ -34,8 +36,9 @@ def flat(tensors, name):
     return result
 
 
-def torchvision_name(layer, index, part):
-    return f"features.{FEATURES[index]}.{part}"
+def torchvision_state(tensors):
+    positions = FEATURES if len(tensors) < 8 or "conv3_4" in tensors else FEATURES_16
+    return flat(tensors, lambda layer, index, part: f"features.{positions[index]}.{part}")
 
 
 def own_name(layer, index, part):
@@ -50,17 +53,17 @@ def write_torch(path, state, legacy):
 
 
 def write_torchvision_zip(path, tensors):
-    state = flat(tensors, torchvision_name)
+    state = torchvision_state(tensors)
     state["classifier.0.weight"] = np.ones((4, 4), np.float32)
     write_torch(path, state, legacy=False)
 
 
 def write_torchvision_legacy(path, tensors):
-    write_torch(path, flat(tensors, torchvision_name), legacy=True)
+    write_torch(path, torchvision_state(tensors), legacy=True)
 
 
 def write_jcjohnson(path, tensors):
-    state = flat(tensors, torchvision_name)
+    state = torchvision_state(tensors)
     state["classifier.1.weight"] = np.ones((4, 4), np.float32)
     write_torch(path, state, legacy=True)
 
@@ -161,7 +164,7 @@ def write_npz_channels_last(path, tensors):
 def write_timm(path, tensors):
     from safetensors.numpy import save_file
 
-    save_file({k: np.ascontiguousarray(v) for k, v in flat(tensors, torchvision_name).items()}, path)
+    save_file({k: np.ascontiguousarray(v) for k, v in torchvision_state(tensors).items()}, path)
 
 
 CASES = [
@@ -191,16 +194,33 @@ def native_input(picture, convention):
     return (rgb[..., ::-1] if convention == "caffe" else rgb).transpose(2, 0, 1)
 
 
+def forward(tensors, maps, blocks):
+    """Maps after the last ReLU, in float64, from the network's own input (3, H, W); average pooling."""
+    for block, count in enumerate(blocks, 1):
+        if block > 1:
+            n, h, w = maps.shape
+            maps = maps.reshape(n, h // 2, 2, w // 2, 2).mean(axis=(2, 4))
+        for i in range(1, count + 1):
+            weight, bias = tensors[f"conv{block}_{i}"]
+            padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)))
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+            maps = np.einsum("ihwkl,oikl->ohw", windows, weight.astype(np.float64), optimize=True)
+            maps = np.maximum(maps + bias[:, None, None], 0)
+    return maps
+
+
+@pytest.mark.parametrize("network", BLOCKS)
 @pytest.mark.parametrize(("write", "format_", "convention", "certain"), CASES)
-def test_every_format_gives_the_same_network(tmp_path, write, format_, convention, certain):
-    tensors = native_tensors()
+def test_every_format_gives_the_same_network(tmp_path, write, format_, convention, certain, network):
+    tensors = native_tensors(network=network)
     path = tmp_path / "weights.bin"  # the name says nothing
     write(path, tensors)
     assert detect(path) == format_
     imported = import_file(path, "mine")
     assert (imported.format, imported.convention, imported.certain) == (format_, convention, certain)
     assert imported.weights.name == "mine"
-    assert imported.weights.layer_names == vgg.LAYER_NAMES
+    assert imported.weights.layer_names == tuple(tensors)
+    assert len(tensors) == sum(BLOCKS[network])
     for layer, (weight, bias) in tensors.items():
         flipped = layer == "conv1_1" and convention == "caffe"
         got_weight, got_bias = imported.weights.convolutions[layer]
@@ -208,10 +228,30 @@ def test_every_format_gives_the_same_network(tmp_path, write, format_, conventio
         np.testing.assert_array_equal(got_bias, bias)
     picture = probe().transpose(1, 2, 0)[:32, :32]
     features = dict(activations(imported.weights, picture))
-    native = native_input(picture, convention)
-    weight, bias = tensors["conv1_1"]
-    expected = np.einsum("oikl,ikl->o", weight.astype(np.float64), native[:, 9:12, 19:22]) + bias
-    np.testing.assert_allclose(features["conv1_1"][:, 10, 20], np.maximum(expected, 0), rtol=1e-4, atol=1e-3)
+    expected = forward(tensors, native_input(picture, convention), BLOCKS[network])
+    np.testing.assert_allclose(list(features.values())[-1], expected, rtol=1e-4, atol=1e-4 * expected.max())
+
+
+@pytest.mark.parametrize("write", [case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("network", "depth"),
+    [("VGG19", "conv5_1"), ("VGG16", "conv5_1"), ("VGG16", "conv4_1"), ("VGG19", "conv3_4")],
+)
+def test_a_part_of_either_network_is_told_apart(tmp_path, write, network, depth):
+    """VGG19 down to conv5_1 has 13 convolutions, as many as VGG16."""
+    tensors = native_tensors(depth=depth, network=network)
+    write(tmp_path / "a", tensors)
+    assert import_file(tmp_path / "a").weights.layer_names == tuple(tensors)
+
+
+@pytest.mark.parametrize("prefix", ["d01eb7cb", "00b39a1b"])
+def test_files_of_which_eight_digits_are_published(tmp_path, monkeypatch, prefix):
+    from nst.models import importers
+
+    write_npz(tmp_path / "a", native_tensors())
+    monkeypatch.setattr(importers, "file_digest", lambda path, algorithm: prefix + 56 * "0")
+    imported = import_file(tmp_path / "a")
+    assert (imported.convention, imported.certain) == ("caffe", True)
 
 
 def test_our_own_file_comes_back_bit_for_bit(tmp_path):
@@ -293,16 +333,23 @@ def test_a_truncated_file_is_refused_in_one_line(tmp_path, write, kept):
     assert "\n" not in str(caught.value)
 
 
-def test_vgg16_and_batch_normalisation_are_named(tmp_path):
-    vgg16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
-    state = {f"features.{i}.{part}": np.ones(1, np.float32) for i in vgg16 for part in ("weight", "bias")}
-    np.savez(tmp_path / "a.npz", **state)
-    with pytest.raises(WeightsError, match=r"features\.17\.weight .*VGG16"):
+def test_other_networks_are_named(tmp_path):
+    """VGG16 with batch normalisation, VGG13, and a VGG19 of which conv3_4 got lost."""
+    batch = {f"features.{i}.weight": np.ones(1, np.float32) for i in (0, 1, 3, 4, 7, 8, 10, 11)}
+    np.savez(tmp_path / "a.npz", **batch)
+    with pytest.raises(WeightsError, match=r"features\.1\.weight has no place .*batch normalisation"):
         import_file(tmp_path / "a.npz")
-    tensors = {k: v for k, v in native_tensors().items() if k not in ("conv3_4", "conv4_4", "conv5_4")}
-    write_onnx(tmp_path / "b", tensors)
-    with pytest.raises(WeightsError, match=r"conv3_4 is missing.*VGG16"):
-        import_file(tmp_path / "b")
+    thirteen = {
+        f"features.{i}.{part}": np.ones((1, 1, 3, 3), np.float32)
+        for i in (0, 2, 5, 7, 10, 12, 15, 17, 20, 22)
+        for part in ("weight", "bias")
+    }
+    np.savez(tmp_path / "b.npz", **thirteen)
+    with pytest.raises(WeightsError, match=r"features\.15\.weight has no place"):
+        import_file(tmp_path / "b.npz")
+    write_npz(tmp_path / "c", {k: v for k, v in native_tensors().items() if k != "conv3_4"})
+    with pytest.raises(WeightsError, match=r"conv3_4\.weight is missing"):
+        import_file(tmp_path / "c")
 
 
 @pytest.mark.parametrize(

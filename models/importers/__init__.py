@@ -1,6 +1,6 @@
 """Weights in other people's formats, recognised by content; nothing in a file is ever executed.
 
-One file a format family; each gives tensors by name, `_layout` turns names and shapes into VGG19's.
+One file a format family; each gives tensors by name, `_layout` turns names and shapes into a VGG19's or VGG16's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from nst.errors import NSTError, WeightsError
-from nst.models.importers import _keras_h5, _layout, _matlab, _npz, _onnx, _pickle, _safetensors
+from nst.models.importers import _colour, _keras_h5, _layout, _matlab, _npz, _onnx, _pickle, _safetensors
 from nst.models.importers._layout import CONVENTIONS, Convention
+from nst.models.importers._names import COLOUR
 from nst.models.weights import NetworkWeights, load_weights
 
 __all__ = ["CONVENTIONS", "Convention", "Imported", "detect", "file_digest", "import_file"]
@@ -22,11 +23,13 @@ __all__ = ["CONVENTIONS", "Convention", "Imported", "detect", "file_digest", "im
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KNOWN = {
     "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44": "torchvision",
+    "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0": "torchvision",
     "11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669": "torchvision",
     "dd893d447ece014ad32d71b8d32b1e0b5c09b912a2866990c286fdeebd368d74": "caffe",
 }
 """Published sha256 of files whose names alone do not tell how their input is meant."""
-_KNOWN_PREFIXES = {"d01eb7cb": "caffe"}
+_KNOWN_PREFIXES = {"d01eb7cb": "caffe", "00b39a1b": "caffe"}
+"""The same where only the first eight digits are published, in the file's name: jcjohnson's VGG19 and VGG16."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Imported:
 
 
 def import_file(path: str | Path, name: str | None = None, convention: str | None = None) -> Imported:
-    """Read a VGG19 from any of the formats that `detect` tells apart.
+    """Read a VGG19 or VGG16 from any of the formats that `detect` tells apart.
 
     Args:
         path: the file.
@@ -144,8 +147,13 @@ def _import(path: Path, format_: str, name: str, convention: str | None) -> Impo
         tensors = read(path)
     family, convolutions = _layout.arrange(tensors)
     known = _KNOWN.get(sha256) or _KNOWN_PREFIXES.get(sha256[:8])
+    colour = convolutions.pop(COLOUR, None)
+    if colour:
+        stored = _colour.convention_of(*colour)
+        if convention is not None:
+            raise WeightsError("its first layer says how its input is meant: leave the convention out")
     if stored:
-        chosen, certain = "caffe-rgb", True
+        chosen, certain = "stored" if colour else "caffe-rgb", True
     elif known:
         chosen, certain = known, True
     elif format_ == "Keras HDF5":
@@ -157,16 +165,19 @@ def _import(path: Path, format_: str, name: str, convention: str | None) -> Impo
     if convention is not None:
         chosen, certain = convention, True
     meant = stored if stored and convention is None else CONVENTIONS[chosen]
-    if meant.order == "BGR":
+    if meant.order != "RGB":
         weight, bias = convolutions["conv1_1"]
-        convolutions["conv1_1"] = (np.ascontiguousarray(weight[:, ::-1]), bias)
+        if weight.shape[1] != 3:
+            raise WeightsError(f"conv1_1.weight has shape {weight.shape}, expected (channels, 3, 3, 3)")
+        order = [meant.order.index(channel) for channel in "RGB"]
+        convolutions["conv1_1"] = (np.ascontiguousarray(weight[:, order]), bias)
     weights = NetworkWeights(
         name=name,
         convolutions=convolutions,
         scale=meant.scale,
         mean=meant.mean,
         std=meant.std,
-        source=f"{format_} file, sha256 {sha256}",
+        source=f"{format_} file{', normalised VGG19 of AdaIN' if colour else ''}, sha256 {sha256}",
     )
     return Imported(weights, format_, chosen, certain, sha256)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nst.errors import WeightsError
 from nst.models import vgg
-from nst.models.importers._layout import MAX_CHANNELS, Tensors
+from nst.models.importers._layout import MAX_CHANNELS
+from nst.models.importers._names import Tensors, counted
 
 if TYPE_CHECKING:
     import h5py
@@ -54,7 +55,7 @@ def _canonical(name: str) -> str | None:
             return f"conv{match['block']}_{match['index']}.{_PARTS[match['part']]}"
     match = _COUNTED.fullmatch(name)
     if match and int(match["count"] or 0) < len(vgg.LAYER_NAMES):
-        return f"{vgg.LAYER_NAMES[int(match['count'] or 0)]}.{_PARTS[match['part']]}"
+        return counted(int(match["count"] or 0), _PARTS[match["part"]])
     return None
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import WeightsError
-from nst.models.importers._layout import CONVENTIONS, Convention, Tensors
+from nst.models.importers._layout import CONVENTIONS, Convention
+from nst.models.importers._names import Tensors
 
 __all__ = ["read_matlab"]
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import WeightsError
-from nst.models.importers._layout import MAX_CHANNELS, Tensors
+from nst.models.importers._layout import MAX_CHANNELS
+from nst.models.importers._names import Tensors
 
 __all__ = ["read_npz"]
 

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from nst.errors import WeightsError
 from nst.models import vgg
-from nst.models.importers._layout import Tensors
+from nst.models.importers._names import Tensors, counted
 
 __all__ = ["read_onnx"]
 
 
 def read_onnx(path: Path) -> tuple[Tensors, str]:
-    """(conv1_1.weight ... -> reader, the name of the input convention that the tensor names suggest).
+    """(name of each tensor -> reader, the name of the input convention that the tensor names suggest).
 
     Raises:
-        WeightsError: the `onnx` package is not installed, or the graph is not a VGG19.
+        WeightsError: the `onnx` package is not installed, or the graph is no VGG.
     """
     try:
         import onnx
@@ -30,15 +30,13 @@ def read_onnx(path: Path) -> tuple[Tensors, str]:
     model = onnx.load(path, load_external_data=False)
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    if len(convolutions) == 13:
-        raise WeightsError("conv3_4 is missing: a network of 13 convolutions is a VGG16, nst uses VGG19")
     if len(convolutions) > len(vgg.LAYER_NAMES):
         raise WeightsError(f"{len(convolutions)} convolutions are no VGG19, which has {len(vgg.LAYER_NAMES)}")
     tensors: dict[str, Callable[[], NDArray[np.generic]]] = {}
-    for layer, node in zip(vgg.LAYER_NAMES, convolutions, strict=False):
+    for number, node in enumerate(convolutions):
         for part, name in zip(("weight", "bias"), node.input[1:3], strict=False):
             if name in initializers:
-                tensors[f"{layer}.{part}"] = _reader(initializers[name], f"{layer}.{part}")
+                tensors[counted(number, part)] = _reader(initializers[name], name)
     first = convolutions[0].input[1] if convolutions else ""
     return tensors, "caffe" if first.startswith(("conv1_1", "block1_conv1")) else "torchvision"
 

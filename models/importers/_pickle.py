@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import WeightsError
-from nst.models.importers._layout import Tensors
+from nst.models.importers._names import Tensors
 
 __all__ = ["LEGACY_MAGIC", "read_legacy", "read_zip"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from nst.models.importers._layout import Tensors
+from nst.models.importers._names import Tensors
 
 __all__ = ["is_own", "read_safetensors"]
 
