@@ -1,4 +1,4 @@
-"""The pretrained VGG19s that nst can fetch, as data: where, which hash, whose licence."""
+"""The pretrained networks that nst can fetch, as data: where, which hash, whose licence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Source:
 
     Attributes:
         url: https.
-        digest: "sha256:..." or "md5:...", as its publisher gives it.
+        digest: "sha256:..." or "md5:...", as its publisher gives it; the whole of it, never a prefix.
         size: bytes, where published.
     """
 
@@ -54,8 +54,20 @@ class Entry:
 
 
 _SIMONYAN = "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014"
-_KERAS_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-_KERAS_DIGEST = "md5:253f8cb515780f3b799900260a226db6"
+
+
+def _keras(network: str, digest: str, size: int) -> tuple[Source, ...]:
+    """The Keras file without classifier, from its two servers; the digest is in `keras/src/applications`."""
+    file = f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    return (
+        Source(
+            f"https://storage.googleapis.com/tensorflow/keras-applications/{network}/{file}", digest, size
+        ),
+        Source(
+            f"https://github.com/fchollet/deep-learning-models/releases/download/v0.1/{file}", digest, size
+        ),
+    )
+
 
 CATALOGUE: dict[str, Entry] = {
     entry.name: entry
@@ -66,18 +78,7 @@ CATALOGUE: dict[str, Entry] = {
             license="CC BY 4.0",
             attribution=f"{_SIMONYAN}; converted by the Keras developers",
             convention="caffe",
-            sources=(
-                Source(
-                    f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{_KERAS_FILE}",
-                    _KERAS_DIGEST,
-                    80_134_624,
-                ),
-                Source(
-                    f"https://github.com/fchollet/deep-learning-models/releases/download/v0.1/{_KERAS_FILE}",
-                    _KERAS_DIGEST,
-                    80_134_624,
-                ),
-            ),
+            sources=_keras("vgg19", "md5:253f8cb515780f3b799900260a226db6", 80_134_624),
             needs="h5py",
         ),
         Entry(
@@ -104,6 +105,38 @@ CATALOGUE: dict[str, Entry] = {
             license="CC BY 4.0",
             attribution=f"{_SIMONYAN}; rescaled by nst",
             made_from="vgg19",
+        ),
+        Entry(
+            name="vgg19-torchvision-normalised",
+            summary="vgg19-torchvision with the mean activation of every channel scaled to 1 (made here from it)",
+            license="BSD-3-Clause",
+            attribution="the torchvision developers; rescaled by nst",
+            made_from="vgg19-torchvision",
+        ),
+        Entry(
+            name="vgg16",
+            summary="the original VGG16, three convolutions fewer than VGG19 (59 MB)",
+            license="CC BY 4.0",
+            attribution=f"{_SIMONYAN}; converted by the Keras developers",
+            convention="caffe",
+            sources=_keras("vgg16", "md5:6d6bbae143d832006294945121d1f1fc", 58_889_256),
+            needs="h5py",
+        ),
+        Entry(
+            name="vgg16-torchvision",
+            summary="VGG16 as the PyTorch team trained it anew (553 MB to fetch, 59 MB kept)",
+            license="BSD-3-Clause",
+            attribution="the torchvision developers",
+            convention="torchvision",
+            sources=(
+                # its publisher gives the first eight digits, in the file's name; the others are those that
+                # several public programs check what they have downloaded against
+                Source(
+                    "https://download.pytorch.org/models/vgg16-397923af.pth",
+                    "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+                    553_433_881,
+                ),
+            ),
         ),
     )
 }
