@@ -1,10 +1,10 @@
 """How much memory does a picture take, and does `nst.plan` know? By backend, network, size and windows.
 
     python benchmarks/memory.py
-    python benchmarks/memory.py --backends torch --weights embedded --tiles 1024 --sizes 4096
+    python benchmarks/memory.py --add --backends torch --sizes 4096 --square --tiles auto --limit 6 --steps 11
 
 Each row is a run of its own process: L-BFGS steps from the content picture. Memory is the peak of the process, or
-what is gone of a GPU's.
+what is gone of a GPU's. The history of L-BFGS is full after 11 steps; a prediction counts no more pairs than steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from _report import Report, child, options_of, peak_memory, serve
 
-KEY = ("backend", "weights", "width", "height", "tile")
+KEY = ("backend", "weights", "width", "height", "tile", "limit")
 
 
 def main() -> None:
@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--tiles", default="off,512", help="off, auto, or the side of the windows in pixels")
     parser.add_argument("--weights", default="embedded", help="embedded, full, or a name in the cache")
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--square", action="store_true", help="as high as wide, in place of 4:3")
+    parser.add_argument("--limit", type=float, help="GiB that the plan is to stay within")
     options = parser.parse_args()
     report = Report(__file__, options, KEY)
     backends = options.backends or ("torch,onnx" if options.device == "cuda" else "torch,tf,onnx")
@@ -38,11 +40,21 @@ def main() -> None:
         if not (tile.isdecimal() and int(tile) >= int(size))
     ]
     for spec in () if options.table_only else specs:
-        report.add(child(__file__, device=options.device, steps=options.steps, **spec))
+        same = {name: getattr(options, name) for name in ("device", "steps", "square", "limit")}
+        report.add(child(__file__, **same, **spec))
     report.publish("*Predicted* is what `nst plan` says, for a CPU.", markdown(report.rows))
 
 
-def measure(backend: str, device: str, weights: str, size: int, tile: str, steps: int) -> dict[str, Any]:
+def measure(
+    backend: str,
+    device: str,
+    weights: str,
+    size: int,
+    tile: str,
+    steps: int,
+    square: bool = False,
+    limit: float | None = None,
+) -> dict[str, Any]:
     """Run a few steps of noise in the style of noise: the pictures themselves take no part in memory or time."""
     import numpy as np
     from _subject import dimensions, network
@@ -52,7 +64,7 @@ def measure(backend: str, device: str, weights: str, size: int, tile: str, steps
     from nst.transfer import StyleTransfer
 
     free = None if device == "cpu" else free_memory(device)
-    width, height = dimensions(size, device)
+    width, height = (size, size) if square else dimensions(size, device)
     rng = np.random.default_rng(0)
     content, style = (rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(2))
     engine = get_backend(backend, device)
@@ -64,6 +76,7 @@ def measure(backend: str, device: str, weights: str, size: int, tile: str, steps
         steps=steps,
         scales=1,
         tile=int(tile) if tile.isdecimal() else tile,
+        memory=None if limit is None else round(limit * 2**30),
     )
     plan = transfer.plan
     if not plan.fits:
@@ -78,8 +91,10 @@ def measure(backend: str, device: str, weights: str, size: int, tile: str, steps
         "width": width,
         "height": height,
         "tile": tile,
+        "limit": limit,
         "side": plan.side,
         "history": plan.history,
+        "half": plan.half,
         "steps": steps,
         "step": statistics.median(after - before for before, after in pairwise(stamps)),
         "peak": peak_memory(device, free),
@@ -91,15 +106,19 @@ def measure(backend: str, device: str, weights: str, size: int, tile: str, steps
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| backend | network | size | windows | peak | a pixel | predicted | predicted / peak |",
-        "|---" * 8 + "|",
+        "| backend | network | size | limit | windows | history | peak | a pixel | predicted | predicted / peak |",
+        "|---" * 10 + "|",
     ]
     for row in rows:
         predicted = row["predicted"]
+        pairs = min(row["history"], row["steps"])
+        history = f"{pairs} in {'float16' if row['half'] else 'float32'}"
+        limit = f"{row['limit']:g} GiB" if row["limit"] else ""
         told = f"{predicted / 2**20:.0f} MiB | {predicted / row['peak']:.2f}" if predicted else " | "
         lines.append(
-            f"| {row['backend']} | {row['weights']} | {row['width']}x{row['height']} | {row['side'] or 'no'} "
-            f"| {row['peak'] / 2**20:.0f} MiB | {row['peak'] / row['width'] / row['height'] / 1000:.2f} kB | {told} |"
+            f"| {row['backend']} | {row['weights']} | {row['width']}x{row['height']} | {limit} | {row['side'] or 'no'} "
+            f"| {history} | {row['peak'] / 2**20:.0f} MiB "
+            f"| {row['peak'] / row['width'] / row['height'] / 1000:.2f} kB | {told} |"
         )
     return "\n".join(lines)
 

@@ -176,17 +176,22 @@ class Canvas:
 
     def _mask(self, layer: str, window: Window | None) -> Any:
         """1 at the positions of the picture that are the window's own, 0 elsewhere."""
-        rim = self.margin // vgg.stride(layer)
+        stride = vgg.stride(layer)
+        rim = self.margin // stride
         rows, columns = vgg.layer_size(layer, self.height, self.width)
-        full = vgg.layer_size(layer, self.height + 2 * self.margin, self.width + 2 * self.margin)
-        mask = np.zeros((1, 1, *full), np.float32)
-        mask[:, :, rim : rim + rows, rim : rim + columns] = 1.0
-        if window is not None:
-            stride = vgg.stride(layer)
+        top, left = 0, 0
+        if window is None:
+            size = vgg.layer_size(layer, self.height + 2 * self.margin, self.width + 2 * self.margin)
+            own = slice(0, size[0]), slice(0, size[1])
+        else:
+            size = vgg.layer_size(layer, window.height, window.width)
             top, left = window.rows.start // stride, window.columns.start // stride
-            height, width = vgg.layer_size(layer, window.height, window.width)
-            part = mask[:, :, top : top + height, left : left + width]
-            mask = np.zeros_like(part)
-            inner = (slice(None), slice(None), *window.inner(layer))
-            mask[inner] = part[inner]
+            own = window.inner(layer)
+        mask = np.zeros((1, 1, *size), np.float32)
+        mask[
+            :,
+            :,
+            max(own[0].start, rim - top) : max(0, min(own[0].stop, rim + rows - top)),
+            max(own[1].start, rim - left) : max(0, min(own[1].stop, rim + columns - left)),
+        ] = 1.0
         return self.backend.from_numpy(mask)
