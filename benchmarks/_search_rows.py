@@ -34,7 +34,12 @@ def _layers(*weights: float) -> dict[str, float]:
     return dict(zip(PAPER, weights, strict=True))
 
 
+def _floors(first: float, others: float) -> tuple[float, ...]:
+    return (first, *(others,) * 4)
+
+
 HYBRID = ("sparse", "sparse", "random", "random", "random")
+THREE = ("sparse", "sparse", "sparse", "random", "random")
 
 CURVE = ("balance 10", "balance 30", "balance 100", "balance 300")
 """The reference: half width, pairs, threshold -0.3, floor 0.01, all families."""
@@ -54,6 +59,33 @@ ROWS: Mapping[str, Row] = {
     "sparse, threshold -0.1": ({"rotation": "sparse", "threshold": -0.1}, {}),
     "sparse, threshold -0.6": ({"rotation": "sparse", "threshold": -0.6}, {}),
     "sparse in blocks 1 and 2": ({"rotation": HYBRID}, {}),
+    "hybrid, seed 1": ({"rotation": HYBRID, "seed": 1}, {}),
+    "hybrid, balance 30": ({"rotation": HYBRID}, {"balance": 30.0}),
+    "hybrid, balance 300": ({"rotation": HYBRID}, {"balance": 300.0}),
+    "hybrid, floor 0.03": ({"rotation": HYBRID, "floor": 0.03}, {}),
+    "hybrid, floor 0.03, seed 1": ({"rotation": HYBRID, "floor": 0.03, "seed": 1}, {}),
+    "hybrid, floor 0.1": ({"rotation": HYBRID, "floor": 0.1}, {}),
+    "hybrid, floor 0.3": ({"rotation": HYBRID, "floor": 0.3}, {}),
+    "hybrid, floors 0.003, 0.01": ({"rotation": HYBRID, "floor": _floors(0.003, 0.01)}, {}),
+    "hybrid, floors 0.003, 0.03": ({"rotation": HYBRID, "floor": _floors(0.003, 0.03)}, {}),
+    "hybrid, floors 0.003, 0.03, seed 1": (
+        {"rotation": HYBRID, "floor": _floors(0.003, 0.03), "seed": 1},
+        {},
+    ),
+    "hybrid, floors 0.003, 0.1": ({"rotation": HYBRID, "floor": _floors(0.003, 0.1)}, {}),
+    "hybrid, floors 0.003, 0.1, seed 1": ({"rotation": HYBRID, "floor": _floors(0.003, 0.1), "seed": 1}, {}),
+    "hybrid, floors 0.003, 0.3": ({"rotation": HYBRID, "floor": _floors(0.003, 0.3)}, {}),
+    "hybrid, floors 0.001, 0.03": ({"rotation": HYBRID, "floor": _floors(0.001, 0.03)}, {}),
+    "split, sparse in blocks 1 to 3": ({"rotation": THREE, "floor": _floors(0.003, 0.03)}, {}),
+    "split, threshold -0.2": ({"rotation": HYBRID, "floor": _floors(0.003, 0.03), "threshold": -0.2}, {}),
+    "split, threshold -0.45": ({"rotation": HYBRID, "floor": _floors(0.003, 0.03), "threshold": -0.45}, {}),
+    "split, balance 30": ({"rotation": HYBRID, "floor": _floors(0.003, 0.03)}, {"balance": 30.0}),
+    "split, balance 300": ({"rotation": HYBRID, "floor": _floors(0.003, 0.03)}, {"balance": 300.0}),
+    "hybrid, power-law noise": ({"rotation": HYBRID, "families": ("coloured noise",)}, {}),
+    "split, power-law noise": (
+        {"rotation": HYBRID, "floor": _floors(0.003, 0.03), "families": ("coloured noise",)},
+        {},
+    ),
     "seed 2": ({"seed": 2}, {}),
     "floor 0.03": ({"floor": 0.03}, {}),
     "width 0.25": ({"width": 0.25}, {}),

@@ -90,7 +90,7 @@ class LBFGS:
         for _ in range(MAX_TRIALS):
             x = space.lincomb([1.0, t], [state.x, direction])
             evaluation = objective(x)
-            s = space.lincomb([t], [direction])
+            s = direction if t == 1.0 else space.lincomb([t], [direction])
             y = space.lincomb([1.0, -1.0], [evaluation.gradient, state.evaluation.gradient])
             pairs, factors = _new_pairs(state, s, y, evaluation.gradient)
             products = space.dots(pairs) * factors

@@ -6,15 +6,12 @@ import time
 from dataclasses import dataclass
 
 from nst.transfer import StyleTransfer
-from nst.windows import windows
+from nst.windows import PASSES, repeated
 
 __all__ = ["Forecast", "forecast"]
 
 SMALL = 256
 """Longest side in pixels of the version that is timed: large enough that convolutions rule."""
-
-PASSES = 4 / 3
-"""What a second pass over windows costs: one more forward pass, beside forward and backward (twice a forward)."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,15 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     width, height = transfer.size
     small = longest**2 * width * height / max(transfer.size) ** 2
     per_pixel = _seconds(transfer, longest) / small
-    repeated = _repeated(transfer, width, height, transfer.plan.side)
+    layers, convolutions = transfer.settings.layers, transfer.weights.layer_names
+    overlap = repeated(height, width, transfer.plan.side, layers, convolutions)
     total = 0.0
     for side, steps in transfer.schedule:
         pixels = width * height * (side / max(transfer.size)) ** 2
         windowed = transfer.plan.side is not None and side > transfer.plan.side
-        total += steps * pixels * per_pixel * (repeated * PASSES if windowed else 1.0)
-    step = width * height * per_pixel * (repeated * PASSES if transfer.plan.side else 1.0)
-    return Forecast(step, total, repeated)
+        total += steps * pixels * per_pixel * (overlap * PASSES if windowed else 1.0)
+    step = width * height * per_pixel * (overlap * PASSES if transfer.plan.side else 1.0)
+    return Forecast(step, total, overlap)
 
 
 def _seconds(transfer: StyleTransfer, longest: int) -> float:
@@ -59,10 +57,3 @@ def _seconds(transfer: StyleTransfer, longest: int) -> float:
         space.dots([(gradient, gradient)])  # waits for the device
         seconds = time.perf_counter() - began
     return seconds
-
-
-def _repeated(transfer: StyleTransfer, width: int, height: int, side: int | None) -> float:
-    if side is None:
-        return 1.0
-    found = windows(height, width, side, transfer.settings.layers, transfer.weights.layer_names)
-    return len(found) * found[0].height * found[0].width / (width * height)

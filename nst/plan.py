@@ -12,14 +12,14 @@ The peak is the sum of four parts:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nst.memory import free_memory
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.settings import Settings
-from nst.windows import smallest_side, windows
+from nst.windows import PASSES, repeated, smallest_side, windows
 
 __all__ = ["Plan", "choose", "predict"]
 
@@ -57,11 +57,11 @@ UNKNOWN = Costs(500 * MIB, 2.0, 3.0)
 SIDES = (3072, 2048, 1536, 1024, 768, 512, 384, 256)
 """Of windows, in pixels: the larger, the less is computed twice."""
 
-HISTORIES = (10, 5, 3)
-"""Pairs of L-BFGS: each costs two pictures."""
+HISTORIES: Mapping[int, float] = {10: 1.0, 5: 1.06, 3: 1.25}
+"""Pairs of L-BFGS, each of which costs two pictures, and how many times the steps of 10 pairs they take."""
 
-WORKING = 6
-"""Pictures that an optimiser holds besides its history: iterate, gradient, direction, their next ones."""
+WORKING = 10
+"""Pictures that a run holds besides the history, measured: content, style, iterate, gradient, direction, the next."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def predict(
     backend: Backend[object],
     size: tuple[int, int],
     side: int | None = None,
-    history: int = HISTORIES[0],
+    history: int = max(HISTORIES),
     half: bool = False,
 ) -> Plan:
     """The plan for given choices.
@@ -154,7 +154,9 @@ def choose(
     size: tuple[int, int],
     limit: int | None = None,
 ) -> Plan:
-    """The first plan that fits, from the fastest to the most frugal; the last one if none does.
+    """The fastest plan that fits, or the most frugal one if none does.
+
+    Small windows compute much twice, and a short history takes more steps: whichever costs less work goes first.
 
     Args:
         settings: `tile` "off" or a number leaves only the history to be chosen.
@@ -164,20 +166,29 @@ def choose(
         limit: bytes; None for what is free on the device.
     """
     free = free_memory(backend.device) if limit is None else limit
-    least = smallest_side(settings.layers, weights.layer_names)
+    layers, convolutions = settings.layers, weights.layer_names
+    least = smallest_side(layers, convolutions)
     sides: list[int | None] = [None, *(side for side in SIDES if least <= side < max(size))]
     if settings.tile != "auto":
         sides = [None if settings.tile == "off" else settings.tile]
-    histories = HISTORIES if settings.history is None else (settings.history,)
-    plan = None
-    for half, history in [(False, histories[0]), *((True, pairs) for pairs in histories)]:
-        for side in sides:
-            found = predict(settings, weights, backend, size, side, history, half)
-            plan = Plan(**{**vars(found), "free": free})
-            if plan.fits:
-                return plan
-    assert plan is not None
-    return plan
+    histories = HISTORIES if settings.history is None else {settings.history: 1.0}
+    work = {
+        side: repeated(size[1], size[0], side, layers, convolutions) * (PASSES if side else 1)
+        for side in sides
+    }
+    choices = [
+        (work[side] * more_steps, half, side, history)
+        for half in (False, True)
+        for side in sides
+        for history, more_steps in histories.items()
+    ]
+    plans = []
+    for _, half, side, history in sorted(choices, key=lambda choice: choice[:2]):
+        found = predict(settings, weights, backend, size, side, history, half)
+        plans.append(replace(found, free=free))
+        if plans[-1].fits:
+            return plans[-1]
+    return min(plans, key=lambda plan: plan.peak)
 
 
 def _positions(layer: str, height: int, width: int) -> int:

@@ -15,7 +15,10 @@ from itertools import pairwise
 
 from nst.models import vgg
 
-__all__ = ["Span", "Window", "halo", "smallest_side", "windows"]
+__all__ = ["PASSES", "Span", "Window", "halo", "repeated", "smallest_side", "windows"]
+
+PASSES = 4 / 3
+"""What a second pass over windows costs: one more forward pass, beside forward and backward (twice a forward)."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,20 @@ def windows(
     rows, columns = (_spans(length, side, unit, reach) for length in (height, width))
     tall, wide = (_extent(length, side, unit) for length in (height, width))
     return [Window(row, column, tall, wide) for row in rows for column in columns]
+
+
+def repeated(
+    height: int,
+    width: int,
+    side: int | None,
+    layers: Iterable[str],
+    convolutions: Collection[str] = vgg.LAYER_NAMES,
+) -> float:
+    """Pixels that the windows compute over pixels of the picture: 1 for a picture at once; arguments of `windows`."""
+    if side is None:
+        return 1.0
+    found = windows(height, width, side, layers, convolutions)
+    return len(found) * found[0].height * found[0].width / (width * height)
 
 
 def _extent(length: int, side: int, unit: int) -> int:

@@ -216,6 +216,8 @@ def test_progress_names_every_layer() -> None:
         ({"pictures": 0}, "pictures is 0, expected 1 or more"),
         ({"picture_size": 31}, "picture size is 31, expected 32 or more"),
         ({"floor": 0}, "floor is 0, expected more than 0"),
+        ({"floor": (0.1, 0.1, 0, 0.1, 0.1)}, "floor is 0, expected more than 0"),
+        ({"floor": (0.1, 0.1)}, "2 floors, expected one or five"),
         ({"patches": 1}, "patches is 1, expected 2 or more"),
     ],
 )

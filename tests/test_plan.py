@@ -10,9 +10,11 @@ import nst
 from nst import memory, plan
 from nst.backends._numpy import NumpyBackend
 from nst.models import vgg
+from nst.models.embedded import load_embedded
 from nst.models.random_weights import random_weights
 from nst.plan import choose, predict
 from nst.settings import make_settings
+from nst.windows import repeated
 
 SETTINGS = make_settings(
     content_layers={"conv4_2": 1.0}, style_layers={"conv1_1": 0.5, "conv5_1": 0.5}, steps=50
@@ -78,6 +80,17 @@ def test_the_fewer_bytes_the_smaller_the_windows(full):
     assert tight.half
     assert tight.history < 10
     assert not found(1e6).fits
+
+
+def test_a_shorter_history_comes_before_windows_that_compute_everything_many_times():
+    """At 4096 px windows of 256 have 6.6 times the picture's pixels: 1 + (4096 - 256) / 96 of them a side."""
+    assert repeated(4096, 4096, 256, SETTINGS.layers) == pytest.approx((41 * 256 / 4096) ** 2)
+    embedded = load_embedded()
+    found = choose(SETTINGS, embedded, Torch(), (4096, 4096), 6 * 2**30)
+    assert found.fits
+    assert (found.side, found.history, found.half) == (768, 5, True)
+    longer = predict(SETTINGS, embedded, Torch(), (4096, 4096), 768, 10, half=True)
+    assert longer.peak > 0.8 * 6 * 2**30
 
 
 def test_a_choice_of_the_caller_is_kept(full):

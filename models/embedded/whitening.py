@@ -41,7 +41,7 @@ def build_whitened(
     pictures: int = 240,
     picture_size: int = 144,
     threshold: float = -0.3,
-    floor: float = 0.01,
+    floor: float | Sequence[float] = (0.003, 0.03, 0.03, 0.03, 0.03),
     patches: int = 60_000,
     families: Sequence[str] | None = None,
     pairs: bool = True,
@@ -66,7 +66,7 @@ def build_whitened(
         pictures: how many procedural pictures.
         picture_size: their side in pixels, 32 or more.
         threshold: of the ReLU, in deviations of a component.
-        floor: of the eigenvalues, as a part of the largest; keeps faint directions faint.
+        floor: of the eigenvalues, as a part of the largest; keeps faint directions faint; or one for each block.
         patches: how many 3x3 patches a layer's covariance is taken from.
         families: of the pictures, in turn; None for all of them.
         pairs: each component with both signs; else twice as many components, each with one sign.
@@ -82,11 +82,12 @@ def build_whitened(
         SettingsError: a setting outside its range.
     """
     widths = (width,) * 5 if isinstance(width, (int, float)) else tuple(width)
+    floors = (floor,) * 5 if isinstance(floor, (int, float)) else tuple(floor)
     rotations = (rotation,) * 5 if isinstance(rotation, str) else tuple(rotation)
-    for what, values in (("widths", widths), ("rotations", rotations)):
+    for what, values in (("widths", widths), ("floors", floors), ("rotations", rotations)):
         if len(values) != 5:
             raise SettingsError(f"{len(values)} {what}, expected one or five")
-    _check(widths, seed, pictures, picture_size, floor, patches)
+    _check(widths, seed, pictures, picture_size, floors, patches)
     rng = np.random.Generator(np.random.PCG64(seed))
     maps = [_network_input(one) for one in procedural_pictures(pictures, picture_size, seed, families)]
     layers = vgg.layers_up_to([LAST_LAYER])
@@ -102,7 +103,7 @@ def build_whitened(
         block = int(layer.name[4])
         out = max(2, 2 * round(_CHANNELS[layer.name[4]] * widths[block - 1] / 2))
         sample = _sample_patches(rng, maps, patches, border)
-        weight, bias = _fit(sample, out, threshold, floor, pairs, rotations[block - 1], rng)
+        weight, bias = _fit(sample, out, threshold, floors[block - 1], pairs, rotations[block - 1], rng)
         filters = np.ascontiguousarray(weight.transpose(2, 3, 0, 1))
         total = np.zeros(out)
         for index, one in enumerate(maps):  # in place: one layer's maps are held, not two
@@ -123,14 +124,19 @@ def build_whitened(
         source=(
             f"whitened random features on procedural pictures, built by nst: width "
             f"{_in_words([f'{one:g}' for one in widths])}, seed {seed}, "
-            f"{pictures} pictures of {picture_size} px, threshold {threshold:g}, floor {floor:g}, "
-            f"rotation {_in_words(rotations)}"
+            f"{pictures} pictures of {picture_size} px, threshold {threshold:g}, floor "
+            f"{_in_words([f'{one:g}' for one in floors])}, rotation {_in_words(rotations)}"
         ),
     )
 
 
 def _check(
-    widths: tuple[float, ...], seed: int, pictures: int, picture_size: int, floor: float, patches: int
+    widths: tuple[float, ...],
+    seed: int,
+    pictures: int,
+    picture_size: int,
+    floors: tuple[float, ...],
+    patches: int,
 ) -> None:
     for width in widths:
         if not 0 < width <= 1:
@@ -141,8 +147,9 @@ def _check(
         raise SettingsError(f"pictures is {pictures}, expected 1 or more")
     if picture_size < 32:
         raise SettingsError(f"picture size is {picture_size}, expected 32 or more")
-    if floor <= 0:
-        raise SettingsError(f"floor is {floor:g}, expected more than 0")
+    for floor in floors:
+        if floor <= 0:
+            raise SettingsError(f"floor is {floor:g}, expected more than 0")
     if patches < 2:
         raise SettingsError(f"patches is {patches}, expected 2 or more")
 
