@@ -114,6 +114,8 @@ NETWORK: dict[str, dict[str, Tolerance]] = {
         "loss": Tolerance(0.01, "max", {"onnx": 1.4e-3, "tf": 5.2e-3, "torch": 3.0e-3}),
         "gradient": Tolerance(0.12, "l2", {"onnx": 2.1e-2, "tf": 3.5e-2, "torch": 4.4e-2}),
         "deep gradient": Tolerance(0.4, "l2", {"onnx": 1.1e-1, "tf": 2.5e-1, "torch": 1.4e-1}),
+        "zero": Tolerance(1.5e-4, "max", {"onnx": 0.0, "tf": 3.7e-5, "torch": 0.0}),
+        "zero gradient": Tolerance(0.02, "l2", {"onnx": 4.7e-9, "tf": 5.4e-3, "torch": 4.0e-9}),
         "deep slope": Tolerance(0.08, "max", {"onnx": 8.9e-3, "tf": 3.5e-2, "torch": 1.8e-2}),
         "trajectory": Tolerance(2, "l2", {"onnx": 5.8e-1, "tf": 1.0e+00, "torch": 3.1e-1}),
         "loss after steps": Tolerance(0.05, "max", {"onnx": 1.0e-2, "tf": 2.2e-2, "torch": 4.0e-3}),
