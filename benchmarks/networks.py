@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -112,13 +113,7 @@ def measure(
     )
     records = transfer.iterate()
     start = next(records)
-    losses = [start.losses().terms]
-    for record in records:
-        last = record
-    losses.append(last.losses().terms)
-    # The engine's weights make each loss relative to a picture without features; the style's hold the balance, too.
-    content_factor = transfer.term_weights["content"]
-    style_factor = transfer.term_weights["style"] / weights.balance
+    last = deque(records, maxlen=1).pop()
     result, target = last.picture().rgb, resized(painting, options.size)
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
@@ -129,9 +124,10 @@ def measure(
         "content": content,
         "style": style,
         "balance": weights.balance,
-        "style_loss_start": losses[0]["style"] * style_factor,
-        "style_loss": losses[1]["style"] * style_factor,
-        "content_loss": losses[1]["content"] * content_factor,
+        # The engine's weights make each loss relative to a picture without features; the style's hold the balance, too.
+        "style_loss_start": start.losses().terms["style"] * start.weights["style"] / weights.balance,
+        "style_loss": last.losses().terms["style"] * last.weights["style"] / weights.balance,
+        "content_loss": last.losses().terms["content"] * last.weights["content"],
         "distance": patch_distance(result, target),
         "flat": flat(result, transfer.content.rgb, target),
         "edges": edges(result, transfer.content.rgb),
