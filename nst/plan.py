@@ -57,7 +57,7 @@ UNKNOWN = Costs(500 * MIB, 2.0, 3.0)
 SIDES = (3072, 2048, 1536, 1024, 768, 512, 384, 256)
 """Of windows, in pixels: the larger, the less is computed twice."""
 
-HISTORIES: Mapping[int, float] = {10: 1.0, 5: 1.06, 3: 1.25}
+HISTORIES: Mapping[int, float] = {10: 1.0, 5: 1.08, 3: 1.3}
 """Pairs of L-BFGS, each of which costs two pictures, and how many times the steps of 10 pairs they take."""
 
 WORKING = 10
