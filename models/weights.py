@@ -2,7 +2,9 @@
 
 A file holds, for each convolution, `convX_Y.weight` (out, in, 3, 3) and `convX_Y.bias` (out,), float32
 or float16, from conv1_1 down to any depth, with any widths as long as the shapes chain. Which convolutions there are
-says whether it is a VGG19 or a VGG16. Its string metadata say how a picture becomes the network's input:
+says whether it is a VGG19 or a VGG16. In place of `convX_Y.weight` there may be `convX_Y.weight.index` (out, in, 3, 3),
+uint8, and `convX_Y.weight.table`, 1 to 256 values, float32 or float16: the weights are table[index], in a quarter of
+the space (`nst.models.clustered`). Its string metadata say how a picture becomes the network's input:
 
     net_input = (scale * x - mean) / std,   x in sRGB [0, 1]
 
@@ -28,7 +30,7 @@ from safetensors import numpy as safetensors_numpy
 
 from nst._files import write_atomically
 from nst.errors import SettingsError, WeightsError
-from nst.models import vgg
+from nst.models import clustered, vgg
 
 __all__ = ["NetworkWeights", "load_weights", "save_weights"]
 
@@ -105,12 +107,13 @@ class NetworkWeights:
         for layer in layers:
             if layer in self.convolutions:
                 continue
-            if layer < last:
+            if vgg.LAYER_NAMES.index(layer) < vgg.LAYER_NAMES.index(last):
                 raise SettingsError(
                     f"weights {self.name!r} are a VGG16, which has no {layer}: choose another layer"
                 )
             raise SettingsError(
-                f"weights {self.name!r} end at {last}: {layer} is not there, choose a shallower layer"
+                f"weights {self.name!r} end at {last}: {layer} is not there; choose a shallower layer, or the "
+                "whole network: nst weights download vgg19"
             )
 
     @property
@@ -152,11 +155,24 @@ def load_weights(path: str | Path) -> NetworkWeights:
 
 
 def save_weights(weights: NetworkWeights, path: str | Path, dtype: str = "float32") -> None:
-    """Write `weights` as safetensors in RGB order; dtype float32 or float16."""
-    tensors = {}
+    """Write `weights` as safetensors in RGB order.
+
+    Args:
+        weights: the network.
+        path: replaced whole or not at all.
+        dtype: float32, float16, or "clustered" for indices and tables, which loses nothing.
+
+    Raises:
+        WeightsError: "clustered", and a layer's weights have more than 256 values.
+        OSError: the file cannot be written.
+    """
+    tensors: dict[str, NDArray[np.generic]] = {}
     for layer, (weight, bias) in weights.convolutions.items():
-        tensors[f"{layer}.weight"] = np.ascontiguousarray(weight, dtype)
-        tensors[f"{layer}.bias"] = np.ascontiguousarray(bias, dtype)
+        if dtype == "clustered":
+            tensors |= clustered.parts(f"{layer}.weight", weight)
+        else:
+            tensors[f"{layer}.weight"] = np.ascontiguousarray(weight, dtype)
+        tensors[f"{layer}.bias"] = np.ascontiguousarray(bias, "float32" if dtype == "clustered" else dtype)
     metadata = {
         "channel_order": "RGB",
         "scale": f"{weights.scale:g}",
@@ -174,6 +190,7 @@ def _from_tensors(
     tensors: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, str], default_name: str, where: str
 ) -> NetworkWeights:
     convolutions: dict[str, tuple[Array, Array]] = {}
+    tensors = clustered.joined(tensors, where)
     for layer in vgg.LAYER_NAMES:
         pair = []
         for part in ("weight", "bias"):

@@ -1,7 +1,6 @@
-"""The network inside the package: whitened random features, fitted to procedural pictures.
+"""The network inside the package: the original VGG19 of Simonyan and Zisserman, conv1_1 to conv5_1, in 8 bits.
 
-Nobody trained it: see `nst.models.embedded.whitening` for how it comes about, docs/networks.md for what
-it can do.
+`nst.models.embedded.original` makes the file; NOTICE says whose it is.
 """
 
 from __future__ import annotations
@@ -14,9 +13,11 @@ __all__ = ["load_embedded"]
 
 
 def load_embedded() -> NetworkWeights:
-    """The packaged network: VGG19's topology at half width, conv1_1 to conv5_1, input sRGB [0, 1].
+    """The packaged network: VGG19 to conv5_1 at full width, input BGR, 0 to 255, minus the ImageNet mean.
+
+    Each layer's weights have 256 values; the file keeps 8-bit indices and tables.
 
     Raises:
         WeightsError: the packaged file is missing or damaged, so the installation is.
     """
-    return load_weights(Path(__file__).with_name("whitened.safetensors"))
+    return load_weights(Path(__file__).with_name("vgg19.safetensors"))

