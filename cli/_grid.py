@@ -87,7 +87,6 @@ def _converted(key: str, text: str) -> Any:
     from nst.cli.stylize import stylize
 
     options = {str(option.name): option for option in stylize.params if option.name not in NOT_SWEPT}
-    options["balance"] = click.Option(["--balance"], type=click.FloatRange(min=0, min_open=True))
     if key not in options:
         raise SettingsError(f"--grid {key}: no such option, choose from {', '.join(sorted(options))}")
     option = options[key]

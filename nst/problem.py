@@ -138,9 +138,9 @@ def set_up(
             (content_term, _inverse(_reference(content_term, canvas, local)) if alpha is None else alpha)
         )
     if settings.uses_style:
-        style_term, unit = _style(settings, weights, network, canvas, sources, masks, shared, local)
+        style_term = _style(settings, weights, network, canvas, sources, masks, shared, local)
         beta = settings.style_weight
-        terms.append((style_term, weights.balance * _inverse(unit) if beta is None else beta))
+        terms.append((style_term, settings.balance if beta is None else beta))
     if settings.tv_weight:
         gamma = tv_factor(settings, content.height, content.width)
         smoothness = TotalVariationTerm(settings.tv_power, circular=settings.padding == "circular")
@@ -193,13 +193,17 @@ def _style(
     given: Masks,
     shared: dict[str, Any],
     local: list[dict[str, Any]],
-) -> tuple[Term, float]:
-    """The style term and the unit of its relative weight; its constants go into `shared` and `local`.
+) -> Term:
+    """The style term; its constants go into `shared` and `local`.
+
+    With a weight that is left open it is relative: the mean over the layers of w_l E_l, each over its own silence, so
+    that no layer speaks louder than another because a network has larger activations there.
 
     With regions it is the sum over them of lambda_r E_r (Gatys et al., CVPR 2017, eq. 4). lambda_r is the part of
     the picture that the region covers, times the style's share, over the style's own reference: every pixel is pulled
     alike, however small its region and however faint its style. One region for all keeps the blend.
     """
+    relative = settings.style_weight is None
     channels = {layer: weights.channels(layer) for layer in settings.style_layers}
     loss = STYLE_LOSSES[settings.style_loss]
     whole = StyleTerm(style_factors(settings, channels), channels, loss=loss, smoothed=settings.smoothing)
@@ -207,7 +211,7 @@ def _style(
     if parts is None:
         targets = style_targets(whole, network, canvas, sources)
         shared |= targets
-        return whole, _reference(whole, canvas, [targets])
+        return _relative(whole, canvas, targets) if relative else whole
     groups = [sources] if len(parts) == 1 else [[replace(source, share=1.0)] for source in sources]
     pulls = [1.0] if len(parts) == 1 else [source.share * len(sources) for source in sources]
     guided, units = [], []
@@ -216,12 +220,26 @@ def _style(
         _merge(local, own)
         targets = style_targets(term, network, canvas, group)
         shared |= targets
-        guided.append(term)
-        units.append(_reference(term, canvas, [targets]))
+        guided.append(_relative(term, canvas, targets) if relative else term)
+        units.append(1.0 if relative else _reference(term, canvas, [targets]))
     areas = [pull * float(mask.mean()) for pull, mask in zip(pulls, parts, strict=True)]
     unit = sum(area * own for area, own in zip(areas, units, strict=True)) / sum(areas)
     lambdas = [area * (unit / own if own > 0 else 1.0) for area, own in zip(areas, units, strict=True)]
-    return SumTerm("style", tuple(zip(guided, lambdas, strict=True))), unit
+    return SumTerm("style", tuple(zip(guided, lambdas, strict=True)))
+
+
+def _relative(term: StyleTerm, canvas: Canvas, targets: Mapping[str, Any]) -> StyleTerm:
+    """The term weighted as the mean of w_l E_l over its silence; a layer that is silent does not count."""
+    outputs = canvas.backend.evaluate(
+        lambda ops, x, c: term.silences(ops, c), next(iter(targets.values())), targets
+    )
+    silences = dict(zip(outputs, canvas.backend.space.scalars(list(outputs.values())).tolist(), strict=True))
+    heard = {layer: weight for layer, weight in term.weights.items() if silences[layer] > 0}
+    total = sum(heard.values())
+    weights = {
+        layer: heard[layer] / (total * silences[layer]) if layer in heard else 0.0 for layer in term.weights
+    }
+    return replace(term, weights=weights)
 
 
 def _merge(local: list[dict[str, Any]], more: Sequence[Mapping[str, Any]]) -> None:

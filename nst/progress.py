@@ -22,7 +22,11 @@ __all__ = ["Losses", "Progress"]
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses of one iterate: `terms` are the paper's, unweighted; `total` is their weighted sum."""
+    """Losses of one iterate: `terms` are unweighted, `total` is their weighted sum.
+
+    The terms are the paper's, but for the style loss of a weight that was left open: it is relative, see
+    `nst.weighting`.
+    """
 
     total: float
     terms: Mapping[str, float]
@@ -62,15 +66,8 @@ class Progress:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the run, with alpha and beta as numbers."""
-        settings, weights = self._transfer.settings, self._stage.weights
-        alpha, beta = settings.content_weight, settings.style_weight
-        return replace(
-            settings,
-            content_weight=weights.get("content", 0.0) if alpha is None else alpha,
-            style_weight=weights.get("style", 0.0) if beta is None else beta,
-            size=max(self._transfer.size),
-        )
+        """The settings of the run, its size worked out; with them the run can be repeated."""
+        return replace(self._transfer.settings, size=max(self._transfer.size))
 
     def losses(self) -> Losses:
         """The losses; waits for the device."""

@@ -18,6 +18,9 @@ STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CONTENT_LAYERS = ("conv4_2",)
 """The paper's content layer."""
 
+BALANCE = 30.0
+"""Of the relative losses; chosen by looking at results of VGG19 and VGG16, see docs/networks.md."""
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -30,14 +33,15 @@ class Settings:
         style_layers: w_l by layer for the style loss.
         content_weight: alpha, times the paper's L_content. None: 1 over the content picture's own
             1/2 sum P^2, so that the weighted loss is relative, whatever the size and the network.
-        style_weight: beta, times the paper's L_style. None: the network's balance over the style picture's
-            own sum_l w_l / (4 N_l^2) sum (A / M)^2; relative in the same way.
-        style_strength: balance of the pulls of content and style, 0 (no style) to 1 (no content), in place of
-            `content_weight` and `style_weight`; see `nst.strength`.
+        style_weight: beta, times the paper's L_style. None: `balance`, times the mean over the layers of w_l E_l, each
+            relative to E_l of a picture without features; see `nst.weighting`.
+        balance: of the relative style loss against the content.
+        style_strength: 0 (no style) to 1 (no content), 0.5 being `balance` as it is; in place of `content_weight` and
+            `style_weight`.
         style_power: E_l is multiplied by N_l to this power; -2 with w_l = 4 is the mean square that many programs take.
         means: which of "content" and "tv" are means of squares instead of sums: over N_l M_l numbers without the
             paper's 1/2, or over 3 H W.
-        tuned_for: the kind of network that the weights of the losses suit, see `nst.strength.kind_of`; on any other
+        tuned_for: the kind of network that the weights of the losses suit, see `nst.weighting.kind_of`; on any other
             they are balanced, as if not given. None for any.
         style_loss: what of the features makes a style: "gram" as in the paper, "moments" (mean and standard
             deviation), "covariance", or "w2" (Wasserstein-2 distance). See `nst.style_losses`.
@@ -77,6 +81,7 @@ class Settings:
     style_layers: Mapping[str, float]
     content_weight: float | None = None
     style_weight: float | None = None
+    balance: float = BALANCE
     style_strength: float | None = None
     style_power: float = 0.0
     means: tuple[str, ...] = ()
@@ -111,6 +116,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None:
                 _require(_is_number(value) and value >= 0, name, value, "a number, 0 or more")
+        balance_ok = _is_number(self.balance) and self.balance > 0
+        _require(balance_ok, "balance", self.balance, "a number above 0")
         strength_ok = self.style_strength is None or _is_share(self.style_strength)
         _require(strength_ok, "style_strength", self.style_strength, "a number from 0 to 1")
         for name in ("content_layers", "style_layers"):

@@ -37,6 +37,9 @@ RIDGE = 1e-5
 """Added to variances, in units of the style's mean square: rounding of a float32 variance stays below it, and the
 derivative of the square root stays finite in a channel that is constant."""
 
+FLAT = 0.01
+"""A covariance below this part of the Gram matrix counts as that of a flat style."""
+
 
 class StyleLoss(Protocol):
     """E_l of one layer."""
@@ -118,8 +121,9 @@ class Covariance:
     sums: tuple[str, ...] = ("first", "second")
 
     def targets(self, means: Mapping[str, Array]) -> dict[str, Array]:
-        """Sigma."""
-        return {"covariance": covariance(means)}
+        """Sigma, and the least unit of a relative weight: a style of one flat colour has no Sigma to be relative to."""
+        floor = FLAT**2 * np.square(means["second"]).sum(axis=(1, 2), keepdims=True)
+        return {"covariance": covariance(means), "floor": floor}
 
     def energy(self, ops: Ops[T], means: Mapping[str, T], targets: Mapping[str, T], channels: int) -> T:
         """See `StyleLoss`."""
@@ -127,7 +131,8 @@ class Covariance:
 
     def silence(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
-        return gram_energy(ops, _flat(ops, targets["covariance"], False), targets["covariance"], channels)
+        own = gram_energy(ops, _flat(ops, targets["covariance"], False), targets["covariance"], channels)
+        return ops.add(own, ops.scale(ops.sum(targets["floor"]), 1.0 / (4.0 * channels**2)))
 
 
 @dataclass(frozen=True)

@@ -110,17 +110,16 @@ class StyleTerm:
             },
         )
 
+    def silences(self, ops: Ops[T], constants: Mapping[str, T]) -> dict[str, T]:
+        """E_l of a picture without features, by layer; of the Gram loss 1 / (4 N_l^2) sum (A / M)^2."""
+        return {
+            layer: self.loss.silence(ops, self.targets(constants, layer), self.channels[layer], self.smoothed)
+            for layer in self.weights
+        }
+
     def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """For the Gram loss sum_l w_l / (4 N_l^2) sum (A / M)^2."""
-        return self._weighted(
-            ops,
-            {
-                layer: self.loss.silence(
-                    ops, self.targets(constants, layer), self.channels[layer], self.smoothed
-                )
-                for layer in self.weights
-            },
-        )
+        """The loss of a picture without features: the silences, weighted."""
+        return self._weighted(ops, self.silences(ops, constants))
 
     def targets(self, constants: Mapping[str, T], layer: str) -> dict[str, T]:
         """The constants of one layer by their last name."""

@@ -26,11 +26,10 @@ from nst.plan import Plan, choose
 from nst.progress import Losses, Progress
 from nst.protocol import Backend, HostArray
 from nst.pyramid import schedule
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, make_settings
 from nst.stage import Stage, check_sizes, make_stage, sized, tightest
 from nst.start import Start
-from nst.strength import balanced
-from nst.weighting import suited
+from nst.weighting import settled
 
 __all__ = ["Losses", "Progress", "StyleTransfer", "stylize"]
 
@@ -113,7 +112,7 @@ class StyleTransfer:
         self.weights.require(self.settings.layers)
         self._extra, self._memory = tuple(extra_terms), memory
         self._pattern: Stage | None = None
-        self.settings = suited(self.settings, self.weights)
+        self.settings = settled(self.settings, self.weights)
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
         self._optimizer = optimizer
@@ -199,17 +198,13 @@ class StyleTransfer:
         other._extra = tuple(extra_terms)
         return other
 
-    @cached_property
-    def _balanced(self) -> tuple[Settings, NetworkWeights]:
-        pictures = self.content, self._styles, self._shares, self._masks
-        return balanced(self.settings, self.weights, self.backend, *pictures)
-
     def stage(self, longest: int) -> Stage:
         """What is minimised at a longest side of that many pixels."""
         if self._pattern is not None:
             return self._pattern.again(self.content, self._start, self._extra)
         return make_stage(
-            *self._balanced,
+            self.settings,
+            self.weights,
             self.backend,
             self.content,
             self._styles,

@@ -1,4 +1,4 @@
-"""What each layer weighs under the conventions of other programs, and which network their weights are for.
+"""alpha, beta and w_l: what is left open, the strength, the conventions of other programs.
 
 The paper's losses are E_l = 1 / (4 N_l^2) sum (G / M - A / M)^2 and 1/2 sum (F - P)^2. With d the differences, N = N_l,
 M = M_l, other programs take, for one layer:
@@ -6,6 +6,15 @@ M = M_l, other programs take, for one layer:
     mean of d^2, of Gram matrices over N M (neural-style)    4 / N^2 E_l    style_power -2, w_l = 4
     mean of d^2, of Gram matrices over M (pystiche)          4 E_l          w_l = 4
     mean of (F - P)^2 (nearly all)                           2 / (N M)      means "content"
+
+Weights that are left open are *relative*, so that they mean the same for every picture, size and network:
+
+    content    L_content / (1/2 sum P^2)
+    style      mean over the layers of w_l E_l / E_l(silence), for the Gram loss |G/M - A/M|^2 / |A/M|^2
+
+and the style counts `balance` times as much as the content. A layer of large activations has a large E_l; over its own
+silence it speaks no louder than the others. (ReLU networks may be rescaled layer by layer without computing anything
+else: relative losses do not notice.)
 """
 
 from __future__ import annotations
@@ -17,7 +26,10 @@ from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.settings import Settings
 
-__all__ = ["content_factors", "kind_of", "style_factors", "suited", "tv_factor"]
+__all__ = ["content_factors", "kind_of", "settled", "style_factors", "tv_factor"]
+
+STEEPNESS = 2.0
+"""How fast the balance grows with the strength."""
 
 
 def content_factors(settings: Settings, weights: NetworkWeights, height: int, width: int) -> dict[str, float]:
@@ -59,8 +71,19 @@ def kind_of(weights: NetworkWeights) -> str:
     return "torchvision" if standard else "other"
 
 
-def suited(settings: Settings, weights: NetworkWeights) -> Settings:
-    """The settings, without weights of the losses that are meant for another kind of network."""
-    if settings.tuned_for in (None, kind_of(weights)):
+def settled(settings: Settings, weights: NetworkWeights) -> Settings:
+    """The settings with their strength as a balance, and without weights that are meant for another kind of network."""
+    if settings.tuned_for not in (None, kind_of(weights)):
+        settings = replace(settings, content_weight=None, style_weight=None, tv_weight=0.0, tuned_for=None)
+    strength = settings.style_strength
+    if strength is None:
         return settings
-    return replace(settings, content_weight=None, style_weight=None, tv_weight=0.0, tuned_for=None)
+    return replace(
+        settings,
+        style_strength=None,
+        content_weight=0.0 if strength == 1 else None,
+        style_weight=0.0 if strength == 0 else None,
+        balance=settings.balance * (strength / (1 - strength)) ** STEEPNESS
+        if 0 < strength < 1
+        else settings.balance,
+    )

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,7 +27,7 @@ def root():
 @pytest.fixture(scope="session")
 def small_network():
     """A whole VGG19 with 4, 8, 16, 32, 32 channels a block; enough style to see it after a few steps."""
-    return replace(random_weights(0, WIDTH), balance=10.0)
+    return random_weights(0, WIDTH)
 
 
 @pytest.fixture(scope="session")

@@ -74,10 +74,10 @@ def test_a_cell_is_the_result_of_the_library(experiment, tmp_path, pictures, sma
         assert cell.tobytes() == transfer.run().tobytes()
 
 
-def test_balance_is_a_factor_on_beta(experiment, tmp_path):
+def test_balance_is_swept_as_any_option(experiment, tmp_path):
     assert experiment("grid", "--grid", "balance=1,10").status == 0
-    beta = {trace["label"]: trace["settings"]["style_weight"] for trace in traces(tmp_path).values()}
-    assert beta["balance 10"] == pytest.approx(10 * beta["balance 1"], rel=1e-9)
+    balance = {trace["label"]: trace["settings"]["balance"] for trace in traces(tmp_path).values()}
+    assert balance == {"balance 1": 1.0, "balance 10": 10.0}
 
 
 def test_finished_runs_are_not_computed_again(experiment, tmp_path, monkeypatch):

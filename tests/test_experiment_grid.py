@@ -28,9 +28,7 @@ def by_label(table):
 def test_every_setting_of_every_experiment_is_one_of_the_engine(pictures, small_network):
     for name, experiment in EXPERIMENTS.items():
         for cell in make_grid(experiment, {}, {}, experiment.styles).cells:
-            settings = {
-                key: value for key, value in cell.settings.items() if key not in ("balance", "weights")
-            }
+            settings = {key: value for key, value in cell.settings.items() if key != "weights"}
             transfer = StyleTransfer(
                 pictures.content, [pictures.style] * experiment.styles, backend=NumpyBackend(), weights=small_network,
                 **settings,
@@ -50,7 +48,7 @@ def test_the_papers_figures():
     assert all(run["content_weight"] == 0 and "style_weight" not in run for run in style)
     assert {(run["init"], run["scales"]) for run in content + style} == {("noise", 1)}
     ratios = runs("alpha-beta")
-    assert [run["balance"] for run in ratios[:4]] == [100, 10, 1, 0.1]
+    assert [run["balance"] for run in ratios[:4]] == [3000, 300, 30, 3]
     assert [len(run["style_layers"].split(",")) for run in ratios[::4]] == [1, 2, 3, 4, 5]
     assert [run["content_layers"] for run in runs("content-layer")] == ["conv2_2", "conv4_2"]
     starts = [(run["init"], run.get("seed")) for run in runs("start")]
@@ -165,14 +163,13 @@ def test_distances_are_the_papers_losses_by_layer(small_network):
     ):
         other = {"style_weight": 0.0, "content_layers": layer}
         if kind == "gram":
-            other = {"content_weight": 0.0, "style_layers": layer}
+            other = {"content_weight": 0.0, "balance": 1.0, "style_layers": layer}
         transfer = StyleTransfer(
             p.rgb, [a.rgb, b.rgb], backend=backend, weights=small_network, init=x.rgb, scales=1, pooling="max",
             style_weights=[3, 1], **other,
         )  # fmt: skip
         total = next(transfer.iterate()).losses().total
-        expected = total / small_network.balance if kind == "gram" else total
-        assert found[kind][layer] == pytest.approx(expected, rel=1e-5)
+        assert found[kind][layer] == pytest.approx(total, rel=1e-5)
 
 
 def test_distances_leave_out_what_is_not_there(small_network):

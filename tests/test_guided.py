@@ -8,7 +8,7 @@ from nst.images import Picture
 from nst.masks import Masks
 from nst.objective import energy_of, loss_function, positions_of, statistics_of
 from nst.problem import set_up
-from nst.settings import make_settings
+from nst.settings import BALANCE, make_settings
 from nst.smoothing import SmoothedContentTerm, SmoothedNetwork, fourth_powers, temperature
 from nst.style_losses import STYLE_LOSSES
 from nst.style_term import StyleTerm
@@ -231,7 +231,8 @@ def test_every_loss_can_be_set_up_and_starts_relative(scene, small_network, loss
     _, terms = losses_at(problem, upside_down(scene[0]))
     assert sorted(terms) == ["content", "style"]
     weights = {term.name: weight for term, weight in problem.terms}
-    assert 0 < weights["style"] * terms["style"] < small_network.balance
+    assert weights["style"] == BALANCE
+    assert 0 < terms["style"] < 1  # of 1, a picture without features
     _, own = losses_at(problem, scene[0])
     assert own["content"] == pytest.approx(0, abs=1e-9 / weights["content"])
 
@@ -283,7 +284,7 @@ def test_regions_pull_alike_whatever_the_energy_of_their_style(scene, small_netw
     ]
     values = [weight * float(own["y"]) for (_, weight), own in zip(term.parts, silent, strict=True)]
     assert values[1] / values[0] == pytest.approx(3.0, rel=1e-6)
-    assert problem.terms[1][1] * sum(values) == pytest.approx(small_network.balance, rel=1e-6)
+    assert sum(values) == pytest.approx(1.0, rel=1e-6)
 
 
 def test_a_protected_part_is_left_to_the_content(scene, small_network):

@@ -9,6 +9,7 @@ from PIL import Image
 import nst
 from nst.backends._numpy import NumpyBackend
 from nst.errors import ImageError, SettingsError
+from nst.models._forward import activations
 from nst.models.random_weights import random_weights
 
 SIZE = (32, 24)
@@ -202,10 +203,17 @@ def test_iterate(content, style, options):
 
 
 def test_open_weights_are_worked_out(content, style, options):
-    settings = next(nst.StyleTransfer(content, style, **options).iterate()).settings
-    assert settings.content_weight > 0
-    assert settings.style_weight > 0
-    assert settings.size == 32
+    """alpha L_content of a picture without features is 1, and beta is the balance of the relative style loss."""
+    transfer = nst.StyleTransfer(content, style, balance=7.0, **options)
+    record = next(transfer.iterate())
+    assert (record.settings.content_weight, record.settings.style_weight, record.settings.size) == (
+        None,
+        None,
+        32,
+    )
+    features = dict(activations(transfer.weights, transfer.content.rgb))
+    silent = 0.5 * np.square(features["conv4_2"].astype(np.float64)).sum()
+    assert record.weights == {"content": pytest.approx(1 / silent, rel=1e-5), "style": 7.0}
     fixed = nst.StyleTransfer(content, style, content_weight=2.0, style_weight=3, tv_weight=4, **options)
     assert next(fixed.iterate()).weights == {"content": 2.0, "style": 3, "tv": 4}
 

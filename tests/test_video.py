@@ -56,7 +56,7 @@ def test_what_is_reused_changes_nothing(tile, options, small_network):
     start = np.where(believed[..., None] > 0, warped, floats[1])
     anew = nst.StyleTransfer(
         FRAMES[1], STYLE, backend=BACKEND, weights=small_network, steps=4, scales=1, init=start, tile=tile,
-        content_weight=before.weights["content"], style_weight=before.weights["style"],
+        content_weight=before.weights["content"],
         extra_terms=[Temporal(30.0, warped, believed)], **LAYERS,
     )  # fmt: skip
     *_, expected = anew.iterate()

@@ -1,0 +1,168 @@
+"""How the default paints: eight pairs of pictures, judged by VGG19 apart from the engine.
+
+    python benchmarks/quality.py --folder FOLDER                     the default, embedded VGG19, 384 px
+    python benchmarks/quality.py --folder FOLDER --name balances --vary balance=3,10,30,100 --weights embedded vgg16
+    python benchmarks/quality.py --folder FOLDER --name presets --vary preset=gatys-pytorch,quality --pairs 0 1 4
+    python benchmarks/quality.py ... --sheet docs/pictures/balance.jpg     only the sheet, of pictures that are there
+
+Pictures and their figures are kept in FOLDER, and what is there is not made again. A pair is a photograph and a
+painting: skimage's photographs by name, the project's drawings, or files below --photographs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from _quality_measures import Judge
+from _report import machine
+from PIL import Image, ImageDraw
+
+import nst
+from nst.models.resolve import resolve_weights
+from nst.presets import preset
+
+PAIRS = (
+    ("tubingen.jpg", "starry_night.jpg"),
+    ("astronaut", "starry_night.jpg"),
+    ("chelsea", "shipwreck.jpg"),
+    ("coffee", "starry_night.jpg"),
+    ("rocket", "shipwreck.jpg"),
+    ("chelsea", "strokes"),
+    ("harbour", "starry_night.jpg"),
+    ("tubingen.jpg", "shipwreck.jpg"),
+)
+
+
+def main() -> None:
+    options = arguments()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    key, _, values = options.vary.partition("=")
+    runs = [
+        (pair, network, key, value)
+        for value in values.split(",")
+        for network in options.weights
+        for pair in options.pairs
+    ]
+    rows = []
+    for run in runs:
+        row = one(options, *run)
+        if row is not None:
+            rows.append(row)
+    if options.sheet:
+        sheet(options, rows).save(options.sheet, quality=84, optimize=True)
+    if options.json:
+        text = ",\n".join(json.dumps(row) for row in rows)
+        about = json.dumps({**machine(), "settings": {"size": options.size, "steps": options.steps}})
+        options.json.write_text(f'{{"about": {about},\n"rows": [\n{text}\n]}}\n')
+    for row in rows:
+        print(
+            f"| {row['content']} | {row['style']} | {row['weights']} | {row['value'] or 'default'} "
+            f"| {100 * row['style left']:.1f} % | {row['content off']:.2f} | {row['seconds']:.0f} s |"
+        )
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="where pictures and figures are kept")
+    parser.add_argument("--photographs", type=Path, default=Path("../shared/images"))
+    parser.add_argument("--weights", nargs="+", default=["embedded"])
+    parser.add_argument("--judge", default="embedded", help="the network that measures")
+    parser.add_argument("--vary", default="=", metavar="SETTING=VALUE,...")
+    parser.add_argument("--pairs", nargs="+", type=int, default=range(len(PAIRS)))
+    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--backend", default="torch")
+    parser.add_argument("--name", default="default", help="of this series: part of the files' names")
+    parser.add_argument("--sheet", type=Path, help="make a sheet: a row a pair, a column a value")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def one(options: argparse.Namespace, pair: int, network: str, key: str, value: str) -> dict[str, Any] | None:
+    """One run and its figures; None where only a sheet is wanted and the picture is not there."""
+    names = PAIRS[pair]
+    label = f"{options.name}-{Path(network).stem}-{pair}-{value or 'default'}"
+    path = options.folder / f"{label}.png"
+    record = path.with_suffix(".json")
+    if record.exists():
+        row: dict[str, Any] = json.loads(record.read_text())
+        return row
+    if options.sheet:
+        return None
+    content, style = (picture(name, options.photographs) for name in names)
+    settings: dict[str, Any] = {"size": options.size}
+    if key == "preset":
+        settings = {**preset(value), **settings}
+        settings.pop("weights", None)
+    elif key:
+        settings[key] = float(value) if value.replace(".", "").isdigit() else value
+    if options.steps:
+        settings["steps"] = options.steps
+    began = time.perf_counter()
+    weights = resolve_weights(network)
+    transfer = nst.StyleTransfer(content, style, weights=weights, backend=options.backend, **settings)
+    result = transfer.run()
+    seconds = time.perf_counter() - began
+    judge = Judge(resolve_weights(options.judge))
+    small = content.resize(result.size, Image.Resampling.LANCZOS)
+    scale = max(result.size) / max(style.size)
+    style = style.resize([max(1, round(side * scale)) for side in style.size], Image.Resampling.LANCZOS)
+    row = {
+        "content": names[0],
+        "style": names[1],
+        "weights": weights.name,
+        "value": f"{key} {value}".strip(),
+        "size": list(result.size),
+        "steps": sum(count for _, count in transfer.schedule),
+        "style left": judge.style_left(result, small, style),
+        "content off": judge.content_off(result, small),
+        "seconds": round(seconds, 1),
+    }
+    result.save(path)
+    record.write_text(json.dumps(row))
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def picture(name: str, folder: Path) -> Image.Image:
+    """A photograph of skimage's, a drawing of the project's, or a file."""
+    if "." in name:
+        return Image.open(folder / name).convert("RGB")
+    if name in ("harbour", "strokes"):
+        from nst.cli.demo_pictures import draw_harbour, paint_strokes
+
+        return draw_harbour(768, 576) if name == "harbour" else paint_strokes(640, 640)
+    from skimage import data
+
+    return Image.fromarray(getattr(data, name)())
+
+
+def sheet(options: argparse.Namespace, rows: list[dict[str, Any]], side: int = 256) -> Image.Image:
+    """A row for each pair and network, a column for each value; the figures below each picture."""
+    values = list(dict.fromkeys(row["value"] for row in rows))
+    lines = list(dict.fromkeys((row["content"], row["style"], row["weights"]) for row in rows))
+    height, gap = side, 16
+    canvas = Image.new("RGB", (len(values) * side, len(lines) * (height + gap)), "white")
+    draw = ImageDraw.Draw(canvas)
+    for row in rows:
+        line, column = lines.index((row["content"], row["style"], row["weights"])), values.index(row["value"])
+        pair = PAIRS.index((row["content"], row["style"]))
+        network = next(name for name in options.weights if resolve_weights(name).name == row["weights"])
+        value = options.vary.partition("=")[2].split(",")[column] or "default"
+        tile = Image.open(options.folder / f"{options.name}-{Path(network).stem}-{pair}-{value}.png")
+        tile.thumbnail((side - 4, height))
+        left, top = column * side, line * (height + gap)
+        canvas.paste(tile, (left, top))
+        figures = f"style left {100 * row['style left']:.1f} %, content off {row['content off']:.2f}"
+        draw.text((left + 2, top + height + 2), f"{row['value'] or 'default'}: {figures}", fill="black")
+    return canvas
+
+
+if __name__ == "__main__":
+    main()
