@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,12 @@ class Workshop:
         content: path of the content picture.
         styles: paths of the style pictures.
         offline: never download weights.
-        notify: told in one line each what happens.
+        quiet: no line and no bar for networks that are fetched or built.
     """
 
-    def __init__(
-        self, folder: Path, content: str, styles: Sequence[str], offline: bool, notify: Callable[[str], None]
-    ) -> None:
+    def __init__(self, folder: Path, content: str, styles: Sequence[str], offline: bool, quiet: bool) -> None:
         from nst.cli._backend import load_backend
-        from nst.models.resolve import resolve_weights
+        from nst.cli._network import find_network
 
         self.folder, self.content, self.styles = folder / "cells", content, list(styles)
         self._hashes = [_hash(path) for path in (content, *styles)]
@@ -60,15 +58,14 @@ class Workshop:
 
         @cache
         def network(spec: str, seed: int) -> NetworkWeights:
-            return resolve_weights(spec, offline=offline, seed=seed, notify=notify)
+            return find_network(spec, offline=offline, seed=seed, quiet=quiet)
 
         self._network = network
 
     def network(self, settings: Mapping[str, Any]) -> NetworkWeights:
-        """The network of a run, with its balance."""
+        """The network of a run."""
         spec = settings["weights"]
-        weights = self._network(spec, settings.get("seed", 0) if spec == "random" else 0)
-        return replace(weights, balance=weights.balance * settings.get("balance", 1.0))
+        return self._network(spec, settings.get("seed", 0) if spec == "random" else 0)
 
     def path(self, cell: Cell, judges: Sequence[str]) -> Path:
         """The picture of a run, named by a hash of everything that decides it; the trace is beside it as .json."""
@@ -91,7 +88,6 @@ class Workshop:
         settings = dict(cell.settings)
         where = settings.pop("backend", "auto"), settings.pop("device", "auto"), settings.get("precision")
         memory = settings.pop("memory", None)
-        settings.pop("balance", None)
         changed = {
             "weights": self.network(cell.settings),
             "backend": lambda: self.backend(*where),
@@ -127,6 +123,8 @@ def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], 
         path = workshop.path(cell, judges)
         if path not in pending and fetch(workshop, cell, judges) is None:
             pending[path] = cell, _set_up(workshop, cell)
+    for judge in judges if pending else ():
+        workshop.network({"weights": judge})  # now, since one that is built has a bar of its own
     total = sum(_steps(transfer) for _, transfer in pending.values())
     silence = np.errstate(over="ignore", invalid="ignore")  # as in `nst.cli._run`
     with silence, interruptible() as interrupted, _progress_bar(total, quiet) as show:

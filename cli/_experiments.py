@@ -1,8 +1,6 @@
 """The paper's experiments, as data: what is fixed, what changes from row to row and from column to column.
 
-Settings are written as on the command line of `nst stylize`, and one more: `balance` is a factor on the balance of
-the losses that suits the network, so beta / alpha times that factor. "Fig." is a figure of Gatys, Ecker and Bethge,
-CVPR 2016.
+Settings are written as on the command line of `nst stylize`. "Fig." is a figure of Gatys, Ecker and Bethge, CVPR 2016.
 """
 
 from __future__ import annotations
@@ -85,10 +83,10 @@ TEXTURE = {"content_weight": 0.0, "init": "noise"}
 INVERSION = {"style_weight": 0.0, "init": "noise"}
 NETWORKS = [
     Value("random", {"weights": "random"}),
-    Value("whitened", {"weights": "embedded"}),
-    Value("vgg19", {"weights": "vgg19"}),
+    Value("whitened", {"weights": "whitened"}),
+    Value("VGG19", {"weights": "embedded"}),
 ]
-"""A network of the catalogue takes part if it is in the cache."""
+"""A network that would have to be downloaded takes part if it is in the cache."""
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "reconstructions": Experiment(
@@ -108,9 +106,9 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         {"init": "noise", "scales": 1},
     ),
     "alpha-beta": Experiment(
-        "Fig. 4: alpha / beta, from left to right, and style layers up to one",
+        "Fig. 4: less and less style against the content, from left to right, and style layers up to one",
         CUMULATIVE,
-        [Value(f"alpha/beta x {1 / factor:g}", {"balance": factor}) for factor in (100.0, 10.0, 1.0, 0.1)],
+        _values("balance", 3000.0, 300.0, 30.0, 3.0),
     ),
     "content-layer": Experiment(
         "Fig. 5: content from conv2_2 or from conv4_2",
@@ -136,7 +134,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             Value("texture, w2", {**TEXTURE, "style_loss": "w2"}),
             Value("transfer", {"style_strength": 0.8}),  # which means the same for every network
         ],
-        judges=("random", "embedded", "vgg19"),
+        judges=("random", "whitened", "embedded"),
     ),
     "pooling": Experiment(
         "average against maximum pooling",

@@ -24,6 +24,7 @@ __all__ = [
 
 Command = Callable[..., Any]
 PAPER_STYLE = "conv1_1,conv2_1,conv3_1,conv4_1,conv5_1"
+BALANCE = 30.0
 COLORS = ["none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"]
 
 
@@ -53,7 +54,7 @@ def run_options(command: Command) -> Command:
         ),
         _option(
             "--weights",
-            "auto, embedded, random, a name from 'nst weights list', or a file.",
+            "auto (the trained VGG19), embedded, random, a name from 'nst weights list', or a file.",
             "auto",
             "NAME|PATH",
         ),
@@ -105,7 +106,13 @@ def loss_options(command: Command) -> Command:
         click.option(
             "--style-strength",
             type=float,
-            help="0 (no style) to 1 (no content), measured; in place of the two weights.",
+            help="0 (no style) to 1 (no content), 0.5 being the balance as it is; in place of the two weights.",
+        ),
+        _option(
+            "--balance",
+            "Of style against content where their weights are left open.",
+            BALANCE,
+            type=click.FloatRange(min=0, min_open=True),
         ),
         _option("--tv-weight", "Weight of the total variation (smoothness).", 0.0, type=float),
         _option("--content-layers", "Comma list; conv4_2=0.5 weights a layer.", ["conv4_2"], **layers),

@@ -61,7 +61,7 @@ def list_() -> None:
     "--grid",
     multiple=True,
     metavar="KEY=V1,V2",
-    help="Sweep any option, or 'balance', a factor on beta; a list has plus signs: conv1_1+conv2_1.",
+    help="Sweep any option; a list has plus signs: conv1_1+conv2_1.",
 )
 @engine_options
 @click.pass_context
@@ -94,11 +94,7 @@ def run(
     table = make_grid(chosen, sweeps, given, len(styles))
     table = replace(table, cells=tuple(_with_base(cell) for cell in table.cells))
 
-    def notify(message: str) -> None:
-        if not quiet:
-            click.echo(message, err=True)
-
-    workshop = Workshop(Path(output), content, styles, offline, notify)
+    workshop = Workshop(Path(output), content, styles, offline, quiet)
     done = run_cells(workshop, table.cells, chosen.judges, quiet)
     missing = len(table.cells) - len(done)
     if done:
@@ -126,7 +122,7 @@ def _experiment(name: str) -> Experiment:
         raise SettingsError(f"no experiment called {name!r}: choose from {', '.join(EXPERIMENTS)}")
 
     def here(weights: str) -> bool:
-        return weights not in CATALOGUE or cache.is_cached(weights)
+        return weights not in CATALOGUE or CATALOGUE[weights].built or cache.is_cached(weights)
 
     def possible(axis: Sequence[Value]) -> list[Value]:
         return [value for value in axis if here(value.settings.get("weights", "auto"))]

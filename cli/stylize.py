@@ -119,18 +119,14 @@ def engine_arguments(
     framework or a download.
     """
     from nst.cli._backend import load_backend
-    from nst.models.resolve import resolve_weights
-
-    def notify(message: str) -> None:
-        if not quiet:
-            click.echo(message, err=True)
+    from nst.cli._network import find_network
 
     given = with_preset(preset, options)
     backend, device, weights = (given.pop(name) for name in ("backend", "device", "weights"))
     return {
         **given,
         "backend": partial(load_backend, backend, device, given["precision"]),
-        "weights": partial(resolve_weights, weights, offline=offline, seed=given["seed"], notify=notify),
+        "weights": partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet),
         "masks": masks_by_name(mask),
         "memory": None if memory is None else round(memory * 1e9),
     }

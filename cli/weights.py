@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nst.cli._network import progress_bar
+from nst.cli._weights_write import build_embedded, check_new, compress
 
 if TYPE_CHECKING:
     from nst.models.verify import Verified
@@ -42,7 +43,12 @@ def list_() -> None:
     ]
     rows += [(name, "here", "", "imported") for name in cache.cached_names() if name not in CATALOGUE]
     rows += [
-        ("embedded", "built in", "Apache-2.0", "whitened random features, not trained, needs no download"),
+        (
+            "embedded",
+            "built in",
+            "CC BY 4.0",
+            "vgg19 to conv5_1 in 8 bits, by Karen Simonyan and Andrew Zisserman (Oxford, 2014)",
+        ),
         ("random", "built in", "", "random filters (--seed), for comparison"),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -56,7 +62,7 @@ def list_() -> None:
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Fetch it again even if it is here.")
 def download(name: str, force: bool) -> None:
-    """Fetch NAME of the catalogue, check its hash and keep it."""
+    """Fetch NAME of the catalogue, check its hash and keep it; or build it, where it is made here."""
     from nst.models import cache
     from nst.models.catalogue import CATALOGUE
     from nst.models.resolve import obtain
@@ -64,7 +70,7 @@ def download(name: str, force: bool) -> None:
     if name in CATALOGUE:
         entry = CATALOGUE[name]
         click.echo(f"{name}: {entry.summary}; {entry.license}; {entry.attribution}", err=True)
-    with _progress_bar(name) as progress:
+    with progress_bar(name) as progress:
         obtain(name, force=force, notify=_say, progress=progress)
     click.echo(cache.cached_path(name))
 
@@ -84,15 +90,10 @@ def import_(file: Path, name: str, convention: str | None, force: bool) -> None:
     """
     from dataclasses import replace
 
-    from nst.errors import WeightsError
     from nst.models import cache
-    from nst.models.catalogue import CATALOGUE
     from nst.models.importers import import_file
 
-    if name in CATALOGUE:
-        raise WeightsError(f"{name} is a name of the catalogue: choose another one with --name")
-    if cache.is_cached(name) and not force:
-        raise WeightsError(f"{name} is already there: choose another name, or --force to replace it")
+    check_new(name, force)
     imported = import_file(file, name, convention)
     how = "" if imported.certain else " (assumed from the format: give --convention if that is wrong)"
     _say(f"{file}: {imported.format}, down to {imported.weights.layer_names[-1]}")
@@ -163,27 +164,8 @@ def show(name: str) -> None:
         click.echo(f"{layer}    {network.channels(layer)} channels")
 
 
-@weights.command("build-embedded")
-@click.option("--width", type=float, default=0.5, show_default=True, help="Factor on VGG19's channel counts.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of pictures, patches and rotations.")
-@click.option("--pictures", type=int, default=240, show_default=True, help="How many procedural pictures.")
-@click.option("-o", "--output", type=FILE, required=True, help="The safetensors file to write.")
-def build_embedded(width: float, seed: int, pictures: int, output: Path) -> None:
-    """Build the embedded network again: whitened random features, about two minutes on one core."""
-    from nst.errors import WeightsError
-    from nst.models.embedded.whitening import build_whitened
-    from nst.models.weights import save_weights
-
-    if not output.parent.is_dir():
-        raise WeightsError(f"folder {output.parent} not found: make it first")
-    network = build_whitened(
-        width, seed, pictures, progress=lambda layer, number, count: _say(f"{layer} ({number} of {count})")
-    )
-    try:
-        save_weights(network, output, "float16")
-    except OSError as error:
-        raise WeightsError(f"cannot write {output}: {error.strerror or error}") from error
-    click.echo(output)
+weights.add_command(compress)
+weights.add_command(build_embedded)
 
 
 def _say(line: str) -> None:
@@ -208,14 +190,3 @@ def _describe(found: Verified) -> str:
         layers = ", ".join(f"{layer} {count}" for layer, count in found.dead.items())
         parts.append(f"channels silent on the probe: {layers}")
     return "; ".join([*parts, f"sha256 {network.sha256[:12]}"])
-
-
-@contextmanager
-def _progress_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

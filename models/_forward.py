@@ -5,7 +5,7 @@ Average pooling, as the paper uses it. One picture at a time; the precision is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 
-__all__ = ["activations", "average_pool", "convolve"]
+__all__ = ["activations", "average_pool", "convolve", "feature_differences"]
 
 Floating = TypeVar("Floating", np.float32, np.float64)
 
@@ -54,3 +54,14 @@ def activations(
         maps = convolve(maps, np.ascontiguousarray(weight.transpose(2, 3, 0, 1)))
         maps = np.maximum(maps + bias[:, None, None], 0)
         yield layer.name, maps
+
+
+def feature_differences(
+    features: Mapping[str, NDArray[np.float32]], reference: Mapping[str, NDArray[np.float32]]
+) -> dict[str, float]:
+    """Layer -> max |F - R| / max R over the layers that both have, of maps of the same shape."""
+    return {
+        layer: float(np.abs(features[layer] - maps).max() / max(float(maps.max()), 1e-30))
+        for layer, maps in reference.items()
+        if layer in features
+    }

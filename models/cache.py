@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import time
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -17,11 +15,8 @@ __all__ = [
     "RESERVED",
     "cached_names",
     "cached_path",
-    "forget_failure",
     "is_cached",
     "load_cached",
-    "recently_failed",
-    "remember_failure",
     "store",
     "weights_folder",
 ]
@@ -30,7 +25,6 @@ RESERVED = ("auto", "embedded", "random")
 """Words that `--weights` gives another meaning; no file is called like this."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_RETRY_AFTER = 3600.0
 
 
 def weights_folder() -> Path:
@@ -82,47 +76,17 @@ def load_cached(name: str) -> NetworkWeights:
         raise
 
 
-def store(weights: NetworkWeights) -> Path:
-    """Write a network into the folder under its name: to a temporary file first, then renamed.
+def store(weights: NetworkWeights, dtype: str = "float32") -> Path:
+    """Write a network into the folder under its name, whole or not at all; `dtype` as in `save_weights`.
 
     Raises:
         WeightsError: the folder cannot be written, the disk is full; no partial file stays.
     """
     path = cached_path(weights.name)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_weights(weights, temporary)
-        os.replace(temporary, path)
+        save_weights(weights, path, dtype)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"cannot write {path}: {reason}; free some space or set NST_HOME") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
-
-
-def remember_failure(name: str) -> None:
-    """Leave a stamp so that the next commands do not wait for a dead network again."""
-    with contextlib.suppress(OSError):  # a folder that cannot be written costs a time-out a command, no more
-        weights_folder().mkdir(parents=True, exist_ok=True)
-        _stamp(name).touch()
-
-
-def forget_failure(name: str) -> None:
-    """Remove the stamp."""
-    with contextlib.suppress(OSError):  # it expires by itself
-        _stamp(name).unlink(missing_ok=True)
-
-
-def recently_failed(name: str) -> bool:
-    """Whether a download failed within the last hour."""
-    try:
-        age = time.time() - _stamp(name).stat().st_mtime
-    except OSError:
-        return False
-    return 0 <= age < _RETRY_AFTER
-
-
-def _stamp(name: str) -> Path:
-    return weights_folder() / f".{name}.failed"

@@ -1,11 +1,11 @@
-"""The pretrained networks that nst can fetch, as data: where, which hash, whose licence."""
+"""The networks that nst can fetch or make, as data: where, which hash, whose licence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-__all__ = ["CATALOGUE", "DEFAULT", "Entry", "Source"]
+__all__ = ["CATALOGUE", "Entry", "Source"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Entry:
         sources: mirrors, tried in this order; each may hold the network in another format.
         needs: the package that reads the sources' format, where it is an optional one.
         made_from: name of the entry that this one is computed from instead of downloaded.
+        built: whether it is computed from nothing instead of downloaded.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Entry:
     sources: tuple[Source, ...] = ()
     needs: str = ""
     made_from: str = ""
+    built: bool = False
 
 
 _SIMONYAN = "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014"
@@ -138,8 +140,12 @@ CATALOGUE: dict[str, Entry] = {
                 ),
             ),
         ),
+        Entry(
+            name="whitened",
+            summary="whitened random features, not trained (built here on first use, about 85 s)",
+            license="Apache-2.0",
+            attribution="the nst developers",
+            built=True,
+        ),
     )
 }
-
-DEFAULT = "vgg19"
-"""What `--weights auto` hopes for."""

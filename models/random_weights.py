@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from nst.errors import SettingsError
 from nst.models import vgg
-from nst.models._forward import average_pool, convolve
+from nst.models._forward import activations, average_pool, convolve
 from nst.models.weights import NetworkWeights
 
-__all__ = ["MEAN", "STD", "probe", "random_weights"]
+__all__ = ["MEAN", "STD", "probe", "probe_features", "random_weights"]
 
 MEAN = (0.485, 0.456, 0.406)
 """Mean of sRGB [0, 1] over ImageNet: the random network sees its input as torchvision's VGG19 does."""
@@ -118,3 +118,8 @@ def probe() -> Float64:
         region[...] = 0.4 * region + 0.6 * colour[:, None, None]
     clipped: Float64 = np.clip(picture, 0, 1)
     return clipped
+
+
+def probe_features(weights: NetworkWeights) -> dict[str, NDArray[np.float32]]:
+    """Layer -> maps (N, H, W) of the probe."""
+    return dict(activations(weights, probe().transpose(1, 2, 0)))

@@ -12,15 +12,17 @@ from pathlib import Path
 
 from nst.errors import WeightsError
 from nst.models import cache
-from nst.models.catalogue import CATALOGUE, DEFAULT, Entry
+from nst.models.catalogue import CATALOGUE, Entry
 from nst.models.weights import NetworkWeights
 
-__all__ = ["Notify", "is_offline", "network_of", "obtain", "resolve_weights"]
+__all__ = ["Notify", "Progress", "is_offline", "network_of", "obtain", "resolve_weights"]
 
 Notify = Callable[[str], None]
 """Called with one line for people."""
+Progress = Callable[[int, "int | None"], None]
+"""Called with how much is done, and of how much if that is known: bytes of a download, or layers that are built."""
 
-_SHORT_TIMEOUT = 5.0
+_TRAINED = "vgg19"
 
 
 def resolve_weights(
@@ -29,25 +31,24 @@ def resolve_weights(
     offline: bool = False,
     seed: int = 0,
     notify: Notify | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> NetworkWeights:
     """The network that `spec` names.
 
     Args:
-        spec: "auto" (vgg19 from the cache, else downloaded, else the embedded network), "embedded",
-            "random", the name of a network in the catalogue or the cache, or a file in any known format.
+        spec: "auto" (vgg19 if it is in the cache, else the same network to conv5_1 in 8 bits, which is embedded),
+            "embedded", "random", the name of a network in the catalogue or the cache, or a file in any known format.
         offline: never use the network; NST_OFFLINE=1 says the same.
         seed: of "random".
-        notify: told, in one line each, what is downloaded, assumed or used instead.
-        progress: told of each piece of a download (bytes so far, bytes in all).
+        notify: told, in one line each, what is downloaded, built or assumed.
+        progress: told of each piece of a download, each layer that is built.
 
     Raises:
         WeightsError: nothing of that name, a damaged file, no network; one line with what to do.
     """
     notify = notify or (lambda line: None)
-    offline = offline or is_offline()
     if spec == "auto":
-        return _auto(offline, notify, progress)
+        return cache.load_cached(_TRAINED) if cache.is_cached(_TRAINED) else _embedded()
     if spec == "embedded":
         return _embedded()
     if spec == "random":
@@ -88,11 +89,10 @@ def obtain(
     *,
     offline: bool = False,
     force: bool = False,
-    timeout: float = 15.0,
     notify: Notify | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> NetworkWeights:
-    """A network of the catalogue, from the cache or else downloaded (or computed) and kept there.
+    """A network of the catalogue, from the cache or else downloaded (or built) and kept there.
 
     Two processes that want the same network wait for each other: the second finds the first one's file.
 
@@ -100,9 +100,8 @@ def obtain(
         name: a key of `CATALOGUE`.
         offline: only from the cache.
         force: even if it is in the cache.
-        timeout: seconds to wait for each server.
         notify: told what happens, one line each.
-        progress: told of each piece of a download.
+        progress: told of each piece of a download, each layer that is built.
 
     Raises:
         WeightsError: not in the catalogue, no server gave it, no way to read or keep it.
@@ -113,49 +112,32 @@ def obtain(
     entry = CATALOGUE[name]
     if cache.is_cached(name) and not force:
         return cache.load_cached(name)
-    if not entry.made_from:
+    if entry.sources:
         _require_network(entry, offline or is_offline())
     with _lock(name, notify):
         if cache.is_cached(name) and not force:
             return cache.load_cached(name)
-        if entry.made_from:
+        if entry.built:
+            weights = _built(name, notify, progress)
+        elif entry.made_from:
             from nst.models.normalise import normalise
 
-            base = obtain(entry.made_from, offline=offline, timeout=timeout, notify=notify, progress=progress)
+            base = obtain(entry.made_from, offline=offline, notify=notify, progress=progress)
             notify(f"making {name} from {base.name}: mean activation of every channel to 1")
             weights = normalise(base, name=name)
         else:
-            weights = _downloaded(entry, timeout, progress)
+            weights = _downloaded(entry, progress)
         weights = replace(weights, license=f"{entry.license} ({entry.attribution})")
-        cache.store(weights)
-    cache.forget_failure(name)
+        cache.store(weights, "float16" if entry.built else "float32")
     return weights
 
 
-def _auto(
-    offline: bool, notify: Notify, progress: Callable[[int, int | None], None] | None
-) -> NetworkWeights:
-    if cache.is_cached(DEFAULT):
-        return cache.load_cached(DEFAULT)
-    entry = CATALOGUE[DEFAULT]
-    reason = f"{DEFAULT} is not on this machine"
-    if not offline and _missing_package(entry):
-        reason += f" and reading it needs {entry.needs} (pip install {entry.needs})"
-    elif not offline and cache.recently_failed(DEFAULT):
-        reason += " and could not be downloaded within the last hour"
-    elif not offline:
-        notify(f"{DEFAULT} is not on this machine: trying to download {entry.summary}, {entry.license}")
-        try:
-            return obtain(DEFAULT, timeout=_SHORT_TIMEOUT, notify=notify, progress=progress)
-        except WeightsError as error:
-            cache.remember_failure(DEFAULT)
-            reason = str(error).removeprefix(f"{DEFAULT}: ")
-    embedded = _embedded()
-    notify(
-        f"using the embedded network {embedded.name!r}, which is not trained: {reason}; "
-        f"to get the real one: nst weights download {DEFAULT}"
-    )
-    return embedded
+def _built(name: str, notify: Notify, progress: Progress | None) -> NetworkWeights:
+    from nst.models.embedded.whitening import build_whitened
+
+    notify(f"building {name}, which is then kept: about 85 s")
+    show = progress or (lambda done, total: None)
+    return replace(build_whitened(progress=lambda layer, number, count: show(number - 1, count)), name=name)
 
 
 def _embedded() -> NetworkWeights:
@@ -176,14 +158,12 @@ def _file(path: Path, notify: Notify) -> NetworkWeights:
     return imported.weights
 
 
-def _downloaded(
-    entry: Entry, timeout: float, progress: Callable[[int, int | None], None] | None
-) -> NetworkWeights:
+def _downloaded(entry: Entry, progress: Progress | None) -> NetworkWeights:
     from nst.models.download import download
     from nst.models.importers import import_file
 
     try:
-        path, source = download(entry.sources, cache.weights_folder(), progress, timeout)
+        path, source = download(entry.sources, cache.weights_folder(), progress)
     except WeightsError as error:
         raise WeightsError(f"{entry.name}: {error}") from error
     imported = import_file(path, entry.name, entry.convention)
@@ -197,14 +177,10 @@ def _require_network(entry: Entry, offline: bool) -> None:
             f"{entry.name} is not in {cache.weights_folder()} and the network is forbidden (--offline or "
             f"NST_OFFLINE): run nst weights download {entry.name} where it is allowed, or use embedded"
         )
-    if _missing_package(entry):
+    if entry.needs and importlib.util.find_spec(entry.needs) is None:
         raise WeightsError(
             f"{entry.name} comes in a format that needs {entry.needs}: pip install {entry.needs}"
         )
-
-
-def _missing_package(entry: Entry) -> bool:
-    return bool(entry.needs) and importlib.util.find_spec(entry.needs) is None
 
 
 @contextmanager
@@ -218,7 +194,7 @@ def _lock(name: str, notify: Notify) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            notify(f"another nst is fetching {name}: waiting for it")
+            notify(f"another nst is fetching or building {name}: waiting for it")
             lock.acquire()
     except OSError as error:
         raise WeightsError(

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.models import cache
-from nst.models._forward import activations
+from nst.models._forward import feature_differences
 from nst.models.catalogue import CATALOGUE
 from nst.models.importers import file_digest, import_file
-from nst.models.random_weights import probe
+from nst.models.random_weights import probe_features
 from nst.models.weights import NetworkWeights
 
 __all__ = ["Verified", "verify_file"]
@@ -55,7 +55,7 @@ def verify_file(path: str | Path, convention: str | None = None) -> Verified:
     """
     path = Path(path)
     imported = import_file(path, convention=convention)
-    features = _features(imported.weights)
+    features = probe_features(imported.weights)
     dead = {layer: int((maps.max(axis=(1, 2)) <= 0).sum()) for layer, maps in features.items()}
     same_as, difference = _closest(imported.weights, features, path)
     return Verified(
@@ -68,10 +68,6 @@ def verify_file(path: str | Path, convention: str | None = None) -> Verified:
         same_as=same_as,
         difference=difference,
     )
-
-
-def _features(weights: NetworkWeights) -> dict[str, NDArray[np.float32]]:
-    return dict(activations(weights, probe().transpose(1, 2, 0)))
 
 
 def _published(path: Path) -> str:
@@ -94,11 +90,7 @@ def _closest(
         common = [layer for layer in weights.layer_names if layer in other.layer_names]
         if any(weights.channels(layer) != other.channels(layer) for layer in common):
             continue
-        theirs = _features(other)
-        difference = max(
-            float(np.abs(features[layer] - theirs[layer]).max() / max(float(theirs[layer].max()), 1e-30))
-            for layer in common
-        )
+        difference = max(feature_differences(features, probe_features(other)).values())
         if difference < _SAME:
             return name, difference
     return "", 0.0

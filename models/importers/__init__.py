@@ -31,6 +31,7 @@ from nst.models.weights import NetworkWeights, load_weights
 __all__ = ["CONVENTIONS", "Convention", "Imported", "detect", "file_digest", "import_file"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_SUFFIXES = (".bin", ".pth", ".pt", ".safetensors", ".h5", ".mat", ".onnx", ".npz")
 _KNOWN = {
     "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44": "torchvision",
     "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0": "torchvision",
@@ -134,7 +135,10 @@ def _detect_zip(path: Path) -> str:
         return "PyTorch zip"
     if any(name.endswith(".npy") for name in names):
         return "npz"
-    raise WeightsError(f"{path} is a zip archive without weights: unpack it first")
+    inside = next((name for name in names if name.endswith(_SUFFIXES)), None)
+    if inside:
+        raise WeightsError(f"{path} is an archive: unpack {inside} from it and give that file")
+    raise WeightsError(f"{path} is a zip archive without weights")
 
 
 def _import(path: Path, format_: str, name: str, convention: str | None) -> Imported:

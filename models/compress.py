@@ -1,0 +1,64 @@
+"""Any network in a quarter of its space: each layer's weights clustered to 256 values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nst.models import clustered
+from nst.models._forward import feature_differences
+from nst.models.random_weights import probe_features
+from nst.models.weights import NetworkWeights
+
+__all__ = ["Clustered", "compress", "largest_change"]
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """What became of one layer.
+
+    Attributes:
+        layer: its name.
+        values: how many different values its weights have now.
+        error: root mean square of the change, as a part of that of the weights.
+    """
+
+    layer: str
+    values: int
+    error: float
+
+
+def compress(
+    weights: NetworkWeights, name: str, progress: Callable[[Clustered], None] | None = None
+) -> NetworkWeights:
+    """The network with each layer's weights replaced by the nearest of 256 values; biases stay as they are.
+
+    Args:
+        weights: any VGG19 or VGG16.
+        name: of the result, which `save_weights(..., "clustered")` writes.
+        progress: called after each layer.
+    """
+    convolutions = {}
+    for layer, (weight, bias) in weights.convolutions.items():
+        nearest = clustered.cluster(weight)
+        convolutions[layer] = (nearest, bias)
+        if progress is not None:
+            size = float(np.sqrt(np.mean(np.square(weight, dtype=np.float64))))
+            error = float(np.sqrt(np.mean(np.square((nearest - weight).astype(np.float64)))))
+            progress(Clustered(layer, len(np.unique(nearest)), error / max(size, 1e-30)))
+    change = "weights clustered to 256 values by nst"
+    return replace(
+        weights,
+        name=name,
+        convolutions=convolutions,
+        license=f"{weights.license}; {change}" if weights.license else "",
+        source=f"{weights.source}; {change}".removeprefix("; "),
+    )
+
+
+def largest_change(before: NetworkWeights, after: NetworkWeights) -> tuple[str, float]:
+    """(layer, the largest change of its features on the probe, as a part of its largest one), where that is worst."""
+    changes = feature_differences(probe_features(after), probe_features(before))
+    return max(changes.items(), key=lambda item: item[1])
