@@ -145,7 +145,7 @@ def test_what_has_few_values_stays():
 
 
 def test_compressing_changes_weights_a_little_and_biases_not_at_all():
-    network = random_weights(0, 1 / 4)
+    network = random_weights(0, 1 / 4, "conv3_1")
     seen = []
     small = compress(network, "small", seen.append)
     assert [one.layer for one in seen] == list(network.layer_names)
@@ -162,7 +162,7 @@ def test_compressing_changes_weights_a_little_and_biases_not_at_all():
     worst = {name: np.abs(after[name] - maps).max() / maps.max() for name, maps in before.items()}
     assert change == pytest.approx(worst[layer], rel=1e-6)
     assert change == pytest.approx(max(worst.values()), rel=1e-6)
-    assert 0 < change < 0.25
+    assert 0 < change < 0.2
     assert small.name == "small"
     assert small.license.endswith("weights clustered to 256 values by nst")
 
