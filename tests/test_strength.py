@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.backends._numpy import NumpyBackend
+from nst.backends.numpy.backend import NumpyBackend
+from nst.engine.strength import halfway, pull_ratio
 from nst.errors import SettingsError
-from nst.images import Picture
-from nst.strength import halfway, pull_ratio
+from nst.pictures.picture import Picture
 
 ONE_SIZE = {"backend": "numpy", "scales": 1}
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nst.cli.weights import weights
+from nst.cli.commands.weights import weights
 from nst.errors import WeightsError
-from nst.models import cache
-from nst.models.catalogue import CATALOGUE, Entry
-from nst.models.random_weights import random_weights
-from nst.models.resolve import obtain, resolve_weights
-from nst.models.verify import verify_file
+from nst.models.random import random_weights
+from nst.models.store import cache
+from nst.models.store.catalogue import CATALOGUE, Entry
+from nst.models.store.resolve import obtain, resolve_weights
+from nst.models.store.verify import verify_file
 from nst.models.weights import load_weights, save_weights
 
 
