@@ -234,7 +234,7 @@ def test_the_pytest_class(tmp_path, python):
 
 def test_golden_values_come_from_their_command(python, root):
     fresh = json.loads(python("-m", "nst.conformance.cases.golden").stdout)
-    committed = json.loads((root / "conformance" / "golden.json").read_text())
+    committed = json.loads((root / "conformance" / "cases" / "golden.json").read_text())
     assert fresh["command"] == committed["command"]
     assert fresh["total"] == pytest.approx(committed["total"], rel=1e-12)
     assert fresh["max"]["conv5_4"]["norm"] == pytest.approx(committed["max"]["conv5_4"]["norm"], rel=1e-12)
