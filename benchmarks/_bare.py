@@ -31,7 +31,7 @@ def torch_step(
 ) -> Step:
     import torch
 
-    from nst.backends._torch import VGG19
+    from nst.backends.torch.network import VGG19
 
     if device != "cpu":  # as the engine has it
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
@@ -65,7 +65,8 @@ def torch_step(
 def tf_step(
     weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float, device: str
 ) -> Step:
-    from nst.backends._tensorflow import tf, vgg19
+    from nst.backends.tensorflow.backend import tf
+    from nst.backends.tensorflow.network import vgg19
 
     place = "/CPU:0" if device == "cpu" else "/GPU:0"
 
@@ -103,11 +104,10 @@ def onnx_step(
     weights: NetworkWeights, content: Any, style: Any, alpha: float, beta: float, device: str
 ) -> Step:
     """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session with bound inputs."""
-    from nst._layer_spec import layer_weights
-    from nst.backends._onnx import CONSTANT, OnnxBackend
-    from nst.images import Picture
-    from nst.problem import set_up
-    from nst.settings import Settings
+    from nst.backends.onnx.backend import CONSTANT, OnnxBackend
+    from nst.engine.problem import set_up
+    from nst.pictures.picture import Picture
+    from nst.settings import Settings, layer_weights
 
     backend = OnnxBackend(device)
     settings = Settings(

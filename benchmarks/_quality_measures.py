@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nst.models._forward import activations
+from nst.models.forward import activations
 from nst.models.weights import NetworkWeights
 
 __all__ = ["STYLE_LAYERS", "Judge"]

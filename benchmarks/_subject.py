@@ -7,13 +7,13 @@ from typing import Any
 
 from PIL import Image
 
-from nst.backends._tensors import from_any
 from nst.models import vgg
 from nst.models.embedded import load_embedded
-from nst.models.random_weights import random_weights
-from nst.models.resolve import resolve_weights
+from nst.models.random import random_weights
+from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
-from nst.problem import planar
+from nst.pictures.kinds import from_any
+from nst.pictures.picture import planar
 from nst.protocol import Backend, HostArray
 from nst.transfer import StyleTransfer
 
@@ -34,7 +34,7 @@ def network(name: str) -> NetworkWeights:
 
 def pictures(names: Sequence[str], width: int, height: int) -> list[Any]:
     """Content and style: "demo" for those that the project draws, skimage's photographs by name, or paths."""
-    from nst.cli.demo_pictures import draw_harbour, paint_strokes
+    from nst.models.procedural.harbour import draw_harbour, paint_strokes
 
     drawn = draw_harbour(width, height), paint_strokes(width, height)
     return [drawn[i] if name == "demo" else _picture(name) for i, name in enumerate(names)]

@@ -31,12 +31,12 @@ from PIL import Image
 from skimage import data
 
 import nst
-from nst.cli.demo_pictures import paint_strokes
-from nst.images import Picture
-from nst.models.embedded.pictures import procedural_picture
 from nst.models.embedded.whitening import build_whitened
-from nst.models.resolve import resolve_weights
+from nst.models.procedural.harbour import paint_strokes
+from nst.models.procedural.pictures import procedural_picture
+from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
+from nst.pictures.picture import Picture
 
 MARKS = ("<!-- embedded_search.py begin -->", "<!-- embedded_search.py end -->")
 STYLES: Mapping[str, Callable[[], Any]] = {
@@ -148,8 +148,8 @@ def resized(picture: Any, longest: int) -> Any:
     """The style as the engine sees it at style scale 1."""
     array = np.asarray(picture)
     floats = array.astype(np.float32) / 255 if array.dtype == np.uint8 else array.astype(np.float32)
-    size = nst.images.fit_longest_side(floats.shape[1], floats.shape[0], longest)
-    return nst.images.resize(Picture(np.clip(floats, 0, 1)), *size).rgb
+    size = nst.pictures.picture.fit_longest_side(floats.shape[1], floats.shape[0], longest)
+    return nst.pictures.picture.resize(Picture(np.clip(floats, 0, 1)), *size).rgb
 
 
 def means(row: Mapping[str, Any]) -> dict[str, float]:

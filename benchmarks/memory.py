@@ -1,4 +1,4 @@
-"""How much memory does a picture take, and does `nst.plan` know? By backend, network, size and windows.
+"""How much memory does a picture take, and does `nst.planning.plan` know? By backend, network, size and windows.
 
     python benchmarks/memory.py
     python benchmarks/memory.py --add --backends torch --sizes 4096 --square --tiles auto --limit 6 --steps 11
@@ -60,7 +60,7 @@ def measure(
     from _subject import dimensions, network
 
     from nst.backends import get_backend
-    from nst.memory import free_memory
+    from nst.planning.memory import free_memory
     from nst.transfer import StyleTransfer
 
     free = None if device == "cpu" else free_memory(device)

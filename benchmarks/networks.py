@@ -22,21 +22,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _gram_statistics import gram_statistics
 from _picture_metrics import edges, fine_grain, flat, patch_distance
 from _report import machine
 from PIL import Image
 from skimage import data
 
 import nst
-from nst.cli.demo_pictures import paint_strokes
-from nst.images import Picture
-from nst.models import cache
 from nst.models.embedded import load_embedded
-from nst.models.embedded.pictures import procedural_picture, procedural_pictures
-from nst.models.embedded.statistics import gram_statistics
-from nst.models.random_weights import random_weights
-from nst.models.resolve import resolve_weights
+from nst.models.procedural.harbour import paint_strokes
+from nst.models.procedural.pictures import procedural_picture, procedural_pictures
+from nst.models.random import random_weights
+from nst.models.store import cache
+from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
+from nst.pictures.picture import Picture
 from nst.settings import STYLE_LAYERS
 
 MARKS = ("<!-- networks.py begin -->", "<!-- networks.py end -->")
@@ -140,8 +140,8 @@ def resized(picture: Any, longest: int) -> Any:
     """The style as the engine sees it at style scale 1."""
     array = np.asarray(picture)
     floats = array.astype(np.float32) / 255 if array.dtype == np.uint8 else array.astype(np.float32)
-    size = nst.images.fit_longest_side(floats.shape[1], floats.shape[0], longest)
-    return nst.images.resize(Picture(np.clip(floats, 0, 1)), *size).rgb
+    size = nst.pictures.picture.fit_longest_side(floats.shape[1], floats.shape[0], longest)
+    return nst.pictures.picture.resize(Picture(np.clip(floats, 0, 1)), *size).rgb
 
 
 def markdown(report: dict[str, Any]) -> str:

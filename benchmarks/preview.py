@@ -13,11 +13,12 @@ from _report import ROOT, Report, Row, options_of
 from PIL import Image
 
 import nst
-from nst.cli._measure import distances
-from nst.cli._sheet import beside
-from nst.cli.demo_pictures import paint_strokes
-from nst.images import Picture, from_object
+from nst.cli.experiments.measure import distances
+from nst.cli.experiments.sheet import beside
 from nst.models.embedded import load_embedded
+from nst.models.procedural.harbour import paint_strokes
+from nst.pictures.kinds import from_object
+from nst.pictures.picture import Picture
 
 STEPS = 210
 

@@ -22,7 +22,7 @@ from _report import machine
 from PIL import Image, ImageDraw
 
 import nst
-from nst.models.resolve import resolve_weights
+from nst.models.store.resolve import resolve_weights
 from nst.presets import preset
 
 PAIRS = (
@@ -135,7 +135,7 @@ def picture(name: str, folder: Path) -> Image.Image:
     if "." in name:
         return Image.open(folder / name).convert("RGB")
     if name in ("harbour", "strokes"):
-        from nst.cli.demo_pictures import draw_harbour, paint_strokes
+        from nst.models.procedural.harbour import draw_harbour, paint_strokes
 
         return draw_harbour(768, 576) if name == "harbour" else paint_strokes(640, 640)
     from skimage import data

@@ -74,7 +74,7 @@ def measure_all(options: argparse.Namespace, report: Report) -> None:
 def measure(backend: str, precision: str, device: str, size: int, steps: int) -> dict[str, Any]:
     from _subject import dimensions
 
-    from nst.memory import free_memory
+    from nst.planning.memory import free_memory
 
     free = None if device == "cpu" else free_memory(device)
     width, height = dimensions(size, device)

@@ -45,7 +45,7 @@ def measure(backend: str, device: str, size: int, what: str, steps: int) -> dict
     from _subject import demo_arrays, dimensions, network, transfer
 
     from nst.backends import get_backend
-    from nst.memory import free_memory
+    from nst.planning.memory import free_memory
 
     free = None if device == "cpu" else free_memory(device)
     width, height = dimensions(size, device)

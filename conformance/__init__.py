@@ -4,7 +4,7 @@
 """
 
 from nst.conformance.case import Case, Need, Subject
-from nst.conformance.checks import Measurement, Mismatch
+from nst.conformance.compare import Measurement, Mismatch
 from nst.conformance.pytest_suite import BackendConformance
 from nst.conformance.suite import Result, all_cases, run_case, run_cases, select
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from nst.conformance.command import run_command
+from nst.conformance.runner import run_command
 from nst.errors import NSTError
 
 

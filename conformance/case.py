@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nst.backends._numpy import NumpyBackend
-from nst.conformance import inputs
-from nst.conformance.checks import Measurement, compare
+from nst.backends.numpy.backend import NumpyBackend
+from nst.conformance.cases import inputs
+from nst.conformance.compare import Measurement, compare
+from nst.engine.loss_scaling import compile_objective
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.precision import compile_objective
 from nst.protocol import Backend, Evaluation, LossFunction, Network, TensorFunction
 
 __all__ = ["Case", "Need", "Side", "Skip", "Subject"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nst._version import __version__
-from nst.conformance.cross import QUANTITIES, pair_differences
+from nst.conformance.pairs import QUANTITIES, pair_differences
 
 __all__ = ["as_json", "backend_table", "pair_table", "passes", "worst_by_quantity"]
 

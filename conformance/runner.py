@@ -12,23 +12,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst.backends import backend_class, backend_names, how_to_install
+from nst.backends import backend_names
+from nst.backends.registry import backend_class, how_to_install
 from nst.conformance.case import Subject
-from nst.conformance.cross import fixed_outputs
+from nst.conformance.pairs import fixed_outputs
+from nst.conformance.report import as_json, backend_table, pair_table
 from nst.conformance.suite import run_cases, select
 from nst.conformance.tolerances import tolerance
-from nst.errors import BackendError
+from nst.errors import BackendError, NSTError
+from nst.files import write_atomically
 from nst.models.weights import load_weights
 from nst.protocol import Backend
 
-__all__ = ["Options", "load_class", "names_to_run", "required_backends", "run_apart", "run_here"]
+__all__ = [
+    "Options",
+    "load_class",
+    "names_to_run",
+    "required_backends",
+    "run_apart",
+    "run_command",
+    "run_here",
+]
 
 REQUIRE = "NST_REQUIRE_BACKENDS"
 WEIGHTS = "NST_CONFORMANCE_WEIGHTS"
@@ -122,7 +133,7 @@ def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, An
     A backend that cannot be loaded or that takes its process down gives a report with an `error`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "nst.conformance._worker", spec, folder, json.dumps(asdict(options))]
+        command = [sys.executable, "-m", "nst.conformance.worker", spec, folder, json.dumps(asdict(options))]
         # cuDNN and cuBLAS round to TF32 where they may; this stops them in every framework
         environment = {**os.environ, "NVIDIA_TF32_OVERRIDE": "0"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -137,3 +148,49 @@ def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, An
             with np.load(arrays) as file:
                 outputs = dict(file)
         return json.loads(report.read_text()), outputs
+
+
+def run_command(
+    backends: Sequence[str],
+    *,
+    device: str,
+    dtype: str | None,
+    precision: str | None,
+    level: int,
+    weights: str | None,
+    json_file: str | None,
+    show: Callable[[str], None],
+) -> bool:
+    """Run the suite on each backend in turn, show the tables, and return whether everything passed.
+
+    Args:
+        backends: names or `package.module:Class`; none for every installed and required one.
+        device: see `Options`.
+        dtype: see `Options`.
+        precision: see `Options`.
+        level: see `Options`.
+        weights: see `Options`.
+        json_file: where to write the whole report, or None.
+        show: takes one table at a time.
+
+    Raises:
+        NSTError: the JSON file cannot be written.
+    """
+    options = Options(device, dtype, level, weights, precision)
+    reports, outputs = [], {}
+    for name in names_to_run(backends):
+        values, arrays = run_apart(name, options)
+        reports.append(values)
+        if arrays:
+            outputs[name] = arrays
+        show(backend_table(values) + "\n")
+    if len(outputs) > 1:
+        show("Every pair of backends on the same inputs:\n" + pair_table(outputs) + "\n")
+    whole = as_json(reports, outputs)
+    if json_file is not None:
+        try:
+            write_atomically(json_file, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
+        except OSError as error:
+            raise NSTError(f"cannot write {json_file}: {error.strerror}") from error
+    show("passed" if whole["passed"] else "FAILED")
+    return bool(whole["passed"])

@@ -11,20 +11,20 @@ from typing import Literal
 
 import numpy as np
 
-from nst.conformance import (
-    features,
-    full,
-    gradients,
-    losses,
-    optimizers,
-    precision,
-    primitives,
-    space,
-    state,
-    transfer,
-)
 from nst.conformance.case import Case, Skip, Subject
-from nst.conformance.checks import Measurement, Mismatch
+from nst.conformance.cases import (
+    l0_host_transfer,
+    l1_primitives,
+    l2_features,
+    l3_losses,
+    l4_gradients,
+    l4_half_precision,
+    l4_statelessness,
+    l5_vector_space,
+    l6_optimizers,
+    l7_full_width,
+)
+from nst.conformance.compare import Measurement, Mismatch
 from nst.errors import SettingsError
 
 __all__ = ["Result", "Status", "all_cases", "run_case", "run_cases", "select"]
@@ -56,7 +56,18 @@ class Result:
 @cache
 def all_cases() -> tuple[Case, ...]:
     """Every case, in order of level."""
-    modules = (transfer, primitives, features, losses, gradients, precision, state, space, optimizers, full)
+    modules = (
+        l0_host_transfer,
+        l1_primitives,
+        l2_features,
+        l3_losses,
+        l4_gradients,
+        l4_half_precision,
+        l4_statelessness,
+        l5_vector_space,
+        l6_optimizers,
+        l7_full_width,
+    )
     cases = [case for module in modules for case in module.CASES]
     return tuple(sorted(cases, key=lambda case: case.level))
 

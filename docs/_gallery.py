@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 import nst
-from nst.cli._experiments import simplex
+from nst.cli.experiments.catalogue import simplex
 
 TEXTURE = {"content_weight": 0.0, "init": "noise"}
 STRONG = {"style_strength": 0.8}

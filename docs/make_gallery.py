@@ -20,11 +20,11 @@ from _gallery import ENTRIES, Entry
 from PIL import Image
 
 import nst
-from nst.cli._sheet import Tile, contact_sheet
-from nst.cli.demo_pictures import draw_harbour, paint_strokes
+from nst.cli.experiments.sheet import Tile, contact_sheet
 from nst.models.embedded import load_embedded
-from nst.models.embedded.pictures import procedural_picture
-from nst.models.random_weights import random_weights
+from nst.models.procedural.harbour import draw_harbour, paint_strokes
+from nst.models.procedural.pictures import procedural_picture
+from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights
 from nst.video import stylize_frames
 

@@ -20,12 +20,12 @@ from typing import Any
 from PIL import Image
 
 import nst
-from nst.cli._sheet import Tile, beside, contact_sheet, fit
-from nst.cli.demo_pictures import draw_harbour, paint_strokes
-from nst.models import cache
+from nst.cli.experiments.sheet import Tile, beside, contact_sheet, fit
 from nst.models.embedded import load_embedded
-from nst.models.embedded.pictures import procedural_picture
-from nst.models.random_weights import random_weights
+from nst.models.procedural.harbour import draw_harbour, paint_strokes
+from nst.models.procedural.pictures import procedural_picture
+from nst.models.random import random_weights
+from nst.models.store import cache
 from nst.models.weights import NetworkWeights
 
 SIZE, STEPS = 512, 240  # of demo.jpg; README.md names both

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nst.models import clustered
-from nst.models._forward import feature_differences
-from nst.models.random_weights import probe_features
+from nst.models.forward import feature_differences
+from nst.models.random import probe_features
 from nst.models.weights import NetworkWeights
 
 __all__ = ["Clustered", "compress", "largest_change"]

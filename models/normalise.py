@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import WeightsError
-from nst.models._forward import activations
+from nst.models.forward import activations
 from nst.models.weights import NetworkWeights
 
 __all__ = ["mean_activations", "normalise"]
@@ -39,7 +39,7 @@ def normalise(
         WeightsError: no picture.
     """
     if pictures is None:
-        from nst.models.embedded.pictures import procedural_pictures
+        from nst.models.procedural.pictures import procedural_pictures
 
         pictures = procedural_pictures(32, 144, 0)
     means = mean_activations(weights, pictures)

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
-from nst._files import write_atomically
 from nst.errors import SettingsError, WeightsError
+from nst.files import write_atomically
 from nst.models import clustered, vgg
 
 __all__ = ["NetworkWeights", "load_weights", "save_weights"]

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.optim import LBFGS, Adam
     from nst.presets import preset
+    from nst.progress import Losses, Progress
     from nst.settings import Settings
     from nst.synthesis import invert, texture
-    from nst.transfer import Losses, Progress, StyleTransfer, stylize
+    from nst.transfer import StyleTransfer, stylize
 
 __all__ = [
     "LBFGS",
@@ -45,7 +46,8 @@ _HOME = {
     **dict.fromkeys(
         ("BackendError", "ImageError", "NSTError", "SettingsError", "WeightsError"), "nst.errors"
     ),
-    **dict.fromkeys(("Losses", "Progress", "StyleTransfer", "stylize"), "nst.transfer"),
+    **dict.fromkeys(("Losses", "Progress"), "nst.progress"),
+    **dict.fromkeys(("StyleTransfer", "stylize"), "nst.transfer"),
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Settings": "nst.settings",
     "get_backend": "nst.backends",

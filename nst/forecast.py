@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from nst.encoding.windows import PASSES, repeated
 from nst.transfer import StyleTransfer
-from nst.windows import PASSES, repeated
 
 __all__ = ["Forecast", "forecast"]
 

@@ -1,7 +1,7 @@
 """Recipes: the settings of the paper and of the programs that people know, as data, and two of our own.
 
 Each says what it sets and nothing else; `note` says where the engine cannot do exactly the same. The
-conventions behind the weights of the losses are explained in `nst.weighting`.
+conventions behind the weights of the losses are explained in `nst.engine.weights`.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def preset(name: str, **changes: Any) -> dict[str, Any]:
     if changes.keys() & {"content_weight", "style_weight", "style_strength"}:
         arguments["tuned_for"] = None
     if recipe.network and "weights" not in changes:
-        from nst.models.cache import is_cached
+        from nst.models.store.cache import is_cached
 
         arguments["weights"] = recipe.network if is_cached(recipe.network) else "auto"
     return arguments

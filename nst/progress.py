@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst._average import Average
-from nst.images import Picture
 from nst.optim import State, Stop
+from nst.optim.average import Average
+from nst.pictures.picture import Picture
 from nst.settings import Settings
 
 if TYPE_CHECKING:
-    from nst.stage import Stage
-    from nst.transfer import StyleTransfer
+    from nst.engine.stage import Stage
 
-__all__ = ["Losses", "Progress"]
+__all__ = ["Losses", "Output", "Progress"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +24,24 @@ class Losses:
     """Losses of one iterate: `terms` are unweighted, `total` is their weighted sum.
 
     The terms are the paper's, but for the style loss of a weight that was left open: it is relative, see
-    `nst.weighting`.
+    `nst.engine.weights`.
     """
 
     total: float
     terms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Output:
+    """How an iterate becomes what the caller sees.
+
+    Attributes:
+        finish: its colours as `settings.color` says.
+        restore: a picture as the kind of object that the content picture was.
+    """
+
+    finish: Callable[[Picture], Picture]
+    restore: Callable[[Picture], Any]
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,9 @@ class Progress:
     size: tuple[int, int]
     seconds: float
     stopped: Stop | None
-    _transfer: StyleTransfer
+    _settings: Settings
+    _longest: int
+    _output: Output
     _stage: Stage
     _state: State[Any]
     _average: Average[Any]
@@ -67,7 +81,7 @@ class Progress:
     @property
     def settings(self) -> Settings:
         """The settings of the run, its size worked out; with them the run can be repeated."""
-        return replace(self._transfer.settings, size=max(self._transfer.size))
+        return replace(self._settings, size=self._longest)
 
     def losses(self) -> Losses:
         """The losses; waits for the device."""
@@ -78,11 +92,11 @@ class Progress:
 
     def image(self) -> Any:
         """The picture, of the same kind as the content picture that came in; waits for the device."""
-        return self._transfer.restore(self.picture())
+        return self._output.restore(self.picture())
 
     def picture(self) -> Picture:
         """The picture as sRGB in [0, 1], with the content picture's alpha; waits for the device."""
-        return self._transfer.finish(self.raw_picture())
+        return self._output.finish(self.raw_picture())
 
     def raw_picture(self) -> Picture:
         """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from nst.errors import SettingsError
 from nst.models import vgg
 
-__all__ = ["CONTENT_LAYERS", "PRECISIONS", "STYLE_LAYERS", "Settings", "make_settings"]
+__all__ = [
+    "CONTENT_LAYERS",
+    "PRECISIONS",
+    "STYLE_LAYERS",
+    "LayerSpec",
+    "Settings",
+    "layer_weights",
+    "make_settings",
+    "style_shares",
+]
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 """The paper's style layers, w_l = 1/5 each (Gatys et al. 2016, section 3)."""
@@ -34,18 +43,18 @@ class Settings:
         content_weight: alpha, times the paper's L_content. None: 1 over the content picture's own
             1/2 sum P^2, so that the weighted loss is relative, whatever the size and the network.
         style_weight: beta, times the paper's L_style. None: `balance`, times the mean over the layers of w_l E_l, each
-            relative to E_l of a picture without features; see `nst.weighting`.
+            relative to E_l of a picture without features; see `nst.engine.weights`.
         balance: of the relative style loss against the content.
         style_strength: 0 (no style) to 1 (no content), 0.5 being `balance` as it is; in place of `content_weight` and
             `style_weight`.
         style_power: E_l is multiplied by N_l to this power; -2 with w_l = 4 is the mean square that many programs take.
         means: which of "content" and "tv" are means of squares instead of sums: over N_l M_l numbers without the
             paper's 1/2, or over 3 H W.
-        tuned_for: the kind of network that the weights of the losses suit, see `nst.weighting.kind_of`; on any other
-            they are balanced, as if not given. None for any.
+        tuned_for: the kind of network that the weights of the losses suit, see `nst.engine.weights.kind_of`; on any
+            other they are balanced, as if not given. None for any.
         style_loss: what of the features makes a style: "gram" as in the paper, "moments" (mean and standard
-            deviation), "covariance", or "w2" (Wasserstein-2 distance). See `nst.style_losses`.
-        smoothing: whether softmax smooths the features before any loss; see `nst.smoothing`.
+            deviation), "covariance", or "w2" (Wasserstein-2 distance). See `nst.losses.style_statistics`.
+        smoothing: whether softmax smooths the features before any loss; see `nst.losses.smoothing`.
         tv_weight: gamma, times the total variation; 0 as in the paper.
         tv_power: of the differences in the total variation, 2 or 1.
         style_weights: share of each style picture, normalised to the sum 1; None for equal shares.
@@ -58,7 +67,7 @@ class Settings:
         steps: number of steps, shared out over the scales; or a number for each scale, where a last "..." repeats
             the number before it.
         scales: the sizes that the optimisation goes through, coarse to fine: "auto", a number of scales, or
-            the longest side of each in pixels; 1 for the result's size alone. See `nst.pyramid`.
+            the longest side of each in pixels; 1 for the result's size alone. See `nst.engine.pyramid`.
         size: longest side of the result in pixels; None for the content picture's own size.
         init: what the optimisation starts from: "content", "noise" (as in the paper), "style", "statistics" (noise
             with the style's colours), or "picture" for one of the caller's own.
@@ -67,7 +76,7 @@ class Settings:
         padding: how the network sees the picture continued past its border: "zero" as VGG19 was trained,
             "replicate" (no frame), or "circular" (a texture without seams).
         feather: blur of the masks' edges: standard deviation in pixels of the result.
-        color: what becomes of the colours, and how strongly and when; see `nst.color.Color`.
+        color: what becomes of the colours, and how strongly and when; see `nst.pictures.color.Color`.
         average: decay of the average over the iterates that is the result; 0 for the last iterate.
         tile: "auto", "off", or the side in pixels of the windows that a picture is computed in.
         precision: in which the network computes: "auto" (the fastest), "fp32", "bf16", "fp16", or None for the
@@ -240,3 +249,62 @@ def _require(ok: bool, name: str, value: object, want: str) -> None:
     if not ok:
         words = name.replace("_", " ") if name in Settings.__dataclass_fields__ else name
         raise SettingsError(f"{words} is {value!r}: it must be {want}")
+
+
+LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]
+
+
+def style_shares(weights: Sequence[float] | None, count: int, needed: bool = True) -> list[float]:
+    """The share of each of `count` style pictures, of sum 1; none are no mistake where none are `needed`.
+
+    Raises:
+        SettingsError: no style picture, or not one weight for each.
+    """
+    if count == 0 and not needed:
+        return []
+    if count == 0:
+        raise SettingsError("no style picture: give at least one")
+    if weights is None:
+        return [1.0 / count] * count
+    if len(weights) != count:
+        raise SettingsError(
+            f"{len(weights)} style weights for {count} style picture(s): give one weight for each"
+        )
+    return [weight / sum(weights) for weight in weights]
+
+
+def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
+    """w_l by layer from "conv1_1,conv2_1=0.5", a list of such words, or a mapping.
+
+    A layer without a number weighs 1 / (number of layers), as in the paper. A layer of weight 0 is left out.
+
+    Raises:
+        SettingsError: a weight that is not a number, a layer that does not exist or is named twice.
+    """
+    if isinstance(spec, Mapping):
+        pairs = [(name, _layer_weight(name, weight, what)) for name, weight in spec.items()]
+    else:
+        listed = [spec] if isinstance(spec, str) else list(spec)
+        words = [word.strip() for text in listed for word in text.split(",") if word.strip()]
+        pairs = [_layer_pair(word, 1.0 / len(words), what) for word in words]
+    weights = dict(pairs)
+    vgg.validate_layers(weights)
+    if len(weights) != len(pairs):
+        raise SettingsError(f"{what}: a layer is named twice in {','.join(name for name, _ in pairs)}")
+    return {name: weight for name, weight in weights.items() if weight != 0}
+
+
+def _layer_pair(word: str, default: float, what: str) -> tuple[str, float]:
+    name, equals, number = word.partition("=")
+    if not equals:
+        return name, default
+    return name.strip(), _layer_weight(name.strip(), number, what)
+
+
+def _layer_weight(name: str, number: object, what: str) -> float:
+    try:
+        return float(number)  # type: ignore[arg-type]  # whatever a caller put into the mapping
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{what}: the weight of {name} is {number!r}: it must be a number, for example {name}=0.5"
+        ) from None

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from nst._layer_spec import LayerSpec
-from nst.backends._tensors import from_any
 from nst.errors import SettingsError
-from nst.images import fit_longest_side
+from nst.pictures.kinds import from_any
+from nst.pictures.picture import fit_longest_side
+from nst.settings import LayerSpec
 from nst.transfer import StyleTransfer
 
 __all__ = ["invert", "texture", "texture_arguments"]

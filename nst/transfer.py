@@ -9,29 +9,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nst import images
-from nst._autotune import backend_in
-from nst._descent import descend
-from nst._layer_spec import LayerSpec, layer_weights, style_shares
-from nst._mask_spec import make_masks
-from nst.backends._tensors import from_any
-from nst.color import Color
-from nst.images import Picture
-from nst.masks import Masks
-from nst.models.resolve import network_of
+from nst.backends.autotune import backend_in
+from nst.engine.descent import descend
+from nst.engine.pyramid import schedule
+from nst.engine.scene import Start
+from nst.engine.stage import Stage, check_sizes, make_stage, sized, tightest
+from nst.engine.weights import settled
+from nst.losses.term import ExtraTerm
+from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
-from nst.objective import ExtraTerm
 from nst.optim import Optimizer, named_optimizer
-from nst.plan import Plan, choose
-from nst.progress import Losses, Progress
+from nst.pictures.color import Color
+from nst.pictures.kinds import from_any
+from nst.pictures.masks import Masks, make_masks
+from nst.pictures.picture import Picture, fit_longest_side, resize
+from nst.planning.plan import Plan, choose
+from nst.progress import Output, Progress
 from nst.protocol import Backend, HostArray
-from nst.pyramid import schedule
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, make_settings
-from nst.stage import Stage, check_sizes, make_stage, sized, tightest
-from nst.start import Start
-from nst.weighting import settled
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, LayerSpec, layer_weights, make_settings, style_shares
 
-__all__ = ["Losses", "Progress", "StyleTransfer", "stylize"]
+__all__ = ["StyleTransfer", "stylize"]
 
 
 class StyleTransfer:
@@ -50,7 +47,7 @@ class StyleTransfer:
         content_layers: "conv4_2", "conv4_2=0.5,conv3_1", a list of such words, or a mapping.
         style_layers: the same.
         init: "content", "noise", "style", "statistics", or a picture of any of the kinds above.
-        masks: where styles and content act: pictures by name, see `nst._mask_spec.make_masks`.
+        masks: where styles and content act: pictures by name, see `nst.pictures.masks.make_masks`.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation.
         memory: bytes to stay within; None for what is free on the device.
@@ -91,14 +88,14 @@ class StyleTransfer:
         content_picture, self.restore = from_any(content)
         size = content_picture.size
         if self.settings.size is not None:
-            size = images.fit_longest_side(*size, self.settings.size)
+            size = fit_longest_side(*size, self.settings.size)
         size = sized(self.settings, *size)
         longest = max(1, round(self.settings.style_scale * max(size)))
-        self.content = images.resize(content_picture, *size)
+        self.content = resize(content_picture, *size)
         self._styles = []
         for item in styles:
             picture, _ = from_any(item)
-            self._styles.append(images.resize(picture, *images.fit_longest_side(*picture.size, longest)))
+            self._styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
         given = None if named else from_any(init)[0]
         check_sizes(self.settings, self.content, self._styles)
         self.color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)  # type: ignore[arg-type]
@@ -145,7 +142,7 @@ class StyleTransfer:
         Raises:
             NSTError: the losses of the start picture are not finite.
         """
-        began = time.perf_counter()
+        began, output = time.perf_counter(), Output(self.finish, self.restore)
         scales, done = self.schedule, 0
         coarse: tuple[Stage, HostArray] | None = None
         for number, (longest, steps) in enumerate(scales, start=1):
@@ -166,7 +163,9 @@ class StyleTransfer:
                         size=stage.content.size,
                         seconds=time.perf_counter() - began,
                         stopped=state.stopped,
-                        _transfer=self,
+                        _settings=self.settings,
+                        _longest=max(self.size),
+                        _output=output,
                         _stage=stage,
                         _state=state,
                         _average=average,
@@ -192,7 +191,7 @@ class StyleTransfer:
         self._pattern = self._pattern or self.stage(max(self.size))
         other = copy(self)
         picture, other.restore = from_any(content)
-        other._original = images.resize(picture, *self.size)
+        other._original = resize(picture, *self.size)
         other.content, _ = self.color.prepare(other._original, [])
         other._start = Start(self.settings, other.content, self._styles, from_any(init)[0])
         other._extra = tuple(extra_terms)

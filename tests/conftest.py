@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.backends import how_to_install
-from nst.models.random_weights import random_weights
+from nst.backends.registry import how_to_install
+from nst.models.random import random_weights
 from nst.models.weights import save_weights
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,9 +8,9 @@ import textwrap
 import numpy as np
 import pytest
 
-from nst import backends
-from nst.backends import backend_class, backend_names, get_backend
-from nst.backends._select import parse_device
+from nst.backends import backend_names, get_backend
+from nst.backends.registry import BUILTIN, backend_class, how_to_install
+from nst.backends.selection import parse_device
 from nst.errors import BackendError
 
 
@@ -27,7 +27,7 @@ def run(code, *arguments):
 
 
 def test_every_backend_of_the_project_is_installed_here():
-    assert [name for name in backend_names() if backends.how_to_install(name) is None] == [
+    assert [name for name in backend_names() if how_to_install(name) is None] == [
         "torch",
         "onnx",
         "tf",
@@ -41,7 +41,7 @@ def test_aliases_name_the_same_class():
 
 
 def test_a_missing_backend_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(backends.BUILTIN, "tf", ("nst.backends._tensorflow:X", ("no_such_module",)))
+    monkeypatch.setitem(BUILTIN, "tf", ("nst.backends.tensorflow.backend:X", ("no_such_module",)))
     with pytest.raises(BackendError, match=r"backend tf is not installed: pip install 'nst\[tensorflow\]'"):
         get_backend("tensorflow")
 
@@ -150,7 +150,7 @@ def test_tensorflow_would_leave_gpu_memory_to_others():
     output = run(
         """
         from unittest import mock
-        import nst.backends._tensorflow as backend
+        import nst.backends.tensorflow.backend as backend
         config = backend.tf.config
         with mock.patch.object(config, "list_physical_devices", return_value=["GPU-A"]), \\
              mock.patch.object(config.experimental, "set_memory_growth") as growth:

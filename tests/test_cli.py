@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst._image_write import _FORMATS
 from nst._version import __version__
 from nst.models.weights import save_weights
+from nst.pictures.writing import _FORMATS
 
 HEAVY = {
     "torch",
@@ -263,8 +263,8 @@ def test_pictures_are_checked_before_a_backend_or_weights_are_loaded(stylize, mo
     def loaded(*arguments, **options):
         raise AssertionError("loaded too early")
 
-    monkeypatch.setattr("nst.cli._backend.load_backend", loaded)
-    monkeypatch.setattr("nst.models.resolve.resolve_weights", loaded)
+    monkeypatch.setattr("nst.cli.engine.load_backend", loaded)
+    monkeypatch.setattr("nst.models.store.resolve.resolve_weights", loaded)
     assert_one_line(stylize(content="missing.png"), "no such file")
     assert_one_line(stylize("--style-layers", "conv9_9"), "unknown layer")
 
@@ -273,7 +273,7 @@ def test_out_of_memory_while_setting_up(stylize, monkeypatch):
     def too_large(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr("nst.images.resize", too_large)
+    monkeypatch.setattr("nst.transfer.resize", too_large)
     assert_one_line(stylize("--size", 30000), "out of memory at --size 30000: use a smaller --size")
 
 

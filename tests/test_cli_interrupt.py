@@ -9,7 +9,7 @@ import time
 import pytest
 from PIL import Image
 
-from nst.images import read_settings
+from nst.pictures.writing import read_settings
 
 # `nst`, which tells when a step has been reached, and then takes `pause` seconds for the next one
 WRAPPER = """

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.backends._numpy import NumpyBackend
-from nst.cli._run import run_transfer
+from nst.backends.numpy.backend import NumpyBackend
+from nst.cli.running import run_transfer
 from nst.errors import NSTError
-from nst.images import read_settings, to_uint8
 from nst.models.weights import load_weights
+from nst.pictures.picture import to_uint8
+from nst.pictures.writing import read_settings
 from nst.protocol import Evaluation
 from nst.transfer import StyleTransfer
 
@@ -392,7 +393,7 @@ def test_trace_that_cannot_be_written_at_the_end_costs_no_picture(stylize, monke
     def full(path, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("nst.cli._trace.write_atomically", full)
+    monkeypatch.setattr("nst.cli.trace.write_atomically", full)
     result = stylize("--trace", "t.json")
     assert (result.status, result.stderr.count("\n")) == (2, 1)
     assert "cannot write the trace t.json: No space left on device" in result.stderr

@@ -1,12 +1,12 @@
-"""nst.color: what it changes, when, by how much, and what it refuses."""
+"""nst.pictures.color: what it changes, when, by how much, and what it refuses."""
 
 import numpy as np
 import pytest
 
-from nst._color_match import moments
-from nst.color import MODES, Color
 from nst.errors import SettingsError
-from nst.images import Picture
+from nst.pictures.color import MODES, Color
+from nst.pictures.color_match import moments
+from nst.pictures.picture import Picture
 
 ACTIVE = [(mode, when) for mode, stages in MODES.items() if mode != "none" for when in stages]
 LUMA = np.array([0.299, 0.587, 0.114])

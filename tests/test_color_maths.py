@@ -1,12 +1,12 @@
-"""nst._color_match and nst._color_spaces against numbers worked out by hand or published."""
+"""nst.pictures.color_match and nst.pictures.color_spaces against numbers worked out by hand or published."""
 
 import numpy as np
 import pytest
 
-from nst import _color_spaces
-from nst._color_match import MAPS, _cholesky, match_histogram, moments
-from nst._color_spaces import by_blocks, from_lab, luma, to_gamut, to_lab
-from nst.images import Picture
+from nst.pictures import color_spaces
+from nst.pictures.color_match import MAPS, _cholesky, match_histogram, moments
+from nst.pictures.color_spaces import by_blocks, from_lab, luma, to_gamut, to_lab
+from nst.pictures.picture import Picture
 
 ARBITRARY = np.array([[0.05, 0.02, 0.01], [0.02, 0.04, 0.015], [0.01, 0.015, 0.03]])
 OTHER = np.array([[0.02, -0.01, 0.0], [-0.01, 0.06, 0.02], [0.0, 0.02, 0.05]])
@@ -31,7 +31,7 @@ def test_moments_are_weighted_by_alpha():
 
 def test_moments_are_the_same_in_blocks(monkeypatch):
     rgb = np.random.default_rng(0).random((7, 5, 3), np.float32)
-    monkeypatch.setattr("nst._color_match.BLOCK", 4)
+    monkeypatch.setattr("nst.pictures.color_match.BLOCK", 4)
     got = moments(Picture(rgb))
     np.testing.assert_allclose(got.mean, rgb.mean(axis=(0, 1)), atol=1e-6)
     np.testing.assert_allclose(got.covariance, np.cov(rgb.reshape(-1, 3).T, bias=True), atol=1e-6)
@@ -154,7 +154,7 @@ def test_luma_of_the_primaries():
 
 
 def test_blocks_cover_the_picture(monkeypatch):
-    monkeypatch.setattr(_color_spaces, "BLOCK", 4)
+    monkeypatch.setattr(color_spaces, "BLOCK", 4)
     rgb = np.random.default_rng(0).random((3, 5, 3), np.float32)
     sizes = []
 

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from nst.backends import BUILTIN, how_to_install
-from nst.conformance.cross import QUANTITIES, pair_differences
+from nst.backends.registry import BUILTIN, how_to_install
+from nst.conformance.pairs import QUANTITIES, pair_differences
 from nst.conformance.report import passes
 from nst.conformance.runner import Options, required_backends, run_apart
 from nst.conformance.tolerances import TABLE

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli import demo_pictures
-from nst.cli.demo_painting import fractal_noise, sample
-from nst.cli.demo_stage import EYE, FOCAL, HORIZON, Stage
+from nst.models.procedural import harbour
+from nst.models.procedural.stage import EYE, FOCAL, HORIZON, Stage
+from nst.models.procedural.strokes import fractal_noise, sample
 
-PAINTERS = {"harbour": demo_pictures.draw_harbour, "strokes": demo_pictures.paint_strokes}
+PAINTERS = {"harbour": harbour.draw_harbour, "strokes": harbour.paint_strokes}
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,8 @@ def test_noise_and_lookup():
 
 def test_main_writes_both_pictures(tmp_path, monkeypatch, capsys):
     for name in ("draw_harbour", "paint_strokes"):
-        monkeypatch.setattr(demo_pictures, name, lambda width, height: Image.new("RGB", (width, height)))
-    demo_pictures.main(tmp_path / "new")
+        monkeypatch.setattr(harbour, name, lambda width, height: Image.new("RGB", (width, height)))
+    harbour.main(tmp_path / "new")
     sizes = {path.name: Image.open(path).size for path in (tmp_path / "new").iterdir()}
     assert sizes == {"harbour.png": (768, 576), "strokes.png": (640, 640)}
     assert len(capsys.readouterr().out.splitlines()) == 2

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from nst.errors import SettingsError
 from nst.models import vgg
-from nst.models.embedded.pictures import procedural_pictures
 from nst.models.embedded.whitening import Rotation, _sample_patches, build_whitened
-from nst.models.random_weights import random_weights
+from nst.models.procedural.pictures import procedural_pictures
+from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights
 
 DEPTH = vgg.LAYER_NAMES[:13]

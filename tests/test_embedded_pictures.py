@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nst.errors import SettingsError
-from nst.models.embedded.pictures import FAMILIES, procedural_picture, procedural_pictures
+from nst.models.procedural.pictures import FAMILIES, procedural_picture, procedural_pictures
 
 SIZE = 40
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nst.models.embedded._sparse import sparse_rotation
+from nst.models.embedded.whitening import sparse_rotation
 
 
 def generator(seed: int) -> np.random.Generator:

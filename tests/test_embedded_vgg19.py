@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from safetensors import safe_open
 
 import nst.models.embedded
-from nst.cli.weights import weights as command
+from nst.cli.commands.weights import weights as command
 from nst.errors import SettingsError, WeightsError
 from nst.models import vgg
 from nst.models.embedded import load_embedded, original
 from nst.models.embedded.original import MEMBER, read_original
 from nst.models.importers import import_file
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 from nst.models.weights import load_weights
 
 PATH = Path(nst.models.embedded.__file__).with_name("vgg19.safetensors")

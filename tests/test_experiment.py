@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli import demo_pictures
-from nst.cli._chart import loss_chart
-from nst.cli._experiments import EXPERIMENTS
-from nst.cli._sheet import Tile, beside, contact_sheet, fit
-from nst.images import read_settings
+from nst.cli.experiments.catalogue import EXPERIMENTS
+from nst.cli.experiments.report import loss_chart
+from nst.cli.experiments.sheet import Tile, beside, contact_sheet, fit
+from nst.models.procedural import harbour
+from nst.pictures.writing import read_settings
 from nst.transfer import StyleTransfer
 
 
@@ -138,10 +138,8 @@ def test_a_damaged_trace_is_computed_again(experiment, tmp_path):
 
 def test_out_of_the_box_it_draws_its_pictures(experiment, tmp_path, monkeypatch):
     for name in ("draw_harbour", "paint_strokes"):  # smaller, for time
-        draw = getattr(demo_pictures, name)
-        monkeypatch.setattr(
-            demo_pictures, name, lambda width, height, draw=draw: draw(width // 4, height // 4)
-        )
+        draw = getattr(harbour, name)
+        monkeypatch.setattr(harbour, name, lambda width, height, draw=draw: draw(width // 4, height // 4))
     result = experiment("simplex", "--steps", 0, paths=())
     assert (result.status, result.stdout) == (0, "r/simplex.png and .html: 15 of 15 runs\n")
     drawn = sorted(path.name for path in (tmp_path / "r" / "pictures").iterdir())
@@ -257,9 +255,9 @@ def test_help_says_how_a_grid_is_written(command):
 
 
 def test_the_embedded_network_is_deep_enough_for_every_experiment():
-    from nst._layer_spec import layer_weights
-    from nst.cli._experiments import EXPERIMENTS
+    from nst.cli.experiments.catalogue import EXPERIMENTS
     from nst.models.embedded import load_embedded
+    from nst.settings import layer_weights
 
     there = load_embedded().convolutions
     for name, experiment in EXPERIMENTS.items():

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from nst.backends._numpy import NumpyBackend
-from nst.cli._experiments import EXPERIMENTS, Experiment, Value, simplex
-from nst.cli._grid import make_grid, parse_sweeps
-from nst.cli._measure import distances
+from nst.backends.numpy.backend import NumpyBackend
+from nst.cli.experiments.catalogue import EXPERIMENTS, Experiment, Value, simplex
+from nst.cli.experiments.grid import make_grid, parse_sweeps
+from nst.cli.experiments.measure import distances
 from nst.errors import SettingsError
-from nst.images import Picture
+from nst.pictures.picture import Picture
 from nst.transfer import StyleTransfer
 
 CUMULATIVE = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]

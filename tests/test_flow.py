@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from nst.errors import NSTError
-from nst.flow import confidence, dis_flow, require_opencv, warp
+from nst.video.flow import confidence, dis_flow, require_opencv, warp
 
 CAT = data.chelsea().astype(np.float32) / 255
 

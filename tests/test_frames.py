@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli._animation import frame_steps, write_animation
-from nst.cli._frames import saved_steps, step_path
-from nst.images import read_settings
+from nst.cli.recorder import frame_steps, saved_steps, step_path, write_animation
+from nst.pictures.writing import read_settings
 
 FFMPEG = f"""#!{sys.executable}
 import json, sys

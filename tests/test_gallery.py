@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 from PIL import Image
 
-from nst.backends._numpy import NumpyBackend
+from nst.backends.numpy.backend import NumpyBackend
 from nst.transfer import StyleTransfer
 
 

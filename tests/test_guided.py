@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.images import Picture
-from nst.masks import Masks
-from nst.objective import energy_of, loss_function, positions_of, statistics_of
-from nst.problem import set_up
+from nst.engine.problem import set_up
+from nst.losses.content import ContentTerm, SmoothedContentTerm
+from nst.losses.objective import energy_of, loss_function, positions_of, statistics_of
+from nst.losses.smoothing import SmoothedNetwork, fourth_powers, temperature
+from nst.losses.style import StyleTerm
+from nst.losses.style_statistics import STYLE_LOSSES
+from nst.losses.term import SumTerm
+from nst.losses.total_variation import TotalVariationTerm
+from nst.pictures.masks import Masks
+from nst.pictures.picture import Picture
 from nst.settings import BALANCE, make_settings
-from nst.smoothing import SmoothedContentTerm, SmoothedNetwork, fourth_powers, temperature
-from nst.style_losses import STYLE_LOSSES
-from nst.style_term import StyleTerm
-from nst.terms import ContentTerm, SumTerm, TotalVariationTerm
 
 BACKEND = get_backend("numpy")
 LAYER = "conv1_1"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from nst.errors import ImageError
-from nst.images import read_picture
+from nst.pictures.reading import read_picture
 
 
 def _png(width: int, height: int, colour: int, depth: int, rows: list[bytes]) -> bytes:
@@ -123,7 +123,7 @@ def test_nothing_is_printed(tmp_path: Path):
     at = data.index(entry) + len(entry)
     (tmp_path / "a.tif").write_bytes(data[:at] + struct.pack("<H", 3000) + data[at + 2 :])
     script = (
-        "from nst.images import read_picture\nfrom nst.errors import ImageError\nread_picture('a.png')\n"
+        "from nst.pictures.reading import read_picture\nfrom nst.errors import ImageError\nread_picture('a.png')\n"
         "try: read_picture('a.tif')\nexcept ImageError: raise SystemExit(7)"
     )
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(map(os.path.abspath, sys.path)))

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from nst._image_profile import srgb_profile
-from nst.images import from_object, read_picture, to_uint8
+from nst.pictures.kinds import from_object
+from nst.pictures.picture import to_uint8
+from nst.pictures.profiles import srgb_profile
+from nst.pictures.reading import read_picture
 
 D50 = np.array([0.9642, 1.0, 0.8249])
 D65 = np.array([0.95047, 1.0, 1.08883])

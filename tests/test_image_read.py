@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from nst.errors import ImageError
-from nst.images import read_picture, to_uint8
+from nst.pictures.picture import to_uint8
+from nst.pictures.reading import read_picture
 
 # Stored rows for the EXIF orientations 1 to 8 of the upright picture [[1, 2, 3], [4, 5, 6]], from the
 # definition of the tag: which side of the scene the stored row 0 and column 0 are.

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nst.images import Picture, cover, fit_longest_side, from_object, resize, to_uint8
+from nst.pictures.kinds import from_object
+from nst.pictures.picture import Picture, cover, fit_longest_side, resize, to_uint8
 
 
 def _rng() -> np.random.Generator:

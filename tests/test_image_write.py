@@ -10,7 +10,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from nst.errors import ImageError
-from nst.images import Picture, check_output, read_picture, read_settings, write_picture
+from nst.pictures.picture import Picture
+from nst.pictures.reading import read_picture
+from nst.pictures.writing import check_output, read_settings, write_picture
 
 EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".PNG", ".JpG"]
 SETTINGS = {"content": "böhmische Brücke 橋.png", "steps": 500, "layers": {"conv1_1": 0.2}, "pooling": None}

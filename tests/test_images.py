@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from nst.errors import ImageError
-from nst.images import Picture, from_object, to_uint8
+from nst.pictures.kinds import from_object
+from nst.pictures.picture import Picture, to_uint8
 
 
 def _rng() -> np.random.Generator:

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.backends._numpy import NumpyBackend
+from nst.backends.numpy.backend import NumpyBackend
 from nst.errors import ImageError, SettingsError
-from nst.models._forward import activations
-from nst.models.random_weights import random_weights
+from nst.models.forward import activations
+from nst.models.random import random_weights
 
 SIZE = (32, 24)
 
@@ -252,7 +252,7 @@ def test_the_seed_decides_random_weights(content, style, monkeypatch):
     def network(seed):
         return nst.StyleTransfer(content, style, weights="random", backend="numpy", seed=seed).weights
 
-    monkeypatch.setattr("nst.models.random_weights.random_weights", small)
+    monkeypatch.setattr("nst.models.random.random_weights", small)
     assert network(3).sha256 == small(3).sha256 != network(4).sha256
 
 

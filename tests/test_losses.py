@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from nst import losses
 from nst.backends import get_backend
-from nst.objective import loss_function
-from nst.style_term import StyleTerm
-from nst.terms import ContentTerm, TotalVariationTerm
+from nst.losses.content import ContentTerm, content_loss
+from nst.losses.objective import loss_function
+from nst.losses.style import StyleTerm
+from nst.losses.style_statistics import gram_energy
+from nst.losses.total_variation import TotalVariationTerm, total_variation
 
 BACKEND = get_backend("numpy")
 F = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 1, 2)  # N_l = 2 maps of M_l = 2 positions
@@ -27,7 +28,7 @@ def gradient(function, x, **constants):
 
 
 def gram_loss(ops, x, c, positions=2):
-    return losses.gram_energy(ops, ops.scale(ops.gram(x), 1 / positions), c["target"], x.value.shape[1])
+    return gram_energy(ops, ops.scale(ops.gram(x), 1 / positions), c["target"], x.value.shape[1])
 
 
 def test_gram_matrix_by_hand():
@@ -70,22 +71,22 @@ def test_a_tiled_style_picture_has_the_same_target():
 
 def test_content_loss_by_hand():
     target = np.array([[0.0, 2.0], [1.0, 1.0]]).reshape(1, 2, 1, 2)  # differences 1, 0, 2, 3
-    assert evaluate(lambda o, x, c: losses.content_loss(o, x, c["p"]), p=target) == 7.0
-    got = gradient(lambda o, x, c: losses.content_loss(o, x, c["p"]), F, p=target)
+    assert evaluate(lambda o, x, c: content_loss(o, x, c["p"]), p=target) == 7.0
+    got = gradient(lambda o, x, c: content_loss(o, x, c["p"]), F, p=target)
     assert got.tolist() == (F - target).tolist()  # eq. 2
 
 
 @pytest.mark.parametrize(("power", "expected"), [(1, 10.0), (2, 30.0)])
 def test_total_variation_by_hand(power, expected):
     x = np.array([[0.0, 1.0], [3.0, 5.0]]).reshape(1, 1, 2, 2)  # down: 3, 4; across: 1, 2
-    assert evaluate(lambda o, x, c: losses.total_variation(o, x, power), x) == expected
+    assert evaluate(lambda o, x, c: total_variation(o, x, power), x) == expected
 
 
 def test_total_variation_gradient_by_hand():
     x = np.array([0.0, 1.0, 3.0]).reshape(1, 1, 1, 3)  # differences 1, 2; d/dx of 1^2 + 2^2
-    got = gradient(lambda o, x, c: losses.total_variation(o, x, 2), x)
+    got = gradient(lambda o, x, c: total_variation(o, x, 2), x)
     assert got.ravel().tolist() == [-2.0, -2.0, 4.0]
-    assert gradient(lambda o, x, c: losses.total_variation(o, x, 1), x).ravel().tolist() == [-1.0, 0.0, 1.0]
+    assert gradient(lambda o, x, c: total_variation(o, x, 1), x).ravel().tolist() == [-1.0, 0.0, 1.0]
 
 
 class IdentityNetwork:

@@ -5,9 +5,10 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from nst.errors import SettingsError
-from nst.images import Picture
-from nst.masks import Masks, carry, feathered, fit, from_picture, regions
+from nst.losses.regions import carry
 from nst.models import vgg
+from nst.pictures.masks import Masks, feathered, fit, from_picture, regions
+from nst.pictures.picture import Picture
 
 LAYERS = ("conv1_1", "conv2_2", "conv3_1", "conv4_2", "conv5_1")
 

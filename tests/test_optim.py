@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nst._lbfgs import two_loop
-from nst.backends._numpy import NumpySpace
+from nst.backends.numpy.space import NumpySpace
 from nst.optim import LBFGS, Adam
+from nst.optim.lbfgs import two_loop
 from nst.protocol import Evaluation
 
 SPACE = NumpySpace()

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import nst
-from nst import memory, plan
-from nst.backends._numpy import NumpyBackend
+from nst.backends.numpy.backend import NumpyBackend
+from nst.encoding.windows import repeated
 from nst.models import vgg
 from nst.models.embedded import load_embedded
-from nst.models.random_weights import random_weights
-from nst.plan import choose, predict
+from nst.models.random import random_weights
+from nst.planning import memory, plan
+from nst.planning.plan import choose, predict
 from nst.settings import make_settings
-from nst.windows import repeated
 
 SETTINGS = make_settings(
     content_layers={"conv4_2": 1.0}, style_layers={"conv1_1": 0.5, "conv5_1": 0.5}, steps=50

@@ -12,13 +12,14 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from nst import _autotune, precision
 from nst.backends import get_backend
-from nst.backends._numpy import NumpyBackend
-from nst.backends._rounding import round_filters
-from nst.backends._torch_graphs import GraphedObjective
+from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.registry import autotune
+from nst.backends.rounding import round_filters
+from nst.backends.torch.cuda_graphs import GraphedObjective
+from nst.engine import loss_scaling
 from nst.errors import BackendError
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 from nst.protocol import Evaluation
 
 EPS = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # half the distance of neighbours, relative, at most
@@ -83,7 +84,7 @@ def test_the_keras_model_is_in_bfloat16_and_its_pictures_are_not():
     code = """
         import numpy as np
         from nst.backends import get_backend
-        from nst.models.random_weights import random_weights
+        from nst.models.random import random_weights
         native = get_backend("tf", "cpu", precision="bf16").network(
             random_weights(0, 0.125, "conv1_2"), ["conv1_2"], "avg").native
         maps = native(np.full((1, 8, 8, 3), 0.5, np.float32))
@@ -100,7 +101,7 @@ def test_the_keras_model_is_in_bfloat16_and_its_pictures_are_not():
 )
 def test_onnx_networks_are_valid_models_with_weights_of_the_type(name, element, opset, error):
     """In bfloat16 no provider of a CPU runs them: ONNX's own evaluator does."""
-    from nst.backends._onnx import OnnxNetwork
+    from nst.backends.onnx.network import OnnxNetwork
 
     weights, layers = random_weights(0, 0.125, "conv2_1"), ["conv1_2", "conv2_1"]
     model = OnnxNetwork(weights, layers, "avg", "float32", name).native
@@ -152,7 +153,7 @@ def weighted_squares(ops, x, constants):
 def scaled(weight, x=X):
     backend = Float16()
     constants = {"weight": np.array(weight)}
-    objective = precision.compile_objective(backend, weighted_squares, x, constants)
+    objective = loss_scaling.compile_objective(backend, weighted_squares, x, constants)
     with np.errstate(over="ignore", invalid="ignore"):
         return backend, objective, objective(x, constants)
 
@@ -180,11 +181,11 @@ def test_the_scale_goes_down_after_an_overflow_and_up_again_after_a_time_without
     # 2 x * scale must stay below 65504: 2^24 / 16^3 = 2^12 is the first that does, at the fourth evaluation
     assert (objective.scale, backend.evaluations) == (2.0**12, 4)
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(3 * precision.PATIENCE):
+        for _ in range(3 * loss_scaling.PATIENCE):
             objective(X, {"weight": np.array(1.0)})
     # up to 2^13 and 2^14 (largest 4 * 2^14 = 65536 overflows, and back at once)
     assert objective.scale == 2.0**13
-    assert backend.evaluations == 4 + 3 * precision.PATIENCE + 2
+    assert backend.evaluations == 4 + 3 * loss_scaling.PATIENCE + 2
     objective(X, {"weight": np.array(1e-3)})
 
 
@@ -192,29 +193,29 @@ def test_a_loss_that_overflows_comes_back_as_it_is():
     backend, objective, evaluation = scaled(np.inf)
     assert np.isinf(evaluation.total)
     assert backend.evaluations == 1
-    assert objective.scale == precision.LARGEST
+    assert objective.scale == loss_scaling.LARGEST
 
 
 def test_a_gradient_that_is_never_finite_ends():
     _, objective, evaluation = scaled(1.0, np.full_like(X, 1e140))
     assert np.isfinite(evaluation.total)
     assert not np.isfinite(evaluation.gradient).all()
-    assert objective.scale == precision.SMALLEST
+    assert objective.scale == loss_scaling.SMALLEST
 
 
 def test_other_precisions_are_compiled_as_they_are():
-    objective = precision.compile_objective(NumpyBackend(), weighted_squares, X, {})
-    assert not isinstance(objective, precision.ScaledObjective)
+    objective = loss_scaling.compile_objective(NumpyBackend(), weighted_squares, X, {})
+    assert not isinstance(objective, loss_scaling.ScaledObjective)
 
 
 # auto
 
 
 def test_a_lower_precision_must_be_a_fifth_faster():
-    assert _autotune.fastest({"float32": 1.0, "bfloat16": 0.8}) == "bfloat16"
-    assert _autotune.fastest({"float32": 1.0, "bfloat16": 0.9}) == "float32"
-    assert _autotune.fastest({"float32": 1.0, "bfloat16": 0.5, "float16": 0.45}) == "bfloat16"
-    assert _autotune.fastest({"float32": 1.0, "bfloat16": float("inf"), "float16": 0.5}) == "float16"
+    assert autotune.fastest({"float32": 1.0, "bfloat16": 0.8}) == "bfloat16"
+    assert autotune.fastest({"float32": 1.0, "bfloat16": 0.9}) == "float32"
+    assert autotune.fastest({"float32": 1.0, "bfloat16": 0.5, "float16": 0.45}) == "bfloat16"
+    assert autotune.fastest({"float32": 1.0, "bfloat16": float("inf"), "float16": 0.5}) == "float16"
 
 
 @pytest.fixture
@@ -226,22 +227,22 @@ def measured(monkeypatch, tmp_path):
         seen.append(backend.precision)
         return {"float32": 1.0, "bfloat16": 0.4}[backend.precision]
 
-    monkeypatch.setattr(_autotune, "_seconds", seconds)
+    monkeypatch.setattr(autotune, "_seconds", seconds)
     monkeypatch.setenv("NST_HOME", str(tmp_path / "home"))
     return seen
 
 
 def test_auto_measures_once_and_never_float16_on_a_cpu(measured, tmp_path):
-    assert _autotune.backend_in("torch", "cpu", "auto").precision == "bfloat16"
-    assert _autotune.choose_precision("torch", "cpu") == "bfloat16"
+    assert autotune.backend_in("torch", "cpu", "auto").precision == "bfloat16"
+    assert autotune.choose_precision("torch", "cpu") == "bfloat16"
     assert measured == ["float32", "bfloat16"]
     (entry,) = json.loads((tmp_path / "home" / "precision.json").read_text()).values()
     assert entry == {"precision": "bfloat16", "seconds": {"float32": 1.0, "bfloat16": 0.4}}
 
 
 def test_auto_without_a_choice_measures_nothing(measured):
-    assert _autotune.choose_precision("onnx", "cpu") == "float32"
-    assert _autotune.choose_precision("numpy", "cpu") == "float64"
+    assert autotune.choose_precision("onnx", "cpu") == "float32"
+    assert autotune.choose_precision("numpy", "cpu") == "float64"
     assert measured == []
 
 
@@ -249,12 +250,12 @@ def test_auto_without_a_choice_measures_nothing(measured):
 def test_auto_bears_a_damaged_file(measured, tmp_path, content):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "precision.json").write_text(content)
-    assert _autotune.choose_precision("torch", "cpu") == "bfloat16"
+    assert autotune.choose_precision("torch", "cpu") == "bfloat16"
 
 
 def test_auto_bears_a_folder_that_cannot_be_written(measured, tmp_path):
     (tmp_path / "home").write_text("a file")
-    assert _autotune.choose_precision("torch", "cpu") == "bfloat16"
+    assert autotune.choose_precision("torch", "cpu") == "bfloat16"
 
 
 def test_auto_takes_no_precision_that_fails(monkeypatch):
@@ -262,10 +263,10 @@ def test_auto_takes_no_precision_that_fails(monkeypatch):
         def compile(self, function, like, constants):
             raise RuntimeError("no such kernel")
 
-    weights = random_weights(0, 0.125, _autotune.DEPTH)
-    assert _autotune._seconds(Broken(), weights) == float("inf")
-    monkeypatch.setitem(_autotune.SIDE, "cpu", 16)
-    assert 0 < _autotune._seconds(NumpyBackend(), weights) < 60
+    weights = random_weights(0, 0.125, autotune.DEPTH)
+    assert autotune._seconds(Broken(), weights) == float("inf")
+    monkeypatch.setitem(autotune.SIDE, "cpu", 16)
+    assert 0 < autotune._seconds(NumpyBackend(), weights) < 60
 
 
 # CUDA graphs, with a stand-in for the recording

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.backends._numpy import NumpyBackend
-from nst.cli.presets import COLUMNS, cell
+from nst.backends.numpy.backend import NumpyBackend
+from nst.cli.commands.presets import COLUMNS, cell
+from nst.engine.pyramid import split_steps
+from nst.engine.weights import content_factors, kind_of, style_factors, tv_factor
 from nst.errors import SettingsError
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 from nst.presets import PRESETS, preset
-from nst.pyramid import split_steps
 from nst.settings import STYLE_LAYERS, make_settings
-from nst.weighting import content_factors, kind_of, style_factors, tv_factor
 
 CHANNELS = dict(zip(STYLE_LAYERS, (64, 128, 256, 512, 512), strict=True))
 
@@ -166,7 +166,7 @@ def test_an_unknown_preset():
 
 
 def test_a_network_is_asked_for_only_where_it_is(monkeypatch):
-    monkeypatch.setattr("nst.models.cache.is_cached", lambda name: name == "vgg19-torchvision")
+    monkeypatch.setattr("nst.models.store.cache.is_cached", lambda name: name == "vgg19-torchvision")
     assert preset("crowson")["weights"] == "vgg19-torchvision"
     assert preset("gatys2016")["weights"] == "auto"
     assert preset("crowson", weights="embedded")["weights"] == "embedded"

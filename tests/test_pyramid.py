@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import nst
-from nst._average import Average
-from nst.backends._numpy import NumpyBackend
+from nst.backends.numpy.backend import NumpyBackend
+from nst.engine.pyramid import scale_sizes, schedule, split_steps
 from nst.errors import SettingsError
-from nst.pyramid import scale_sizes, schedule, split_steps
+from nst.optim.average import Average
 
 
 @pytest.mark.parametrize(

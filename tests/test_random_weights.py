@@ -5,7 +5,7 @@ import pytest
 
 from nst.errors import SettingsError
 from nst.models import vgg
-from nst.models.random_weights import MEAN, STD, probe, random_weights
+from nst.models.random import MEAN, STD, probe, random_weights
 
 
 def _reference_features(network, picture):

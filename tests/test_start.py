@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nst.images import Picture
+from nst.engine.scene import Start
+from nst.pictures.picture import Picture
 from nst.settings import make_settings
-from nst.start import Start
 
 SIZE = (60, 40)
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 import nst
 from nst.errors import SettingsError
-from nst.models._forward import activations
+from nst.models.forward import activations
 from nst.models.normalise import normalise
 from nst.models.weights import NetworkWeights
 from nst.settings import BALANCE

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.style_losses import STYLE_LOSSES
-from nst.style_term import StyleTerm
-from nst.wasserstein import RIDGE, square_root, wasserstein_energy, wasserstein_targets
+from nst.losses.style import StyleTerm
+from nst.losses.style_statistics import STYLE_LOSSES
+from nst.losses.wasserstein import RIDGE, square_root, wasserstein_energy, wasserstein_targets
 
 BACKEND = get_backend("numpy")
 # two channels at four positions: means 2 and 1, mean squares 5 and 3, variances 1 and 2, mean product 3

@@ -5,11 +5,11 @@ import pytest
 
 import nst
 from nst import get_backend
-from nst.images import Picture
-from nst.objective import loss_function
-from nst.problem import set_up
+from nst.engine.problem import set_up
+from nst.losses.objective import loss_function
+from nst.losses.temporal import Temporal, TemporalTerm
+from nst.pictures.picture import Picture
 from nst.settings import Settings
-from nst.temporal import Temporal, TemporalTerm
 
 BACKEND = get_backend("numpy")
 WARPED = np.float32([[[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]])  # (1, 2, 3)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.images import Picture
-from nst.masks import Masks
-from nst.problem import planar, set_up
+from nst.engine.problem import set_up
+from nst.pictures.masks import Masks
+from nst.pictures.picture import Picture, planar
 from nst.settings import make_settings
 
 HEIGHT, WIDTH = 205, 243  # divide by nothing
@@ -124,16 +124,16 @@ def test_no_seam(small_network):
 
 def test_onnx_compiles_nothing_while_it_runs(small_network, monkeypatch):
     """A program for each function and shape at the first evaluation, none at the next."""
-    from nst.backends import _onnx
+    from nst.backends.onnx import backend as onnx_backend
 
     built = []
 
-    class Counted(_onnx.Program):
+    class Counted(onnx_backend.Program):
         def __init__(self, *arguments, **options):
             built.append(1)
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(_onnx, "Program", Counted)
+    monkeypatch.setattr(onnx_backend, "Program", Counted)
     backend, content = get_backend("onnx", "cpu"), picture(1, 200, 210)
     settings = make_settings(**SETTINGS | {"padding": "replicate"})
     problem = set_up(settings, small_network, backend, content, STYLES, [0.3, 0.7], None, 224)

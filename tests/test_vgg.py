@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from nst.errors import SettingsError, WeightsError
 from nst.models import vgg
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights, load_weights, save_weights
 
 

@@ -7,16 +7,16 @@ import pytest
 
 import nst
 from nst.backends import get_backend
-from nst.backends._numpy import NumpyBackend
+from nst.backends.numpy.backend import NumpyBackend
+from nst.encoding.windows import halo, smallest_side
+from nst.engine.problem import set_up
 from nst.errors import SettingsError, WeightsError
-from nst.images import Picture
-from nst.masks import carry
+from nst.losses.regions import carry
 from nst.models import vgg
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights, load_weights, save_weights
-from nst.problem import planar, set_up
+from nst.pictures.picture import Picture, planar
 from nst.settings import make_settings
-from nst.windows import halo, smallest_side
 
 BLOCKS = (2, 2, 3, 3, 3)  # Simonyan and Zisserman (2014), table 1, configuration D
 

@@ -9,9 +9,9 @@ from skimage import data
 import nst
 from nst import get_backend
 from nst.errors import ImageError, SettingsError
-from nst.flow import confidence, warp
-from nst.temporal import Temporal
+from nst.losses.temporal import Temporal
 from nst.video import Last, VideoTransfer, stylize_frames
+from nst.video.flow import confidence, warp
 
 BACKEND = get_backend("numpy")
 WIDTH, HEIGHT, RIGHT = 48, 32, 3

@@ -13,9 +13,9 @@ from PIL import Image
 from skimage import data
 
 from nst import transfer
-from nst.cli._frame_store import FrameStore
-from nst.cli._source import open_source
-from nst.images import Picture
+from nst.cli.movies.frame_store import FrameStore
+from nst.cli.movies.reading import open_source
+from nst.pictures.picture import Picture
 
 CAT = data.chelsea()[100:250:2, 100:300:2]
 FRAMES = [CAT[10 + k : 42 + k, 4 + 3 * k : 52 + 3 * k] for k in range(3)]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
+from nst.engine.weights import kind_of
 from nst.errors import WeightsError
 from nst.models.importers import import_file
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 from nst.models.weights import load_weights, save_weights
-from nst.weighting import kind_of
 
 POSITIONS = (2, 5, 9, 12, 16, 19, 22, 25, 29, 32, 35, 38, 42, 45, 48, 51)  # of the 3x3 convolutions
 BGR_255 = np.array([[0, 0, 255], [0, 255, 0], [255, 0, 0]], np.float32)  # as published

@@ -8,14 +8,14 @@ from click.testing import CliRunner
 from safetensors import numpy as safetensors_numpy
 from safetensors import safe_open
 
-from nst.cli.weights import weights as command
+from nst.cli.commands.weights import weights as command
 from nst.errors import WeightsError
-from nst.models import cache
-from nst.models._forward import activations
 from nst.models.clustered import cluster, join, split
 from nst.models.compress import compress, largest_change
-from nst.models.random_weights import probe, random_weights
-from nst.models.resolve import resolve_weights
+from nst.models.forward import activations
+from nst.models.random import probe, random_weights
+from nst.models.store import cache
+from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights, load_weights, save_weights
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nst.cli.weights import weights
+from nst.cli.commands.weights import weights
 from nst.errors import WeightsError
-from nst.models import cache
-from nst.models.catalogue import CATALOGUE, Entry
-from nst.models.random_weights import random_weights
-from nst.models.resolve import obtain, resolve_weights
-from nst.models.verify import verify_file
+from nst.models.random import random_weights
+from nst.models.store import cache
+from nst.models.store.catalogue import CATALOGUE, Entry
+from nst.models.store.resolve import obtain, resolve_weights
+from nst.models.store.verify import verify_file
 from nst.models.weights import save_weights
 
 
@@ -143,7 +143,7 @@ import sys, nst.models.embedded.whitening as whitening
 whitening.build_whitened = partial(
     whitening.build_whitened, width=1 / 16, pictures=17, picture_size=32, patches=500
 )
-from nst.models.resolve import resolve_weights
+from nst.models.store.resolve import resolve_weights
 steps = []
 network = resolve_weights(
     "whitened", notify=lambda line: print(line, file=sys.stderr), progress=lambda *step: steps.append(step)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from nst.errors import WeightsError
-from nst.models import cache
-from nst.models.catalogue import CATALOGUE, Entry, Source
-from nst.models.download import download
-from nst.models.random_weights import random_weights
-from nst.models.resolve import obtain, resolve_weights
+from nst.models.random import random_weights
+from nst.models.store import cache
+from nst.models.store.catalogue import CATALOGUE, Entry, Source
+from nst.models.store.download import download
+from nst.models.store.resolve import obtain, resolve_weights
 
 
 def network_file(seed=0):
@@ -251,8 +251,8 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(monkeypatch, tmp_path):
 
 PROCESS = """
 import sys
-from nst.models.catalogue import CATALOGUE, Entry, Source
-from nst.models.resolve import obtain
+from nst.models.store.catalogue import CATALOGUE, Entry, Source
+from nst.models.store.resolve import obtain
 CATALOGUE["vgg19"] = Entry("vgg19", "", "", "", "caffe", (Source(sys.argv[1], sys.argv[2]),))
 print(obtain("vgg19", notify=lambda line: print(line, file=sys.stderr)).sha256)
 """

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nst.errors import WeightsError
-from nst.models._forward import activations
+from nst.models.forward import activations
 from nst.models.importers import CONVENTIONS, detect, import_file
-from nst.models.random_weights import probe, random_weights
+from nst.models.random import probe, random_weights
 from nst.models.weights import NetworkWeights, save_weights
 
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)

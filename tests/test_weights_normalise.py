@@ -6,7 +6,7 @@ import pytest
 from nst.errors import WeightsError
 from nst.models import vgg
 from nst.models.normalise import mean_activations, normalise
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nst.errors import WeightsError
 from nst.models.importers import import_file
-from nst.models.importers._pickle import LEGACY_MAGIC, read_legacy, read_zip
+from nst.models.importers.pickle import LEGACY_MAGIC, read_legacy, read_zip
 
 WEIGHT = np.arange(2 * 3 * 3 * 3, dtype=np.float32).reshape(2, 3, 3, 3)
 BIAS = np.array([0.5, -1.5], np.float32)

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst.engine.weights import kind_of
 from nst.errors import WeightsError
-from nst.models import cache, vgg
-from nst.models.catalogue import CATALOGUE, Source
-from nst.models.random_weights import random_weights
-from nst.models.resolve import obtain, resolve_weights
+from nst.models import vgg
+from nst.models.random import random_weights
+from nst.models.store import cache
+from nst.models.store.catalogue import CATALOGUE, Source
+from nst.models.store.resolve import obtain, resolve_weights
 from nst.models.weights import NetworkWeights
-from nst.weighting import kind_of
 
 FEATURES_16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
@@ -151,8 +152,8 @@ def home_of(command):
 @pytest.mark.parametrize("base", ["vgg19", "vgg19-torchvision"])
 def test_either_vgg19_can_be_normalised(command, home_of, base):
     """By the command line; every channel has a mean activation of 1 over the procedural pictures afterwards."""
-    from nst.models.embedded.pictures import procedural_pictures
     from nst.models.normalise import mean_activations
+    from nst.models.procedural.pictures import procedural_pictures
 
     home_of(base, random_weights(1, 1 / 16, "conv2_2"))
     name = f"{base}-normalised"

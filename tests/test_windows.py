@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from nst.encoding.windows import halo, smallest_side, windows
 from nst.models import vgg
-from nst.windows import halo, smallest_side, windows
 
 DEEP = ("conv1_1", "conv2_1", "conv3_1", "conv4_2", "conv5_1")
 

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from nst.errors import SettingsError
 from nst.models import vgg
-from nst.models._forward import average_pool, convolve
-from nst.models.embedded._sparse import sparse_rotation
-from nst.models.embedded.pictures import procedural_pictures
+from nst.models.forward import average_pool, convolve
+from nst.models.procedural.pictures import procedural_pictures
 from nst.models.weights import NetworkWeights
 
-__all__ = ["LAST_LAYER", "build_whitened"]
+__all__ = ["LAST_LAYER", "build_whitened", "sparse_rotation"]
 
 LAST_LAYER = "conv5_1"
 """Where the network ends: the deepest style layer of the paper."""
@@ -220,3 +219,29 @@ def _fit(
     bias = (np.concatenate([-offset, offset]) if pairs else -offset) - threshold
     taps = weight.reshape(out, 3, 3, -1).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(taps, np.float32), bias.astype(np.float32)
+
+
+def sparse_rotation(
+    white: NDArray[np.float32], rng: np.random.Generator, rounds: int = 12
+) -> NDArray[np.float64]:
+    """An orthogonal matrix R such that the columns of white @ R.T are far from Gaussian.
+
+    The nonlinearity is tanh. On patches of pictures, far from Gaussian means sparse: a component answers to one
+    kind of edge, line or colour and is near 0 elsewhere.
+
+    Args:
+        white: (samples, components), centred, of variance about 1, not correlated.
+        rng: draws the rotation that the search starts from.
+        rounds: fixed-point steps; most of the way is made in the first few.
+
+    Returns:
+        (components, components).
+    """
+    components = white.shape[1]
+    rotation = np.linalg.qr(rng.standard_normal((components, components)))[0]
+    for _ in range(rounds):
+        bent = np.tanh(white @ rotation.T.astype(white.dtype))
+        slope = 1 - np.square(bent).mean(axis=0, dtype=np.float64)
+        left, _, right = np.linalg.svd(bent.T @ white / len(white) - slope[:, None] * rotation)
+        rotation = left @ right
+    return rotation

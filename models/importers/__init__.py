@@ -1,6 +1,6 @@
 """Weights in other people's formats, recognised by content; nothing in a file is ever executed.
 
-One file a format family; each gives tensors by name, `_layout` turns names and shapes into a VGG19's or VGG16's.
+One file a format family; each gives tensors by name, `layout` turns names and shapes into a VGG19's or VGG16's.
 """
 
 from __future__ import annotations
@@ -13,19 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from nst.errors import NSTError, WeightsError
-from nst.models.importers import (
-    _clustered,
-    _colour,
-    _keras_h5,
-    _layout,
-    _matlab,
-    _npz,
-    _onnx,
-    _pickle,
-    _safetensors,
-)
-from nst.models.importers._layout import CONVENTIONS, Convention
-from nst.models.importers._names import COLOUR
+from nst.models.importers import clustered, keras_h5, layout, matlab, npz, onnx, pickle, safetensors
+from nst.models.importers.colour import convention_of
+from nst.models.importers.layout import CONVENTIONS, Convention
+from nst.models.importers.names import COLOUR
 from nst.models.weights import NetworkWeights, load_weights
 
 __all__ = ["CONVENTIONS", "Convention", "Imported", "detect", "file_digest", "import_file"]
@@ -143,29 +134,29 @@ def _detect_zip(path: Path) -> str:
 
 def _import(path: Path, format_: str, name: str, convention: str | None) -> Imported:
     sha256 = file_digest(path, "sha256")
-    if format_ == "safetensors" and _safetensors.is_own(path):
+    if format_ == "safetensors" and safetensors.is_own(path):
         return Imported(load_weights(path), format_, "stored", True, sha256)
     stored: Convention | None = None
     implied: str | None = None
     if format_ == "MatConvNet":
-        tensors, stored = _matlab.read_matlab(path)
+        tensors, stored = matlab.read_matlab(path)
     elif format_ == "ONNX":
-        tensors, implied = _onnx.read_onnx(path)
+        tensors, implied = onnx.read_onnx(path)
     else:
         read = {
-            "PyTorch zip": _pickle.read_zip,
-            "PyTorch legacy": _pickle.read_legacy,
-            "npz": _npz.read_npz,
-            "safetensors": _safetensors.read_safetensors,
-            "Keras HDF5": _keras_h5.read_keras,
+            "PyTorch zip": pickle.read_zip,
+            "PyTorch legacy": pickle.read_legacy,
+            "npz": npz.read_npz,
+            "safetensors": safetensors.read_safetensors,
+            "Keras HDF5": keras_h5.read_keras,
         }[format_]
         tensors = read(path)
-    tensors, is_clustered = _clustered.joined(tensors)
-    family, convolutions = _layout.arrange(tensors)
+    tensors, isclustered = clustered.joined(tensors)
+    family, convolutions = layout.arrange(tensors)
     known = _KNOWN.get(sha256) or _KNOWN_PREFIXES.get(sha256[:8])
     colour = convolutions.pop(COLOUR, None)
     if colour:
-        stored = _colour.convention_of(*colour)
+        stored = convention_of(*colour)
         if convention is not None:
             raise WeightsError("its first layer says how its input is meant: leave the convention out")
     if stored:
@@ -177,8 +168,8 @@ def _import(path: Path, format_: str, name: str, convention: str | None) -> Impo
     elif implied:
         chosen, certain = implied, False
     else:
-        chosen, certain = _layout.default_convention(family, tensors)
-        certain = certain and not is_clustered
+        chosen, certain = layout.default_convention(family, tensors)
+        certain = certain and not isclustered
     if convention is not None:
         chosen, certain = convention, True
     meant = stored if stored and convention is None else CONVENTIONS[chosen]

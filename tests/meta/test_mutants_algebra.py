@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nst.backends._numpy import NumpyBackend
-from nst.backends._numpy_kernels import NumpyKernels
-from nst.tape import TapeOps
+from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.numpy.kernels import NumpyKernels
+from nst.backends.tape import TapeOps
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nst.backends._numpy import NumpyBackend, NumpyNetwork, NumpyObjective
+from nst.backends.numpy.backend import NumpyBackend, NumpyObjective
+from nst.backends.numpy.network import NumpyNetwork
+from nst.backends.tape import TapeOps
 from nst.errors import BackendError
-from nst.tape import TapeOps
 
 
 class Wrapped(NumpyBackend):

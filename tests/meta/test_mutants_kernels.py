@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nst.backends._numpy import NumpyBackend
-from nst.backends._numpy_kernels import TAPS, NumpyKernels, _axis, _phase, _windows
+from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.numpy.kernels import TAPS, NumpyKernels, _axis, _phase, _windows
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # float16 overflows on purpose
 

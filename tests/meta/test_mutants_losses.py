@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nst import wasserstein
-from nst.backends._numpy import NumpyBackend
-from nst.losses import gram_energy
-from nst.style_losses import STYLE_LOSSES, Covariance, Moments, Wasserstein
-from nst.style_term import StyleTerm
+from nst.backends.numpy.backend import NumpyBackend
+from nst.losses import wasserstein
+from nst.losses.style import StyleTerm
+from nst.losses.style_statistics import STYLE_LOSSES, Covariance, Moments, Wasserstein, gram_energy
 
 BACKEND, LAYER = NumpyBackend(), "conv1_1"
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from nst.backends._numpy import NumpyBackend, NumpyNetwork
-from nst.backends._numpy_kernels import NumpyKernels
+from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.numpy.kernels import NumpyKernels
+from nst.backends.numpy.network import NumpyNetwork
 from nst.conformance import Subject, case
 from nst.conformance.tolerances import NETWORK, tolerance
-from nst.precision import ScaledObjective
+from nst.engine.loss_scaling import ScaledObjective
 
 
 def half(array):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nst.backends._numpy import NumpyBackend, NumpySpace
+from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.numpy.space import NumpySpace
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # some overflow on purpose
 

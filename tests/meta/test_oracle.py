@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from nst.backends._numpy import NumpyBackend
+from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.tape import TapeOps
 from nst.conformance import Subject, all_cases, run_cases
-from nst.conformance.primitives import ROWS
-from nst.tape import TapeOps
+from nst.conformance.cases.l1_primitives import ROWS
 
 BACKEND = NumpyBackend()
 OPS, SPACE = BACKEND.kernels, BACKEND.space

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nst.backends._numpy import NumpyBackend
-from nst.backends._numpy_kernels import NumpyKernels
-from nst.cli.conformance import conformance
+from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.numpy.kernels import NumpyKernels
+from nst.cli.commands.conformance import conformance
 from nst.conformance import Mismatch, Subject, all_cases, run_case, run_cases, select
-from nst.conformance.checks import compare
+from nst.conformance.compare import compare
 from nst.conformance.report import backend_table, passes
 from nst.conformance.runner import Options, names_to_run, run_apart
 from nst.conformance.tolerances import NETWORK, TABLE, tolerance
 from nst.errors import BackendError, SettingsError
-from nst.models.random_weights import random_weights
+from nst.models.random import random_weights
 
 EVERY_ROW = [(dtype, quantity) for dtype, rows in TABLE.items() for quantity in rows]
 
@@ -188,8 +188,8 @@ def test_the_pytest_class(tmp_path, python):
     (tmp_path / "test_it.py").write_text(
         textwrap.dedent("""
         import numpy as np
-        from nst.backends._numpy import NumpyBackend
-        from nst.backends._numpy_kernels import NumpyKernels
+        from nst.backends.numpy.backend import NumpyBackend
+        from nst.backends.numpy.kernels import NumpyKernels
         from nst.conformance import BackendConformance
 
         class Kernels(NumpyKernels):
@@ -233,8 +233,8 @@ def test_the_pytest_class(tmp_path, python):
 
 
 def test_golden_values_come_from_their_command(python, root):
-    fresh = json.loads(python("-m", "nst.conformance.golden").stdout)
-    committed = json.loads((root / "conformance" / "golden.json").read_text())
+    fresh = json.loads(python("-m", "nst.conformance.cases.golden").stdout)
+    committed = json.loads((root / "conformance" / "cases" / "golden.json").read_text())
     assert fresh["command"] == committed["command"]
     assert fresh["total"] == pytest.approx(committed["total"], rel=1e-12)
     assert fresh["max"]["conv5_4"]["norm"] == pytest.approx(committed["max"]["conv5_4"]["norm"], rel=1e-12)

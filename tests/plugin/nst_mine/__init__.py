@@ -1,7 +1,7 @@
 """A backend for nst in float32 on arrays: convolutions as one matrix product over all 3x3 patches.
 
 It uses public names of nst alone. The primitives and their adjoints are in `kernels.py`; reverse-mode
-differentiation comes from `nst.tape`.
+differentiation comes from `nst.backends.tape`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from nst.backends.tape import TapeOps
 from nst.errors import BackendError
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.protocol import Capabilities, Evaluation
-from nst.tape import TapeOps
 from nst_mine.kernels import Kernels
 
 __all__ = ["MineBackend"]

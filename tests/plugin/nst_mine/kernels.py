@@ -1,4 +1,4 @@
-"""The primitives on float32 arrays (N, C, H, W), and the adjoints; see `nst.protocol.Ops` and `nst.tape.Kernels`."""
+"""The primitives on float32 arrays (N, C, H, W), and the adjoints: `nst.protocol.Ops`, `nst.backends.tape.Kernels`."""
 
 from __future__ import annotations
 

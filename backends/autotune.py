@@ -1,0 +1,140 @@
+"""Which precision is fastest here: measured once on a small network and remembered in the user's cache folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst.backends import get_backend
+from nst.errors import BackendError
+from nst.files import write_atomically
+from nst.models.random import random_weights
+from nst.models.store.cache import weights_folder
+from nst.models.weights import NetworkWeights
+from nst.protocol import Backend, Ops
+
+__all__ = ["backend_in", "choose_precision", "fastest"]
+
+GAIN = 1.2
+"""A lower precision is taken if it is this much faster."""
+
+DEPTH = "conv2_1"
+SIDE = {"cpu": 128}
+SIDE_ELSEWHERE = 1024
+REMEMBERED = 50
+
+
+def backend_in(name: str, device: str, precision: str | None) -> Backend[Any]:
+    """A backend whose network computes in `precision`: auto, fp32, bf16, fp16, None for its own.
+
+    Raises:
+        BackendError: as `get_backend`.
+    """
+    if precision == "auto":
+        precision = choose_precision(name, device)
+    return get_backend(name, device, precision=precision)
+
+
+def choose_precision(name: str, device: str) -> str:
+    """What "auto" means on this machine: the fastest precision, float32 unless another is `GAIN` times faster.
+
+    float16 is no candidate on a CPU, whose kernels convert from and to float32.
+
+    Raises:
+        BackendError: as `get_backend`.
+    """
+    base = get_backend(name, device)
+    rivals = [rival for rival in (_rival(base, p) for p in base.capabilities.precisions) if rival]
+    if not rivals:
+        return base.precision
+    key = _key(base)
+    known = _read().get(key, {})
+    if known.get("precision") in {base.precision, *(rival.precision for rival in rivals)}:
+        chosen: str = known["precision"]
+        return chosen
+    weights = random_weights(0, depth=DEPTH)
+    seconds = {backend.precision: _seconds(backend, weights) for backend in (base, *rivals)}
+    chosen = fastest(seconds)
+    _remember(key, {"precision": chosen, "seconds": seconds})
+    return chosen
+
+
+def fastest(seconds: Mapping[str, float]) -> str:
+    """The first precision, or a later one that is `GAIN` times as fast as the best before it."""
+    best, *others = seconds
+    for other in others:
+        if seconds[other] * GAIN < seconds[best]:
+            best = other
+    return best
+
+
+def _rival(base: Backend[Any], precision: str) -> Backend[Any] | None:
+    if precision == "float16" and base.device == "cpu":
+        return None
+    with suppress(BackendError):  # declared in principle, not there on this device
+        return get_backend(base.name, base.device, precision=precision)
+    return None
+
+
+def _seconds(backend: Backend[Any], weights: NetworkWeights) -> float:
+    """Of one forward and backward pass through three convolutions; infinite if it fails."""
+    side = SIDE.get(backend.device, SIDE_ELSEWHERE)
+    network = backend.network(weights, [DEPTH], "avg")
+
+    def function(ops: Ops[Any], x: Any, _: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return ops.sum(ops.square(network(ops, x)[DEPTH])), {}
+
+    def once() -> float:
+        began = time.perf_counter()
+        gradient = objective(x, {}).gradient
+        backend.space.dots([(gradient, gradient)])  # waits for the device
+        return time.perf_counter() - began
+
+    try:
+        x = backend.from_numpy(np.full((1, 3, side, side), 0.5, np.float32))
+        objective = backend.compile(function, x, {})
+        once()  # warms up
+        return round(min(once() for _ in range(2)), 5)
+    except Exception:  # whatever the framework raises: this precision is not for this device
+        return float("inf")
+
+
+def _key(backend: Backend[Any]) -> str:
+    versions = " ".join(f"{name} {version}" for name, version in sorted(backend.versions().items()))
+    machine = f"{platform.node()} {_processor()} x{os.cpu_count()}"
+    return f"{backend.name} ({versions}) on {backend.device} of {machine}"
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _path() -> Path:
+    return weights_folder().parent / "precision.json"
+
+
+def _read() -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        found = json.loads(_path().read_text())
+        if isinstance(found, dict):
+            return {key: value for key, value in found.items() if isinstance(value, dict)}
+    return {}
+
+
+def _remember(key: str, value: dict[str, Any]) -> None:
+    entries = [*((k, v) for k, v in _read().items() if k != key), (key, value)][-REMEMBERED:]
+    with suppress(OSError):  # it is measured again next time
+        _path().parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(_path(), (json.dumps(dict(entries), indent=1) + "\n").encode())

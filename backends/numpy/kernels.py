@@ -1,0 +1,172 @@
+"""The primitives and their adjoints in numpy: loops over the kernel's taps and einsum, plain on purpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst.protocol import Axis, PadMode
+
+__all__ = ["TAPS", "NumpyKernels"]
+
+Array = NDArray[np.floating[Any]]
+TAPS = [(row, column) for row in range(3) for column in range(3)]
+WINDOW = [(row, column) for row in range(2) for column in range(2)]  # in row order
+
+
+class NumpyKernels:
+    """Primitives and adjoints on arrays; see `nst.protocol.Ops` and `nst.backends.tape.Kernels`."""
+
+    def affine(self, x: Array, factor: Array, shift: Array) -> Array:
+        return x * factor[:, None, None] + shift[:, None, None]
+
+    def affine_adjoint(self, gradient: Array, factor: Array) -> Array:
+        return gradient * factor[:, None, None]
+
+    def conv2d(self, x: Array, weight: Array, bias: Array) -> Array:
+        _, _, height, width = x.shape
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        y = np.zeros((x.shape[0], weight.shape[0], height, width), x.dtype)
+        for i, j in TAPS:
+            shifted = padded[:, :, i : i + height, j : j + width]
+            y += np.einsum("oc,nchw->nohw", weight[:, :, i, j], shifted, optimize=True)
+        return y + bias[:, None, None]
+
+    def conv2d_adjoint(self, gradient: Array, weight: Array) -> Array:
+        batch, _, height, width = gradient.shape
+        padded = np.zeros((batch, weight.shape[1], height + 2, width + 2), gradient.dtype)
+        for i, j in TAPS:
+            padded[:, :, i : i + height, j : j + width] += np.einsum(
+                "oc,nohw->nchw", weight[:, :, i, j], gradient, optimize=True
+            )
+        return padded[:, :, 1:-1, 1:-1]
+
+    def relu(self, x: Array) -> Array:
+        return np.maximum(x, 0)
+
+    def relu_adjoint(self, gradient: Array, output: Array) -> Array:
+        return np.where(output > 0, gradient, 0)
+
+    def max_pool(self, x: Array) -> Array:
+        return np.max(_windows(x), axis=0)
+
+    def max_pool_adjoint(self, gradient: Array, x: Array, output: Array) -> Array:
+        result = np.zeros_like(x)
+        first = np.argmax(_windows(x), axis=0)  # argmax gives the first of equals
+        for k, (i, j) in enumerate(WINDOW):
+            _phase(result, i, j)[...] = np.where(first == k, gradient, 0)
+        return result
+
+    def avg_pool(self, x: Array) -> Array:
+        return np.mean(_windows(x), axis=0)
+
+    def avg_pool_adjoint(self, gradient: Array, x: Array) -> Array:
+        result = np.zeros_like(x)
+        for i, j in WINDOW:
+            _phase(result, i, j)[...] = gradient / 4
+        return result
+
+    def gram(self, features: Array) -> Array:
+        flat = features.reshape(*features.shape[:2], -1)
+        return np.einsum("nik,njk->nij", flat, flat, optimize=True)
+
+    def gram_adjoint(self, gradient: Array, features: Array) -> Array:
+        flat = features.reshape(*features.shape[:2], -1)
+        symmetric = gradient + gradient.transpose(0, 2, 1)
+        return np.einsum("nij,njk->nik", symmetric, flat, optimize=True).reshape(features.shape)
+
+    def channel_sum(self, features: Array) -> Array:
+        return np.sum(features, axis=(2, 3), keepdims=True)
+
+    def modulate(self, x: Array, mask: Array) -> Array:
+        return x * mask
+
+    def pad(self, x: Array, margin: int, mode: PadMode) -> Array:
+        rows, columns = (_copied_from(size, margin, mode) for size in x.shape[2:])
+        return x[:, :, rows[:, None], columns]
+
+    def pad_adjoint(self, gradient: Array, margin: int, mode: PadMode) -> Array:
+        height, width = (size - 2 * margin for size in gradient.shape[2:])
+        folded = np.zeros((*gradient.shape[:2], height, width + 2 * margin), gradient.dtype)
+        for i, row in enumerate(_copied_from(height, margin, mode)):
+            folded[:, :, row] += gradient[:, :, i]
+        result = np.zeros((*gradient.shape[:2], height, width), gradient.dtype)
+        for j, column in enumerate(_copied_from(width, margin, mode)):
+            result[:, :, :, column] += folded[:, :, :, j]
+        return result
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        return np.einsum("nik,nkj->nij", a, b, optimize=True)
+
+    def transpose(self, a: Array) -> Array:
+        return a.transpose(0, 2, 1)
+
+    def diff(self, x: Array, axis: Axis) -> Array:
+        return np.diff(x, axis=_axis(axis))
+
+    def diff_adjoint(self, gradient: Array, axis: Axis) -> Array:
+        return -np.diff(gradient, axis=_axis(axis), prepend=0, append=0)
+
+    def add(self, a: Array, b: Array) -> Array:
+        return a + b
+
+    def sub(self, a: Array, b: Array) -> Array:
+        return a - b
+
+    def multiply(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def divide(self, a: Array, b: Array) -> Array:
+        return a / b
+
+    def scale(self, a: Array, factor: float) -> Array:
+        return a * a.dtype.type(factor)
+
+    def scale_by(self, a: Array, factor: Array) -> Array:
+        return a * factor
+
+    def square(self, a: Array) -> Array:
+        return a * a
+
+    def sqrt(self, a: Array) -> Array:
+        return np.sqrt(a)
+
+    def exp(self, a: Array) -> Array:
+        return np.exp(a)
+
+    def abs(self, a: Array) -> Array:
+        return np.abs(a)
+
+    def sign(self, a: Array) -> Array:
+        return np.sign(a)
+
+    def sum(self, a: Array) -> Array:
+        return np.asarray(np.sum(a))
+
+    def broadcast(self, gradient: Array, like: Array) -> Array:
+        return np.broadcast_to(gradient, like.shape)
+
+    def one(self) -> Array:
+        return np.ones(())
+
+
+def _axis(axis: Axis) -> int:
+    return 2 if axis == "height" else 3
+
+
+def _copied_from(size: int, margin: int, mode: PadMode) -> NDArray[np.intp]:
+    """Index of the row or column that each one of a padded picture repeats."""
+    positions = np.arange(-margin, size + margin)
+    return positions % size if mode == "circular" else np.clip(positions, 0, size - 1)
+
+
+def _phase(x: Array, row: int, column: int) -> Array:
+    """Element (row, column) of every 2x2 window; a view."""
+    height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+    return x[:, :, row:height:2, column:width:2]
+
+
+def _windows(x: Array) -> Array:
+    return np.stack([_phase(x, i, j) for i, j in WINDOW])

@@ -1,0 +1,62 @@
+"""Compiled ONNX graphs, and tensors on their way to the device and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+
+from nst.backends.selection import parse_device
+from nst.protocol import HostArray
+
+__all__ = ["Program", "Tensor", "to_device", "to_host"]
+
+Tensor = Any  # onnxruntime.OrtValue
+
+
+class Program:
+    """A compiled graph. Inputs and outputs are `OrtValue`s that stay on the device.
+
+    Args:
+        model: the graph.
+        device: "cpu" or "cuda:N".
+        threads: for one operator; 0 for as many as there are cores.
+    """
+
+    def __init__(self, model: onnx.ModelProto, device: str, threads: int = 0) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads
+        self.session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
+        self._device = parse_device(device)
+        self._inputs = [value.name for value in self.session.get_inputs()]
+        self._outputs = [value.name for value in self.session.get_outputs()]
+
+    def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # a new binding each time: one that is run again writes into the tensors that it returned before
+        binding = self.session.io_binding()
+        for name in self._inputs:
+            binding.bind_ortvalue_input(name, feeds[name])
+        for name in self._outputs:
+            binding.bind_output(name, *self._device)
+        self.session.run_with_iobinding(binding)
+        return dict(zip(self._outputs, binding.get_outputs(), strict=True))
+
+
+def to_host(tensor: Tensor) -> HostArray:
+    """The tensor's numbers; on the CPU a view."""
+    array: HostArray = tensor.numpy()
+    return array
+
+
+def to_device(array: HostArray, device: str) -> Tensor:
+    """On the CPU the result is a view of `array`, which must be nobody else's."""
+    return ort.OrtValue.ortvalue_from_numpy(array, *parse_device(device))
+
+
+def _providers(device: str) -> list[Any]:
+    kind, index = parse_device(device)
+    cuda = [("CUDAExecutionProvider", {"device_id": index, "use_tf32": 0})] if kind == "cuda" else []
+    return [*cuda, "CPUExecutionProvider"]

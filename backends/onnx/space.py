@@ -1,0 +1,122 @@
+"""The arithmetic on pictures as small ONNX graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst.backends.onnx.graph import Graph, Value
+from nst.backends.onnx.kernels import GraphKernels
+from nst.backends.onnx.program import Program, Tensor, to_device, to_host
+from nst.protocol import HostArray
+
+__all__ = ["OnnxSpace"]
+
+ELEMENTS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
+"""What an OrtValue calls its type -> numpy name."""
+
+
+class OnnxSpace:
+    """See `nst.protocol.VectorSpace`; each operation is a small graph, kept for its shapes and types."""
+
+    def __init__(self, device: str, dtype: str) -> None:
+        self._device = device
+        self._dtype = dtype
+        self._programs: dict[tuple[Any, ...], Program] = {}
+
+    def dots(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> NDArray[np.float64]:
+        distinct = list({id(tensor): tensor for pair in pairs for tensor in pair}.values())
+        position = {id(tensor): i for i, tensor in enumerate(distinct)}
+        indices = tuple((position[id(a)], position[id(b)]) for a, b in pairs)
+
+        def build(kernels: GraphKernels, vectors: list[Value]) -> Value:
+            graph = kernels.graph
+            full = [_full(graph, vector) for vector in vectors]
+            products = [kernels.sum(kernels.multiply(full[i], full[j])) for i, j in indices]
+            return graph.node("Concat", [graph.reshape(p, 1) for p in products], (len(products),), axis=0)
+
+        return to_host(self._run(("dots", indices), build, distinct)).astype(np.float64)
+
+    def scalars(self, values: Sequence[Tensor]) -> NDArray[np.float64]:
+        return np.array([to_host(value) for value in values], np.float64)
+
+    def lincomb(self, coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
+        def build(kernels: GraphKernels, values: list[Value]) -> Value:
+            *terms, factors = values
+            total: Value | None = None
+            for i, vector in enumerate(terms):
+                index = kernels.graph.initializer(f"index {i}", np.array(i, np.int64))
+                factor = kernels.graph.node("Gather", [factors, index], (), axis=0)
+                part = kernels.multiply(_full(kernels.graph, vector), factor)
+                total = part if total is None else kernels.add(total, part)
+            assert total is not None
+            return total
+
+        factors = self._tensor(np.array(coefficients))
+        return self._run(("lincomb", len(vectors)), build, [*vectors, factors])
+
+    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
+        return self._run(("multiply",), lambda kernels, v: kernels.multiply(v[0], v[1]), [a, b])
+
+    def whiten(self, a: Tensor, b: Tensor, epsilon: float) -> Tensor:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            return kernels.divide(v[0], kernels.add(kernels.sqrt(v[1]), kernels.graph.number(epsilon)))
+
+        return self._run(("whiten", epsilon), build, [a, b])
+
+    def clip(self, a: Tensor, low: float, high: float) -> Tensor:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            bounds = [kernels.graph.number(low), kernels.graph.number(high)]
+            return kernels.graph.node("Clip", [v[0], *bounds], v[0].shape)
+
+        return self._run(("clip", low, high), build, [a])
+
+    def crop(self, a: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            shape = (*v[0].shape[:2], height, width)
+            return kernels.graph.node("Slice", [*v, kernels.graph.integers(2, 3)], shape)
+
+        return self._run(
+            ("crop", height, width), build, [a, _integers(top, left), _integers(top + height, left + width)]
+        )
+
+    def paste(self, total: Tensor, tile: Tensor, top: int, left: int) -> Tensor:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            return kernels.add(v[0], kernels.graph.node("Pad", v[1:], v[0].shape))
+
+        (*_, rows, columns), (*_, height, width) = total.shape(), tile.shape()
+        margins = _integers(0, 0, top, left, 0, 0, rows - top - height, columns - left - width)
+        return self._run(("paste",), build, [total, tile, margins])
+
+    def half(self, a: Tensor) -> Tensor:
+        return self._run(("half",), lambda kernels, v: kernels.graph.cast(v[0], "float16"), [a])
+
+    def _tensor(self, array: HostArray) -> Tensor:
+        return to_device(array.astype(self._dtype), self._device)
+
+    def _run(
+        self,
+        key: tuple[Any, ...],
+        build: Callable[[GraphKernels, list[Value]], Value],
+        tensors: Sequence[Tensor],
+    ) -> Tensor:
+        kinds = tuple((tuple(tensor.shape()), tensor.data_type()) for tensor in tensors)
+        program = self._programs.get((key, kinds))
+        if program is None:
+            graph = Graph(self._dtype)
+            inputs = [graph.input(f"v{i}", shape, ELEMENTS[kind]) for i, (shape, kind) in enumerate(kinds)]
+            model = graph.model({"result": build(GraphKernels(graph), inputs)})
+            program = self._programs[key, kinds] = Program(model, self._device, threads=1)
+        return program({f"v{i}": tensor for i, tensor in enumerate(tensors)})["result"]
+
+
+def _full(graph: Graph, a: Value) -> Value:
+    return graph.cast(a, graph.dtype.name)
+
+
+def _integers(*numbers: int) -> Tensor:
+    """Bounds are fed in, so that one program serves every place; ONNX Runtime wants them on the host."""
+    return to_device(np.array(numbers, np.int64), "cpu")

@@ -1,0 +1,90 @@
+"""The backends and how one is found: by name, through the entry-point group `nst.backends`.
+
+Nothing here imports a framework until a backend is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from nst.errors import BackendError
+from nst.protocol import Backend
+
+__all__ = ["BUILTIN", "backend_class", "backend_names", "choose_backend", "get_backend", "how_to_install"]
+
+BUILTIN = {
+    "torch": ("nst.backends.torch.backend:TorchBackend", ("torch",)),
+    "onnx": ("nst.backends.onnx.backend:OnnxBackend", ("onnx", "onnxruntime")),
+    "tf": ("nst.backends.tensorflow.backend:TensorFlowBackend", ("tensorflow", "keras")),
+    "numpy": ("nst.backends.numpy.backend:NumpyBackend", ("numpy",)),
+}
+"""name -> (where the class is, modules it needs), in the order in which "auto" prefers them."""
+
+ALIASES = {"tensorflow": "tf", "keras": "tf", "pytorch": "torch", "onnxruntime": "onnx"}
+EXTRAS = {"torch": "torch", "onnx": "onnx", "tf": "tensorflow"}
+
+
+def backend_names() -> list[str]:
+    """The built-in backends, then those of installed plug-ins."""
+    return [*BUILTIN, *sorted(set(_plugins()) - set(BUILTIN))]
+
+
+def how_to_install(name: str) -> str | None:
+    """The command that installs what a backend lacks, or None if nothing is missing."""
+    missing = [m for m in BUILTIN[name][1] if importlib.util.find_spec(m) is None] if name in BUILTIN else []
+    return f"pip install 'nst[{EXTRAS[name]}]'" if missing else None
+
+
+def choose_backend() -> str:
+    """What "auto" means here: the first installed of torch, onnx, tf, numpy."""
+    return next(name for name in BUILTIN if how_to_install(name) is None)
+
+
+def backend_class(name: str) -> type[Backend[Any]]:
+    """The class of a backend, importing its framework.
+
+    Args:
+        name: auto, torch, tf (tensorflow, keras), onnx, numpy, or the name of a plug-in.
+
+    Raises:
+        BackendError: unknown, not installed, or its framework fails to import.
+    """
+    name = choose_backend() if name == "auto" else ALIASES.get(name, name)
+    plugins = _plugins()
+    if name in BUILTIN:
+        command = how_to_install(name)
+        if command:
+            raise BackendError(f"backend {name} is not installed: {command}")
+        target = EntryPoint(name, BUILTIN[name][0], "nst.backends")
+    elif name in plugins:
+        target = plugins[name]
+    else:
+        raise BackendError(f"unknown backend {name!r}: choose from auto, {', '.join(backend_names())}")
+    try:
+        loaded: type[Backend[Any]] = target.load()
+    except ImportError as error:
+        raise BackendError(f"backend {name} is installed but does not import: {error}") from error
+    return loaded
+
+
+def get_backend(
+    name: str = "auto", device: str = "auto", dtype: str | None = None, precision: str | None = None
+) -> Backend[Any]:
+    """A backend on a device.
+
+    Args:
+        name: see `backend_class`.
+        device: auto, cpu, cuda, cuda:N or mps.
+        dtype: of pictures, losses and gradients; None for the backend's default.
+        precision: of the network alone: fp32, bf16, fp16, fp64 (or float32, ...); None for `dtype`.
+
+    Raises:
+        BackendError: as `backend_class`, or the device, the dtype or the precision is not there.
+    """
+    return backend_class(name)(device=device, dtype=dtype, precision=precision)
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="nst.backends")}

@@ -1,0 +1,155 @@
+"""PyTorch: the network is a `torch.nn.Module`, gradients come from `torch.autograd.grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nst.backends.rounding import round_filters
+from nst.backends.selection import parse_device, require_dtype, require_precision
+from nst.backends.torch.cuda_graphs import GraphedObjective, record_on_cuda
+from nst.backends.torch.network import VGG19, TorchNetwork
+from nst.backends.torch.ops import TorchOps
+from nst.backends.torch.space import TorchSpace
+from nst.errors import BackendError
+from nst.models.vgg import Pooling
+from nst.models.weights import NetworkWeights
+from nst.protocol import Capabilities, Evaluation, HostArray, LossFunction, Objective, TensorFunction
+
+__all__ = ["TorchBackend"]
+
+DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
+
+
+class TorchObjective:
+    """See `nst.protocol.Objective`. Uses `autograd.grad`, so that nobody's `.grad` changes."""
+
+    def __init__(self, function: LossFunction[Tensor], ops: TorchOps, device: str) -> None:
+        self._function = function
+        self._ops = ops
+        self._device = device
+
+    def __call__(self, x: Tensor, constants: Mapping[str, Tensor]) -> Evaluation[Tensor]:
+        variable = x.detach().requires_grad_()
+        with torch.enable_grad(), _convolutions(self._device):
+            total, terms = self._function(self._ops, variable, constants)
+            (gradient,) = torch.autograd.grad(total, variable)
+        return Evaluation(total.detach(), {name: term.detach() for name, term in terms.items()}, gradient)
+
+
+class TorchBackend:
+    """See `nst.protocol.Backend`.
+
+    Args:
+        device: see `nst.protocol.Backend`.
+        dtype: see `nst.protocol.Backend`.
+        precision: see `nst.protocol.Backend`.
+        cuda_graphs: record objectives on a CUDA device as CUDA graphs.
+    """
+
+    name = "torch"
+    capabilities = Capabilities(
+        dtypes=("float32", "float64"),
+        precisions=("bfloat16", "float16"),
+        devices=("cpu", "cuda", "mps"),
+        deterministic=True,
+    )
+    ops = TorchOps()
+
+    def __init__(
+        self,
+        device: str = "auto",
+        dtype: str | None = None,
+        precision: str | None = None,
+        *,
+        cuda_graphs: bool = True,
+    ) -> None:
+        self.device = _choose_device(device)
+        self.dtype = require_dtype(self.name, self.capabilities, dtype)
+        self.precision = require_precision(self.name, self.capabilities, self.dtype, precision)
+        if self.precision == "bfloat16" and self.device.startswith("cuda") and not _has_bfloat16(self.device):
+            raise BackendError(f"{self.device} is too old for bfloat16: use precision fp16 or fp32")
+        if self.dtype == "float64" and self.device == "mps":
+            raise BackendError("mps has no float64: use float32, or --device cpu")
+        self._place = {"device": torch.device(self.device), "dtype": DTYPES[self.dtype]}
+        self.space = TorchSpace(DTYPES[self.dtype])
+        self._graphs = cuda_graphs and self.device.startswith("cuda")
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        return {"torch": torch.__version__}
+
+    @staticmethod
+    def available_devices() -> list[str]:
+        devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        return [*devices, "mps"] if torch.backends.mps.is_available() else devices
+
+    def from_numpy(self, array: HostArray) -> Tensor:
+        tensor = torch.tensor(np.asarray(array, order="C"), **self._place)  # torch has no negative strides
+        # cuDNN and oneDNN run channels-last convolutions without reordering
+        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+    def to_numpy(self, tensor: Tensor) -> HostArray:
+        array: HostArray = tensor.detach().cpu().contiguous().numpy()
+        return array.copy()
+
+    def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TorchNetwork:
+        weights.require(tuple(layers))
+        module = VGG19(weights, layers, pooling).to(**self._place, memory_format=torch.channels_last)
+        if self.precision != self.dtype:
+            for name, child in module.named_children():
+                if isinstance(child, nn.Conv2d):
+                    filters = round_filters(weights.convolutions[name][0], self.precision)
+                    child.weight.copy_(torch.from_numpy(filters))
+                    child.to(DTYPES[self.precision])
+        return TorchNetwork(module)
+
+    def evaluate(
+        self, function: TensorFunction[Tensor], x: Tensor, constants: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        with torch.no_grad(), _convolutions(self.device):
+            return function(self.ops, x, constants)
+
+    def compile(
+        self, function: LossFunction[Tensor], like: Tensor, constants: Mapping[str, Tensor]
+    ) -> Objective[Tensor]:
+        objective = TorchObjective(function, self.ops, self.device)
+        if not self._graphs:
+            return objective
+        return GraphedObjective(objective, lambda run: record_on_cuda(run, self.device))
+
+
+def _convolutions(device: str) -> AbstractContextManager[None]:
+    """On CUDA: the fastest algorithm for a shape is found by trying, and float32 is not rounded to TF32."""
+    if not device.startswith("cuda"):
+        return nullcontext()
+    cudnn = torch.backends.cudnn
+    flags: AbstractContextManager[None] = cudnn.flags(enabled=cudnn.enabled, benchmark=True, allow_tf32=False)
+    return flags
+
+
+def _has_bfloat16(device: str) -> bool:
+    newer: bool = torch.cuda.get_device_capability(device) >= (8, 0)  # the chips before Ampere emulate it
+    return newer
+
+
+def _choose_device(device: str) -> str:
+    kind, index = parse_device(device)
+    cuda, mps = torch.cuda.device_count(), torch.backends.mps.is_available()
+    if kind == "auto":
+        return "cuda:0" if cuda else "mps" if mps else "cpu"
+    if kind == "cuda":
+        if not cuda:
+            raise BackendError(
+                "torch sees no CUDA device: use --device cpu, or install a CUDA build of torch and a driver"
+            )
+        if index >= cuda:
+            raise BackendError(f"torch sees {cuda} CUDA device(s), cuda:{index} is not there: use cuda:0")
+        return f"cuda:{index}"
+    if kind == "mps" and not mps:
+        raise BackendError("torch sees no Apple GPU (mps): use --device cpu")
+    return kind

@@ -1,0 +1,1 @@
+"""The commands, one file each; a command imports no other command."""

@@ -1,0 +1,44 @@
+"""`nst invert`: reconstruction without style."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nst.cli.options import engine_options, leave_out, preset_option
+
+__all__ = ["invert"]
+
+
+@click.command(context_settings={"default_map": {"init": "noise", "scales": "1"}})
+@click.argument("content", type=click.Path())
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
+)
+@click.option(
+    "--layer",
+    default="conv4_2",
+    show_default=True,
+    metavar="LAYERS",
+    help="Whose features to match; comma list, conv4_2=0.5 weights a layer.",
+)
+@preset_option
+@engine_options
+def invert(content: str, output: str, layer: str, **options: Any) -> int:
+    """Show what a layer of the network keeps of CONTENT: another picture with the same features.
+
+    \b
+    nst invert photo.jpg --layer conv2_2 -o conv2_2.png
+    nst invert photo.jpg --layer conv5_1 -o conv5_1.png
+    """
+    from nst.cli.running import run
+
+    return run(content, (), output, content_layers=layer, style_layers=(), **options)
+
+
+leave_out(
+    invert,
+    *("content_layers", "style_layers", "style_weight", "style_loss", "style_weights", "style_scale"),
+    *("style_strength", "color", "color_strength", "color_when"),
+)

@@ -1,0 +1,35 @@
+"""`nst stylize`: the main job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nst.cli.options import engine_options, mask_options, preset_option
+from nst.cli.recorder import frame_options
+
+__all__ = ["stylize"]
+
+
+@click.command()
+@click.argument("content", type=click.Path())
+@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
+)
+@preset_option
+@engine_options
+@mask_options
+@frame_options
+def stylize(content: str, style: tuple[str, ...], output: str, **options: Any) -> int:
+    """Paint CONTENT in the style of one or more STYLE pictures.
+
+    \b
+    nst stylize photo.jpg painting.jpg -o out.png
+    nst stylize photo.jpg monet.jpg klimt.jpg --style-weights 0.7,0.3 -o out.png
+    nst stylize photo.jpg painting.jpg -o out.png --init noise --content-weight 1 --style-weight 1e4
+    """
+    from nst.cli.running import run
+
+    return run(content, style, output, **options)

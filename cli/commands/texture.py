@@ -1,0 +1,63 @@
+"""`nst texture`: synthesis without content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nst.cli.options import engine_options, leave_out, preset_option
+
+__all__ = ["texture"]
+
+
+def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    words = text.lower().replace("x", " ").split()
+    if len(words) not in (1, 2) or not all(word.isdecimal() for word in words):
+        raise click.BadParameter(f"{text!r} is not a size such as 512x384")
+    return int(words[0]), int(words[-1])
+
+
+@click.command(context_settings={"default_map": {"init": "noise"}})
+@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
+)
+@click.option(
+    "--size", "sides", callback=_sides, metavar="WxH", help="In pixels.  [default: that of the first style]"
+)
+@click.option(
+    "--style-scale",
+    "own_scale",
+    type=float,
+    help="Size of the style pictures as a multiple of the result's.  [default: their own, not larger than 1]",
+)
+@preset_option
+@engine_options
+def texture(
+    style: tuple[str, ...],
+    output: str,
+    sides: tuple[int, int] | None,
+    own_scale: float | None,
+    **options: Any,
+) -> int:
+    """Make a new picture with the texture of one or more STYLE pictures.
+
+    \b
+    nst texture pebbles.jpg -o more-pebbles.png --size 768x512
+    nst texture pebbles.jpg -o tile.png --size 256x256 --padding circular   # repeats without a seam
+    """
+    from nst.cli.running import run
+    from nst.synthesis import texture_arguments
+
+    arguments = texture_arguments(style, sides, {**options, "style_scale": own_scale})
+    return run(arguments.pop("content"), style, output, **arguments)
+
+
+leave_out(
+    texture,
+    *("size", "style_scale", "content_layers", "content_weight", "style_strength"),
+    *("color", "color_strength", "color_when"),
+)

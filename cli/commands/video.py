@@ -1,0 +1,113 @@
+"""`nst video`: a style transfer frame by frame, each going on from the last."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nst.cli.options import engine_options, mask_options, preset_option
+
+if TYPE_CHECKING:
+    from nst.video import VideoTransfer
+
+__all__ = ["video"]
+
+
+def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction | None:
+    try:
+        rate = None if text is None else Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate is not None and not 0 < rate <= 1000:
+        raise click.BadParameter(f"{text!r} is not a number of frames a second, such as 25 or 30000/1001")
+    return rate
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path())
+@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    required=True,
+    type=click.Path(),
+    help="A folder for the frames, .gif, .webp, or a video such as .mp4 (with ffmpeg).",
+)
+@click.option(
+    "--temporal-weight", type=float, default=100.0, show_default=True, help="Of the loss against flicker."
+)
+@click.option(
+    "--next-steps",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Steps of each frame but the first, which has --steps.",
+)
+@click.option("--fps", callback=_rate, metavar="RATE", help="Frames a second.  [default: IN's own, or 25]")
+@click.option("--restart", is_flag=True, help="Throw away the frames that are there.")
+@preset_option
+@engine_options
+@mask_options
+def video(
+    source: str,
+    style: tuple[str, ...],
+    output: str,
+    fps: Fraction | None,
+    restart: bool,
+    trace: str | None,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Paint the video or the folder of frames IN in the style of one or more STYLE pictures.
+
+    What is done is kept: the same command goes on where it was stopped. The frames of a video are in OUT.frames.
+
+    \b
+    nst video clip.mp4 painting.jpg -o out.mp4 --size 640
+    nst video frames/ painting.jpg -o painted/
+    """
+    from nst.cli.movies.frame_store import FrameStore
+    from nst.cli.movies.painting import made_with, paint
+    from nst.cli.movies.reading import open_source
+    from nst.cli.movies.writing import check_movie, write_movie
+    from nst.cli.trace import check_trace_path
+    from nst.errors import SettingsError
+
+    target = Path(output)
+    single = bool(target.suffix) and not target.is_dir()
+    if single:
+        check_movie(target)
+    folder = target.with_name(f"{target.name}.frames") if single else target
+    if Path(source).resolve() in (folder.resolve(), target.resolve()):
+        raise SettingsError(f"IN and OUT are both {source}: give them different names")
+    if trace is not None:
+        check_trace_path(trace, output)
+    reader = open_source(source, fps)
+    first = next(reader.frames())
+    transfer = _set_up(first, style, quiet, options)
+    store = FrameStore(folder, made_with(transfer, first, style, options), restart)
+    paths = {"content": source, "styles": list(style), "init": options["init"]}
+    status = paint(transfer, reader, store, paths, trace, quiet)
+    count = store.done
+    if status == 0 and single:
+        frames = [store.path(number) for number in range(count)]
+        write_movie(target, frames, reader.rate, reader.durations, reader.sound)
+    if not quiet:
+        ending = {0: "", 1: "; stopped at a loss that is not finite", 130: "; interrupted"}[status]
+        where = f"{output}: " if status == 0 else ""
+        click.echo(f"{where}{count} frames in {folder}{ending}", err=status != 0)
+    return status
+
+
+def _set_up(first: Any, style: tuple[str, ...], quiet: bool, options: dict[str, Any]) -> VideoTransfer:
+    from nst.cli.engine import engine_arguments, out_of_memory
+    from nst.video import VideoTransfer
+
+    try:
+        return VideoTransfer(first, list(style), **engine_arguments(quiet=quiet, **options))
+    except MemoryError as error:
+        raise out_of_memory(f"--size {options['size']}") from error

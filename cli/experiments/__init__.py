@@ -1,0 +1,1 @@
+"""The experiments of `nst experiment`: what is run, how it is measured and shown."""

@@ -1,0 +1,177 @@
+"""From an experiment and what the user sweeps to a table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import click
+
+from nst.cli.experiments.catalogue import Experiment, Value, simplex
+from nst.errors import SettingsError
+from nst.presets import preset
+
+__all__ = ["Cell", "Grid", "make_grid", "parse_sweeps", "plain", "recipe"]
+
+LISTS = ("content_layers", "style_layers", "style_weights", "steps", "scales")
+"""Options whose value is a list: the comma is taken, `--grid` has a plus in its place."""
+
+NOT_SWEPT = (
+    "output",
+    "content",
+    "style",
+    "trace",
+    "quiet",
+    "offline",
+    "mask",
+    "save_every",
+    "save_at",
+    "animate",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: its place (columns may be halves), what is written below it, its settings."""
+
+    row: int
+    column: float
+    label: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The table: a label for each row and column, or none."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+
+def parse_sweeps(words: Sequence[str]) -> dict[str, list[Value]]:
+    """The values of --grid, "key=v1,v2", by key; a list is one value with plus signs: conv1_1+conv2_1.
+
+    Raises:
+        SettingsError: no such option, a value that it does not take, a key that comes twice.
+    """
+    sweeps: dict[str, list[Value]] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        key = name.strip().replace("-", "_")
+        values = [value.strip() for value in text.split(",") if value.strip()]
+        if not values or key in sweeps:
+            raise SettingsError(f"--grid {word}: give each key once, with values: --grid pooling=avg,max")
+        shown = key.replace("_", " ")
+        convert = recipe if key == "preset" else lambda value, key=key: {key: _converted(key, value)}
+        sweeps[key] = [Value(f"{shown} {value}", convert(value)) for value in values]
+    return sweeps
+
+
+def recipe(name: str, **changes: Any) -> dict[str, Any]:
+    """What a preset sets, but for network, size and steps, in which the runs shall be alike.
+
+    Raises:
+        SettingsError: no such preset.
+    """
+    settings = preset(name, **changes)
+    return {
+        key: settings[key] for key in settings if key in changes or key not in ("weights", "size", "steps")
+    }
+
+
+def _converted(key: str, text: str) -> Any:
+    """As `nst stylize` would take it."""
+    from nst.cli.commands.stylize import stylize
+
+    options = {str(option.name): option for option in stylize.params if option.name not in NOT_SWEPT}
+    if key not in options:
+        raise SettingsError(f"--grid {key}: no such option, choose from {', '.join(sorted(options))}")
+    option = options[key]
+    typed = text.replace("+", ",") if key in LISTS else text
+    try:
+        return plain(option.process_value(click.Context(stylize), (typed,) if option.multiple else typed))
+    except click.BadParameter as error:
+        raise SettingsError(f"--grid {key}: {error.message}") from error
+
+
+def plain(value: Any) -> Any:
+    """The value of an option as JSON has it, and as `StyleTransfer` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(value) if all(isinstance(item, str) for item in value) else list(value)
+    return value
+
+
+def make_grid(
+    experiment: Experiment, sweeps: Mapping[str, Sequence[Value]], given: Mapping[str, Any], styles: int
+) -> Grid:
+    """Every combination of rows, columns and sweeps.
+
+    A sweep takes the place of the experiment's rows or columns if each of them sets its key. Otherwise it makes
+    columns, or rows within the rows if there are columns, and wins over what the experiment says.
+
+    Args:
+        experiment: of the table, without values that this machine cannot run.
+        sweeps: from `parse_sweeps`.
+        given: settings for all runs.
+        styles: how many style pictures there are.
+
+    Raises:
+        SettingsError: `given` fixes what the experiment compares.
+    """
+    rows = [list(experiment.rows)] if experiment.rows else []
+    columns = [list(experiment.columns)] if experiment.columns else []
+    for key, values in sweeps.items():
+        axis = next((axis for axis in (*rows, *columns) if all(key in v.settings for v in axis)), None)
+        if axis is not None:
+            axis[:] = values
+        elif columns or experiment.blend:
+            rows.append(list(values))
+        else:
+            columns.append(list(values))
+    for key in given:
+        if any(key in value.settings for axis in (*rows, *columns) for value in axis):
+            raise SettingsError(
+                f"{key.replace('_', ' ')} is what this compares: choose values by --grid {key}=..."
+            )
+    swept = [value for values in sweeps.values() for value in values]
+    fixed = {**experiment.fixed, **given}
+    down, across = list(product(*rows)), list(product(*columns))
+    if experiment.blend:
+        return _blend(down, fixed, styles)
+    cells = []
+    for row, above in enumerate(down):
+        for column, left in enumerate(across):
+            # what is swept comes last, so that it wins
+            chosen = sorted((*above, *left), key=lambda value: value in swept)
+            label = ", ".join(value.label for value in chosen)
+            cells.append(Cell(row, column, label, _merged(fixed, chosen)))
+    return Grid(_labels(down), _labels(across), tuple(cells))
+
+
+def _blend(down: Sequence[tuple[Value, ...]], fixed: Mapping[str, Any], styles: int) -> Grid:
+    """A simplex for each row, one below the other."""
+    places = simplex(styles)
+    height = 1 + max(row for row, _, _ in places)
+    cells, labels = [], [""] * (height * len(down))
+    for number, values in enumerate(down):
+        labels[number * height] = ", ".join(value.label for value in values)
+        for row, column, weights in places:
+            settings = {**_merged(fixed, values), "style_weights": list(weights)}
+            text = " : ".join(f"{100 * weight:.0f}" for weight in weights)
+            cells.append(Cell(number * height + row, column, text, settings))
+    return Grid(tuple(labels) if any(labels) else (), (), tuple(cells))
+
+
+def _merged(fixed: Mapping[str, Any], values: Sequence[Value]) -> dict[str, Any]:
+    settings = dict(fixed)
+    for value in values:
+        settings |= value.settings
+    return settings
+
+
+def _labels(combinations: Sequence[tuple[Value, ...]]) -> tuple[str, ...]:
+    labels = tuple(", ".join(value.label for value in values) for values in combinations)
+    return labels if any(labels) else ()

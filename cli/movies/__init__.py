@@ -1,0 +1,1 @@
+"""Moving pictures: read, painted frame by frame, written."""

@@ -1,0 +1,137 @@
+"""Painting the frames of a video at the terminal: what is there is kept, Ctrl-C stops between two frames."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst.cli.console import REFRESH, interruptible
+from nst.cli.movies.frame_store import FrameStore
+from nst.cli.movies.reading import Source
+from nst.cli.options import masks_by_name
+from nst.cli.running import explain
+from nst.cli.trace import describe, step_record, write_trace
+from nst.errors import NSTError
+from nst.pictures.kinds import from_any
+from nst.progress import Progress
+from nst.video import Last, VideoTransfer
+
+__all__ = ["made_with", "paint"]
+
+
+def made_with(
+    video: VideoTransfer, first: Any, styles: Sequence[str], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything that decides the frames, for JSON. Backend, device and windows do not, so they may change."""
+    settings = video.first.settings.as_dict()
+    start = options["init"]
+    return {
+        **{name: value for name, value in settings.items() if name != "tile"},
+        "init": _digest(start) if Path(start).is_file() else start,
+        "temporal_weight": options["temporal_weight"],
+        "next_steps": options["next_steps"],
+        "first_frame": _digest(first),
+        "style_pictures": [_digest(style) for style in styles],
+        "masks": {name: _digest(path) for name, path in masks_by_name(options["mask"]).items()},
+        "network": video.first.weights.sha256,
+    }
+
+
+def paint(
+    video: VideoTransfer,
+    source: Source,
+    store: FrameStore,
+    paths: Mapping[str, Any],
+    trace: str | None,
+    quiet: bool,
+) -> int:
+    """Paint every frame that is not there yet.
+
+    Args:
+        video: set up with the first frame.
+        source: all frames.
+        store: where the results go.
+        paths: what the user typed for "content", "styles" and "init"; for the trace.
+        trace: the JSON file to write: the last step of each frame that was painted.
+        quiet: no progress bar.
+
+    Returns:
+        The exit status: 0, 1 after losses that are not finite, 130 after Ctrl-C.
+
+    Raises:
+        NSTError: out of memory; a frame that cannot be read or has another size.
+    """
+    before, status = None, 0
+    steps: list[dict[str, Any]] = []
+    silence = np.errstate(over="ignore", invalid="ignore")
+    with silence, interruptible() as interrupted, _progress_bar(source.count, quiet) as show:
+        for number, frame in enumerate(source.frames()):
+            if not store.path(number).is_file():
+                transfer = (
+                    video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
+                )
+                try:
+                    for record in transfer.iterate():
+                        show(number, record)
+                        if interrupted():
+                            break
+                except NSTError:
+                    raise
+                except Exception as error:
+                    explain(error, transfer, str(store.folder) if number else None)
+                finished = record.step >= record.steps or record.stopped == "converged"
+                if record.stopped == "non-finite" or not finished:
+                    status = 1 if record.stopped == "non-finite" else 130
+                    break
+                store.save(number, record.picture(), record.raw_picture().rgb)
+                steps.append({"frame": number + 1, **step_record(record)})
+                if trace is not None:
+                    write_trace(trace, describe(transfer, paths, record), steps)
+            if interrupted():
+                status = 130
+                break
+            before = frame
+    return status
+
+
+@contextmanager
+def _progress_bar(count: int | None, quiet: bool) -> Iterator[Callable[[int, Progress], None]]:
+    """A bar over the frames on stderr; nothing when that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    if quiet or not sys.stderr.isatty():
+        yield lambda number, record: None
+        return
+    columns = (
+        TextColumn("frame {task.fields[frame]}" + (f" of {count}" if count else "")),
+        BarColumn(),
+        TextColumn("step {task.fields[step]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=count, frame=1, step="...")
+        shown = 0.0
+
+        def show(number: int, record: Progress) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown >= REFRESH:
+                shown = now
+                part = number + record.step / max(1, record.steps)
+                bar.update(task, completed=part, frame=number + 1, step=f"{record.step}/{record.steps}")
+
+        yield show
+
+
+def _digest(picture: Any) -> str:
+    """Of what a picture shows, in whatever file it comes."""
+    return hashlib.sha256(from_any(picture)[0].rgb.tobytes()).hexdigest()

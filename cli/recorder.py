@@ -1,0 +1,234 @@
+"""What a run shows of its way: pictures of some steps, an animation."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nst.errors import ImageError, SettingsError
+
+if TYPE_CHECKING:
+    from nst.progress import Progress
+    from nst.transfer import StyleTransfer
+
+__all__ = [
+    "Recorder",
+    "check_animation",
+    "check_frames",
+    "frame_options",
+    "frame_steps",
+    "saved_steps",
+    "step_path",
+    "write_animation",
+]
+
+
+def frame_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--save-every, --save-at and --animate."""
+    for option in (
+        click.option(
+            "--animate",
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            help="The run as .gif, .webp or .mp4 (with ffmpeg).",
+        ),
+        click.option(
+            "--save-at", metavar="STEPS", callback=_steps, help="Save these steps too, e.g. 10,50,100."
+        ),
+        click.option(
+            "--save-every",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Save every N-th step too, as OUT with its number.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def check_frames(animate: str | None, output: str, trace: str | None) -> None:
+    """Before the work starts.
+
+    Raises:
+        ImageError: the animation cannot be written.
+        SettingsError: it is the picture or the trace.
+    """
+    from nst.cli.recorder import check_animation
+
+    if animate is None:
+        return
+    if os.path.realpath(animate) in [os.path.realpath(path) for path in (output, trace) if path]:
+        raise SettingsError(f"the animation {animate} is another output too: give them different names")
+    check_animation(animate)
+
+
+def saved_steps(every: int | None, at: Sequence[int], steps: int) -> frozenset[int]:
+    """The steps to save.
+
+    Raises:
+        SettingsError: one of `at` is beyond the last step.
+    """
+    if at and max(at) > steps:
+        raise SettingsError(f"--save-at {max(at)}: the run has {steps} steps")
+    return frozenset(at) | frozenset(range(every, steps + 1, every) if every else ())
+
+
+def step_path(output: str, step: int, steps: int) -> Path:
+    """`output` with the step before its suffix, as wide as the last step's: out-040.png of 300."""
+    path = Path(output)
+    return path.with_name(f"{path.stem}-{step:0{len(str(steps))}d}{path.suffix}")
+
+
+class Recorder:
+    """Looks at each record of a run and keeps what was asked for.
+
+    Args:
+        transfer: what is run.
+        paths: what the user typed for "content", "styles" and "init"; for the metadata.
+        output: the picture that the run writes.
+        every: save every so many steps.
+        at: and these.
+        animate: the animation to write.
+
+    Raises:
+        SettingsError: a step that the run does not have.
+    """
+
+    def __init__(
+        self,
+        transfer: StyleTransfer,
+        paths: Mapping[str, Any],
+        output: str,
+        every: int | None,
+        at: Sequence[int],
+        animate: str | None,
+    ) -> None:
+        from nst.cli.recorder import frame_steps
+
+        counts = [count for _, count in transfer.schedule]
+        self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
+        self._steps = sum(counts)
+        self._saved = saved_steps(every, at, self._steps)
+        self._shown = frozenset(frame_steps(counts) if animate else ())
+        self._folder = tempfile.TemporaryDirectory(prefix="nst-") if animate else None
+        self._frames: list[Path] = []
+        self._last: Progress | None = None
+
+    def see(self, record: Progress) -> None:
+        """Take one record; cheap for a step that nobody asked for.
+
+        Raises:
+            ImageError: a picture cannot be written.
+        """
+        from nst.cli.trace import describe
+        from nst.pictures.writing import write_picture
+
+        if record.stopped:  # the last good iterate once more
+            return
+        self._last = record
+        if record.step in self._saved:
+            description = describe(self._transfer, self._paths, record)
+            path = step_path(self._output, record.step, self._steps)
+            write_picture(record.picture(), path, {**description, "step": record.step})
+        if record.step in self._shown:
+            self._show(record)
+
+    def finish(self) -> None:
+        """Write the animation, also of a run that ended early.
+
+        Raises:
+            ImageError: it cannot be written.
+        """
+        from nst.cli.recorder import write_animation
+
+        if self._folder is None or self._animate is None or self._last is None:
+            return
+        with self._folder:
+            if self._last.step not in self._shown:
+                self._show(self._last)
+            write_animation(self._animate, self._frames)
+
+    def _show(self, record: Progress) -> None:
+        """Keep a frame: the iterate at the final size, on white."""
+        from PIL import Image
+
+        from nst.pictures.picture import resize
+        from nst.pictures.writing import to_pil
+
+        assert self._folder is not None
+        picture = to_pil(resize(record.picture(), *self._transfer.size)).convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        self._frames.append(Path(self._folder.name, f"{len(self._frames)}.png"))
+        Image.alpha_composite(white, picture).convert("RGB").save(self._frames[-1], compress_level=1)
+
+
+def _steps(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...]:
+    words = [] if text is None else text.replace(",", " ").split()
+    if text is not None and (not words or not all(word.isdecimal() for word in words)):
+        raise click.BadParameter(f"{text!r} is not a list of steps such as 10,50,100")
+    return tuple(sorted({int(word) for word in words}))
+
+
+FRAMES = 60
+
+
+FRAME_MS, HOLD_MS = 80, 2000
+
+
+def check_animation(path: str) -> None:
+    """Before the work starts.
+
+    Raises:
+        ImageError: another extension, a folder that cannot be written to, MP4 without ffmpeg.
+    """
+    from nst.cli.movies.writing import ANIMATIONS, check_movie, tool
+
+    suffix = Path(path).suffix.lower()
+    if suffix not in (*ANIMATIONS, ".mp4"):
+        raise ImageError(f"cannot write {path}: an animation is .gif, .webp or .mp4")
+    if suffix == ".mp4":
+        tool("ffmpeg", f"cannot write {path}", "write .gif or .webp")
+    check_movie(Path(path))
+
+
+def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
+    """The steps that make good frames: the start, and more of the early ones at each size.
+
+    An optimisation changes most at its beginning, and again whenever the picture has been enlarged. Within a size
+    the k-th of n frames shows step (k / n)^2 of the way, so that the picture seems to change at an even pace.
+
+    Args:
+        counts: number of steps of each size.
+        frames: how many at most, beside the start.
+
+    Returns:
+        Ascending, from 0 to the last step.
+    """
+    total, done = sum(counts), 0
+    steps = {0}
+    for count in counts:
+        share = max(1, frames * count // total) if count else 0
+        steps |= {done + max(1, round(count * (k / share) ** 2)) for k in range(1, share + 1)}
+        done += count
+    return tuple(sorted(steps))
+
+
+def write_animation(path: str, frames: Sequence[Path]) -> None:
+    """Write pictures of one size, whole or not at all; the last one stays for two seconds.
+
+    Raises:
+        ImageError: encoding or writing failed.
+    """
+    from nst.cli.movies.writing import ANIMATIONS, write_movie
+
+    shown = list(frames)
+    durations = (*[FRAME_MS] * (len(shown) - 1), HOLD_MS)
+    if Path(path).suffix.lower() not in ANIMATIONS:  # a video has frames of one length
+        shown += [shown[-1]] * (HOLD_MS // FRAME_MS - 1)
+    write_movie(Path(path), shown, Fraction(1000, FRAME_MS), durations)

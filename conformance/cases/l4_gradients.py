@@ -1,0 +1,166 @@
+"""Level 4: gradients of the losses against the reference, and what must hold of any gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nst.conformance.case import Case, Side, Subject
+from nst.conformance.cases import inputs
+from nst.conformance.cases.l3_losses import evaluations
+from nst.conformance.cases.objectives import PROBLEMS, targets
+from nst.conformance.compare import Measurement
+from nst.protocol import Ops
+
+__all__ = ["CASES"]
+
+Run = Callable[[Subject], Iterator[Measurement]]
+
+STEP = 1e-5
+"""Of the central differences, for pictures in [0, 1] and float64: rounding and curvature are about equal here."""
+
+
+def _gradient(name: str) -> Run:
+    def run(subject: Subject) -> Iterator[Measurement]:
+        got, want = evaluations(subject, name)
+        yield subject.compare("gradient", got.gradient, want.gradient, _quantity(name, "gradient"))
+
+    return run
+
+
+def _quantity(name: str, what: str) -> str:
+    """The row of the table: a network in half precision is the less exact the deeper it is."""
+    layers = PROBLEMS[name].layers
+    if not layers:
+        return f"primitive {what}" if what == "gradient" else what
+    return f"deep {what}" if layers[-1] >= "conv4" else what
+
+
+def _slope(name: str) -> Run:
+    """<gradient, d> against the central difference of the loss along d, which needs no derivative.
+
+    The loss is the reference's: differences of a float32 loss would drown in rounding.
+    """
+
+    def run(subject: Subject) -> Iterator[Measurement]:
+        problem, side = PROBLEMS[name], subject.reference
+        got, want = evaluations(subject, name)
+        function = problem.function(side)
+
+        def total(ops: Ops[Any], x: Any, c: Mapping[str, Any]) -> dict[str, Any]:
+            return {"y": function(ops, x, c)[0]}
+
+        x, length = problem.start(), np.linalg.norm(want.gradient)
+        noise = inputs.field(51, *x.shape)
+        for what, direction in (("its own direction", want.gradient), ("a random direction", noise)):
+            d = direction / np.linalg.norm(direction)
+            above, below = (
+                side.evaluate(total, x + step * d, targets(problem))["y"] for step in (STEP, -STEP)
+            )
+            slope = np.sum(got.gradient * d)
+            difference = (above - below) / (2 * STEP)
+            yield subject.compare(
+                f"slope along {what}", slope, difference, _quantity(name, "slope"), scale=float(length)
+            )
+
+    return run
+
+
+def _vgg16(subject: Subject) -> Iterator[Measurement]:
+    """1/2 sum F^2 of two layers of a VGG16, the deeper one past a block in which it has one convolution less."""
+    x, layers = inputs.picture(55), ("conv2_1", "conv4_2")
+
+    def gradient(side: Side) -> np.ndarray:
+        network = side.network(layers, weights=inputs.small_vgg16())
+
+        def function(ops: Ops[Any], x: Any, _: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+            maps = network(ops, x)
+            sums = [ops.scale(ops.sum(ops.square(maps[layer])), 0.5) for layer in layers]
+            total = ops.add(*sums)
+            return total, {"total": total}
+
+        return side.differentiate(function, x).gradient
+
+    got, want = gradient(subject.tested), gradient(subject.reference)
+    yield subject.compare("gradient", got, want, "deep gradient")
+
+
+def _linear_in_weights(subject: Subject) -> Iterator[Measurement]:
+    side, problem = subject.tested, PROBLEMS["whole/avg"]
+    x, constants = problem.start(), targets(problem)
+
+    def gradient(*weights: float) -> np.ndarray:
+        weighted = replace(problem, weights=weights)
+        return side.differentiate(weighted.function(side), x, constants).gradient
+
+    a, b = (1.0, 300.0, 3.0, 2.0), (2.0, -150.0, 1.0, 0.0)
+    got = gradient(*(2 * p - 3 * q for p, q in zip(a, b, strict=True)))
+    want = 2 * gradient(*a) - 3 * gradient(*b)
+    yield subject.compare("gradient at 2 a - 3 b", got, want, "gradient")
+
+
+def _fan_out(subject: Subject) -> Iterator[Measurement]:
+    """A relu y of x is used three times: sum(y y + 2 y + (y - x)); contributions must add up."""
+    x = inputs.field(52, 1, 3, 4, 5)
+
+    def function(ops: Ops[Any], x: Any, c: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        y = ops.relu(x)
+        total = ops.sum(ops.add(ops.add(ops.multiply(y, y), ops.scale(y, 2.0)), ops.sub(y, x)))
+        return total, {"total": total}
+
+    got = subject.tested.differentiate(function, x)
+    want = np.where(x > 0, 2 * x + 2, -1.0)
+    yield subject.compare("gradient", got.gradient, want, "primitive gradient")
+
+
+def _term_without_picture(subject: Subject) -> Iterator[Measurement]:
+    """A term made of constants alone adds to the value and nothing to the gradient."""
+    x, c = inputs.field(53, 1, 3, 4, 5), {"c": inputs.field(54, 1, 3, 4, 5)}
+
+    def function(ops: Ops[Any], x: Any, c: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        picture, constant = ops.sum(ops.square(x)), ops.sum(ops.square(c["c"]))
+        return ops.add(picture, constant), {"picture": picture, "constant": constant}
+
+    got = subject.tested.differentiate(function, x, c)
+    yield subject.compare("total", got.total, np.sum(x**2) + np.sum(c["c"] ** 2), "primitive")
+    yield subject.compare("constant term", got.terms["constant"], np.sum(c["c"] ** 2), "primitive")
+    yield subject.compare("gradient", got.gradient, 2 * x, "primitive gradient")
+
+
+def _missing_gradient(subject: Subject) -> Iterator[Measurement]:
+    """A loss that does not read the picture is a mistake of its author: an error, not zeros."""
+    refused = 0.0
+    try:
+        subject.tested.differentiate(
+            lambda ops, x, c: (ops.sum(ops.square(c["c"])), {}), np.ones((1, 3, 2, 2)), {"c": np.ones((2, 2))}
+        )
+    except Exception:
+        refused = 1.0
+    yield subject.compare("an error for a loss that does not depend on the picture", refused, 1, "exact")
+
+
+SLOPES = (
+    *(
+        "style/all",
+        "style/moments",
+        "style/covariance",
+        "style/w2",
+        "guided/gram",
+        "guided/w2",
+        "guided/content",
+    ),
+    *("smoothed/gram", "smoothed/w2", "smoothed/content", "smoothed/guided"),
+    *("content/conv4_2", "tv/squares", "whole/avg", "whole/max"),
+)
+CASES = [
+    *(Case(f"gradient/{name}", 4, _gradient(name)) for name in PROBLEMS),
+    *(Case(f"gradient/slope/{name}", 4, _slope(name)) for name in SLOPES),
+    Case("gradient/linear-in-weights", 4, _linear_in_weights),
+    Case("gradient/vgg16", 4, _vgg16),
+    Case("gradient/fan-out", 4, _fan_out),
+    Case("gradient/term-without-picture", 4, _term_without_picture),
+    Case("gradient/missing", 4, _missing_gradient),
+]

@@ -1,0 +1,75 @@
+"""Tensors from a Keras HDF5 file: Keras 1 (`_W_1:0`), Keras 2 (`kernel:0`), Keras 3 (`vars/0`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst.errors import WeightsError
+from nst.models import vgg
+from nst.models.importers.layout import MAX_CHANNELS
+from nst.models.importers.names import Tensors, counted
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["read_keras"]
+
+_NAMED = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])_(?P<part>[Wb])(?:_\d+)?:0")
+_KERNEL = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])/(?P<part>kernel|bias)(?::0)?")
+_VARS = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])/vars/(?P<part>[01])")
+_COUNTED = re.compile(r"(?:.*/)?layers/conv2d(?:_(?P<count>\d+))?/vars/(?P<part>[01])")
+_PARTS = {"W": "weight", "kernel": "weight", "0": "weight", "b": "bias", "bias": "bias", "1": "bias"}
+
+
+def read_keras(path: Path) -> Tensors:
+    """conv1_1.weight ... -> reader; weights are (3, 3, in, out).
+
+    Raises:
+        WeightsError: h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise WeightsError("a Keras .h5 file needs h5py: pip install h5py") from error
+    tensors: dict[str, Callable[[], NDArray[np.generic]]] = {}
+    with h5py.File(path, "r") as file:
+
+        def visit(name: str, item: Any) -> None:
+            canonical = _canonical(name)
+            if canonical and isinstance(item, h5py.Dataset):
+                tensors[canonical] = _reader(path, name)
+
+        file.visititems(visit)  # follows hard links only: a link to another file is never opened
+    return tensors
+
+
+def _canonical(name: str) -> str | None:
+    for pattern in (_NAMED, _KERNEL, _VARS):
+        if match := pattern.fullmatch(name):
+            return f"conv{match['block']}_{match['index']}.{_PARTS[match['part']]}"
+    match = _COUNTED.fullmatch(name)
+    if match and int(match["count"] or 0) < len(vgg.LAYER_NAMES):
+        return counted(int(match["count"] or 0), _PARTS[match["part"]])
+    return None
+
+
+def _reader(path: Path, name: str) -> Callable[[], NDArray[np.generic]]:
+    def read() -> NDArray[np.generic]:
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            dataset: h5py.Dataset = file[name]
+            if dataset.is_virtual or dataset.external:
+                raise WeightsError(f"{name} lies in another file, which is refused")
+            if len(dataset.shape) > 4 or max(dataset.shape, default=0) > MAX_CHANNELS:
+                raise WeightsError(f"{name} has shape {dataset.shape}, not that of a filter")
+            array: NDArray[np.generic] = np.asarray(dataset[()])
+            return array
+
+    return read

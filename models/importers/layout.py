@@ -1,0 +1,110 @@
+"""From the tensors of each format to conv1_1 ... conv5_4 in (out, in, 3, 3) order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst.errors import WeightsError
+from nst.models import vgg
+from nst.models.importers.names import COLOUR, Found, Tensors, find
+
+__all__ = [
+    "CONVENTIONS",
+    "MAX_CHANNELS",
+    "Convention",
+    "Convolutions",
+    "arrange",
+    "default_convention",
+]
+
+Convolutions = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+MAX_CHANNELS = 2048
+"""No layer that claims more is read: a size in a file is a claim, not a fact."""
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How the network that a file holds wants its input: (scale * x - mean) / std.
+
+    Attributes:
+        order: order of the input channels of conv1_1 in the file, "RGB", "BGR" or another.
+        scale: factor on x in sRGB [0, 1].
+        mean: one number a channel, R, G, B.
+        std: one number a channel, R, G, B.
+    """
+
+    order: str
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+_IMAGENET_255 = (123.68, 116.779, 103.939)
+CONVENTIONS: dict[str, Convention] = {
+    "caffe": Convention("BGR", 255.0, _IMAGENET_255),
+    "caffe-rgb": Convention("RGB", 255.0, _IMAGENET_255),
+    "torchvision": Convention("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+_DEFAULTS = {"conv": "caffe", "keras": "caffe", "features": "torchvision", "sequential": "torchvision"}
+
+
+def default_convention(family: str, names: Tensors) -> tuple[str, bool]:
+    """(name of the convention, whether it is certain) from the way a file names its tensors."""
+    if family == "features" and "classifier.1.weight" in names and "classifier.0.weight" not in names:
+        return "caffe", True  # the classifier of jcjohnson's conversion starts with a dropout
+    return _DEFAULTS.get(family, "torchvision"), family == "keras"
+
+
+def arrange(tensors: Tensors) -> tuple[str, Convolutions]:
+    """(family of names, name -> (weight (out, in, 3, 3), bias (out,))), float32, in network order.
+
+    In front of them is `COLOUR`, (3, 3, 1, 1) and (3,), where the file has such a layer.
+
+    Raises:
+        WeightsError: no VGG in these names, a layer is missing or has a wrong shape; it names the layer.
+    """
+    family, found = find(tensors)
+    layers = {layer for layer, _ in found if layer != COLOUR}
+    topology = vgg.topology_with(layers)
+    depth = max(topology.index(layer) for layer in layers) + 1
+    convolutions = _outputs_first({layer: _pair(found, layer) for layer in topology[:depth]})
+    if (COLOUR, "weight") in found:
+        convolutions = {COLOUR: _pair(found, COLOUR), **convolutions}
+    return family, convolutions
+
+
+def _pair(found: Found, layer: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    for part in ("weight", "bias"):
+        if (layer, part) not in found:
+            raise WeightsError(f"{layer}.{part} is missing")
+    weight, bias = (_float32(found[layer, part](), f"{layer}.{part}") for part in ("weight", "bias"))
+    return weight, bias.reshape(-1) if bias.size == max(bias.shape, default=0) else bias
+
+
+def _float32(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+    if array.dtype.kind != "f":
+        raise WeightsError(f"{name} is {array.dtype}, expected floating point")
+    if max(array.shape, default=0) > MAX_CHANNELS:
+        raise WeightsError(f"{name} has shape {array.shape}: at most {MAX_CHANNELS} channels are read")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _outputs_first(convolutions: Convolutions) -> Convolutions:
+    """(out, in, 3, 3), which frameworks with channels last store as (3, 3, in, out)."""
+    shapes = [weight.shape for weight, _ in convolutions.values()]
+    if all(shape[2:] == (3, 3) for shape in shapes):
+        return convolutions
+    if not all(shape[:2] == (3, 3) and len(shape) == 4 for shape in shapes):
+        layer, shape = next(
+            (layer, weight.shape) for layer, (weight, _) in convolutions.items() if weight.shape[2:] != (3, 3)
+        )
+        raise WeightsError(f"{layer}.weight has shape {shape}, expected (out, in, 3, 3) or (3, 3, in, out)")
+    return {
+        layer: (np.ascontiguousarray(weight.transpose(3, 2, 0, 1)), bias)
+        for layer, (weight, bias) in convolutions.items()
+    }

@@ -1,0 +1,1 @@
+"""Pictures that nobody owns: drawn by code, the same every time."""

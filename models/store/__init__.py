@@ -1,0 +1,1 @@
+"""Networks on this machine, and how more of them come here."""

@@ -1,0 +1,206 @@
+"""From what people type after `--weights` to a network in memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from nst.errors import WeightsError
+from nst.models.store import cache
+from nst.models.store.catalogue import CATALOGUE, Entry
+from nst.models.weights import NetworkWeights
+
+__all__ = ["Notify", "Progress", "is_offline", "network_of", "obtain", "resolve_weights"]
+
+Notify = Callable[[str], None]
+"""Called with one line for people."""
+Progress = Callable[[int, "int | None"], None]
+"""Called with how much is done, and of how much if that is known: bytes of a download, or layers that are built."""
+
+_TRAINED = "vgg19"
+
+
+def resolve_weights(
+    spec: str | Path = "auto",
+    *,
+    offline: bool = False,
+    seed: int = 0,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> NetworkWeights:
+    """The network that `spec` names.
+
+    Args:
+        spec: "auto" (vgg19 if it is in the cache, else the same network to conv5_1 in 8 bits, which is embedded),
+            "embedded", "random", the name of a network in the catalogue or the cache, or a file in any known format.
+        offline: never use the network; NST_OFFLINE=1 says the same.
+        seed: of "random".
+        notify: told, in one line each, what is downloaded, built or assumed.
+        progress: told of each piece of a download, each layer that is built.
+
+    Raises:
+        WeightsError: nothing of that name, a damaged file, no network; one line with what to do.
+    """
+    notify = notify or (lambda line: None)
+    if spec == "auto":
+        return cache.load_cached(_TRAINED) if cache.is_cached(_TRAINED) else _embedded()
+    if spec == "embedded":
+        return _embedded()
+    if spec == "random":
+        from nst.models.random import random_weights
+
+        return random_weights(seed)
+    name = str(spec)
+    if name in CATALOGUE:
+        return obtain(name, offline=offline, notify=notify, progress=progress)
+    if name in cache.cached_names():
+        return cache.load_cached(name)
+    if Path(spec).expanduser().is_file():
+        return _file(Path(spec).expanduser(), notify)
+    raise WeightsError(
+        f"no weights called {name!r} and no such file: choose auto, embedded, random, "
+        f"{', '.join(sorted({*CATALOGUE, *cache.cached_names()}))}, or a file"
+    )
+
+
+def network_of(
+    weights: str | Path | NetworkWeights | Callable[[], NetworkWeights], seed: int
+) -> NetworkWeights:
+    """What `StyleTransfer` takes as weights: a network, a function that returns one, or a word or file."""
+    if isinstance(weights, NetworkWeights):
+        return weights
+    if callable(weights):
+        return weights()
+    return resolve_weights(weights, seed=seed, notify=logging.getLogger("nst").info)
+
+
+def is_offline() -> bool:
+    """Whether NST_OFFLINE forbids the network."""
+    return os.environ.get("NST_OFFLINE", "").lower() not in ("", "0", "false", "no")
+
+
+def obtain(
+    name: str,
+    *,
+    offline: bool = False,
+    force: bool = False,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> NetworkWeights:
+    """A network of the catalogue, from the cache or else downloaded (or built) and kept there.
+
+    Two processes that want the same network wait for each other: the second finds the first one's file.
+
+    Args:
+        name: a key of `CATALOGUE`.
+        offline: only from the cache.
+        force: even if it is in the cache.
+        notify: told what happens, one line each.
+        progress: told of each piece of a download, each layer that is built.
+
+    Raises:
+        WeightsError: not in the catalogue, no server gave it, no way to read or keep it.
+    """
+    notify = notify or (lambda line: None)
+    if name not in CATALOGUE:
+        raise WeightsError(f"{name!r} is not in the catalogue: choose from {', '.join(CATALOGUE)}")
+    entry = CATALOGUE[name]
+    if cache.is_cached(name) and not force:
+        return cache.load_cached(name)
+    if entry.sources:
+        _require_network(entry, offline or is_offline())
+    with _lock(name, notify):
+        if cache.is_cached(name) and not force:
+            return cache.load_cached(name)
+        if entry.built:
+            weights = _built(name, notify, progress)
+        elif entry.made_from:
+            from nst.models.normalise import normalise
+
+            base = obtain(entry.made_from, offline=offline, notify=notify, progress=progress)
+            notify(f"making {name} from {base.name}: mean activation of every channel to 1")
+            weights = normalise(base, name=name)
+        else:
+            weights = _downloaded(entry, progress)
+        weights = replace(weights, license=f"{entry.license} ({entry.attribution})")
+        cache.store(weights, "float16" if entry.built else "float32")
+    return weights
+
+
+def _built(name: str, notify: Notify, progress: Progress | None) -> NetworkWeights:
+    from nst.models.embedded.whitening import build_whitened
+
+    notify(f"building {name}, which is then kept: about 85 s")
+    show = progress or (lambda done, total: None)
+    return replace(build_whitened(progress=lambda layer, number, count: show(number - 1, count)), name=name)
+
+
+def _embedded() -> NetworkWeights:
+    from nst.models.embedded import load_embedded
+
+    return load_embedded()
+
+
+def _file(path: Path, notify: Notify) -> NetworkWeights:
+    from nst.models.importers import import_file
+
+    imported = import_file(path)
+    if not imported.certain:
+        notify(
+            f"{path}: assumed the {imported.convention} input convention; if that is wrong, import it with "
+            "nst weights import FILE --name NAME --convention ..."
+        )
+    return imported.weights
+
+
+def _downloaded(entry: Entry, progress: Progress | None) -> NetworkWeights:
+    from nst.models.importers import import_file
+    from nst.models.store.download import download
+
+    try:
+        path, source = download(entry.sources, cache.weights_folder(), progress)
+    except WeightsError as error:
+        raise WeightsError(f"{entry.name}: {error}") from error
+    imported = import_file(path, entry.name, entry.convention)
+    path.unlink()
+    return replace(imported.weights, source=f"{source.url} sha256:{imported.sha256}")
+
+
+def _require_network(entry: Entry, offline: bool) -> None:
+    if offline:
+        raise WeightsError(
+            f"{entry.name} is not in {cache.weights_folder()} and the network is forbidden (--offline or "
+            f"NST_OFFLINE): run nst weights download {entry.name} where it is allowed, or use embedded"
+        )
+    if entry.needs and importlib.util.find_spec(entry.needs) is None:
+        raise WeightsError(
+            f"{entry.name} comes in a format that needs {entry.needs}: pip install {entry.needs}"
+        )
+
+
+@contextmanager
+def _lock(name: str, notify: Notify) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    path = cache.weights_folder() / f".{name}.lock"
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            notify(f"another nst is fetching or building {name}: waiting for it")
+            lock.acquire()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot write to {path.parent}: {error.strerror or error}; set NST_HOME"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,197 @@
+"""Where statistics are measured: a picture, whole or in windows, continued past its border or not.
+
+Everything that looks at a picture through the network goes through a canvas, so that windows and padding
+mean the same for the generated picture, the content and the styles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from nst.encoding.windows import Window, halo, windows
+from nst.models import vgg
+from nst.protocol import Backend, HostArray, Network, PadMode, TensorFunction
+
+__all__ = ["Canvas", "PaddedNetwork", "View"]
+
+
+@dataclass(frozen=True)
+class PaddedNetwork:
+    """A network that sees the picture continued past its border; its maps have the margin around them."""
+
+    network: Network[Any]
+    margin: int
+    mode: PadMode
+
+    @property
+    def native(self) -> Any:
+        """That of the network."""
+        return self.network.native
+
+    def __call__(self, ops: Any, x: Any) -> dict[str, Any]:
+        """See `nst.protocol.Network`."""
+        return self.network(ops, ops.pad(x, self.margin, self.mode))
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the canvas that is computed at once.
+
+    Attributes:
+        window: its place, or None for the whole.
+        inner: `inner/layer`, (1, 1, H_l, W_l) of 0 and 1 on the device: the positions that count; empty for all.
+    """
+
+    window: Window | None
+    inner: Mapping[str, Any]
+
+    def cut(self, backend: Backend[Any], x: Any) -> Any:
+        """The view's part of x (1, C, H, W)."""
+        if self.window is None:
+            return x
+        window = self.window
+        return backend.space.crop(x, window.rows.start, window.columns.start, window.height, window.width)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A size, its border and its views.
+
+    Attributes:
+        backend: where it is computed.
+        layers: that are read.
+        height: of the picture in pixels.
+        width: of the picture.
+        padding: how the picture goes on past its border.
+        side: of the windows in pixels, or None to compute the whole at once.
+        convolutions: of the network; see `nst.models.vgg`.
+    """
+
+    backend: Backend[Any]
+    layers: Sequence[str]
+    height: int
+    width: int
+    padding: Literal["zero", "replicate", "circular"] = "zero"
+    side: int | None = None
+    convolutions: Sequence[str] = vgg.LAYER_NAMES
+
+    @cached_property
+    def margin(self) -> int:
+        """Pixels on each side that the picture is continued by.
+
+        A circular picture needs the whole halo, else it has a seam. For a repeated edge one position of the deepest
+        layer keeps the zeros of the convolutions out.
+        """
+        if self.padding == "zero" or not self.layers:
+            return 0
+        if self.padding == "circular":
+            return halo(self.layers, self.convolutions)
+        return vgg.minimum_size(self.layers)
+
+    @cached_property
+    def views(self) -> list[View]:
+        """The parts, whose inner positions make up every layer of the picture."""
+        height, width = self.height + 2 * self.margin, self.width + 2 * self.margin
+        if self.side is None:
+            masks = (
+                {f"inner/{layer}": self._mask(layer, None) for layer in self.layers} if self.margin else {}
+            )
+            return [View(None, masks)]
+        return [
+            View(window, {f"inner/{layer}": self._mask(layer, window) for layer in self.layers})
+            for window in windows(height, width, self.side, self.layers, self.convolutions)
+        ]
+
+    def resized(self, height: int, width: int) -> Canvas:
+        """For a picture of another size that is no torus: its edge is repeated where ours wraps around."""
+        padding: Literal["zero", "replicate"] = "zero" if self.padding == "zero" else "replicate"
+        return replace(self, height=height, width=width, padding=padding)
+
+    def extended(self, x: Any) -> Any:
+        """The picture with its margin."""
+        return x if self.padding == "zero" else self.backend.evaluate(self._pad, x, {})["x"]
+
+    @cached_property
+    def _pad(self) -> TensorFunction[Any]:
+        """One function for all calls, so that a backend which compiles it does so once."""
+        mode: PadMode = "circular" if self.padding == "circular" else "replicate"
+        return lambda ops, x, _: {"x": ops.pad(x, self.margin, mode)}
+
+    def parts(self, x: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+        """What each view shows of a picture (1, 3, H, W), with its masks."""
+        return self._cut(self.extended(x))
+
+    def _cut(self, extended: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+        for view in self.views:
+            yield view.cut(self.backend, extended), view.inner
+
+    def measure(
+        self, function: TensorFunction[Any], x: Any, local: Sequence[Mapping[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """The statistics that `function` returns for each view, added up.
+
+        Args:
+            function: of the view's part of the picture and its constants.
+            x: picture (1, 3, H, W).
+            local: constants of each view.
+        """
+        return self.add_up(function, self.extended(x), local or [{} for _ in self.views])
+
+    def add_up(
+        self, function: TensorFunction[Any], extended: Any, local: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """`measure` for a picture that has its margin already."""
+        space = self.backend.space
+        totals: dict[str, Any] = {}
+        for (part, inner), constants in zip(self._cut(extended), local, strict=True):
+            for name, value in self.backend.evaluate(function, part, {**constants, **inner}).items():
+                totals[name] = space.lincomb([1.0, 1.0], [totals[name], value]) if name in totals else value
+        return totals
+
+    def place(self, layer: str, array: HostArray) -> list[Any]:
+        """What each view sees of an array (1, C, H_l, W_l) on the positions of a layer; 0 in the margin."""
+        rim = self.margin // vgg.stride(layer)
+        rows, columns = vgg.layer_size(layer, self.height + 2 * self.margin, self.width + 2 * self.margin)
+        whole = np.zeros((*array.shape[:2], rows, columns), array.dtype)
+        whole[:, :, rim : rim + array.shape[2], rim : rim + array.shape[3]] = array
+        return [self.backend.from_numpy(whole[:, :, r, c]) for r, c in self._places(layer)]
+
+    def _places(self, layer: str) -> list[tuple[slice, slice]]:
+        """The positions of a layer that each view covers."""
+        stride = vgg.stride(layer)
+        places = []
+        for window in (view.window for view in self.views):
+            if window is None:
+                places.append((slice(None), slice(None)))
+                continue
+            rows, columns = vgg.layer_size(layer, window.height, window.width)
+            top, left = window.rows.start // stride, window.columns.start // stride
+            places.append((slice(top, top + rows), slice(left, left + columns)))
+        return places
+
+    def _mask(self, layer: str, window: Window | None) -> Any:
+        """1 at the positions of the picture that are the window's own, 0 elsewhere."""
+        stride = vgg.stride(layer)
+        rim = self.margin // stride
+        rows, columns = vgg.layer_size(layer, self.height, self.width)
+        top, left = 0, 0
+        if window is None:
+            size = vgg.layer_size(layer, self.height + 2 * self.margin, self.width + 2 * self.margin)
+            own = slice(0, size[0]), slice(0, size[1])
+        else:
+            size = vgg.layer_size(layer, window.height, window.width)
+            top, left = window.rows.start // stride, window.columns.start // stride
+            own = window.inner(layer)
+        mask = np.zeros((1, 1, *size), np.float32)
+        mask[
+            :,
+            :,
+            max(own[0].start, rim - top) : max(0, min(own[0].stop, rim + rows - top)),
+            max(own[1].start, rim - left) : max(0, min(own[1].stop, rim + columns - left)),
+        ] = 1.0
+        return self.backend.from_numpy(mask)

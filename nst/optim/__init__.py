@@ -1,0 +1,26 @@
+"""L-BFGS and Adam over a backend's vector space, written once; the picture never leaves the device.
+
+An optimiser turns one immutable state into the next. Its guard rails: a step that gives a non-finite value
+or does not decrease the loss enough is shortened and tried again, and a state whose `stopped` is set is the
+last good iterate.
+"""
+
+from nst.errors import SettingsError
+from nst.optim.adam import Adam
+from nst.optim.lbfgs import LBFGS
+from nst.optim.optimizer import Optimizer, State, Stop
+
+__all__ = ["LBFGS", "Adam", "Optimizer", "State", "Stop", "named_optimizer"]
+
+
+def named_optimizer(name: str, rate: float, history: int, half: bool = False) -> Optimizer:
+    """The optimiser that "lbfgs" or "adam" stands for, with the numbers that matter for each.
+
+    Raises:
+        SettingsError: another name.
+    """
+    if name == "lbfgs":
+        return LBFGS(history=history, half=half)
+    if name == "adam":
+        return Adam(rate=rate)
+    raise SettingsError(f"optimizer is {name!r}: it must be lbfgs, adam, or an optimizer of your own")

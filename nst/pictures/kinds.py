@@ -1,0 +1,143 @@
+"""Pictures as a caller has them: files, Pillow images, numpy arrays, a framework's tensors; and the same kind back.
+
+A framework is not imported here: where one of its tensors came in, it is loaded already.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nst.errors import ImageError
+from nst.pictures.picture import Picture, fill_hidden
+from nst.pictures.reading import check_range, decode, read_picture
+from nst.pictures.writing import to_pil
+
+__all__ = ["Restore", "from_any", "from_object"]
+
+Restore: TypeAlias = Callable[[Picture], Any]
+"""Turns a result into the kind of object that the input was; the size may differ."""
+
+
+def from_object(obj: object) -> tuple[Picture, Restore]:
+    """Take a picture as the caller has it, and say how to give one back.
+
+    Args:
+        obj: one of
+
+            - a path (str or os.PathLike): read by `read_picture`; Pillow images come back;
+            - a `PIL.Image.Image` of any mode, treated like a file: EXIF orientation, profile, alpha;
+              RGB comes back, or RGBA where there was transparency;
+            - a numpy array, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) sRGB with straight alpha, or such an
+              array with a batch axis of 1 before it; uint8, uint16, or floats in [0, 1]. The same dtype
+              comes back, (H, W, 3) or (H, W, 4), batch axis included. The array is not changed.
+
+    Returns:
+        The picture, and a function from a result to an object of the input's kind.
+
+    Raises:
+        ImageError: another type, shape, dtype or value range, or a file that cannot be read.
+    """
+    if isinstance(obj, (str, os.PathLike)):
+        return read_picture(obj), to_pil
+    if isinstance(obj, Image.Image):
+        return decode(obj, getattr(obj, "filename", "") or f"the {obj.mode} image"), to_pil
+    if isinstance(obj, np.ndarray):
+        return _from_array(obj)
+    raise ImageError(f"cannot use a {type(obj).__name__} as a picture; give a path, PIL image or numpy array")
+
+
+def _from_array(array: NDArray[Any]) -> tuple[Picture, Restore]:
+    batched = array.ndim == 4 and array.shape[0] == 1
+    values = array[0] if batched else array
+    values = values[..., None] if values.ndim == 2 else values
+    _check_shape(array.shape, values.shape)
+    dtype = array.dtype
+    if dtype.kind == "f":
+        values = check_range(values, f"the {dtype} array")
+    elif dtype.kind == "u" and dtype.itemsize <= 2:
+        values = values.astype(np.float32) / np.float32(np.iinfo(dtype).max)
+    else:
+        raise ImageError(f"cannot use an array of {dtype}; give uint8, uint16, or floats in [0, 1]")
+
+    def restore(picture: Picture) -> NDArray[Any]:
+        result = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
+        if dtype.kind == "u":
+            result = np.rint(np.clip(result, 0, 1).astype(np.float64) * np.iinfo(dtype).max)
+        return (result[None] if batched else result).astype(dtype)
+
+    if values.shape[2] == 4:
+        rgb, alpha = np.ascontiguousarray(values[..., :3]), np.ascontiguousarray(values[..., 3])
+        return Picture(fill_hidden(rgb, alpha), alpha), restore
+    return Picture(np.repeat(values, 3 // values.shape[2], axis=2)), restore
+
+
+def _check_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """`given`, which is `shape` once it has channels and no batch axis, must be one picture."""
+    if len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape) > 0:
+        return
+    want = "give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), one picture at a time"
+    if len(shape) == 3 and shape[0] in (1, 3, 4) and min(shape) > 0:
+        want = "move the channels last: (H, W, 3), for example numpy.moveaxis(array, -3, -1)"
+    raise ImageError(f"cannot use an array of shape {given} as a picture; {want}")
+
+
+def from_any(picture: Any) -> tuple[Picture, Callable[[Picture], Any]]:
+    """A picture of any kind that nst takes, and the function that gives the same kind back.
+
+    Args:
+        picture: a path, PIL image or numpy array (see `nst.pictures.kinds.from_object`); a torch.Tensor (C, H, W)
+            or (1, C, H, W); a tf.Tensor or tf.Variable (H, W, C) or (1, H, W, C). C is 1, 3 or 4; uint8 or floats in
+            [0, 1].
+
+    Raises:
+        ImageError: none of these, or values out of range.
+    """
+    root = type(picture).__module__.partition(".")[0]
+    if root == "torch":
+        return _from_torch(picture)
+    if root == "tensorflow":
+        return _from_tensorflow(picture)
+    return from_object(picture)
+
+
+def _from_torch(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:
+    torch: Any = sys.modules["torch"]
+
+    batch = tensor.ndim == 4 and tensor.shape[0] == 1
+    planes = tensor[0] if batch else tensor
+    if planes.ndim != 3 or planes.shape[0] not in (1, 3, 4):
+        raise ImageError(
+            f"a torch picture has shape {tuple(tensor.shape)}: it must be (C, H, W) or (1, C, H, W) with C 1, 3 or 4"
+        )
+    floats = tensor.dtype.is_floating_point
+    host = planes.detach().cpu()
+    array = (host.float() if floats else host).permute(1, 2, 0).numpy()
+    picture, restore = from_object(array)
+
+    def back(result: Picture) -> Any:
+        planes = torch.from_numpy(np.ascontiguousarray(restore(result).transpose(2, 0, 1)))
+        planes = planes.to(device=tensor.device, dtype=tensor.dtype)
+        return planes[None] if batch else planes
+
+    return picture, back
+
+
+def _from_tensorflow(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:
+    tf: Any = sys.modules["tensorflow"]
+
+    value = tf.convert_to_tensor(tensor)
+    array = (tf.cast(value, tf.float32) if value.dtype.is_floating else value).numpy()
+    picture, restore = from_object(array)
+
+    def back(result: Picture) -> Any:
+        with tf.device(value.device):
+            return tf.cast(tf.convert_to_tensor(restore(result)), value.dtype)
+
+    return picture, back

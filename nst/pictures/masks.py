@@ -1,0 +1,152 @@
+"""Masks: which part of a picture a style, or the content, counts in; by name, fitted, feathered, shared out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nst.errors import SettingsError
+from nst.pictures.kinds import from_any
+from nst.pictures.picture import Picture
+
+__all__ = ["Mask", "Masks", "feathered", "fit", "from_picture", "make_masks", "regions"]
+
+Mask: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Where styles and content act. Masks have any size; they are resized to their picture.
+
+    Attributes:
+        regions: of the result, one for each style; None there takes what the others leave over. Empty: every style acts
+            everywhere. Where regions overlap they share, where there is none no style acts.
+        sources: the part of each style picture that counts; None for all of it. Empty: all of all.
+        protect: of the result; 1 where no style acts, so that the content stays.
+        content: weight of the content loss at each place, 0 to 1.
+        feather: blur of the edges of all but `sources`: standard deviation in pixels of the result.
+    """
+
+    regions: Sequence[Mask | None] = ()
+    sources: Sequence[Mask | None] = ()
+    protect: Mask | None = None
+    content: Mask | None = None
+    feather: float = 0.0
+
+
+def from_picture(picture: Picture) -> Mask:
+    """A grey picture as a mask, white is 1: the mean of its channels; transparent counts as black.
+
+    Raises:
+        SettingsError: it is black all over.
+    """
+    mask: Mask = picture.rgb.mean(axis=2, dtype=np.float32)
+    if picture.alpha is not None:
+        mask = mask * picture.alpha
+    if not mask.any():
+        raise SettingsError("the mask is black all over: paint the region white")
+    return mask
+
+
+def fit(mask: Mask, width: int, height: int, feather: float = 0.0) -> Mask:
+    """Resample to width x height pixels, then blur the edges.
+
+    Bilinear, widened where it reduces: weights of sum 1 and no overshoot, so that a partition stays one.
+    """
+    plane = Image.fromarray(np.ascontiguousarray(mask, dtype=np.float32))
+    return feathered(np.array(plane.resize((width, height), Image.Resampling.BILINEAR)), feather)
+
+
+def feathered(mask: Mask, deviation: float) -> Mask:
+    """Gaussian blur of a standard deviation in pixels, cut at 3 of them; the border is repeated outwards."""
+    radius = int(np.ceil(3 * deviation))
+    if radius == 0:
+        return mask
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
+    taps /= taps.sum()
+    for axis in (0, 1):
+        length = mask.shape[axis]
+        padded = np.pad(mask, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        mask = np.zeros_like(mask)
+        for tap, start in zip(taps, range(2 * radius + 1), strict=True):
+            mask += np.float32(tap) * np.take(padded, range(start, start + length), axis)
+    return mask
+
+
+def regions(masks: Masks, width: int, height: int, styles: int) -> list[Mask] | None:
+    """The region of each style on a result of width x height pixels; their sum is 1 at most.
+
+    Returns:
+        One mask a style; a single mask if styles have no regions of their own but a part is protected; or None if
+        every style acts everywhere.
+
+    Raises:
+        SettingsError: the number of regions is not the number of styles; a style has no region.
+    """
+    if masks.regions and len(masks.regions) != styles:
+        raise SettingsError(
+            f"{len(masks.regions)} masks for {styles} style picture(s): give one mask for each style"
+        )
+    given = [None if m is None else fit(m, width, height, masks.feather) for m in masks.regions]
+    claims = [mask for mask in given if mask is not None]
+    if not claims:
+        if masks.protect is None:
+            return None
+        given = [None]
+    claimed = np.sum(claims, axis=0, dtype=np.float32) if claims else np.zeros((height, width), np.float32)
+    rest = np.clip(1 - claimed, 0, 1) / max(1, len(given) - len(claims))
+    crowd = np.maximum(claimed, 1)
+    result = [(rest if mask is None else mask / crowd).astype(np.float32) for mask in given]
+    if masks.protect is not None:
+        free = 1 - np.clip(fit(masks.protect, width, height, masks.feather), 0, 1)
+        result = [mask * free for mask in result]
+    for number, mask in enumerate(result, start=1):
+        if not mask.any():
+            raise SettingsError(f"style {number} has no region: its mask is black, or all of it is protected")
+    return result
+
+
+def make_masks(pictures: Masks | Mapping[str, Any] | None, styles: int, feather: float) -> Masks | None:
+    """Masks from pictures by name.
+
+    Args:
+        pictures: "style1" (the region of the result that the first style gets), "style1-source" (the part of the first
+            style picture that counts), "protect" (where no style acts), "content" (weight of the content loss); each
+            a grey picture of any kind that `StyleTransfer` takes, white being 1. None for none.
+        styles: how many style pictures there are.
+        feather: blur of the edges in pixels of the result.
+
+    Raises:
+        SettingsError: another name, or the number of a style that is not there.
+    """
+    if pictures is None or isinstance(pictures, Masks):
+        return pictures
+    if not pictures:
+        return None
+    regions, sources = [None] * styles, [None] * styles
+    single: dict[str, Any] = {}
+    for name, picture in pictures.items():
+        match = re.fullmatch(r"style([1-9]\d*)(-source)?", name)
+        if match is None and name not in ("protect", "content"):
+            raise SettingsError(
+                f"unknown mask {name!r}: choose style1, style1-source, style2, ..., protect or content"
+            )
+        if match is not None and int(match[1]) > styles:
+            raise SettingsError(f"mask {name}: there are {styles} style picture(s)")
+        mask: Any = from_picture(from_any(picture)[0])
+        if match is None:
+            single[name] = mask
+        else:
+            (sources if match[2] else regions)[int(match[1]) - 1] = mask
+    return Masks(
+        regions if any(mask is not None for mask in regions) else (),
+        sources if any(mask is not None for mask in sources) else (),
+        feather=feather,
+        **single,
+    )

@@ -1,0 +1,168 @@
+"""`Picture` -> a file: complete or not at all, in sRGB, with the settings that made it inside.
+
+Where the settings go: PNG has an international text chunk "nst"; JPEG, WebP and TIFF have the EXIF tag
+ImageDescription. Both hold JSON, and exiftool, tifffile and image viewers show both.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from nst._version import __version__
+from nst.errors import ImageError
+from nst.files import check_writable, write_atomically
+from nst.pictures.picture import Picture, to_uint8
+from nst.pictures.profiles import srgb_profile
+from nst.pictures.reading import open_file, open_picture
+
+__all__ = ["check_output", "read_settings", "to_pil", "write_picture"]
+
+_DESCRIPTION, _SOFTWARE = 270, 305  # EXIF 2.32, section 4.6.4: ImageDescription, Software
+
+
+class _Format(NamedTuple):
+    """One output format: Pillow's name, what it is told, and the longest side that the format can have."""
+
+    name: str
+    options: dict[str, Any]
+    longest: int
+
+
+_PNG = _Format("PNG", {}, 2**31 - 1)
+_JPEG = _Format("JPEG", {"quality": 95, "subsampling": 0, "optimize": True}, 65500)
+# exact: colours under transparent pixels survive, as they do in the other formats.
+_WEBP = _Format("WEBP", {"quality": 95, "method": 6, "exact": True}, 16383)
+_TIFF = _Format("TIFF", {"compression": "tiff_adobe_deflate"}, 2**31 - 1)
+_FORMATS = {".jpeg": _JPEG, ".jpg": _JPEG, ".png": _PNG, ".tif": _TIFF, ".tiff": _TIFF, ".webp": _WEBP}
+
+
+def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> None:
+    """Check before the work starts that `write_picture` can write here; leaves nothing behind.
+
+    Args:
+        path: the file to be written.
+        size: its (width, height), if known: WebP and JPEG have a largest side.
+
+    Raises:
+        ImageError: unknown extension, path is a folder, folder missing or not writable, too large.
+    """
+    kind = _format(path)
+    if size and max(size) > kind.longest:
+        raise ImageError(
+            f"cannot write {path}: {size[0]} x {size[1]} pixels, and {kind.name} ends at {kind.longest} "
+            "a side; write .png or .tiff"
+        )
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_picture(
+    picture: Picture, path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None
+) -> None:
+    """Write PNG, JPEG, WebP or TIFF by the extension of `path`, replacing an older file at once.
+
+    8 bits a channel, sRGB profile attached. Alpha is kept, except in JPEG, which has none: there the
+    picture is laid on white. JPEG is quality 95 without chroma subsampling, WebP quality 95, TIFF is
+    compressed without loss. The bytes go to a temporary file in the same folder, reach the disk, and take
+    the place of `path` in one step: after a crash there is the old file or the new one, never half of one.
+    The mode of the new file is what the umask leaves of 0666.
+
+    Args:
+        picture: what to write.
+        path: .png, .jpg, .jpeg, .webp, .tif or .tiff, upper or lower case.
+        settings: go into the metadata as JSON, if given; numpy scalars as numbers, other objects as text.
+
+    Raises:
+        ImageError: the extension is unknown, or encoding or writing failed; `path` is as it was before.
+    """
+    data = _encoded(picture, path, None if settings is None else dict(settings))
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings that `write_picture` put into a file.
+
+    Raises:
+        ImageError: the file cannot be read, or carries no settings of nst.
+    """
+    with open_file(path) as file:
+        image = open_picture(file, path)
+        text = image.info.get("nst") if image.format == "PNG" else image.getexif().get(_DESCRIPTION)
+    try:
+        settings = json.loads(text or "")
+    except (TypeError, ValueError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise ImageError(f"{path} carries no settings of nst; another program has written or stripped it")
+    return settings
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """An 8-bit Pillow image, RGB or RGBA, with the sRGB profile in its `info`."""
+    values = to_uint8(picture.rgb)
+    if picture.alpha is not None:
+        values = np.dstack([values, to_uint8(picture.alpha)])
+    image = Image.fromarray(values)
+    image.info["icc_profile"] = srgb_profile()
+    return image
+
+
+def _encoded(picture: Picture, path: str | os.PathLike[str], settings: dict[str, Any] | None) -> bytes:
+    """The whole file as bytes."""
+    kind = _format(path)
+    if kind is _JPEG and picture.alpha is not None:
+        alpha = picture.alpha[..., None]
+        picture = Picture(picture.rgb * alpha + (1 - alpha))
+    options = dict(kind.options, icc_profile=srgb_profile())
+    software = f"nst {__version__}"
+    if kind is _PNG:
+        options["pnginfo"] = info = PngInfo()
+        info.add_text("Software", software)
+        if settings is not None:
+            info.add_itxt("nst", json.dumps(settings, default=_plain, ensure_ascii=False))
+    else:
+        options["exif"] = exif = Image.Exif()
+        exif[_SOFTWARE] = software
+        if settings is not None:
+            # EXIF text is ASCII; JSON can say every other character in ASCII.
+            exif[_DESCRIPTION] = json.dumps(settings, default=_plain)
+    buffer = io.BytesIO()
+    try:
+        to_pil(picture).save(buffer, kind.name, **options)
+    except (OSError, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"cannot write {path} as {kind.name}: {reason}; write .png instead") from error
+    return buffer.getvalue()
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for: numpy scalars as numbers, paths and the rest as text."""
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _format(path: str | os.PathLike[str]) -> _Format:
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        got = f"the extension {suffix}" if suffix else "no extension"
+        raise ImageError(f"cannot write {path}: {got}; use one of {', '.join(_FORMATS)}")
+    return _FORMATS[suffix]
+
+
+def _unwritable(path: str | os.PathLike[str], error: OSError) -> ImageError:
+    reason = error.strerror or " ".join(str(error).split())
+    hint = "" if ";" in reason else "; choose a folder that you can write to"
+    return ImageError(f"cannot write {path}: {reason}{hint}")

@@ -1,0 +1,201 @@
+"""What a style transfer needs, before it is run: peak memory, and the windows and history that make it fit.
+
+The peak is the sum of four parts:
+
+- the process with its framework, before any picture;
+- the network's weights;
+- the feature maps of what is computed at once, whole picture or window: a multiple, measured for each backend, of the
+  bytes of all convolutions' outputs;
+- pictures: the vectors of the optimiser and the targets of the content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from nst.encoding.windows import PASSES, repeated, smallest_side, windows
+from nst.models import vgg
+from nst.models.weights import NetworkWeights
+from nst.planning.memory import free_memory
+from nst.protocol import Backend
+from nst.settings import Settings
+
+__all__ = ["Plan", "choose", "predict"]
+
+MIB = 2**20
+SHARE = 0.8
+"""Part of the free memory that a plan may fill: other programs live here too."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a backend needs on a CPU, measured by `benchmarks/memory.py`.
+
+    Attributes:
+        process: bytes before any picture, framework included.
+        copies: of the weights.
+        maps: peak memory of forward and backward pass over the bytes of all feature maps.
+        pass_1: what the first pass over windows adds to that.
+    """
+
+    process: int
+    copies: float
+    maps: float
+    pass_1: float = 0.5
+
+
+COSTS: Mapping[str, Costs] = {
+    "torch": Costs(300 * MIB, 2.8, 2.3, 0.9),
+    "tf": Costs(630 * MIB, 2.0, 2.0, 0.3),
+    "onnx": Costs(95 * MIB, 11.0, 5.1, 4.9),
+    "numpy": Costs(64 * MIB, 1.0, 3.6),
+}
+UNKNOWN = Costs(500 * MIB, 2.0, 3.0)
+"""For a plug-in."""
+
+SIDES = (3072, 2048, 1536, 1024, 768, 512, 384, 256)
+"""Of windows, in pixels: the larger, the less is computed twice."""
+
+HISTORIES: Mapping[int, float] = {10: 1.0, 5: 1.08, 3: 1.3}
+"""Pairs of L-BFGS, each of which costs two pictures, and how many times the steps of 10 pairs they take."""
+
+WORKING = 10
+"""Pictures that a run holds besides the history, measured: content, style, iterate, gradient, direction, the next."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to compute a picture, and what that takes.
+
+    Attributes:
+        side: of the windows in pixels, or None for the whole picture at once.
+        history: pairs of L-BFGS.
+        half: whether the history is kept in float16.
+        peak: bytes of memory that the process is expected to reach.
+        history_bytes: of that, the history of L-BFGS.
+        free: bytes that can be had, or None where nobody can tell.
+    """
+
+    side: int | None
+    history: int
+    half: bool
+    peak: int
+    history_bytes: int
+    free: int | None = None
+
+    def sides(self, settings: Settings) -> list[int | None]:
+        """The windows to take, and those to fall back on: none if the caller has chosen them."""
+        if settings.tile != "auto":
+            return [self.side]
+        least = smallest_side(settings.layers)
+        return [self.side, *(n for n in SIDES if least <= n < (self.side or SIDES[0] + 1))]
+
+    @property
+    def fits(self) -> bool:
+        """Whether it stays within what is free, with room for others."""
+        return self.free is None or self.peak <= SHARE * self.free
+
+
+def predict(
+    settings: Settings,
+    weights: NetworkWeights,
+    backend: Backend[object],
+    size: tuple[int, int],
+    side: int | None = None,
+    history: int = max(HISTORIES),
+    half: bool = False,
+) -> Plan:
+    """The plan for given choices.
+
+    Args:
+        settings: layers, optimiser, steps.
+        weights: of the network.
+        backend: its name and precision count.
+        size: (width, height) of the result in pixels.
+        side: of the windows in pixels.
+        history: pairs of L-BFGS.
+        half: whether the history is kept in float16.
+    """
+    width, height = size
+    costs = COSTS.get(backend.name, UNKNOWN)
+    rows, columns = height, width
+    if side is not None:
+        first = windows(height, width, side, settings.layers, weights.layer_names)[0]
+        rows, columns = first.height, first.width
+    share = 0.5 if backend.precision in ("bfloat16", "float16") else 1.0
+    element = 8 if backend.dtype == "float64" else 4
+    layers = vgg.layers_up_to(settings.layers, weights.layer_names)
+    convolutions = [layer.name for layer in layers if isinstance(layer, vgg.Conv)]
+    maps = element * sum(weights.channels(layer) * _positions(layer, rows, columns) for layer in convolutions)
+    targets = element * sum(
+        weights.channels(layer) * _positions(layer, height, width)
+        for layer in (settings.content_layers if settings.uses_content else ())
+    )
+    picture = 3 * element * width * height
+    pairs = min(history, _steps(settings)) if settings.optimizer == "lbfgs" else 0
+    history_bytes = round(2 * pairs * picture * (2 / element if half else 1.0))
+    parameters = element * sum(array.size for layer in convolutions for array in weights.convolutions[layer])
+    peak = (
+        costs.process
+        + costs.copies * parameters
+        + (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
+        + targets
+        + WORKING * picture
+        + history_bytes
+    )
+    return Plan(side, history, half, round(peak), history_bytes)
+
+
+def choose(
+    settings: Settings,
+    weights: NetworkWeights,
+    backend: Backend[object],
+    size: tuple[int, int],
+    limit: int | None = None,
+) -> Plan:
+    """The fastest plan that fits, or the most frugal one if none does.
+
+    Small windows compute much twice, and a short history takes more steps: whichever costs less work goes first.
+
+    Args:
+        settings: `tile` "off" or a number leaves only the history to be chosen.
+        weights: of the network.
+        backend: where it runs.
+        size: (width, height) of the result in pixels.
+        limit: bytes; None for what is free on the device.
+    """
+    free = free_memory(backend.device) if limit is None else limit
+    layers, convolutions = settings.layers, weights.layer_names
+    least = smallest_side(layers, convolutions)
+    sides: list[int | None] = [None, *(side for side in SIDES if least <= side < max(size))]
+    if settings.tile != "auto":
+        sides = [None if settings.tile == "off" else settings.tile]
+    histories = HISTORIES if settings.history is None else {settings.history: 1.0}
+    work = {
+        side: repeated(size[1], size[0], side, layers, convolutions) * (PASSES if side else 1)
+        for side in sides
+    }
+    choices = [
+        (work[side] * more_steps, half, side, history)
+        for half in (False, True)
+        for side in sides
+        for history, more_steps in histories.items()
+    ]
+    plans = []
+    for _, half, side, history in sorted(choices, key=lambda choice: choice[:2]):
+        found = predict(settings, weights, backend, size, side, history, half)
+        plans.append(replace(found, free=free))
+        if plans[-1].fits:
+            return plans[-1]
+    return min(plans, key=lambda plan: plan.peak)
+
+
+def _positions(layer: str, height: int, width: int) -> int:
+    rows, columns = vgg.layer_size(layer, height, width)
+    return rows * columns
+
+
+def _steps(settings: Settings) -> int:
+    steps = settings.steps
+    return sum(int(count) for count in steps if count != "...") if isinstance(steps, tuple) else steps

@@ -1,0 +1,130 @@
+"""Videos: each frame goes on from the last result, moved along the optical flow.
+
+Ruder, Dosovitskiy, Brox, *Artistic Style Transfer for Videos* (GCPR 2016), in one pass with the short-term loss. Two
+differences: what cannot be told from the last frame starts from the frame itself, not from the moved result, and alpha
+and beta are those of the first frame throughout, so that nothing changes but the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst.errors import ImageError, SettingsError
+from nst.losses.temporal import Temporal
+from nst.pictures.kinds import from_any
+from nst.pictures.picture import Picture, resize
+from nst.transfer import StyleTransfer
+from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
+
+__all__ = ["Last", "VideoTransfer", "stylize_frames"]
+
+FlowFunction: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], Flow]
+"""(frame, other frame), both (H, W, 3) in [0, 1] -> the flow from the one to the other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Last:
+    """What a frame needs of the one before it.
+
+    Attributes:
+        frame: as it came in.
+        result: what became of it, (H, W, 3) in [0, 1]: `Progress.raw_picture().rgb` of the last record.
+    """
+
+    frame: Any
+    result: NDArray[np.float32]
+
+
+class VideoTransfer:
+    """A style transfer of many frames of one size.
+
+    Args:
+        first: the first frame, of any kind that `StyleTransfer` takes. Its content loss sets alpha; the colours of
+            the style pictures are matched to it.
+        style: a, or a list of several.
+        temporal_weight: gamma, times the temporal loss (see `nst.losses.temporal`); 0 for none.
+        next_steps: steps of every frame but the first, at one size.
+        flow: where the flow comes from; `nst.video.flow.dis_flow` unless given.
+        options: of `StyleTransfer`. `init`, `scales` and `steps` hold for the first frame.
+
+    Raises:
+        NSTError: as `StyleTransfer`, or OpenCV is not installed.
+    """
+
+    def __init__(
+        self,
+        first: Any,
+        style: Any,
+        *,
+        temporal_weight: float = 100.0,
+        next_steps: int = 100,
+        flow: FlowFunction = dis_flow,
+        **options: Any,
+    ) -> None:
+        number = isinstance(temporal_weight, (int, float)) and not isinstance(temporal_weight, bool)
+        if not number or not 0 <= temporal_weight < float("inf"):
+            raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")
+        require_opencv()
+        self.first = StyleTransfer(first, style, **options)
+        self._size = from_any(first)[0].size
+        self._weight, self._flow = temporal_weight, flow
+        later = {
+            "init": first,
+            "init_noise": 0.0,
+            "scales": 1,
+            "steps": next_steps,
+            "backend": self.first.backend,
+            "weights": self.first.weights,
+            "extra_terms": self._temporal(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
+        }
+        self._later = StyleTransfer(first, style, **{**options, **later})
+
+    def after(self, last: Last, frame: Any) -> StyleTransfer:
+        """The transfer of the frame that comes after `last`; nothing of it but its targets is set up anew.
+
+        Raises:
+            ImageError: another size than the first frame's.
+        """
+        content, before = self._sized(frame), self._sized(last.frame)
+        back = self._flow(content.rgb, before.rgb)
+        believed = confidence(back, self._flow(before.rgb, content.rgb))
+        warped = warp(last.result, back)
+        seen, _ = self._later.color.prepare(content, [])
+        start = np.where(believed[..., None] > 0, warped, seen.rgb)
+        return self._later.again(frame, start, self._temporal(warped, believed))
+
+    def _temporal(self, warped: NDArray[np.float32], believed: NDArray[np.float32]) -> tuple[Temporal, ...]:
+        return (Temporal(self._weight, warped, believed),) if self._weight else ()
+
+    def _sized(self, frame: Any) -> Picture:
+        """At the size of the result."""
+        picture, _ = from_any(frame)
+        if picture.size != self._size:
+            sizes = [f"{width}x{height}" for width, height in (picture.size, self._size)]
+            raise ImageError(
+                f"a frame has {sizes[0]} pixels, the first one {sizes[1]}: give frames of one size"
+            )
+        return resize(picture, *self._later.size)
+
+
+def stylize_frames(frames: Iterable[Any], style: Any, **options: Any) -> Iterator[Any]:
+    """Paint frame after frame; each result is of the same kind as its frame.
+
+    Takes the arguments of `VideoTransfer`.
+
+    Raises:
+        NSTError: as `VideoTransfer`.
+    """
+    video: VideoTransfer | None = None
+    last: Last | None = None
+    for frame in frames:
+        video = video or VideoTransfer(frame, style, **options)
+        transfer = video.first if last is None else video.after(last, frame)
+        *_, record = transfer.iterate()
+        yield record.image()
+        last = Last(frame, record.raw_picture().rgb)
