@@ -8,7 +8,6 @@ from typing import Any
 from PIL import Image
 
 from nst.models import vgg
-from nst.models.embedded import load_embedded
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
@@ -26,10 +25,10 @@ def dimensions(size: int, device: str) -> tuple[int, int]:
 
 
 def network(name: str) -> NetworkWeights:
-    """VGG19 to conv5_1 at full width with random filters ("full"), "embedded", or what the cache has by that name."""
+    """VGG19 to conv5_1 with random filters ("full"), or what `--weights` calls so, without a download."""
     if name == "full":
         return random_weights(0, depth="conv5_1")
-    return load_embedded() if name == "embedded" else resolve_weights(name, offline=True)
+    return resolve_weights(name, offline=True)
 
 
 def pictures(names: Sequence[str], width: int, height: int) -> list[Any]:

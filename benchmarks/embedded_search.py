@@ -1,10 +1,10 @@
-"""The search for a better embedded network: one factor at a time, each measured on the same pictures.
+"""The search for a better whitened network: one factor at a time, each measured on the same pictures.
 
     python benchmarks/embedded_search.py --json FILE            run the rows that FILE does not hold yet
     python benchmarks/embedded_search.py --json FILE --only width pairs     rows whose name begins so
     python benchmarks/embedded_search.py --json FILE --pictures FOLDER      keep the results, to look at
     python benchmarks/embedded_search.py --json FILE --table docs/networks.md    only write the tables
-    python benchmarks/embedded_search.py --json FILE --networks embedded mine.safetensors --judge CONTENT STYLE ...
+    python benchmarks/embedded_search.py --json FILE --networks whitened mine.safetensors --judge CONTENT STYLE ...
                                         networks that are there, on other pictures (--judge for each pair)
 
 A row is a recipe (built small: 102 pictures of 96 px) and the settings of a style transfer. Its pictures are scored
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=192, help="longest side in pixels, 96 or more")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument(
-        "--networks", nargs="*", help="embedded, a cached name or a file, in place of the recipes"
+        "--networks", nargs="*", help="whitened, a cached name or a file, in place of the recipes"
     )
     parser.add_argument("--judge", nargs=2, action="append", metavar=("CONTENT", "STYLE"))
     parser.add_argument("--pictures", type=Path)

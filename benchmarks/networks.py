@@ -1,7 +1,7 @@
 """What a network makes of a style transfer: losses reached, effective rank, time, and how the results look by number.
 
-    python benchmarks/networks.py                            random, whitened, and vgg19 if it is in the cache
-    python benchmarks/networks.py whitened mine.safetensors  these: random, whitened, a cached name or a file
+    python benchmarks/networks.py                            random, whitened and the embedded VGG19
+    python benchmarks/networks.py whitened mine.safetensors  these: whatever --weights takes, without a download
     python benchmarks/networks.py --json FILE                the figures
     python benchmarks/networks.py --table docs/networks.md   replace the tables in the page
     python benchmarks/networks.py --pictures FOLDER          keep the results, to look at
@@ -29,18 +29,16 @@ from PIL import Image
 from skimage import data
 
 import nst
-from nst.models.embedded import load_embedded
 from nst.models.procedural.harbour import paint_strokes
 from nst.models.procedural.pictures import procedural_picture, procedural_pictures
 from nst.models.random import random_weights
-from nst.models.store import cache
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
 from nst.pictures.picture import Picture
 from nst.settings import STYLE_LAYERS
 
 MARKS = ("<!-- networks.py begin -->", "<!-- networks.py end -->")
-UNSEEN = 2_000_000  # a seed far from those of the pictures that the embedded network is built on
+UNSEEN = 2_000_000  # a seed far from those of the pictures that the whitened network is built on
 
 STYLES: Mapping[str, Callable[[], Any]] = {
     "painted": lambda: paint_strokes(640, 640),
@@ -53,7 +51,10 @@ PAIRS = (("chelsea", "painted"), ("rocket", "painted"), ("astronaut", "Voronoi")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "networks", nargs="*", default=["random", "whitened"], help="random, whitened, a name, a file"
+        "networks",
+        nargs="*",
+        default=["random", "whitened", "embedded"],
+        help="names or files, as of --weights",
     )
     parser.add_argument("--size", type=int, default=224, help="longest side in pixels, 96 or more")
     parser.add_argument("--steps", type=int, default=50)
@@ -64,8 +65,6 @@ def main() -> None:
     if options.size < 96:
         parser.error("--size: 96 or more, since the patches are compared over four octaves")
     names = options.networks
-    if names == ["random", "whitened"] and cache.is_cached("vgg19"):
-        names = [*names, "vgg19"]
     ranks, rows = [], []
     for name in names:
         weights = network(name)
@@ -98,8 +97,6 @@ def network(name: str) -> NetworkWeights:
     if name == "random":
         # at its default, 1, the picture hardly changes
         return replace(random_weights(0, 0.5, "conv5_1"), balance=10.0)
-    if name == "whitened":
-        return load_embedded()
     return resolve_weights(name, offline=True)
 
 

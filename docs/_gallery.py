@@ -160,20 +160,23 @@ ENTRIES: Mapping[str, Entry] = {
         [
             Run("random", STRONG, weights="random"),
             Run("random, smoothed", {**STRONG, "smoothing": True}, weights="random"),
-            Run("whitened", STRONG),
-            Run("whitened, smoothed", {**STRONG, "smoothing": True}),
+            Run("whitened", STRONG, weights="whitened"),
+            Run("whitened, smoothed", {**STRONG, "smoothing": True}, weights="whitened"),
         ],
     ),
     "networks": Entry(
-        "Random against whitened",
+        "Random, whitened, trained",
         "At one strength of style; then the texture alone, from noise. Random features hardly tell one from another.",
         "nst experiment run networks -o results",
         [
             Run("random", STRONG, weights="random"),
-            Run("whitened", STRONG),
+            Run("whitened", STRONG, weights="whitened"),
+            Run("VGG19", STRONG),
             Run("random, texture", TEXTURE, weights="random"),
-            Run("whitened, texture", TEXTURE),
+            Run("whitened, texture", TEXTURE, weights="whitened"),
+            Run("VGG19, texture", TEXTURE),
         ],
+        columns=3,
         styles=("Voronoi cells",),
     ),
     "texture": Entry(

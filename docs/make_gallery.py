@@ -5,8 +5,8 @@
     python docs/make_gallery.py --page              the page alone
     python docs/make_gallery.py --size 256 --steps 80
 
-Needs `nst[cli,torch,video]` and scikit-image. Every run uses the embedded network, L-BFGS and the settings below; what
-is not named has its default.
+Needs `nst[cli,torch,video]` and scikit-image. A run uses the embedded VGG19 unless it names another network, L-BFGS and
+the settings below; what is not named has its default.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from PIL import Image
 
 import nst
 from nst.cli.experiments.sheet import Tile, contact_sheet
-from nst.models.embedded import load_embedded
 from nst.models.procedural.harbour import draw_harbour, paint_strokes
 from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
+from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
 from nst.video import stylize_frames
 
@@ -73,7 +73,7 @@ def video(content: Image.Image, styles: list[Image.Image], count: int, size: int
     lefts = np.linspace(0, min(content.width - width, width // 4), count).round().astype(int)
     frames = [content.crop((left, 10, left + width, 10 + height)) for left in map(int, lefts)]
     painted = stylize_frames(
-        frames, styles, size=size, steps=steps, next_steps=steps // 2, weights=load_embedded()
+        frames, styles, size=size, steps=steps, next_steps=steps // 2, weights=network("embedded")
     )
     tiles = [
         Tile(row, column, frame.resize((size, size * height // width), Image.Resampling.LANCZOS))
@@ -100,7 +100,7 @@ def picture(name: str) -> Image.Image:
 
 @cache
 def network(name: str) -> NetworkWeights:
-    return load_embedded() if name == "embedded" else random_weights(0, 0.5, "conv5_1")
+    return random_weights(0, 0.5, "conv5_1") if name == "random" else resolve_weights(name, offline=True)
 
 
 def page() -> str:
@@ -108,8 +108,8 @@ def page() -> str:
     lines = [
         "# Gallery",
         "",
-        "One picture of each feature, made by `python docs/make_gallery.py` with the embedded network, which needs no "
-        f"download and is not trained; {SIZE} pixels, {STEPS} steps. Above the results is what they were made of. "
+        "One picture of each feature, made by `python docs/make_gallery.py` with the embedded VGG19, which needs no "
+        f"download; {SIZE} pixels, {STEPS} steps. Above the results is what they were made of. "
         "Where the pictures come from: [pictures/README.md](pictures/README.md).",
     ]
     for name, entry in ENTRIES.items():

@@ -5,8 +5,7 @@
     python docs/make_pictures.py --folder FOLDER     elsewhere
 
 Needs `nst[cli,torch]` and scikit-image. Every stylisation runs at the defaults of `nst stylize` (L-BFGS from the
-content picture, the network's own balance) but for what a call below says. With `vgg19` in the cache the contact
-sheet gets a row of it.
+content picture, the network's own balance) but for what a call below says.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from nst.models.embedded import load_embedded
 from nst.models.procedural.harbour import draw_harbour, paint_strokes
 from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
-from nst.models.store import cache
+from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
 
 SIZE, STEPS = 512, 240  # of demo.jpg; README.md names both
@@ -83,8 +82,11 @@ def networks() -> Image.Image:
 
 
 def available() -> list[tuple[str, NetworkWeights]]:
-    found = [("random", random_weights(0, 0.5, "conv5_1")), ("whitened", load_embedded())]
-    return [*found, ("vgg19", cache.load_cached("vgg19"))] if cache.is_cached("vgg19") else found
+    return [
+        ("random", random_weights(0, 0.5, "conv5_1")),
+        ("whitened", resolve_weights("whitened")),
+        ("VGG19", load_embedded()),
+    ]
 
 
 def stylize(content: Image.Image, style: Image.Image, weights: NetworkWeights, **options: Any) -> Image.Image:

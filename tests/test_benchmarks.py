@@ -14,7 +14,7 @@ def test_networks(tmp_path, need):
     command = [
         sys.executable,
         "networks.py",
-        "whitened",
+        "embedded",
         "--size",
         "96",
         "--steps",

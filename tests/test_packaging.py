@@ -60,6 +60,10 @@ def built(checkout, tmp_path_factory):
     return sdist, wheel
 
 
+def test_the_wheel_is_small(built):
+    assert built[1].stat().st_size < 15e6  # the network alone is 12 MB of it
+
+
 def test_wheel_holds_every_file_of_the_packages_unchanged(built, expected):
     with zipfile.ZipFile(built[1]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
@@ -84,9 +88,9 @@ def test_metadata(built):
         folder = f"nst-{__version__}.dist-info"
         metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
         points = wheel.read(f"{folder}/entry_points.txt").decode()
-        assert f"{folder}/licenses/LICENSE" in wheel.namelist()
+        assert {f"{folder}/licenses/LICENSE", f"{folder}/licenses/NOTICE"} <= set(wheel.namelist())
     assert (metadata["Name"], metadata["Version"]) == ("nst", __version__)
-    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-Expression"] == "Apache-2.0 AND CC-BY-4.0"
     assert metadata["Requires-Python"] == ">=3.10"
     extras = set(metadata.get_all("Provides-Extra"))
     assert {"torch", "tensorflow", "onnx", "cli", "dev", "all"} <= extras

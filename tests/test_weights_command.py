@@ -1,5 +1,6 @@
 """`nst weights ...` and `--weights`: names, files, what is printed where."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from nst.models.store.catalogue import CATALOGUE, Entry
 from nst.models.store.resolve import obtain, resolve_weights
 from nst.models.store.verify import verify_file
 from nst.models.weights import save_weights
+from nst.pictures.writing import read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +139,19 @@ def test_the_normalised_network_is_made_from_the_cached_one(home):
     assert "normalised by nst" in network.source
 
 
+def test_auto_paints_with_the_trained_network_and_says_nothing(stylize, tmp_path):
+    result = stylize("--weights", "auto", "--steps", 1, "--trace", "trace.json")
+    assert (result.status, result.stderr) == (0, "")
+    assert "weights vgg19-embedded" in result.stdout
+    expected = {"name": "vgg19-embedded", "sha256": resolve_weights("embedded").sha256}
+    assert json.loads((tmp_path / "trace.json").read_text())["weights"] == expected
+    assert read_settings("out.png")["weights"] == expected
+    result = stylize("--weights", "auto", "--content-layers", "conv5_2")
+    assert result.status == 2
+    assert result.stderr.endswith("or the whole network: nst weights download vgg19\n")
+    assert result.stderr.count("\n") == 1
+
+
 WHITENED = """
 from functools import partial
 import sys, nst.models.embedded.whitening as whitening
@@ -177,6 +192,10 @@ def test_download_offline_fails_and_list_shows_the_catalogue():
         assert name in listed
         assert entry.license in listed
     assert "CC BY 4.0; Karen Simonyan" in run("show", "vgg19").stdout
+    (row,) = [line for line in listed.splitlines() if line.startswith("embedded")]
+    for text in (row, run("show", "embedded").stdout):
+        assert "CC BY 4.0" in text
+        assert "Karen Simonyan and Andrew Zisserman" in text
     run("path", "vgg19", fails="nst weights download vgg19")
 
 

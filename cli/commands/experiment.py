@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,6 @@ import click
 from nst.cli.options import engine_options, leave_out
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from nst.cli.experiments.catalogue import Experiment, Value
     from nst.cli.experiments.grid import Grid
     from nst.cli.experiments.runs import Done
@@ -23,8 +21,8 @@ __all__ = ["experiment"]
 BASE = {"backend": "auto", "device": "auto", "weights": "auto", "size": 256, "steps": 150}
 """What a run has if neither the experiment nor the user says otherwise."""
 
-DRAWN = ("strokes", "Voronoi cells", "Turing pattern", "flow lines")
-"""The style pictures that are drawn when none is given: the one of `nst demo`, then procedural pictures."""
+DRAWN = ("Voronoi cells", "Turing pattern", "flow lines")
+"""Without pictures of the user's, the two of `nst demo` and, for experiments of more than one style, these."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,7 +74,7 @@ def run(
     offline: bool,
     **options: Any,
 ) -> int:
-    """Run the experiment NAME on CONTENT and STYLE, or on pictures that are drawn.
+    """Run the experiment NAME on CONTENT and STYLE, or on those of 'nst demo'.
 
     Runs that are in the folder already are not computed again, so an interrupted experiment goes on from
     there. Writes NAME.png, NAME.html and, for each run, a picture and a trace in cells/.
@@ -141,13 +139,13 @@ def _with_base(cell: Any) -> Any:
 
 
 def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[str, list[str]]:
-    """Paths of the content and the style pictures; those that are not given are drawn.
+    """Paths of the content and the style pictures; without any, those of `nst demo`, and more styles drawn.
 
     Raises:
         SettingsError: not as many styles as the experiment takes.
     """
+    from nst.cli.samples import PAINTING, PHOTOGRAPH, copy_sample
     from nst.errors import ImageError, SettingsError
-    from nst.models.procedural.harbour import draw_harbour, paint_strokes
     from nst.models.procedural.pictures import procedural_picture
     from nst.pictures.picture import Picture
     from nst.pictures.writing import to_pil
@@ -159,25 +157,16 @@ def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[s
             wanted = f"{least} to {most}" if most else f"{least} or more"
             raise SettingsError(f"{len(styles)} style picture(s) after the content picture: give {wanted}")
         return paths[0], styles
-
-    def drawn(style: str) -> Image.Image:
-        if style == "strokes":
-            return paint_strokes(384, 384)
-        return to_pil(Picture(procedural_picture(style, 384, (9999, 3))))
-
-    wanted_pictures: dict[str, Callable[[], Image.Image]] = {"harbour": lambda: draw_harbour(384, 288)}
-    wanted_pictures |= {style: lambda style=style: drawn(style) for style in DRAWN[: chosen.styles]}  # type: ignore[misc]
-    found = []
     try:
-        (folder / "pictures").mkdir(parents=True, exist_ok=True)
-        for title, draw in wanted_pictures.items():
-            path = folder / "pictures" / f"{title.replace(' ', '-')}.png"
+        content, *found = (copy_sample(name, folder / "pictures") for name in (PHOTOGRAPH, PAINTING))
+        for style in DRAWN[: chosen.styles - 1]:
+            path = folder / "pictures" / f"{style.replace(' ', '-')}.png"
             if not path.is_file():
-                draw().save(path)
-            found.append(str(path))
+                to_pil(Picture(procedural_picture(style, 384, (9999, 3)))).save(path)
+            found.append(path)
     except OSError as error:
         raise ImageError(f"cannot write into {folder}: {error.strerror}; choose another --output") from error
-    return found[0], found[1:]
+    return str(content), [str(path) for path in found]
 
 
 def _write(

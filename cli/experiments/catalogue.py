@@ -32,7 +32,7 @@ class Experiment:
         rows: from top to bottom; none for one row without a label.
         columns: from left to right; none for one column without a label.
         fixed: settings of every run.
-        styles: how many style pictures are drawn if none is given.
+        styles: how many style pictures there are if none is given.
         most: how many style pictures it takes.
         blend: whether the runs go through the blends of the style pictures instead; see `simplex`.
         judges: networks that measure every result, besides the one that made it.
