@@ -11,8 +11,8 @@ from nst.cli.options import engine_options, preset_option
 
 __all__ = ["demo"]
 
-DEFAULTS = {"size": 384, "steps": 80, "padding": "replicate", "offline": True}
-"""About a minute on two cores, without a connection to the internet, and without a frame at the border."""
+DEFAULTS = {"size": 384, "steps": 72, "padding": "replicate", "offline": True}
+"""A minute on two cores, without a connection to the internet, and without a frame at the border."""
 
 
 @click.command(context_settings={"default_map": DEFAULTS})
