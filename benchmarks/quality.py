@@ -76,12 +76,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--vary", default="=", metavar="SETTING=VALUE,...")
     parser.add_argument("--pairs", nargs="+", type=int, default=range(len(PAIRS)))
     parser.add_argument("--size", type=int, default=384)
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("--steps", type=_steps, help="a number, or one for each scale")
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--name", default="default", help="of this series: part of the files' names")
     parser.add_argument("--sheet", type=Path, help="make a sheet: a row a pair, a column a value")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
+
+
+def _steps(text: str) -> int | tuple[int, ...]:
+    counts = tuple(int(word) for word in text.split(","))
+    return counts if len(counts) > 1 else counts[0]
 
 
 def one(options: argparse.Namespace, pair: int, network: str, key: str, value: str) -> dict[str, Any] | None:
