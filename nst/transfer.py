@@ -109,7 +109,7 @@ class StyleTransfer:
         self.weights.require(self.settings.layers)
         self._extra, self._memory = tuple(extra_terms), memory
         self._pattern: Stage | None = None
-        self.settings = settled(self.settings, self.weights)
+        self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
         self._optimizer = optimizer
