@@ -78,8 +78,7 @@ TYPICAL: Mapping[str, Mapping[str, Silence]] = {
     },
     "torchvision": dict.fromkeys(vgg.LAYER_NAMES, Silence(1.0, 0.3)),
 }
-"""By kind of network and layer, below conv5_1 as there: geometric means over seven pictures of 320x240 (The Starry Night,
-The Shipwreck of the Minotaur, Tuebingen; scikit-image's astronaut, coffee, rocket, chelsea), of the embedded VGG19 and of
+"""By kind of network and layer, below conv5_1 as there: benchmarks/silence.py on the embedded VGG19 and on
 the same normalised by nst, average pooling. Single pictures differ by a factor of 1.6 (squares) and 2.5 (products).
 Torchvision's could not be measured: it was trained on inputs of deviation 1, its activations are taken as 1."""
 
