@@ -146,14 +146,10 @@ PRESETS: Mapping[str, Preset] = {
         {"optimizer": "lbfgs", "steps": (60, 30, "..."), "scales": "auto", "size": 384, "precision": "auto"},
     ),
     "quality": Preset(
-        "many steps, coarse to fine, an average of the iterates, no frame at the border",
+        "many steps, coarse to fine, no frame at the border",
         {
-            "style_loss": "w2",
-            "style_layers": _SHALLOW,
-            "pooling": "max",
-            "optimizer": "adam",
-            "average": 0.99,
-            "steps": (600, 300, "..."),
+            "optimizer": "lbfgs",
+            "steps": (200, 150, 100, "..."),
             "scales": "auto",
             "padding": "replicate",
             "size": 1024,
