@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
 from nst.backends.autotune import backend_in
 from nst.engine.descent import descend
 from nst.engine.pyramid import schedule
@@ -26,7 +30,19 @@ from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.planning.plan import Plan, choose
 from nst.progress import Output, Progress
 from nst.protocol import Backend, HostArray
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, LayerSpec, layer_weights, make_settings, style_shares
+from nst.settings import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    LayerSpec,
+    layer_weights,
+    make_settings,
+    require_known,
+    style_shares,
+)
+from nst.words import STARTS
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
 
 __all__ = ["StyleTransfer", "stylize"]
 
@@ -72,9 +88,10 @@ class StyleTransfer:
         optimizer: str | Optimizer = "lbfgs",
         memory: int | None = None,
         extra_terms: Sequence[ExtraTerm] = (),
-        **settings: Any,
+        **settings: Unpack[SettingsArguments],
     ) -> None:
-        named = isinstance(init, str) and init in ("content", "noise", "style", "statistics")
+        require_known(settings, TransferArguments.__optional_keys__)
+        named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
@@ -98,7 +115,7 @@ class StyleTransfer:
             self._styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
         given = None if named else from_any(init)[0]
         check_sizes(self.settings, self.content, self._styles)
-        self.color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)  # type: ignore[arg-type]
+        self.color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         self._original = self.content
         self.content, self._styles = self.color.prepare(self.content, self._styles)
         self._start = Start(self.settings, self.content, self._styles, given)
@@ -216,7 +233,15 @@ class StyleTransfer:
         )
 
 
-def stylize(content: Any, style: Any, **options: Any) -> Any:
+@overload
+def stylize(content: File, style: Any, **options: Unpack[TransferArguments]) -> Image: ...
+@overload
+def stylize(
+    content: NDArray[AnyDtype], style: Any, **options: Unpack[TransferArguments]
+) -> NDArray[AnyDtype]: ...
+@overload
+def stylize(content: AnyTensor, style: Any, **options: Unpack[TransferArguments]) -> AnyTensor: ...
+def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> Any:
     """Paint `content` in the style of `style`; the result is of the same kind as `content`.
 
     Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says

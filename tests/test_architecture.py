@@ -33,8 +33,10 @@ BELOW = {
     "models/": "files",
     "nst/protocol.py": "models",
     "backends/": "files models protocol",
-    "nst/pictures/": "files",
-    "nst/settings.py": "models",
+    "nst/words.py": "",
+    "nst/fields.py": "",
+    "nst/pictures/": "files words",
+    "nst/settings.py": "fields models words",
     "nst/presets.py": "models",
     "nst/encoding/": "models pictures protocol",
     "nst/losses/": "encoding models pictures protocol",
@@ -42,9 +44,10 @@ BELOW = {
     "nst/planning/": "encoding models protocol settings",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
     "nst/progress.py": "engine optim pictures settings",
-    "nst/": "backends encoding engine losses models optim pictures planning presets progress protocol settings"
-    " synthesis transfer",
-    "nst/video/": "losses pictures transfer",
+    "nst/arguments.py": "losses models optim pictures protocol settings words",
+    "nst/": "arguments backends encoding engine losses models optim pictures planning presets progress protocol"
+    " settings synthesis transfer words",
+    "nst/video/": "arguments losses pictures settings transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim protocol",
     "cli/": "*",
@@ -56,6 +59,8 @@ FRAMEWORKS_OF = {
 }
 PURE = (
     "nst/protocol.py",
+    "nst/words.py",
+    "nst/fields.py",
     "nst/settings.py",
     "nst/encoding/",
     "nst/losses/",

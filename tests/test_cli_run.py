@@ -27,6 +27,7 @@ SETTINGS = [
         "style_layers",
         "content_weight",
         "style_weight",
+        "balance",
         "style_strength",
         "style_power",
         "means",
