@@ -21,6 +21,7 @@ OUTSIDE = {
     "click",
     "rich",
     "h5py",
+    "jinja2",
     "scipy",
     "cv2",
     "onnx",
