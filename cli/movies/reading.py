@@ -19,7 +19,7 @@ from nst.errors import ImageError
 
 __all__ = ["Source", "open_source"]
 
-UNSPECIFIED = 2  # H.273: no matrix of colours is named
+UNSPECIFIED, FULL = 2, 2  # of matrices in H.273, and of ranges in FFmpeg
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,12 @@ def _pictures_of(container: Any, file: Path) -> Any:
 
 def _picture(frame: Any) -> Image.Image:
     """A frame as people see it: in sRGB, turned and mirrored as its display matrix says."""
-    # files that do not say how they are coded are taken as players take them
-    unsaid = frame.colorspace == UNSPECIFIED
-    coded = {"src_colorspace": "ITU709" if frame.height > SD else "ITU601"} if unsaid else {}
-    pixels = frame.to_ndarray(format="rgb24", interpolation=ACCURATE, **coded)
+    said = frame.colorspace != UNSPECIFIED  # else it is taken as players take it
+    coded = frame.colorspace if said else "ITU709" if frame.height > SD else "ITU601"
+    # said in full, since PyAV before 17 converts by neither otherwise; RGB has no matrix, one is named all the same
+    ranged = "JPEG" if frame.color_range == FULL else "MPEG"
+    how = {"src_colorspace": coded, "src_color_range": ranged, "dst_colorspace": "ITU601"}
+    pixels = frame.to_ndarray(format="rgb24", interpolation=ACCURATE, **how)
     matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
     if matrix is not None:
         # x' = a x + c y, y' = b x + d y; of quarter turns two of the four are 0
