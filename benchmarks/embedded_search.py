@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _drawing import paint_strokes
 from _picture_metrics import dark_grain, edges, fine_grain, flat, frame, patch_distance
 from _search_rows import CURVE, ROWS, SMALL
 from _texture_metrics import stroke_order, texture_distance
@@ -32,7 +33,6 @@ from skimage import data
 
 import nst
 from nst.models.embedded.whitening import build_whitened
-from nst.models.procedural.harbour import paint_strokes
 from nst.models.procedural.pictures import procedural_picture
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights

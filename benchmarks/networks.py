@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _drawing import paint_strokes
 from _gram_statistics import gram_statistics
 from _picture_metrics import edges, fine_grain, flat, patch_distance
 from _report import machine
@@ -29,7 +30,6 @@ from PIL import Image
 from skimage import data
 
 import nst
-from nst.models.procedural.harbour import paint_strokes
 from nst.models.procedural.pictures import procedural_picture, procedural_pictures
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights

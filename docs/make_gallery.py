@@ -16,12 +16,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from _drawing import draw_harbour, paint_strokes
 from _gallery import ENTRIES, Entry
 from PIL import Image
 
 import nst
 from nst.cli.experiments.sheet import Tile, contact_sheet
-from nst.models.procedural.harbour import draw_harbour, paint_strokes
 from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights

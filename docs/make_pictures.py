@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from _drawing import draw_harbour, paint_strokes
 from PIL import Image
 
 import nst
 from nst.cli.experiments.sheet import Tile, beside, contact_sheet, fit
 from nst.models.embedded import load_embedded
-from nst.models.procedural.harbour import draw_harbour, paint_strokes
 from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights
