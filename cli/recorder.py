@@ -36,7 +36,7 @@ def frame_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--animate",
             type=click.Path(dir_okay=False),
             metavar="FILE",
-            help="The run as .gif, .webp or .mp4 (with ffmpeg).",
+            help="The run as .gif, .webp or .mp4.",
         ),
         click.option(
             "--save-at", metavar="STEPS", callback=_steps, help="Save these steps too, e.g. 10,50,100."
@@ -185,15 +185,13 @@ def check_animation(path: str) -> None:
     """Before the work starts.
 
     Raises:
-        ImageError: another extension, a folder that cannot be written to, MP4 without ffmpeg.
+        ImageError: another extension, a folder that cannot be written to, MP4 without PyAV.
     """
-    from nst.cli.movies.writing import ANIMATIONS, check_movie, tool
+    from nst.cli.movies.writing import ANIMATIONS, check_movie
 
     suffix = Path(path).suffix.lower()
     if suffix not in (*ANIMATIONS, ".mp4"):
         raise ImageError(f"cannot write {path}: an animation is .gif, .webp or .mp4")
-    if suffix == ".mp4":
-        tool("ffmpeg", f"cannot write {path}", "write .gif or .webp")
     check_movie(Path(path))
 
 
@@ -225,10 +223,11 @@ def write_animation(path: str, frames: Sequence[Path]) -> None:
     Raises:
         ImageError: encoding or writing failed.
     """
+    from nst.cli.movies.timing import Timing
     from nst.cli.movies.writing import ANIMATIONS, write_movie
 
-    shown = list(frames)
-    durations = (*[FRAME_MS] * (len(shown) - 1), HOLD_MS)
-    if Path(path).suffix.lower() not in ANIMATIONS:  # a video has frames of one length
-        shown += [shown[-1]] * (HOLD_MS // FRAME_MS - 1)
-    write_movie(Path(path), shown, Fraction(1000, FRAME_MS), durations)
+    rate, shown = Fraction(1000, FRAME_MS), list(frames)
+    timing = Timing(rate, [*[1 / rate] * (len(shown) - 1), Fraction(HOLD_MS, 1000)])
+    if Path(path).suffix.lower() not in ANIMATIONS:  # players end a video when its last frame begins
+        shown, timing = shown + [shown[-1]] * (HOLD_MS // FRAME_MS - 1), Timing(rate)
+    write_movie(Path(path), shown, timing)

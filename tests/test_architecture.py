@@ -13,6 +13,7 @@ PACKAGES = ("nst", "backends", "models", "cli", "conformance")
 LONGEST = 400
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "onnx", "onnxruntime", "jax", "cupy"}
 OUTSIDE = {
+    "av",
     "numpy",
     "PIL",
     "safetensors",
@@ -21,6 +22,7 @@ OUTSIDE = {
     "click",
     "rich",
     "h5py",
+    "jinja2",
     "scipy",
     "cv2",
     "onnx",

@@ -35,7 +35,7 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
     metavar="OUT",
     required=True,
     type=click.Path(),
-    help="A folder for the frames, .gif, .webp, or a video such as .mp4 (with ffmpeg).",
+    help="A folder for the frames, .gif, .webp, or a video such as .mp4.",
 )
 @click.option(
     "--temporal-weight", type=float, default=100.0, show_default=True, help="Of the loss against flicker."
@@ -96,7 +96,7 @@ def video(
     count = store.done
     if status == 0 and single:
         frames = [store.path(number) for number in range(count)]
-        write_movie(target, frames, reader.rate, reader.durations, reader.sound)
+        write_movie(target, frames, reader.timing)
     if not quiet:
         ending = {0: "", 1: "; stopped at a loss that is not finite", 130: "; interrupted"}[status]
         where = f"{output}: " if status == 0 else ""

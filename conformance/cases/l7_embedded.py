@@ -6,6 +6,7 @@ The objectives are set up as a transfer does, targets and open weights included.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,11 @@ Array = NDArray[np.float64]
 Run = Callable[[Subject], Iterator[Measurement]]
 
 SIZE, STYLE_SIZE = (48, 61), (43, 56)
-LAYERS = {
-    "content_layers": layer_weights(CONTENT_LAYERS),
-    "style_layers": layer_weights(STYLE_LAYERS),
-}
+OPEN = Settings(layer_weights(CONTENT_LAYERS), layer_weights(STYLE_LAYERS))
 OBJECTIVES = {
-    "open": Settings(**LAYERS),  # the default: relative per layer
-    "paper": Settings(**LAYERS, content_weight=1.0, style_weight=1.0, tv_weight=4e6),
-    "covariance": Settings(**LAYERS, style_loss="covariance", pooling="max", tv_weight=0.1),
+    "open": OPEN,  # the default: relative per layer
+    "paper": replace(OPEN, content_weight=1.0, style_weight=1.0, tv_weight=4e6),
+    "covariance": replace(OPEN, style_loss="covariance", pooling="max", tv_weight=0.1),
 }
 """In "paper" alpha, beta and gamma make the terms pull about equally; open weights favour the style."""
 
