@@ -27,6 +27,7 @@ OUTSIDE = {
     "cv2",
     "onnx",
     "psutil",
+    "typing_extensions",  # for type checkers alone
 }
 
 # which rooms of nst the files of a room may import, besides their own, nst.errors and nst._version; no arrow runs up
@@ -51,7 +52,7 @@ BELOW = {
     " settings synthesis transfer words",
     "nst/video/": "arguments losses pictures settings transfer",
     "nst/__main__.py": "cli",
-    "conformance/": "backends encoding engine files losses models optim protocol",
+    "conformance/": "backends encoding engine files losses models optim pictures protocol settings",
     "cli/": "*",
 }
 FRAMEWORKS_OF = {
