@@ -74,18 +74,16 @@ def paint(
     with silence, interruptible() as interrupted, _progress_bar(source.count, quiet) as show:
         for number, frame in enumerate(source.frames()):
             if not store.path(number).is_file():
-                transfer = (
-                    video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
-                )
+                run = video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
                 try:
-                    for record in transfer.iterate():
+                    for record in run.iterate():
                         show(number, record)
                         if interrupted():
                             break
                 except NSTError:
                     raise
                 except Exception as error:
-                    explain(error, transfer, str(store.folder) if number else None)
+                    explain(error, video.first, str(store.folder) if number else None)
                 finished = record.step >= record.steps or record.stopped == "converged"
                 if record.stopped == "non-finite" or not finished:
                     status = 1 if record.stopped == "non-finite" else 130
@@ -93,7 +91,7 @@ def paint(
                 store.save(number, record.picture(), record.raw_picture().rgb)
                 steps.append({"frame": number + 1, **step_record(record)})
                 if trace is not None:
-                    write_trace(trace, describe(transfer, paths, record), steps)
+                    write_trace(trace, describe(video.first, paths, record), steps)
             if interrupted():
                 status = 130
                 break

@@ -7,10 +7,11 @@ last good iterate.
 
 from nst.errors import SettingsError
 from nst.optim.adam import Adam
+from nst.optim.average import Averaged
 from nst.optim.lbfgs import LBFGS
 from nst.optim.optimizer import Optimizer, State, Stop
 
-__all__ = ["LBFGS", "Adam", "Optimizer", "State", "Stop", "named_optimizer"]
+__all__ = ["LBFGS", "Adam", "Averaged", "Optimizer", "State", "Stop", "named_optimizer"]
 
 
 def named_optimizer(name: str, rate: float, history: int, half: bool = False) -> Optimizer:
