@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    from nst.losses.term import ExtraTerm
+    from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
     from nst.pictures.masks import Masks
@@ -103,7 +103,7 @@ class _Engine(TypedDict, total=False):
     masks: Masks | Mapping[str, Any] | None
     optimizer: str | Optimizer
     memory: int | None
-    extra_terms: Sequence[ExtraTerm]
+    extra_terms: Sequence[Loss]
 
 
 class TransferArguments(SettingsArguments, _Engine, total=False):

@@ -64,9 +64,9 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
     """
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     arguments = texture_arguments(styles, size, options)
-    transfer = StyleTransfer(style=styles, **arguments)
-    transfer.restore = from_any(styles[0])[1]
-    return transfer.run()
+    _, restore = from_any(styles[0])
+    *_, record = StyleTransfer(style=styles, **arguments).iterate()
+    return restore(record.picture())
 
 
 def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.cli.commands.presets import COLUMNS, cell
 from nst.engine.pyramid import split_steps
-from nst.engine.weights import TYPICAL, carried, content_factors, kind_of, style_factors, tv_factor
+from nst.engine.weights import TYPICAL, carried, kind_of, losses_of
 from nst.errors import SettingsError
 from nst.models.random import random_weights
 from nst.presets import PRESETS, preset
@@ -61,15 +61,19 @@ def vgg19():
 @pytest.mark.parametrize("name", FACTORS)
 def test_factors(name, vgg19):
     settings = settings_of(name)
-    factors = style_factors(settings, CHANNELS)
-    assert list(factors) == list(STYLE_LAYERS)
-    weighted = [settings.style_weight * factor for factor in factors.values()]
+    losses = {loss.name: loss for loss in losses_of(settings, vgg19)}
+    style, content = losses["style"], losses["content"]
+    assert list(style.weights) == list(STYLE_LAYERS)
+    assert style.channels == CHANNELS
+    weighted = [style.beta * factor for factor in style.weights.values()]
     np.testing.assert_allclose(weighted, FACTORS[name], rtol=1e-6)
-    content = content_factors(settings, vgg19, 48, 64)
-    assert list(content) == ["conv4_2"]
-    np.testing.assert_allclose(settings.content_weight * content["conv4_2"], CONTENT[name], rtol=1e-6)
-    np.testing.assert_allclose(tv_factor(settings, 48, 64), TV[name][0], rtol=1e-6)
-    assert settings.tv_power == TV[name][1]
+    factors = content.factors(48, 64)
+    assert list(factors) == ["conv4_2"]
+    np.testing.assert_allclose(content.alpha * factors["conv4_2"], CONTENT[name], rtol=1e-6)
+    assert ("tv" in losses) == (TV[name][0] > 0)
+    if "tv" in losses:
+        np.testing.assert_allclose(losses["tv"].weight(48, 64), TV[name][0], rtol=1e-6)
+        assert losses["tv"].power == TV[name][1]
 
 
 def test_the_rest_of_the_recipes():

@@ -17,9 +17,12 @@ from nst.conformance.cases import inputs
 from nst.conformance.cases.l2_features import maps_and_grams
 from nst.conformance.cases.l7_full_width import POOLINGS, compare_summary, golden, summary
 from nst.conformance.compare import Measurement
-from nst.engine.problem import set_up
+from nst.engine.machine import Machine
+from nst.engine.stage import Stage
+from nst.engine.weights import losses_of
 from nst.models.vgg import Pooling
 from nst.pictures.picture import Picture
+from nst.pictures.scene import make_scene
 from nst.protocol import Evaluation
 from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, layer_weights
 
@@ -76,9 +79,11 @@ def _objective(side: Side, settings: Settings) -> Evaluation[Array]:
     """Losses and gradient on the way from the scene to the strokes: the scene under noise."""
     content, style = inputs.scene(*SIZE), inputs.strokes(*STYLE_SIZE)
     pictures = [Picture(p[0].transpose(1, 2, 0).astype(np.float32)) for p in (content, style)]
-    problem = set_up(settings, inputs.embedded_network(), side.backend, pictures[0], pictures[1:], [1.0])
+    network = inputs.embedded_network()
+    scene = make_scene(pictures[0], pictures[1:], [1.0])
+    stage = Stage(scene, losses_of(settings, network), Machine(settings, network, side.backend))
     x = side.backend.from_numpy(inputs.exact(0.75 * content + 0.25 * inputs.picture(91, *SIZE)))
-    return side.read(problem.compile(x)(x))
+    return side.read(stage.evaluate(x))
 
 
 def _same_weights(subject: Subject) -> Iterator[Measurement]:

@@ -1,4 +1,4 @@
-"""alpha, beta and w_l: what is left open, the strength, the conventions of other programs.
+"""From settings to losses: alpha, beta, gamma and w_l, what is left open, the conventions of other programs.
 
 The paper's losses are E_l = 1 / (4 N_l^2) sum (G / M - A / M)^2 and 1/2 sum (F - P)^2. With d the differences, N = N_l,
 M = M_l, other programs take, for one layer:
@@ -12,9 +12,9 @@ Weights that are left open are *relative*, so that they mean the same for every 
     content    L_content / (1/2 sum P^2)
     style      mean over the layers of w_l E_l / E_l(silence), for the Gram loss |G/M - A/M|^2 / |A/M|^2
 
-and the style counts `balance` times as much as the content. A layer of large activations has a large E_l; over its own
-silence it speaks no louder than the others. (ReLU networks may be rescaled layer by layer without computing anything
-else: relative losses do not notice.)
+and the style counts `balance` times as much as the content; `nst.losses.Content` and `nst.losses.Style` work them out.
+A layer of large activations has a large E_l; over its own silence it speaks no louder than the others. (ReLU networks
+may be rescaled layer by layer without computing anything else: relative losses do not notice.)
 """
 
 from __future__ import annotations
@@ -22,11 +22,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from nst.losses.content import Content
+from nst.losses.style import Style
+from nst.losses.style_statistics import STYLE_LOSSES
+from nst.losses.term import Loss
+from nst.losses.total_variation import TotalVariation
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.settings import Settings
 
-__all__ = ["TYPICAL", "carried", "content_factors", "kind_of", "settled", "style_factors", "tv_factor"]
+__all__ = ["TYPICAL", "carried", "kind_of", "losses_of", "settled", "style_factors"]
 
 STEEPNESS = 2.0
 """How fast the balance grows with the strength."""
@@ -90,14 +95,22 @@ Torchvision's could not be measured: it is set so that the one recipe made for i
 weights fall by 4 a block) and a balance of 300, that of `gatys-pytorch`, which was chosen by eye."""
 
 
-def content_factors(settings: Settings, weights: NetworkWeights, height: int, width: int) -> dict[str, float]:
-    """Times the paper's L_content by layer, of a picture of height x width pixels."""
-    factors = dict(settings.content_layers)
-    if "content" in settings.means:
-        for layer in factors:
-            rows, columns = vgg.layer_size(layer, height, width)
-            factors[layer] *= 2.0 / (weights.channels(layer) * rows * columns)
-    return factors
+def losses_of(settings: Settings, weights: NetworkWeights) -> tuple[Loss, ...]:
+    """The losses that the settings ask for, with their weights."""
+    losses: list[Loss] = []
+    if settings.uses_content:
+        channels = {layer: weights.channels(layer) for layer in settings.content_layers}
+        mean = "content" in settings.means
+        alpha = settings.content_weight
+        losses.append(Content(settings.content_layers, channels, alpha, mean, settings.smoothing))
+    if settings.uses_style:
+        channels = {layer: weights.channels(layer) for layer in settings.style_layers}
+        factors, loss = style_factors(settings, channels), STYLE_LOSSES[settings.style_loss]
+        beta = settings.style_weight
+        losses.append(Style(factors, channels, loss, beta, settings.balance, settings.smoothing))
+    if settings.tv_weight:
+        losses.append(TotalVariation(settings.tv_weight, settings.tv_power, "tv" in settings.means))
+    return tuple(losses)
 
 
 def style_factors(settings: Settings, channels: Mapping[str, int]) -> dict[str, float]:
@@ -106,11 +119,6 @@ def style_factors(settings: Settings, channels: Mapping[str, int]) -> dict[str, 
         layer: weight * float(channels[layer]) ** settings.style_power
         for layer, weight in settings.style_layers.items()
     }
-
-
-def tv_factor(settings: Settings, height: int, width: int) -> float:
-    """Times the sum over neighbouring pixels of a picture of height x width."""
-    return settings.tv_weight / (3 * height * width if "tv" in settings.means else 1)
 
 
 def kind_of(weights: NetworkWeights) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 
 from nst.errors import SettingsError
 from nst.optim.adam import Adam
+from nst.optim.average import Averaged
 from nst.optim.lbfgs import LBFGS
 from nst.optim.optimizer import Optimizer, State, Stop
 
-__all__ = ["LBFGS", "OPTIMIZERS", "Adam", "Optimizer", "State", "Stop", "named_optimizer"]
+__all__ = ["LBFGS", "OPTIMIZERS", "Adam", "Averaged", "Optimizer", "State", "Stop", "named_optimizer"]
 
 
 OPTIMIZERS: Mapping[str, Callable[[float, int, bool], Optimizer]] = {

@@ -18,10 +18,11 @@ from PIL.Image import Image
 from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments
 from nst.errors import ImageError, SettingsError
 from nst.losses.temporal import Temporal
+from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, resize
 from nst.settings import require_known
-from nst.transfer import StyleTransfer
+from nst.transfer import Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class VideoTransfer:
         self.first = StyleTransfer(first, style, **options)
         self._size = from_any(first)[0].size
         self._weight, self._flow = temporal_weight, flow
+        self._extra = tuple(options.get("extra_terms", ()))
         later: dict[str, Any] = {
             "init": first,
             "init_noise": 0.0,
@@ -95,12 +97,12 @@ class VideoTransfer:
             "steps": next_steps,
             "backend": self.first.backend,
             "weights": self.first.weights,
-            "extra_terms": self._temporal(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
+            "extra_terms": self._losses(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
         }
         self._later = StyleTransfer(first, style, **{**options, **later})
 
-    def after(self, last: Last, frame: Any) -> StyleTransfer:
-        """The transfer of the frame that comes after `last`; nothing of it but its targets is set up anew.
+    def after(self, last: Last, frame: Any) -> Run:
+        """The run of the frame that comes after `last`; nothing of it but its targets is set up anew.
 
         Raises:
             ImageError: another size than the first frame's.
@@ -109,12 +111,13 @@ class VideoTransfer:
         back = self._flow(content.rgb, before.rgb)
         believed = confidence(back, self._flow(before.rgb, content.rgb))
         warped = warp(last.result, back)
-        seen, _ = self._later.color.prepare(content, [])
+        seen, _ = self._later.output.color.prepare(content, [])
         start = np.where(believed[..., None] > 0, warped, seen.rgb)
-        return self._later.again(frame, start, self._temporal(warped, believed))
+        return self._later.frame(frame, start, self._losses(warped, believed))
 
-    def _temporal(self, warped: NDArray[np.float32], believed: NDArray[np.float32]) -> tuple[Temporal, ...]:
-        return (Temporal(self._weight, warped, believed),) if self._weight else ()
+    def _losses(self, warped: NDArray[np.float32], believed: NDArray[np.float32]) -> tuple[Loss, ...]:
+        """Those beside content, style and total variation: the caller's own and the temporal loss."""
+        return (*self._extra, *([Temporal(self._weight, warped, believed)] if self._weight else []))
 
     def _sized(self, frame: Any) -> Picture:
         """At the size of the result."""
@@ -151,7 +154,7 @@ def stylize_frames(frames: Iterable[Any], style: Any, **options: Unpack[VideoArg
     last: Last | None = None
     for frame in frames:
         video = video or VideoTransfer(frame, style, **options)
-        transfer = video.first if last is None else video.after(last, frame)
-        *_, record = transfer.iterate()
+        run = video.first if last is None else video.after(last, frame)
+        *_, record = run.iterate()
         yield record.image()
         last = Last(frame, record.raw_picture().rgb)
