@@ -19,6 +19,7 @@ from nst.engine.pyramid import schedule
 from nst.engine.scene import Start
 from nst.engine.stage import Stage, check_sizes, make_stage, sized, tightest
 from nst.engine.weights import settled
+from nst.fields import require_known
 from nst.losses.term import ExtraTerm
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
@@ -36,7 +37,6 @@ from nst.settings import (
     LayerSpec,
     layer_weights,
     make_settings,
-    require_known,
     style_shares,
 )
 from nst.words import STARTS
