@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import Field, field
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from nst.errors import SettingsError
 
-__all__ = ["Rule", "choice", "flag", "integer", "number", "numbers", "rule_of", "some"]
+__all__ = ["Rule", "choice", "flag", "integer", "number", "numbers", "require_known", "rule_of", "some"]
 
 Kind: TypeAlias = Literal["word", "number", "integer", "flag", "list", "layers"]
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """What may be chosen, and how it is told.
 
     Attributes:
@@ -61,6 +60,21 @@ def rule_of(declared: Field[Any]) -> Rule:
     """The rule of a field of `Settings`."""
     rule: Rule = declared.metadata["rule"]
     return rule
+
+
+def require_known(given: Iterable[str], known: Collection[str]) -> None:
+    """Check the names of arguments.
+
+    Raises:
+        SettingsError: one that does not exist, with the most similar one that does.
+    """
+    from difflib import get_close_matches
+
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"
+            raise SettingsError(f"unknown setting {name!r}: {fix}")
 
 
 def declare(default: Any, rule: Rule) -> Any:

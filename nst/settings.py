@@ -6,13 +6,13 @@ Each choice is declared here and nowhere else: type, default, range, words and h
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 from nst import words
 from nst.errors import SettingsError
-from nst.fields import Rule, choice, declare, flag, integer, number, numbers, rule_of, some
+from nst.fields import Rule, choice, declare, flag, integer, number, numbers, require_known, rule_of, some
 from nst.models import vgg
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Settings",
     "layer_weights",
     "make_settings",
-    "require_known",
     "style_shares",
 ]
 
@@ -85,7 +84,7 @@ class Settings:
         BALANCE,
         above=0,
         group="losses",
-        help="How much the style counts against the content where their weights are left open.",
+        help="Weight of the style against the content where their own weights are left open.",
     )
     style_strength: float | None = number(
         None,
@@ -118,8 +117,8 @@ class Settings:
         "gram",
         words.STYLE_LOSSES,
         group="style",
-        help="What of the features makes a style: Gram matrices as in the paper, means and standard deviations, "
-        "covariances, or the Wasserstein-2 distance.",
+        help="Statistics of the features that make a style: Gram matrices as in the paper, means and standard "
+        "deviations, covariances, or the Wasserstein-2 distance.",
     )
     smoothing: bool = flag(
         False, group="losses", help="Softmax of the features before any loss; helps untrained networks."
@@ -199,8 +198,8 @@ class Settings:
         own="picture",
         metavar="PATH",
         group="start",
-        help="What the optimisation starts from: the content picture, noise (as in the paper), the style picture, "
-        "noise with the statistics of its colours, or a picture of your own.",
+        help="Start of the optimisation: the content picture, noise (as in the paper), the style picture, noise with "
+        "the statistics of its colours, or a picture of your own.",
     )
     init_noise: float = number(
         0.0, at_least=0, at_most=1, group="start", help="Share of noise in a start from a picture."
@@ -212,8 +211,8 @@ class Settings:
         "zero",
         words.PADDINGS,
         group="losses",
-        help="How the picture goes on past its border: with zeros as VGG19 was trained, with its edge (no frame), or "
-        "from its other side (a texture without seams).",
+        help="Continuation of the picture past its border: zeros as VGG19 was trained, its edge (no frame), or its "
+        "other side (a texture without seams).",
     )
     feather: float = number(
         0.0,
@@ -228,7 +227,7 @@ class Settings:
         help="Way to keep the content's colours; none takes those of the style.",
     )
     color_strength: float = number(
-        1.0, at_least=0, at_most=1, group="both", help="How strongly the colours are changed."
+        1.0, at_least=0, at_most=1, group="both", help="Strength of the change of colours."
     )
     color_when: words.ColorTime | None = choice(
         None,
@@ -331,21 +330,6 @@ def _plain(value: Any) -> Any:
     """A list as the tuple that a field holds."""
     listed = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
     return tuple(value) if listed else value
-
-
-def require_known(given: Iterable[str], known: Collection[str]) -> None:
-    """Check the names of arguments.
-
-    Raises:
-        SettingsError: one that does not exist, with the most similar one that does.
-    """
-    from difflib import get_close_matches
-
-    for name in given:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"
-            raise SettingsError(f"unknown setting {name!r}: {fix}")
 
 
 LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]

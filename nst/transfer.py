@@ -21,6 +21,7 @@ from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
+from nst.fields import require_known
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
 from nst.models import vgg
@@ -42,7 +43,6 @@ from nst.settings import (
     Settings,
     layer_weights,
     make_settings,
-    require_known,
     style_shares,
 )
 from nst.words import STARTS

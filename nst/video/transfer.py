@@ -17,11 +17,11 @@ from PIL.Image import Image
 
 from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments
 from nst.errors import ImageError, SettingsError
+from nst.fields import require_known
 from nst.losses.temporal import Temporal
 from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, resize
-from nst.settings import require_known
 from nst.transfer import Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
