@@ -134,7 +134,9 @@ def test_trace_has_exactly_what_is_promised(stylize, tmp_path, weights_file, pic
     assert trace["weights"] == {"name": "random-0", "sha256": load_weights(weights_file).sha256}
     assert len(trace["weights"]["sha256"]) == 64
     assert [step["step"] for step in trace["steps"]] == [0, 1, 2, 3]
-    assert trace["settings"]["content_weight"] is None  # open, and so it stays when these settings are used again
+    assert (
+        trace["settings"]["content_weight"] is None
+    )  # open, and so it stays when these settings are used again
     for step in trace["steps"]:
         assert list(step) == ["step", "size", "terms", "weights", "total", "seconds"]
         assert step["size"] == [32, 24]
