@@ -1,4 +1,4 @@
-"""Presets: the recipes of PEERS' programs, worked out by hand, and how the command line takes them."""
+"""Presets: the recipes of other programs, worked out by hand, and how the command line takes them."""
 
 import json
 from dataclasses import replace
