@@ -1,4 +1,4 @@
-"""The backends and how one is found: by name, through the entry-point group `nst.backends`.
+"""The backends and how one is found: the built-in ones by name, plug-ins through the entry-point group `nst.backends`.
 
 Nothing here imports a framework until a backend is asked for.
 """

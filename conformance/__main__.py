@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 
-from nst.conformance.runner import run_command
+from nst.conformance.runner import Options, run_command
 from nst.errors import NSTError
 
 
@@ -15,26 +16,16 @@ def main() -> int:
     parser.add_argument(
         "backends", nargs="*", metavar="BACKEND", help="a name or package.module:Class; none: all installed"
     )
-    parser.add_argument("--device", default="cpu", help="cpu (default), auto, cuda, cuda:N or mps")
-    parser.add_argument("--dtype", help="data type; none: the backend's default")
-    parser.add_argument("--precision", help="of the network: fp32, bf16, fp16; none: the data type")
-    parser.add_argument(
-        "--level", type=int, default=7, choices=range(8), help="last level to run (default 7)"
-    )
-    parser.add_argument("--weights", help="a file with real weights for level 7")
-    parser.add_argument("--json", help="write the whole report to this file")
-    options = parser.parse_args()
-    try:
-        passed = run_command(
-            options.backends,
-            device=options.device,
-            dtype=options.dtype,
-            precision=options.precision,
-            level=options.level,
-            weights=options.weights,
-            json_file=options.json,
-            show=print,
+    for option in fields(Options):
+        kind = int if isinstance(option.default, int) else str
+        parser.add_argument(
+            f"--{option.name}", type=kind, default=option.default, help=option.metadata["help"]
         )
+    parser.add_argument("--json", help="Write the whole report to this file.")
+    given = vars(parser.parse_args())
+    backends, json_file = given.pop("backends"), given.pop("json")
+    try:
+        passed = run_command(backends, Options(**given), json_file, print)
     except NSTError as error:
         print(f"nst.conformance: error: {error}", file=sys.stderr)
         return 2

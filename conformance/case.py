@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nst.backends.numpy.backend import NumpyBackend
 from nst.conformance.cases import inputs
-from nst.conformance.compare import Measurement, compare
+from nst.conformance.compare import Measurement, check, compare
 from nst.engine.loss_scaling import compile_objective
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
@@ -117,9 +117,13 @@ class Subject:
     def compare(
         self, what: str, got: ArrayLike, want: ArrayLike, quantity: str, scale: float | None = None
     ) -> Measurement:
-        """`checks.compare` in the backend's data type and precision."""
+        """`compare.compare` in the backend's data type and precision."""
         backend = self.tested.backend
         return compare(what, got, want, quantity, backend.dtype, scale, backend.precision)
+
+    def check(self, what: str, ok: bool) -> Measurement:
+        """`compare.check`: a claim that is true or not."""
+        return check(what, ok)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nst.conformance.tolerances import tolerance
 
-__all__ = ["Measurement", "Mismatch", "compare"]
+__all__ = ["Measurement", "Mismatch", "check", "compare"]
 
 Array = NDArray[np.float64]
 
@@ -29,13 +29,6 @@ class Measurement:
     quantity: str
     error: float
     limit: float
-
-    @property
-    def badness(self) -> float:
-        """Error over limit, 0 for an error of 0; above 1 fails."""
-        if self.error == 0:
-            return 0.0
-        return self.error / self.limit if self.limit else np.inf
 
 
 class Mismatch(AssertionError):  # noqa: N818  # what went wrong, not an error of the program
@@ -92,6 +85,19 @@ def compare(
         f"{what}: got {g[where]:.9g}, want {w[where]:.9g} at {where} of shape {w.shape}; "
         f"{quantity} error {error:.2e}, limit {row.limit:.0e}",
     )
+
+
+def check(what: str, ok: bool) -> Measurement:
+    """A claim that is true or not, or raise `Mismatch`.
+
+    Args:
+        what: the claim, as a sentence: "versions() is not empty".
+        ok: whether it holds.
+    """
+    measurement = Measurement(what, "exact", 0.0 if ok else np.inf, 0.0)
+    if not ok:
+        raise Mismatch(measurement, f"not so: {what}")
+    return measurement
 
 
 def _error(difference: Array, want: Array, norm: str, scale: float | None) -> float:

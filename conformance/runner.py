@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from nst.conformance.pairs import EMBEDDED, fixed_outputs
 from nst.conformance.report import as_json, backend_table, pair_table
 from nst.conformance.suite import run_cases, select
 from nst.conformance.tolerances import tolerance
-from nst.errors import BackendError, NSTError
+from nst.errors import BackendError, NSTError, SettingsError
 from nst.files import write_atomically
 from nst.models.weights import load_weights
 from nst.protocol import Backend
@@ -43,25 +43,28 @@ __all__ = [
 
 REQUIRE = "NST_REQUIRE_BACKENDS"
 WEIGHTS = "NST_CONFORMANCE_WEIGHTS"
+LAST = 7
+
+
+def _option(default: Any, help_: str) -> Any:
+    return field(default=default, metadata={"help": help_})
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run.
+    """How to run: each field is an option of the command line, with its help."""
 
-    Attributes:
-        device: auto, cpu, cuda, cuda:N, mps.
-        dtype: a data type, or None for the backend's default.
-        precision: of the network, or None for the data type.
-        level: the last level to run.
-        weights: a file with real weights for level 7; None for the one in NST_CONFORMANCE_WEIGHTS, if any.
-    """
+    device: str = _option("cpu", "cpu, auto, cuda, cuda:N or mps.")
+    dtype: str | None = _option(None, "Data type; without it each backend's own.")
+    level: int = _option(7, "The last level to run, 0 to 7.")
+    weights: str | None = _option(
+        None, f"A file with real weights, for level 7; without it the one in {WEIGHTS}, if any."
+    )
+    precision: str | None = _option(None, "Of the network: fp32, bf16, fp16; without it the data type.")
 
-    device: str = "cpu"
-    dtype: str | None = None
-    level: int = 7
-    weights: str | None = None
-    precision: str | None = None
+    def __post_init__(self) -> None:
+        if not 0 <= self.level <= LAST:
+            raise SettingsError(f"level {self.level}: choose 0 to {LAST}")
 
 
 def required_backends() -> list[str]:
@@ -152,12 +155,7 @@ def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, An
 
 def run_command(
     backends: Sequence[str],
-    *,
-    device: str,
-    dtype: str | None,
-    precision: str | None,
-    level: int,
-    weights: str | None,
+    options: Options,
     json_file: str | None,
     show: Callable[[str], None],
 ) -> bool:
@@ -165,18 +163,13 @@ def run_command(
 
     Args:
         backends: names or `package.module:Class`; none for every installed and required one.
-        device: see `Options`.
-        dtype: see `Options`.
-        precision: see `Options`.
-        level: see `Options`.
-        weights: see `Options`.
+        options: how.
         json_file: where to write the whole report, or None.
         show: takes one table at a time.
 
     Raises:
         NSTError: the JSON file cannot be written.
     """
-    options = Options(device, dtype, level, weights, precision)
     reports, outputs = [], {}
     for name in names_to_run(backends):
         values, arrays = run_apart(name, options)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Literal
 
 import numpy as np
 
+from nst.conformance import cases
 from nst.conformance.case import Case, Skip, Subject
-from nst.conformance.cases import (
-    l0_host_transfer,
-    l1_primitives,
-    l2_features,
-    l3_losses,
-    l4_gradients,
-    l4_half_precision,
-    l4_statelessness,
-    l5_vector_space,
-    l6_optimizers,
-    l7_embedded,
-    l7_full_width,
-)
 from nst.conformance.compare import Measurement, Mismatch
 from nst.errors import SettingsError
 
@@ -56,22 +47,11 @@ class Result:
 
 @cache
 def all_cases() -> tuple[Case, ...]:
-    """Every case, in order of level."""
-    modules = (
-        l0_host_transfer,
-        l1_primitives,
-        l2_features,
-        l3_losses,
-        l4_gradients,
-        l4_half_precision,
-        l4_statelessness,
-        l5_vector_space,
-        l6_optimizers,
-        l7_full_width,
-        l7_embedded,
-    )
-    cases = [case for module in modules for case in module.CASES]
-    return tuple(sorted(cases, key=lambda case: case.level))
+    """Every case of the modules l0_... to l7_... in `nst.conformance.cases`, in order of level."""
+    names = sorted(module.name for module in iter_modules(cases.__path__))
+    modules = [import_module(f"{cases.__name__}.{name}") for name in names if re.match(r"l\d_", name)]
+    found = [case for module in modules for case in module.CASES]
+    return tuple(sorted(found, key=lambda case: case.level))
 
 
 def select(level: int, pattern: str = "") -> tuple[Case, ...]:
@@ -118,7 +98,7 @@ def run_case(subject: Subject, case: Case, known_deviation: str | None = None) -
 
 
 def run_cases(
-    subject: Subject, cases: Sequence[Case], known_deviations: Mapping[str, str] | None = None
+    subject: Subject, chosen: Sequence[Case], known_deviations: Mapping[str, str] | None = None
 ) -> list[Result]:
     """Run cases one after the other.
 
@@ -129,4 +109,4 @@ def run_cases(
     unknown = set(known) - {case.id for case in all_cases()}
     if unknown:
         raise SettingsError(f"known deviations of cases that do not exist: {', '.join(sorted(unknown))}")
-    return [run_case(subject, case, known.get(case.id)) for case in cases]
+    return [run_case(subject, case, known.get(case.id)) for case in chosen]

@@ -1,1 +1,1 @@
-"""VGG19 as data: its topology, its weights, and where they come from."""
+"""VGG19 and VGG16 as data: their topologies, their weights, and where these come from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from nst.encoding.windows import PASSES, repeated
+from nst.encoding.windows import PASSES, overlap_factor
 from nst.transfer import StyleTransfer
 
 __all__ = ["Forecast", "forecast"]
@@ -21,12 +21,12 @@ class Forecast:
     Attributes:
         step: of a step at the full size.
         total: of all steps at all scales.
-        repeated: pixels that are computed over pixels of the picture: more than 1 where windows overlap.
+        overlap: how many times each pixel is computed on average; 1.0 without windows.
     """
 
     step: float
     total: float
-    repeated: float
+    overlap: float
 
 
 def forecast(transfer: StyleTransfer) -> Forecast:
@@ -36,7 +36,7 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     small = longest**2 * width * height / max(transfer.size) ** 2
     per_pixel = _seconds(transfer, longest) / small
     layers, convolutions = transfer.layers, transfer.weights.layer_names
-    overlap = repeated(height, width, transfer.plan.side, layers, convolutions)
+    overlap = overlap_factor(height, width, transfer.plan.side, layers, convolutions)
     total = 0.0
     for side, steps in transfer.schedule:
         pixels = width * height * (side / max(transfer.size)) ** 2

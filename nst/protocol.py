@@ -21,6 +21,7 @@ __all__ = [
     "Axis",
     "Backend",
     "Capabilities",
+    "Costs",
     "Evaluation",
     "LossFunction",
     "Network",
@@ -191,6 +192,23 @@ class Objective(Protocol[T]):
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What a backend needs on a CPU, measured by `benchmarks/memory.py`; the default is a cautious guess.
+
+    Attributes:
+        process: bytes before any picture, framework included.
+        copies: of the weights.
+        maps: peak memory of forward and backward pass over the bytes of all feature maps.
+        pass_1: what the first pass over windows adds to that.
+    """
+
+    process: int = 500 * 2**20
+    copies: float = 2.0
+    maps: float = 3.0
+    pass_1: float = 0.5
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a backend declares about itself; tests skip by this and never by name.
 
@@ -199,12 +217,14 @@ class Capabilities:
         precisions: data types that the network alone can compute in besides `dtypes` ("bfloat16", "float16").
         devices: kinds of device that it supports in principle ("cpu", "cuda", "mps").
         deterministic: the same call twice on a CPU gives the same bits.
+        costs: memory that it takes, for the plan of a run.
     """
 
     dtypes: tuple[str, ...]
     precisions: tuple[str, ...]
     devices: tuple[str, ...]
     deterministic: bool
+    costs: Costs = Costs()
 
 
 class Backend(Protocol[T]):

@@ -107,6 +107,23 @@ def test_torch_tensor_that_requires_grad(content, style, options, need):
     assert given.grad is None
 
 
+def test_a_subclass_of_torch_tensor_is_a_tensor_wherever_it_comes_from(content, style, options, need):
+    """As torchvision's tv_tensors.Image is: a class of another module."""
+    need("torch")
+    import torch
+
+    Picture = type("Image", (torch.Tensor,), {"__module__": "torchvision.tv_tensors"})
+    plain = torch.from_numpy(content.copy()).permute(2, 0, 1)
+    result = nst.stylize(plain.as_subclass(Picture), style, **options)
+    assert isinstance(result, torch.Tensor)
+    assert torch.equal(result, nst.stylize(plain, style, **options))
+
+
+def test_a_thing_that_is_no_picture_is_named_by_its_type(content, style, options):
+    with pytest.raises(ImageError, match="cannot use what is of type range as a picture; give a path,"):
+        nst.stylize(range(3), style, **options)
+
+
 def test_torch_tensor_with_channels_last_says_what_is_wrong(content, style, options, need):
     need("torch")
     import torch

@@ -8,12 +8,13 @@ import pytest
 
 import nst
 from nst.backends.numpy.backend import NumpyBackend
-from nst.encoding.windows import repeated
+from nst.encoding.windows import overlap_factor
 from nst.models import vgg
 from nst.models.embedded import load_embedded
 from nst.models.random import random_weights
 from nst.planning import memory, plan
 from nst.planning.plan import Task, choose, predict
+from nst.protocol import Costs
 from nst.settings import make_settings
 
 SETTINGS = make_settings(
@@ -22,13 +23,14 @@ SETTINGS = make_settings(
 
 
 class Torch(NumpyBackend):
-    """For its name and number of bytes."""
+    """For its name, its number of bytes and its costs."""
 
     name = "torch"
 
-    def __init__(self, precision="float32"):
+    def __init__(self, precision="float32", costs=Costs(300 * 2**20, 2.8, 2.3, 0.9)):  # noqa: B008  # frozen
         super().__init__(dtype="float32")
         self.precision = precision
+        self.capabilities = replace(self.capabilities, costs=costs)
 
 
 @pytest.fixture(scope="module")
@@ -40,27 +42,28 @@ def task(settings, weights, backend, size):
     return Task(settings, weights, backend, size, settings.layers)
 
 
-def test_prediction_by_hand(full, monkeypatch):
-    monkeypatch.setitem(plan.COSTS, "torch", plan.Costs(process=1000, copies=2.0, maps=3.0))
+def test_prediction_by_hand(full):
+    costs = Costs(process=1000, copies=2.0, maps=3.0)
     pixels = 512 * 256
     # channels of each convolution over the square of its stride, down to conv5_1
     maps = 4 * pixels * (64 * 2 + 128 * 2 / 4 + 256 * 4 / 16 + 512 * 4 / 64 + 512 / 256)
-    weights = 4 * (12_944_960)  # parameters to conv5_1, counted in PEERS: "to conv5_1 12,944,960"
+    weights = 4 * (12_944_960)  # parameters to conv5_1, added up from the table of Simonyan and Zisserman
     targets = 4 * 512 * pixels / 64
     picture = 4 * 3 * pixels
     expected = 1000 + 2 * weights + 3 * maps + targets + (plan.WORKING + 2 * 10) * picture
-    found = predict(task(SETTINGS, full, Torch(), (512, 256)))
+    found = predict(task(SETTINGS, full, Torch(costs=costs), (512, 256)))
     assert found.peak == pytest.approx(expected, rel=1e-6)
     assert found.history_bytes == 20 * picture
-    half = predict(task(SETTINGS, full, Torch("bfloat16"), (512, 256)), history=5, half=True)
+    half = predict(task(SETTINGS, full, Torch("bfloat16", costs), (512, 256)), history=5, half=True)
     assert half.history_bytes == 5 * picture
     assert half.peak == pytest.approx(expected - 1.5 * maps - 15 * picture, rel=1e-6)
 
 
-def test_vgg16_counts_its_own_layers(full, monkeypatch):
-    monkeypatch.setitem(plan.COSTS, "torch", plan.Costs(process=0, copies=1.0, maps=1.0))
+def test_vgg16_counts_its_own_layers(full):
+    costs = Costs(process=0, copies=1.0, maps=1.0)
     kept = {layer: full.convolutions[layer] for layer in vgg.VGG16_LAYER_NAMES}
-    found = predict(task(SETTINGS, replace(full, convolutions=kept), Torch(), (512, 256)), history=1)
+    shallow = replace(full, convolutions=kept)
+    found = predict(task(SETTINGS, shallow, Torch(costs=costs), (512, 256)), history=1)
     pixels = 512 * 256
     maps = 64 * 2 + 128 * 2 / 4 + 256 * 3 / 16 + 512 * 3 / 64 + 512 / 256
     # 14,714,688 parameters in all, by Keras' summary, less conv5_2 and conv5_3 of 512 * 512 * 9 + 512 each
@@ -88,7 +91,7 @@ def test_the_fewer_bytes_the_smaller_the_windows(full):
 
 def test_a_shorter_history_comes_before_windows_that_compute_everything_many_times():
     """At 4096 px windows of 256 have 6.6 times the picture's pixels: 1 + (4096 - 256) / 96 of them a side."""
-    assert repeated(4096, 4096, 256, SETTINGS.layers) == pytest.approx((41 * 256 / 4096) ** 2)
+    assert overlap_factor(4096, 4096, 256, SETTINGS.layers) == pytest.approx((41 * 256 / 4096) ** 2)
     embedded = load_embedded()
     found = choose(task(SETTINGS, embedded, Torch(), (4096, 4096)), 8 * 2**30)
     assert found.fits

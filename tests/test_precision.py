@@ -5,22 +5,30 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from onnx.reference import ReferenceEvaluator
 
-from nst.backends import get_backend
+from nst.backends import autotune, get_backend
 from nst.backends.numpy.backend import NumpyBackend
-from nst.backends.registry import autotune
 from nst.backends.rounding import round_filters
-from nst.backends.torch.cuda_graphs import GraphedObjective
 from nst.engine import loss_scaling
 from nst.errors import BackendError
 from nst.models.random import random_weights
 from nst.protocol import Evaluation
+
+
+@pytest.fixture
+def torch(need):
+    need("torch")
+    return import_module("torch")
+
+
+@pytest.fixture
+def graphed(torch):
+    return import_module("nst.backends.torch.cuda_graphs").GraphedObjective
+
 
 EPS = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # half the distance of neighbours, relative, at most
 
@@ -29,7 +37,7 @@ EPS = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # half the distance of neighbo
 
 
 @pytest.mark.parametrize("name", EPS)
-def test_filters_are_numbers_of_the_type_and_keep_the_sum_of_their_taps(name):
+def test_filters_are_numbers_of_the_type_and_keep_the_sum_of_their_taps(name, torch):
     weight = np.random.default_rng(1).standard_normal((8, 5, 3, 3)).astype(np.float32)
     rounded = round_filters(weight, name)
     kind = getattr(torch, name)
@@ -66,12 +74,13 @@ def test_words_and_names_mean_the_same():
         ("onnx", "bf16", "has no bfloat16 convolution on cpu: use precision fp16 or fp32"),
     ],
 )
-def test_a_precision_that_is_not_there_says_what_is(name, wanted, message):
+def test_a_precision_that_is_not_there_says_what_is(name, wanted, message, need):
+    need(name)
     with pytest.raises(BackendError, match=message):
         get_backend(name, "cpu", precision=wanted)
 
 
-def test_the_torch_module_is_in_bfloat16_and_its_pictures_are_not():
+def test_the_torch_module_is_in_bfloat16_and_its_pictures_are_not(torch):
     network = get_backend("torch", "cpu", precision="bf16").network(
         random_weights(0, 0.125, "conv2_1"), ["conv1_2", "conv2_1"], "avg"
     )
@@ -80,10 +89,11 @@ def test_the_torch_module_is_in_bfloat16_and_its_pictures_are_not():
     assert {m.dtype for m in maps.values()} == {torch.float32}
 
 
-def test_the_keras_model_is_in_bfloat16_and_its_pictures_are_not():
+def test_the_keras_model_is_in_bfloat16_and_its_pictures_are_not(need):
+    need("tf")
     code = """
         import numpy as np
-        from nst.backends import get_backend
+        from nst.backends import autotune, get_backend
         from nst.models.random import random_weights
         native = get_backend("tf", "cpu", precision="bf16").network(
             random_weights(0, 0.125, "conv1_2"), ["conv1_2"], "avg").native
@@ -99,8 +109,12 @@ def test_the_keras_model_is_in_bfloat16_and_its_pictures_are_not():
 @pytest.mark.parametrize(
     ("name", "element", "opset", "error"), [("float16", 10, 17, 4e-3), ("bfloat16", 16, 22, 4e-2)]
 )
-def test_onnx_networks_are_valid_models_with_weights_of_the_type(name, element, opset, error):
+def test_onnx_networks_are_valid_models_with_weights_of_the_type(name, element, opset, error, need):
     """In bfloat16 no provider of a CPU runs them: ONNX's own evaluator does."""
+    need("onnx")
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
     from nst.backends.onnx.network import OnnxNetwork
 
     weights, layers = random_weights(0, 0.125, "conv2_1"), ["conv1_2", "conv2_1"]
@@ -297,9 +311,9 @@ class Recorder:
         return replay
 
 
-def test_a_graph_is_recorded_once_and_its_results_are_the_callers_own():
+def test_a_graph_is_recorded_once_and_its_results_are_the_callers_own(torch, graphed):
     recorder = Recorder()
-    objective = GraphedObjective(squares, recorder)
+    objective = graphed(squares, recorder)
     kept = []
     for i in range(4):
         x, c = torch.full((1, 3, 2, 2), float(i)), torch.tensor(10.0 * (i // 2))
@@ -310,9 +324,9 @@ def test_a_graph_is_recorded_once_and_its_results_are_the_callers_own():
     assert [float(e.terms["c"]) for e in kept] == [0.0, 0.0, 10.0, 10.0]
 
 
-def test_a_picture_of_another_shape_is_computed_without_the_graph():
+def test_a_picture_of_another_shape_is_computed_without_the_graph(torch, graphed):
     recorder = Recorder()
-    objective = GraphedObjective(squares, recorder)
+    objective = graphed(squares, recorder)
     c = {"c": torch.tensor(0.0)}
     for _ in range(2):
         objective(torch.ones(1, 3, 2, 2), c)
@@ -321,16 +335,16 @@ def test_a_picture_of_another_shape_is_computed_without_the_graph():
     assert recorder.replays == 2
 
 
-def test_what_cannot_be_recorded_is_computed_without_a_graph():
+def test_what_cannot_be_recorded_is_computed_without_a_graph(torch, graphed):
     def fail(run):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    objective = GraphedObjective(squares, fail)
+    objective = graphed(squares, fail)
     c = {"c": torch.tensor(1.0)}
     assert [float(objective(torch.ones(1, 3, 2, 2), c).total) for _ in range(3)] == [13.0] * 3
 
 
-def test_on_a_cpu_there_are_no_graphs():
+def test_on_a_cpu_there_are_no_graphs(torch, graphed):
     backend = get_backend("torch", "cpu")
     objective = backend.compile(lambda ops, x, c: (ops.sum(x), {}), torch.ones(1, 3, 2, 2), {})
-    assert not isinstance(objective, GraphedObjective)
+    assert not isinstance(objective, graphed)

@@ -15,7 +15,7 @@ from nst.backends.selection import require_cpu, require_dtype, require_precision
 from nst.backends.tape import Node, TapeOps
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Capabilities, Evaluation, HostArray, LossFunction, TensorFunction
+from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, TensorFunction
 
 __all__ = ["NumpyBackend"]
 
@@ -42,7 +42,11 @@ class NumpyBackend:
 
     name = "numpy"
     capabilities = Capabilities(
-        dtypes=("float64", "float32"), precisions=(), devices=("cpu",), deterministic=True
+        dtypes=("float64", "float32"),
+        precisions=(),
+        devices=("cpu",),
+        deterministic=True,
+        costs=Costs(64 * 2**20, 1.0, 3.6),
     )
     kernels = NumpyKernels()
 

@@ -21,7 +21,7 @@ from nst.backends.tape import Node, TapeOps
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Capabilities, Evaluation, HostArray, LossFunction, TensorFunction
+from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, TensorFunction
 
 __all__ = ["OnnxBackend"]
 
@@ -48,7 +48,11 @@ class OnnxBackend:
 
     name = "onnx"
     capabilities = Capabilities(
-        dtypes=("float32",), precisions=("bfloat16", "float16"), devices=("cpu", "cuda"), deterministic=True
+        dtypes=("float32",),
+        precisions=("bfloat16", "float16"),
+        devices=("cpu", "cuda"),
+        deterministic=True,
+        costs=Costs(95 * 2**20, 11.0, 5.1, 4.9),
     )
 
     def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:

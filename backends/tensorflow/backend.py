@@ -16,7 +16,7 @@ from nst.backends.selection import parse_device, require_dtype, require_precisio
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Capabilities, Evaluation, HostArray, LossFunction, TensorFunction
+from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, TensorFunction
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # information is not for users of a picture program
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -24,7 +24,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import tensorflow as tf
 
-from nst.backends.tensorflow.network import TensorFlowNetwork, vgg19
+from nst.backends.tensorflow.network import TensorFlowNetwork, vgg_model
 from nst.backends.tensorflow.ops import TensorFlowOps
 from nst.backends.tensorflow.space import TensorFlowSpace
 
@@ -63,6 +63,7 @@ class TensorFlowBackend:
         precisions=("bfloat16", "float16"),
         devices=("cpu", "cuda"),
         deterministic=True,
+        costs=Costs(630 * 2**20, 2.0, 2.0, 0.3),
     )
     ops = TensorFlowOps()
 
@@ -99,7 +100,7 @@ class TensorFlowBackend:
     def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TensorFlowNetwork:
         weights.require(tuple(layers))
         with tf.device(self._device):
-            return TensorFlowNetwork(vgg19(weights, layers, pooling, self.dtype, self.precision))
+            return TensorFlowNetwork(vgg_model(weights, layers, pooling, self.dtype, self.precision))
 
     def evaluate(
         self, function: TensorFunction[Tensor], x: Tensor, constants: Mapping[str, Tensor]

@@ -15,12 +15,12 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Ops
 
-__all__ = ["TensorFlowNetwork", "vgg19"]
+__all__ = ["TensorFlowNetwork", "vgg_model"]
 
 Tensor = Any  # tf.Tensor
 
 
-def vgg19(
+def vgg_model(
     weights: NetworkWeights,
     layers: Sequence[str],
     pooling: Pooling = "avg",

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from nst.backends.rounding import round_filters
 from nst.backends.selection import parse_device, require_dtype, require_precision
 from nst.backends.torch.cuda_graphs import GraphedObjective, record_on_cuda
-from nst.backends.torch.network import VGG19, TorchNetwork
+from nst.backends.torch.network import VGG, TorchNetwork
 from nst.backends.torch.ops import TorchOps
 from nst.backends.torch.space import TorchSpace
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Capabilities, Evaluation, HostArray, LossFunction, Objective, TensorFunction
+from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, Objective, TensorFunction
 
 __all__ = ["TorchBackend"]
 
@@ -57,6 +57,7 @@ class TorchBackend:
         precisions=("bfloat16", "float16"),
         devices=("cpu", "cuda", "mps"),
         deterministic=True,
+        costs=Costs(300 * 2**20, 2.8, 2.3, 0.9),
     )
     ops = TorchOps()
 
@@ -99,7 +100,7 @@ class TorchBackend:
 
     def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TorchNetwork:
         weights.require(tuple(layers))
-        module = VGG19(weights, layers, pooling).to(**self._place, memory_format=torch.channels_last)
+        module = VGG(weights, layers, pooling).to(**self._place, memory_format=torch.channels_last)
         if self.precision != self.dtype:
             for name, child in module.named_children():
                 if isinstance(child, nn.Conv2d):

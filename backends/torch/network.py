@@ -13,10 +13,10 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Ops
 
-__all__ = ["VGG19", "TorchNetwork"]
+__all__ = ["VGG", "TorchNetwork"]
 
 
-class VGG19(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
+class VGG(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """VGG19 or VGG16, as the weights are, down to the deepest of `layers`: a module that works without nst.
 
     `forward` takes pictures (N, 3, H, W) in sRGB [0, 1] and returns a dictionary of feature maps by layer
@@ -55,9 +55,9 @@ class VGG19(nn.Module):  # type: ignore[misc]  # torch is not followed by the ty
 
 
 class TorchNetwork:
-    """See `nst.protocol.Network`; `native` is a `VGG19` module."""
+    """See `nst.protocol.Network`; `native` is a `VGG` module."""
 
-    def __init__(self, native: VGG19) -> None:
+    def __init__(self, native: VGG) -> None:
         self.native = native
 
     def __call__(self, ops: Ops[Tensor], x: Tensor) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
         ("scales", scales),
         (
             "windows",
-            f"{chosen.side} px, computing {future.repeated:.2f} times the pixels" if chosen.side else "none",
+            f"{chosen.side} px, computing {future.overlap:.2f} times the pixels" if chosen.side else "none",
         ),
         (
             "L-BFGS history",

@@ -48,10 +48,11 @@ def _round_trip(make: Callable[[], NDArray[Any]]) -> Callable[[Subject], Iterato
 
 def _dtype(subject: Subject) -> Iterator[Measurement]:
     backend = subject.tested.backend
-    declared = float(backend.dtype in backend.capabilities.dtypes)
-    yield subject.compare("backend.dtype is among capabilities.dtypes", declared, 1, "exact")
+    yield subject.check(
+        "backend.dtype is among capabilities.dtypes", backend.dtype in backend.capabilities.dtypes
+    )
     back = backend.to_numpy(backend.from_numpy(np.ones((1, 3, 2, 2))))
-    yield subject.compare(f"to_numpy gives {backend.dtype}", float(back.dtype == backend.dtype), 1, "exact")
+    yield subject.check(f"to_numpy gives {backend.dtype}", back.dtype == backend.dtype)
 
 
 def _host_array_is_copied(subject: Subject) -> Iterator[Measurement]:
@@ -71,21 +72,20 @@ def _result_is_a_copy(subject: Subject) -> Iterator[Measurement]:
 def _declarations(subject: Subject) -> Iterator[Measurement]:
     backend = subject.tested.backend
     kind = backend.device.partition(":")[0]
-    yield subject.compare("versions() is not empty", float(bool(backend.versions())), 1, "exact")
-    known = float(kind in backend.capabilities.devices)
-    yield subject.compare(f"capabilities.devices holds {kind}", known, 1, "exact")
-    found = float(backend.device in backend.available_devices())
-    yield subject.compare(f"available_devices() holds {backend.device}", found, 1, "exact")
+    yield subject.check("versions() is not empty", bool(backend.versions()))
+    yield subject.check(f"capabilities.devices holds {kind}", kind in backend.capabilities.devices)
+    found = backend.device in backend.available_devices()
+    yield subject.check(f"available_devices() holds {backend.device}", found)
 
 
 def _refuses(**request: str) -> Callable[[Subject], Iterator[Measurement]]:
     def run(subject: Subject) -> Iterator[Measurement]:
-        refused = 0.0
+        refused = False
         try:
             type(subject.tested.backend)(**request)
         except BackendError as error:
-            refused = float(bool(str(error)) and "\n" not in str(error))
-        yield subject.compare(f"BackendError of one line for {request}", refused, 1, "exact")
+            refused = bool(str(error)) and "\n" not in str(error)
+        yield subject.check(f"BackendError of one line for {request}", refused)
 
     return run
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from nst.models import vgg
 
-__all__ = ["PASSES", "Span", "Window", "halo", "repeated", "smallest_side", "windows"]
+__all__ = ["PASSES", "Span", "Window", "halo", "overlap_factor", "smallest_side", "windows"]
 
 PASSES = 4 / 3
 """What a second pass over windows costs: one more forward pass, beside forward and backward (twice a forward)."""
@@ -91,14 +91,14 @@ def windows(
     return [Window(row, column, tall, wide) for row in rows for column in columns]
 
 
-def repeated(
+def overlap_factor(
     height: int,
     width: int,
     side: int | None,
     layers: Iterable[str],
     convolutions: Collection[str] = vgg.LAYER_NAMES,
 ) -> float:
-    """Pixels that the windows compute over pixels of the picture: 1 for a picture at once; arguments of `windows`."""
+    """How many times each pixel is computed on average, 1.0 without windows; arguments as of `windows`."""
     if side is None:
         return 1.0
     found = windows(height, width, side, layers, convolutions)

@@ -50,7 +50,9 @@ def from_object(obj: object) -> tuple[Picture, Restore]:
         return decode(obj, getattr(obj, "filename", "") or f"the {obj.mode} image"), to_pil
     if isinstance(obj, np.ndarray):
         return _from_array(obj)
-    raise ImageError(f"cannot use a {type(obj).__name__} as a picture; give a path, PIL image or numpy array")
+    raise ImageError(
+        f"cannot use what is of type {type(obj).__name__} as a picture; give a path, PIL image, array or tensor"
+    )
 
 
 def _from_array(array: NDArray[Any]) -> tuple[Picture, Restore]:
@@ -99,10 +101,11 @@ def from_any(picture: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     Raises:
         ImageError: none of these, or values out of range.
     """
-    root = type(picture).__module__.partition(".")[0]
-    if root == "torch":
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and isinstance(picture, torch.Tensor):
         return _from_torch(picture)
-    if root == "tensorflow":
+    tf: Any = sys.modules.get("tensorflow")
+    if tf is not None and isinstance(picture, (tf.Tensor, tf.Variable)):
         return _from_tensorflow(picture)
     return from_object(picture)
 

@@ -4,7 +4,7 @@ The peak is the sum of four parts:
 
 - the process with its framework, before any picture;
 - the network's weights;
-- the feature maps of what is computed at once, whole picture or window: a multiple, measured for each backend, of the
+- the feature maps of what is computed at once, whole picture or window: a multiple, which each backend declares, of the
   bytes of all convolutions' outputs;
 - pictures: the vectors of the optimiser and the targets of the content.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nst.encoding.windows import PASSES, repeated, smallest_side, windows
+from nst.encoding.windows import PASSES, overlap_factor, smallest_side, windows
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.planning.memory import free_memory
@@ -23,36 +23,9 @@ from nst.settings import Settings
 
 __all__ = ["Plan", "choose", "predict"]
 
-MIB = 2**20
 SHARE = 0.8
 """Part of the free memory that a plan may fill: other programs live here too."""
 
-
-@dataclass(frozen=True)
-class Costs:
-    """What a backend needs on a CPU, measured by `benchmarks/memory.py`.
-
-    Attributes:
-        process: bytes before any picture, framework included.
-        copies: of the weights.
-        maps: peak memory of forward and backward pass over the bytes of all feature maps.
-        pass_1: what the first pass over windows adds to that.
-    """
-
-    process: int
-    copies: float
-    maps: float
-    pass_1: float = 0.5
-
-
-COSTS: Mapping[str, Costs] = {
-    "torch": Costs(300 * MIB, 2.8, 2.3, 0.9),
-    "tf": Costs(630 * MIB, 2.0, 2.0, 0.3),
-    "onnx": Costs(95 * MIB, 11.0, 5.1, 4.9),
-    "numpy": Costs(64 * MIB, 1.0, 3.6),
-}
-UNKNOWN = Costs(500 * MIB, 2.0, 3.0)
-"""For a plug-in."""
 
 SIDES = (3072, 2048, 1536, 1024, 768, 512, 384, 256)
 """Of windows, in pixels: the larger, the less is computed twice."""
@@ -127,7 +100,7 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
     """
     settings, weights, backend = task.settings, task.weights, task.backend
     width, height = task.size
-    costs = COSTS.get(backend.name, UNKNOWN)
+    costs = backend.capabilities.costs
     rows, columns = height, width
     if side is not None:
         first = windows(height, width, side, task.layers, weights.layer_names)[0]
@@ -174,7 +147,7 @@ def choose(task: Task, limit: int | None = None) -> Plan:
         sides = [None if settings.tile == "off" else settings.tile]
     histories = HISTORIES if settings.history is None else {settings.history: 1.0}
     work = {
-        side: repeated(size[1], size[0], side, layers, convolutions) * (PASSES if side else 1)
+        side: overlap_factor(size[1], size[0], side, layers, convolutions) * (PASSES if side else 1)
         for side in sides
     }
     choices = [
