@@ -179,7 +179,7 @@ def run_command(
         show(backend_table(values) + "\n")
     if len(outputs) > 1:
         show("Every pair of backends on the same inputs:\n" + pair_table(outputs) + "\n")
-        if level >= 7:
+        if options.level >= 7:
             show("Every pair on the embedded VGG19:\n" + pair_table(outputs, EMBEDDED) + "\n")
     whole = as_json(reports, outputs)
     if json_file is not None:
