@@ -187,7 +187,7 @@ class StyleTransfer:
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
         self.weights.require(self.layers)
-        self.settings = settled(self.settings, self.weights)
+        self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
         average = self.settings.average

@@ -37,7 +37,7 @@ def vgg16():
     for layer in layer_names():
         weight, bias = wide[layer]
         kept[layer] = (weight, rng.normal(0, 0.2, bias.shape).astype(np.float32))
-    return NetworkWeights("_my own (16)", kept, 1.0, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), balance=10.0)
+    return NetworkWeights("_my own (16)", kept, 1.0, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
 
 
 def features_of(network, picture):
