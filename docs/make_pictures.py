@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def demo() -> Image.Image:
-    """Harbour, strokes, and what `nst demo --size 512 --steps 240` makes of them."""
+    """Harbour, strokes, and what nst makes of them."""
     harbour, strokes = draw_harbour(768, 576), paint_strokes(640, 640)
     result = stylize(harbour, strokes, load_embedded(), size=SIZE, steps=STEPS, padding="replicate")
     return beside([fit(harbour, result.height), fit(strokes, result.height), result])

@@ -42,11 +42,11 @@ class Plan:
     """How to compute a picture, and what that takes.
 
     Attributes:
-        side: of the windows in pixels, or None for the whole picture at once.
+        side: side of the windows in pixels; None for the whole picture at once.
         history: pairs of L-BFGS.
         half: whether the history is kept in float16.
         peak: bytes of memory that the process is expected to reach.
-        history_bytes: of that, the history of L-BFGS.
+        history_bytes: how many of them are the history of L-BFGS.
         free: bytes that can be had, or None where nobody can tell.
     """
 
@@ -83,10 +83,10 @@ def predict(
 
     Args:
         settings: layers, optimiser, steps.
-        weights: of the network.
+        weights: the network.
         backend: its costs and its precision count.
         size: (width, height) of the result in pixels.
-        side: of the windows in pixels.
+        side: side of the windows in pixels; None for the whole picture at once.
         history: pairs of L-BFGS.
         half: whether the history is kept in float16.
     """
@@ -133,7 +133,7 @@ def choose(
 
     Args:
         settings: `tile` "off" or a number leaves only the history to be chosen.
-        weights: of the network.
+        weights: the network.
         backend: where it runs.
         size: (width, height) of the result in pixels.
         limit: bytes; None for what is free on the device.
