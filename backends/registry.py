@@ -77,8 +77,8 @@ def get_backend(
     Args:
         name: see `backend_class`.
         device: auto, cpu, cuda, cuda:N or mps.
-        dtype: of pictures, losses and gradients; None for the backend's default.
-        precision: of the network alone: fp32, bf16, fp16, fp64 (or float32, ...); None for `dtype`.
+        dtype: data type of pictures, losses and gradients; None for the backend's default.
+        precision: data type of the network alone: fp32, bf16, fp16, fp64 (or float32, ...); None for `dtype`.
 
     Raises:
         BackendError: as `backend_class`, or the device, the dtype or the precision is not there.

@@ -49,7 +49,7 @@ def progress_bar(quiet: bool, unit: str = "") -> Iterator[Show]:
 
     Args:
         quiet: no bar.
-        unit: of what is counted, for people; "bytes" are shown in MB and with their speed.
+        unit: what is counted, for people; "bytes" are shown in MB and with their speed.
     """
     if quiet or not sys.stderr.isatty():  # rich takes FORCE_COLOR for a terminal too
         yield lambda done, total, before="", after=None: None

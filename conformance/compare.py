@@ -61,7 +61,7 @@ def compare(
         quantity: row of the table of tolerances.
         dtype: the backend's data type, column of that table.
         scale: divides the difference instead of the magnitude or norm of `want`.
-        precision: of the network; None for `dtype`.
+        precision: data type of the network; None for `dtype`.
     """
     row = tolerance(dtype, quantity, precision)
     g, w = np.asarray(got, np.float64), np.asarray(want, np.float64)

@@ -29,8 +29,8 @@ class Result:
     """What became of a case.
 
     Attributes:
-        id: of the case.
-        level: of the case.
+        id: the case's id.
+        level: the case's level.
         status: "deviates" is a failure that was announced as known.
         message: why it failed or was skipped; empty when it passed.
         measurements: every comparison made.

@@ -37,7 +37,7 @@ def compress(
 
     Args:
         weights: any VGG19 or VGG16.
-        name: of the result, which `save_weights(..., "clustered")` writes.
+        name: what the result is called, which `save_weights(..., "clustered")` writes.
         progress: called after each layer.
     """
     convolutions = {}

@@ -33,7 +33,7 @@ def normalise(
     Args:
         weights: any VGG19 or VGG16.
         pictures: (H, W, 3) in sRGB [0, 1]; without them 32 procedural pictures of 144 pixels.
-        name: of the result; without it "-normalised" is added.
+        name: what the result is called; without it "-normalised" is added.
 
     Raises:
         WeightsError: no picture.

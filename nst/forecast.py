@@ -19,8 +19,8 @@ class Forecast:
     """Seconds that a run is expected to take on this machine.
 
     Attributes:
-        step: of a step at the full size.
-        total: of all steps at all scales.
+        step: for one step at the full size.
+        total: for all steps at all scales.
         overlap: how many times each pixel is computed on average; 1.0 without windows.
     """
 

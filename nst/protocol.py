@@ -197,7 +197,7 @@ class Costs:
 
     Attributes:
         process: bytes before any picture, framework included.
-        copies: of the weights.
+        copies: how many times the weights are in memory.
         maps: peak memory of forward and backward pass over the bytes of all feature maps.
         pass_1: what the first pass over windows adds to that.
     """

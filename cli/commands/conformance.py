@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import click
 
-from nst.conformance.runner import Options, run_command
-
 __all__ = ["conformance"]
 
-
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(fields(Options)):
-        shown = option.default is not None
-        kind = int if isinstance(option.default, int) else str
-        command = click.option(
-            f"--{option.name}",
-            type=kind,
-            default=option.default,
-            show_default=shown,
-            help=option.metadata["help"],
-        )(command)
-    return command
+# the fields of `nst.conformance.runner.Options`, written out: --help shall not load numpy
 
 
 @click.command()
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
-@_options
+@click.option("--device", default="cpu", show_default=True, help="cpu, auto, cuda, cuda:N or mps.")
+@click.option("--dtype", metavar="TYPE", help="Data type.  [default: each backend's own]")
+@click.option(
+    "--precision", metavar="TYPE", help="Of the network: fp32, bf16, fp16.  [default: the data type]"
+)
+@click.option(
+    "--level", type=click.IntRange(0, 7), default=7, show_default=True, help="The last level to run."
+)
+@click.option("--weights", type=click.Path(), help="A file with real weights, for level 7.")
 @click.option(
     "--json", "json_file", type=click.Path(dir_okay=False), help="Write the whole report to this file."
 )
@@ -48,4 +40,6 @@ def conformance(backends: tuple[str, ...], json_file: str | None, **options: Any
     nst conformance torch --precision bf16
     nst conformance my_package.backend:MyBackend --json report.json
     """
+    from nst.conformance.runner import Options, run_command
+
     return 0 if run_command(backends, Options(**options), json_file, click.echo) else 1

@@ -105,7 +105,7 @@ def make_grid(
     columns, or rows within the rows if there are columns, and wins over what the experiment says.
 
     Args:
-        experiment: of the table, without values that this machine cannot run.
+        experiment: what the table is about, without values that this machine cannot run.
         sweeps: from `parse_sweeps`.
         given: settings for all runs.
         styles: how many style pictures there are.

@@ -35,7 +35,7 @@ def distances(
 
     Args:
         backend: computes the features.
-        weights: of the network that looks.
+        weights: the network that looks.
         pooling: avg or max.
         result: x.
         content: p, of the same size.

@@ -30,7 +30,7 @@ def write_report(
     """The whole page.
 
     Args:
-        title: of the experiment.
+        title: name of the experiment.
         summary: one line.
         runs: those that are finished.
         inputs: content and style pictures by file name.
@@ -137,7 +137,7 @@ def loss_chart(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> s
     Values that are not above 0 have no logarithm and are left out.
 
     Args:
-        steps: of each value.
+        steps: the step of each value.
         curves: values by name; "total", "content", "style" and "tv" have colours of their own.
 
     Returns:

@@ -43,7 +43,7 @@ class Workshop:
     """What the runs share: pictures, networks, backends.
 
     Args:
-        folder: of the experiment; the runs are in its folder "cells".
+        folder: where the experiment is kept; the runs are in its folder "cells".
         content: path of the content picture.
         styles: paths of the style pictures.
         offline: never download weights.

@@ -17,7 +17,7 @@ class Timing:
 
     Attributes:
         rate: frames a second; their mean where `durations` tell more.
-        durations: of each frame in seconds, where they are not all alike.
+        durations: how long each frame is shown, in seconds, where they are not all alike.
         sound: the file that may have sound.
         start: when the first frame is shown, in seconds on that file's clock.
     """

@@ -63,14 +63,14 @@ def build_whitened(
         seed: 0 or more; seeds the pictures, the patches and the rotations.
         pictures: how many procedural pictures.
         picture_size: their side in pixels, 32 or more.
-        threshold: of the ReLU, in deviations of a component.
-        floor: of the eigenvalues, as a part of the largest; keeps faint directions faint; or one for each block.
+        threshold: where the ReLU begins, in deviations of a component.
+        floor: least eigenvalue, as a part of the largest; keeps faint directions faint; or one for each block.
         patches: how many 3x3 patches a layer's covariance is taken from.
-        families: of the pictures, in turn; None for all of them.
+        families: kinds of pictures, taken in turn; None for all of them.
         pairs: each component with both signs; else twice as many components, each with one sign.
         border: whether patches may reach into the padding.
-        rotation: of the whitened components: "sparse" (so that each is far from Gaussian), "random" or "none"; one for
-            all blocks, or one for each.
+        rotation: how the whitened components are turned: "sparse" (so that each is far from Gaussian), "random" or
+            "none"; one for all blocks, or one for each.
         progress: called with the layer's name, its number from 1 and their count, before each layer.
 
     Returns:

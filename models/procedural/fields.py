@@ -69,7 +69,7 @@ def gabor_noise(rng: Rng, size: int, frequency: float, angle: float, bandwidth: 
         rng: generator.
         size: side in pixels.
         frequency: cycles a picture.
-        angle: of the wave vector, radians.
+        angle: direction of the wave vector, radians.
         bandwidth: deviation of the Gaussian lobe, cycles a picture.
     """
     fy = np.fft.fftfreq(size, 1 / size)[:, None]

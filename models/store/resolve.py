@@ -39,7 +39,7 @@ def resolve_weights(
         spec: "auto" (vgg19 if it is in the cache, else the same network to conv5_1 in 8 bits, which is embedded),
             "embedded", "random", the name of a network in the catalogue or the cache, or a file in any known format.
         offline: never use the network; NST_OFFLINE=1 says the same.
-        seed: of "random".
+        seed: decides the filters of "random".
         notify: told, in one line each, what is downloaded, built or assumed.
         progress: told of each piece of a download, each layer that is built.
 

@@ -77,11 +77,11 @@ def windows(
     """Windows of at most about `side` pixels that cover a picture; one if it fits.
 
     Args:
-        height: of the picture in pixels.
-        width: of the picture.
-        side: of a window, halo included; raised to `smallest_side` where it is less.
+        height: the picture's height in pixels.
+        width: its width.
+        side: a window's side in pixels, halo included; raised to `smallest_side` where it is less.
         layers: that are read.
-        convolutions: of the network; see `nst.models.vgg`.
+        convolutions: those that the network has; see `nst.models.vgg`.
     """
     names = list(layers)
     side = max(side, smallest_side(names, convolutions))

@@ -25,10 +25,10 @@ class Masks:
     """Where styles and content act. Masks have any size; they are resized to their picture.
 
     Attributes:
-        regions: of the result, one for each style; None there takes what the others leave over. Empty: every style acts
-            everywhere. Where regions overlap they share, where there is none no style acts.
+        regions: parts of the result, one for each style; None there takes what the others leave over. Empty:
+            every style acts everywhere. Where regions overlap they share, where there is none no style acts.
         sources: the part of each style picture that counts; None for all of it. Empty: all of all.
-        protect: of the result; 1 where no style acts, so that the content stays.
+        protect: part of the result; 1 where no style acts, so that the content stays.
         content: weight of the content loss at each place, 0 to 1.
         feather: blur of the edges of all but `sources`: standard deviation in pixels of the result.
     """

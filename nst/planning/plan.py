@@ -61,11 +61,11 @@ class Plan:
     """How to compute a picture, and what that takes.
 
     Attributes:
-        side: of the windows in pixels, or None for the whole picture at once.
+        side: side of the windows in pixels; None for the whole picture at once.
         history: pairs of L-BFGS.
         half: whether the history is kept in float16.
         peak: bytes of memory that the process is expected to reach.
-        history_bytes: of that, the history of L-BFGS.
+        history_bytes: how many of them are the history of L-BFGS.
         free: bytes that can be had, or None where nobody can tell.
     """
 
@@ -94,7 +94,7 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
 
     Args:
         task: to be planned.
-        side: of the windows in pixels.
+        side: side of the windows in pixels; None for the whole picture at once.
         history: pairs of L-BFGS.
         half: whether the history is kept in float16.
     """

@@ -65,7 +65,7 @@ class VideoTransfer:
         temporal_weight: gamma, times the temporal loss (see `nst.losses.temporal`); 0 for none.
         next_steps: steps of every frame but the first, at one size.
         flow: where the flow comes from; `nst.video.flow.dis_flow` unless given.
-        options: of `StyleTransfer`. `init`, `scales` and `steps` hold for the first frame.
+        options: further arguments of `StyleTransfer`. `init`, `scales` and `steps` hold for the first frame.
 
     Raises:
         NSTError: as `StyleTransfer`, or OpenCV is not installed.

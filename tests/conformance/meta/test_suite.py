@@ -3,7 +3,9 @@
 import json
 import re
 import textwrap
+from dataclasses import fields
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -96,6 +98,16 @@ def test_ids_are_unique_and_levels_known():
         "loss/whole/smallest",
         "gradient/whole/smallest",
     ]
+
+
+def test_the_command_line_has_the_options_of_a_run():
+    ours = {option.name: option.default for option in fields(Options)}
+    theirs = {
+        option.name: option.default for option in conformance.params if isinstance(option, click.Option)
+    }
+    assert {**ours, "json_file": None} == theirs
+    with pytest.raises(SettingsError, match="level 8: choose 0 to 7"):
+        Options(level=8)
 
 
 class LeakyKernels(NumpyKernels):
