@@ -33,7 +33,7 @@ def network(name: str) -> NetworkWeights:
 
 def pictures(names: Sequence[str], width: int, height: int) -> list[Any]:
     """Content and style: "demo" for those that the project draws, skimage's photographs by name, or paths."""
-    from nst.models.procedural.harbour import draw_harbour, paint_strokes
+    from _drawing import draw_harbour, paint_strokes
 
     drawn = draw_harbour(width, height), paint_strokes(width, height)
     return [drawn[i] if name == "demo" else _picture(name) for i, name in enumerate(names)]

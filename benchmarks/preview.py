@@ -9,6 +9,7 @@ sees them, and how far it is from the preview. Makes docs/pictures/preview.jpg o
 from __future__ import annotations
 
 import numpy as np
+from _drawing import paint_strokes
 from _report import ROOT, Report, Row, options_of
 from PIL import Image
 
@@ -16,7 +17,6 @@ import nst
 from nst.cli.experiments.measure import distances
 from nst.cli.experiments.sheet import beside
 from nst.models.embedded import load_embedded
-from nst.models.procedural.harbour import paint_strokes
 from nst.pictures.kinds import from_object
 from nst.pictures.picture import Picture
 

@@ -140,7 +140,7 @@ def picture(name: str, folder: Path) -> Image.Image:
     if "." in name:
         return Image.open(folder / name).convert("RGB")
     if name in ("harbour", "strokes"):
-        from nst.models.procedural.harbour import draw_harbour, paint_strokes
+        from _drawing import draw_harbour, paint_strokes
 
         return draw_harbour(768, 576) if name == "harbour" else paint_strokes(640, 640)
     from skimage import data

@@ -5,15 +5,23 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
-from nst.progress import Progress
-from nst.transfer import StyleTransfer
+__all__ = ["Show", "interruptible", "progress_bar"]
 
-__all__ = ["REFRESH", "interruptible", "progress_bar"]
+REFRESH = 0.1  # seconds between two moves of the bar, each of which may have to wait for the device
+
+
+class Show(Protocol):
+    """Moves a bar."""
+
+    def __call__(
+        self, done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+    ) -> None:
+        """Say how much is done and of how much, with a text before the bar and one after it, worked out if shown."""
 
 
 @contextmanager
@@ -36,36 +44,44 @@ def interruptible() -> Iterator[Any]:
 
 
 @contextmanager
-def progress_bar(transfer: StyleTransfer, quiet: bool) -> Iterator[Any]:
-    """A bar with size, step, loss and time left on stderr; nothing when that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+def progress_bar(quiet: bool, unit: str = "") -> Iterator[Show]:
+    """A bar on stderr; nothing when that is not a terminal, and nothing before it is first shown.
 
+    Args:
+        quiet: no bar.
+        unit: of what is counted, for people; "bytes" are shown in MB and with their speed.
+    """
     if quiet or not sys.stderr.isatty():  # rich takes FORCE_COLOR for a terminal too
-        yield lambda record: None
+        yield lambda done, total, before="", after=None: None
         return
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.fields[size]}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}"),
-        TimeRemainingColumn(),
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
     )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, loss="...", size="")
+
+    counted = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+    before, after = TextColumn("{task.description}"), TextColumn("{task.fields[after]}")
+    columns = (before, BarColumn(), *counted, after, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False, after=unit if unit != "bytes" else "")
         shown = 0.0
 
-        def show(record: Progress) -> None:
+        def show(
+            done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+        ) -> None:
             nonlocal shown
             now = time.monotonic()
-            if now - shown >= REFRESH or record.step == record.steps:
+            if now - shown >= REFRESH or done == total:
                 shown = now
-                size, loss = "x".join(map(str, record.size)), f"{record.losses().total:.4g}"
-                bar.update(task, total=record.steps, completed=record.step, size=size, loss=loss)
+                bar.update(task, completed=done, total=total, description=escape(before), visible=True)
+                if after is not None:
+                    bar.update(task, after=escape(after()))
 
         yield show
-
-
-REFRESH = 0.1  # seconds between two looks at the loss, each of which waits for the device

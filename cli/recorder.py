@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +34,7 @@ def frame_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--animate",
             type=click.Path(dir_okay=False),
             metavar="FILE",
-            help="The run as .gif, .webp or .mp4 (with ffmpeg).",
+            help="The run as .gif, .webp or .mp4.",
         ),
         click.option(
             "--save-at", metavar="STEPS", callback=_steps, help="Save these steps too, e.g. 10,50,100."
@@ -59,8 +57,6 @@ def check_frames(animate: str | None, output: str, trace: str | None) -> None:
         ImageError: the animation cannot be written.
         SettingsError: it is the picture or the trace.
     """
-    from nst.cli.recorder import check_animation
-
     if animate is None:
         return
     if os.path.realpath(animate) in [os.path.realpath(path) for path in (output, trace) if path]:
@@ -109,7 +105,7 @@ class Recorder:
         at: Sequence[int],
         animate: str | None,
     ) -> None:
-        from nst.cli.recorder import frame_steps
+        import tempfile  # here and not above, so that help pages are quick
 
         counts = [count for _, count in transfer.schedule]
         self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
@@ -145,8 +141,6 @@ class Recorder:
         Raises:
             ImageError: it cannot be written.
         """
-        from nst.cli.recorder import write_animation
-
         if self._folder is None or self._animate is None or self._last is None:
             return
         with self._folder:
@@ -185,15 +179,13 @@ def check_animation(path: str) -> None:
     """Before the work starts.
 
     Raises:
-        ImageError: another extension, a folder that cannot be written to, MP4 without ffmpeg.
+        ImageError: another extension, a folder that cannot be written to, MP4 without PyAV.
     """
-    from nst.cli.movies.writing import ANIMATIONS, check_movie, tool
+    from nst.cli.movies.writing import ANIMATIONS, check_movie
 
     suffix = Path(path).suffix.lower()
     if suffix not in (*ANIMATIONS, ".mp4"):
         raise ImageError(f"cannot write {path}: an animation is .gif, .webp or .mp4")
-    if suffix == ".mp4":
-        tool("ffmpeg", f"cannot write {path}", "write .gif or .webp")
     check_movie(Path(path))
 
 
@@ -225,10 +217,13 @@ def write_animation(path: str, frames: Sequence[Path]) -> None:
     Raises:
         ImageError: encoding or writing failed.
     """
+    from fractions import Fraction
+
+    from nst.cli.movies.timing import Timing
     from nst.cli.movies.writing import ANIMATIONS, write_movie
 
-    shown = list(frames)
-    durations = (*[FRAME_MS] * (len(shown) - 1), HOLD_MS)
-    if Path(path).suffix.lower() not in ANIMATIONS:  # a video has frames of one length
-        shown += [shown[-1]] * (HOLD_MS // FRAME_MS - 1)
-    write_movie(Path(path), shown, Fraction(1000, FRAME_MS), durations)
+    rate, shown = Fraction(1000, FRAME_MS), list(frames)
+    timing = Timing(rate, [*[1 / rate] * (len(shown) - 1), Fraction(HOLD_MS, 1000)])
+    if Path(path).suffix.lower() not in ANIMATIONS:  # players end a video when its last frame begins
+        shown, timing = shown + [shown[-1]] * (HOLD_MS // FRAME_MS - 1), Timing(rate)
+    write_movie(Path(path), shown, timing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -62,13 +63,13 @@ def run_transfer(
     failure: Exception | None = None
     # overflow shows in the losses, which are checked: numpy need not warn of it as well
     silence = np.errstate(over="ignore", invalid="ignore")
-    with silence, interruptible() as interrupted, progress_bar(transfer, quiet) as show:
+    with silence, interruptible() as interrupted, progress_bar(quiet) as show:
         try:
             for record in transfer.iterate():
                 first, last = first or record, record
                 if trace is not None:
                     steps.append(step_record(record))
-                show(record)
+                show(record.step, record.steps, "{}x{}".format(*record.size), partial(_loss, record))
                 if watch is not None:
                     watch(record)
                 if interrupted():
@@ -140,6 +141,10 @@ def run(
     if not quiet:
         click.echo(_summary(transfer, outcome, output), err=outcome.status != 0)
     return outcome.status
+
+
+def _loss(record: Progress) -> str:
+    return f"loss {record.losses().total:.4g}"
 
 
 def _summary(transfer: StyleTransfer, outcome: Any, output: str) -> str:

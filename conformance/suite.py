@@ -22,6 +22,7 @@ from nst.conformance.cases import (
     l4_statelessness,
     l5_vector_space,
     l6_optimizers,
+    l7_embedded,
     l7_full_width,
 )
 from nst.conformance.compare import Measurement, Mismatch
@@ -67,6 +68,7 @@ def all_cases() -> tuple[Case, ...]:
         l5_vector_space,
         l6_optimizers,
         l7_full_width,
+        l7_embedded,
     )
     cases = [case for module in modules for case in module.CASES]
     return tuple(sorted(cases, key=lambda case: case.level))

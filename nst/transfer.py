@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
 from nst.backends.autotune import backend_in
 from nst.engine.descent import descend
 from nst.engine.machine import Machine
@@ -17,6 +21,7 @@ from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
+from nst.fields import require_known
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
 from nst.models import vgg
@@ -40,6 +45,10 @@ from nst.settings import (
     make_settings,
     style_shares,
 )
+from nst.words import STARTS
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
 
 __all__ = ["Run", "StyleTransfer", "stylize"]
 
@@ -149,9 +158,10 @@ class StyleTransfer:
         optimizer: str | Optimizer = "lbfgs",
         memory: int | None = None,
         extra_terms: Sequence[Loss] = (),
-        **settings: Any,
+        **settings: Unpack[SettingsArguments],
     ) -> None:
-        named = isinstance(init, str) and init in ("content", "noise", "style", "statistics")
+        require_known(settings, TransferArguments.__optional_keys__)
+        named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
@@ -177,7 +187,7 @@ class StyleTransfer:
             styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
         given = None if named else from_any(init)[0]
         check_sizes(self.layers, self.settings.padding, original, styles)
-        color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)  # type: ignore[arg-type]
+        color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         seen, styles = color.prepare(original, styles)
         self.output = Output(color, original, restore)
         self.scene = make_scene(seen, styles, shares, drawn)
@@ -296,7 +306,15 @@ def _layers(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
     return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
 
 
-def stylize(content: Any, style: Any, **options: Any) -> Any:
+@overload
+def stylize(content: File, style: Any, **options: Unpack[TransferArguments]) -> Image: ...
+@overload
+def stylize(
+    content: NDArray[AnyDtype], style: Any, **options: Unpack[TransferArguments]
+) -> NDArray[AnyDtype]: ...
+@overload
+def stylize(content: AnyTensor, style: Any, **options: Unpack[TransferArguments]) -> AnyTensor: ...
+def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> Any:
     """Paint `content` in the style of `style`; the result is of the same kind as `content`.
 
     Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says

@@ -30,7 +30,7 @@ def test_every_backend_gives_the_same_picture(need, python, tmp_path, wide_file)
     change of 1e-7 in the start picture grows to several levels within 50 steps, on one backend in float64 as well
     (docs/conformance.md, "Whole runs").
     """
-    from nst.models.procedural.harbour import draw_harbour, paint_strokes
+    from drawing.harbour import draw_harbour, paint_strokes
 
     draw_harbour(256, 192).save(tmp_path / "p.png")
     paint_strokes(200, 240).save(tmp_path / "a.png")

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from nst.cli.experiments.catalogue import EXPERIMENTS
-from nst.cli.experiments.report import loss_chart
+from nst.cli.experiments.grid import Cell
+from nst.cli.experiments.report import loss_chart, write_report
+from nst.cli.experiments.runs import Done
 from nst.cli.experiments.sheet import Tile, beside, contact_sheet, fit
 from nst.pictures.writing import read_settings
 from nst.transfer import StyleTransfer
@@ -195,6 +197,30 @@ def test_the_report_stands_alone(experiment, tmp_path, pictures):
     for trace in traces(tmp_path).values():
         assert f"{trace['steps'][-1]['terms']['style']:.4g}" in text
         assert f"{trace['measures']['random-0']['gram']['conv3_1']:.3g}" in text
+
+
+def test_the_report_escapes_what_it_is_given(tmp_path):
+    """Labels and names of files come from the user, as do the words of --grid."""
+    flat("red").save(tmp_path / "x.png")
+    step = {"step": 0, "total": 2.0, "terms": {"<b>": 2.0}, "seconds": 1.0}
+    trace = {
+        "settings": {"a": "<i>", "b": {"conv1_1": 0.5}, "c": 0.1, "d": [1, 2], "e": None},
+        "steps": [step],
+        "stopped": None,
+        "measures": {"<net>": {"gram": {"conv1_1": 0.123456, "conv2_1": None}}},
+    }
+    run = Done(Cell(0, 0, "<script>", {}), tmp_path / "x.png", trace)
+    text = write_report("<title>", "a & b", [run], {'"><u>': flat("blue")}, 2)
+    page = Page(text)
+    assert not {"script", "b", "i", "u", "net"} & set(page.tags) - {"b"}
+    assert page.tags.count("b") == 1  # of the line on runs that are not finished
+    assert "2 of 3 runs are not finished" in text
+    assert "&lt;script&gt;" in text
+    assert "a &amp; b" in text
+    assert re.findall(r'<td class="number">(.*?)</td>', text) == ["0.123"]
+    cells = dict(re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td></tr>", text))
+    assert cells | {"a": "&lt;i&gt;", "b": "conv1_1 0.5", "c": "0.1", "d": "1, 2"} == cells
+    assert "e" not in cells
 
 
 def test_loss_chart_draws_what_it_is_given():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from nst.pictures import profiles
 from nst.pictures.kinds import from_object
 from nst.pictures.picture import to_uint8
 from nst.pictures.profiles import srgb_profile
@@ -192,6 +193,23 @@ def test_the_profile_that_we_write_is_srgb():
     values = _colours()
     moved = ImageCms.buildTransform(profile, linear, "RGB", "RGB").apply(Image.fromarray(values))
     np.testing.assert_allclose(np.asarray(moved) / 255, _decode(values / 255), atol=1.5 / 255)
+
+
+def test_the_profiles_are_what_their_files_say():
+    """srgb.icc: the primaries of IEC 61966-2-1 under D50; grey.icc: its curve, over all 16-bit levels."""
+    colour = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())).profile
+    assert (colour.xcolor_space.strip(), colour.profile_description) == ("RGB", "sRGB built-in")
+    columns = [colour.red_colorant[0], colour.green_colorant[0], colour.blue_colorant[0]]
+    np.testing.assert_allclose(np.array(columns).T, _matrix(SRGB_PRIMARIES), atol=5e-4)
+    raw = profiles._grey_profile()
+    assert len(raw) == struct.unpack(">I", raw[:4])[0]
+    assert raw[24:36] == struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+    assert ImageCms.ImageCmsProfile(io.BytesIO(raw)).profile.xcolor_space == "GRAY"
+    levels = np.arange(65536, dtype=np.uint16)[None]
+    ends = [ImageCms.ImageCmsProfile(io.BytesIO(each)) for each in (raw, _grey_profile(1.0))]
+    transform = ImageCms.buildTransform(*ends, "I;16", "I;16", flags=ImageCms.Flags.NOOPTIMIZE)
+    linear = np.asarray(transform.apply(Image.fromarray(levels))) / 65535
+    np.testing.assert_allclose(linear, _decode(levels / 65535), atol=3e-5)
 
 
 def test_pillow_images_in_memory_are_converted_too():

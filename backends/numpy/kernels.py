@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nst.backends.operators import OperatorOps
 from nst.protocol import Axis, PadMode
 
 __all__ = ["TAPS", "NumpyKernels"]
@@ -16,11 +17,8 @@ TAPS = [(row, column) for row in range(3) for column in range(3)]
 WINDOW = [(row, column) for row in range(2) for column in range(2)]  # in row order
 
 
-class NumpyKernels:
+class NumpyKernels(OperatorOps):
     """Primitives and adjoints on arrays; see `nst.protocol.Ops` and `nst.backends.tape.Kernels`."""
-
-    def affine(self, x: Array, factor: Array, shift: Array) -> Array:
-        return x * factor[:, None, None] + shift[:, None, None]
 
     def affine_adjoint(self, gradient: Array, factor: Array) -> Array:
         return gradient * factor[:, None, None]
@@ -80,9 +78,6 @@ class NumpyKernels:
     def channel_sum(self, features: Array) -> Array:
         return np.sum(features, axis=(2, 3), keepdims=True)
 
-    def modulate(self, x: Array, mask: Array) -> Array:
-        return x * mask
-
     def pad(self, x: Array, margin: int, mode: PadMode) -> Array:
         rows, columns = (_copied_from(size, margin, mode) for size in x.shape[2:])
         return x[:, :, rows[:, None], columns]
@@ -109,35 +104,14 @@ class NumpyKernels:
     def diff_adjoint(self, gradient: Array, axis: Axis) -> Array:
         return -np.diff(gradient, axis=_axis(axis), prepend=0, append=0)
 
-    def add(self, a: Array, b: Array) -> Array:
-        return a + b
-
-    def sub(self, a: Array, b: Array) -> Array:
-        return a - b
-
-    def multiply(self, a: Array, b: Array) -> Array:
-        return a * b
-
-    def divide(self, a: Array, b: Array) -> Array:
-        return a / b
-
     def scale(self, a: Array, factor: float) -> Array:
         return a * a.dtype.type(factor)
-
-    def scale_by(self, a: Array, factor: Array) -> Array:
-        return a * factor
-
-    def square(self, a: Array) -> Array:
-        return a * a
 
     def sqrt(self, a: Array) -> Array:
         return np.sqrt(a)
 
     def exp(self, a: Array) -> Array:
         return np.exp(a)
-
-    def abs(self, a: Array) -> Array:
-        return np.abs(a)
 
     def sign(self, a: Array) -> Array:
         return np.sign(a)

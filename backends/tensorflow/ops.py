@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nst.backends.operators import OperatorOps
 from nst.protocol import Axis, PadMode
 
 __all__ = ["TensorFlowOps"]
@@ -13,7 +14,7 @@ __all__ = ["TensorFlowOps"]
 Tensor = Any  # tf.Tensor
 
 
-class TensorFlowOps:
+class TensorFlowOps(OperatorOps):
     """See `nst.protocol.Ops`."""
 
     def affine(self, x: Tensor, factor: Tensor, shift: Tensor) -> Tensor:
@@ -42,9 +43,6 @@ class TensorFlowOps:
     def channel_sum(self, features: Tensor) -> Tensor:
         return tf.reduce_sum(features, (1, 2), keepdims=True)
 
-    def modulate(self, x: Tensor, mask: Tensor) -> Tensor:
-        return x * mask
-
     def pad(self, x: Tensor, margin: int, mode: PadMode) -> Tensor:
         for axis in (1, 2):
             size = x.shape[axis]
@@ -57,32 +55,11 @@ class TensorFlowOps:
             x = tf.concat([before, x, after], axis)
         return x
 
-    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
-        return tf.matmul(a, b)
-
     def transpose(self, a: Tensor) -> Tensor:
         return tf.transpose(a, (0, 2, 1))
 
     def diff(self, x: Tensor, axis: Axis) -> Tensor:
         return x[:, 1:] - x[:, :-1] if axis == "height" else x[:, :, 1:] - x[:, :, :-1]
-
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        return a + b
-
-    def sub(self, a: Tensor, b: Tensor) -> Tensor:
-        return a - b
-
-    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return a * b
-
-    def divide(self, a: Tensor, b: Tensor) -> Tensor:
-        return a / b
-
-    def scale(self, a: Tensor, factor: float) -> Tensor:
-        return a * tf.constant(factor, a.dtype)
-
-    def scale_by(self, a: Tensor, factor: Tensor) -> Tensor:
-        return a * factor
 
     def square(self, a: Tensor) -> Tensor:
         return tf.square(a)
@@ -92,9 +69,6 @@ class TensorFlowOps:
 
     def exp(self, a: Tensor) -> Tensor:
         return tf.exp(a)
-
-    def abs(self, a: Tensor) -> Tensor:
-        return tf.abs(a)
 
     def sum(self, a: Tensor) -> Tensor:
         return tf.reduce_sum(a)

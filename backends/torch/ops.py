@@ -6,16 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nst.backends.operators import OperatorOps
 from nst.protocol import Axis, PadMode
 
 __all__ = ["TorchOps"]
 
 
-class TorchOps:
+class TorchOps(OperatorOps):
     """See `nst.protocol.Ops`."""
-
-    def affine(self, x: Tensor, factor: Tensor, shift: Tensor) -> Tensor:
-        return x * factor[:, None, None] + shift[:, None, None]
 
     def conv2d(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return functional.conv2d(x, weight, bias, padding=1)
@@ -36,38 +34,14 @@ class TorchOps:
     def channel_sum(self, features: Tensor) -> Tensor:
         return features.sum((2, 3), keepdim=True)
 
-    def modulate(self, x: Tensor, mask: Tensor) -> Tensor:
-        return x * mask
-
     def pad(self, x: Tensor, margin: int, mode: PadMode) -> Tensor:
         return functional.pad(x, (margin,) * 4, mode)
-
-    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
-        return a @ b
 
     def transpose(self, a: Tensor) -> Tensor:
         return a.transpose(1, 2)
 
     def diff(self, x: Tensor, axis: Axis) -> Tensor:
         return torch.diff(x, dim=2 if axis == "height" else 3)
-
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        return a + b
-
-    def sub(self, a: Tensor, b: Tensor) -> Tensor:
-        return a - b
-
-    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return a * b
-
-    def divide(self, a: Tensor, b: Tensor) -> Tensor:
-        return a / b
-
-    def scale(self, a: Tensor, factor: float) -> Tensor:
-        return a * factor
-
-    def scale_by(self, a: Tensor, factor: Tensor) -> Tensor:
-        return a * factor
 
     def square(self, a: Tensor) -> Tensor:
         return a.square()
@@ -77,9 +51,6 @@ class TorchOps:
 
     def exp(self, a: Tensor) -> Tensor:
         return a.exp()
-
-    def abs(self, a: Tensor) -> Tensor:
-        return a.abs()
 
     def sum(self, a: Tensor) -> Tensor:
         return a.sum()

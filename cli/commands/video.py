@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.options import engine_options, mask_options, preset_option
+from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
 
 if TYPE_CHECKING:
     from nst.video import VideoTransfer
@@ -35,7 +35,7 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
     metavar="OUT",
     required=True,
     type=click.Path(),
-    help="A folder for the frames, .gif, .webp, or a video such as .mp4 (with ffmpeg).",
+    help="A folder for the frames, .gif, .webp, or a video such as .mp4.",
 )
 @click.option(
     "--temporal-weight", type=float, default=100.0, show_default=True, help="Of the loss against flicker."
@@ -50,8 +50,9 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
 @click.option("--fps", callback=_rate, metavar="RATE", help="Frames a second.  [default: IN's own, or 25]")
 @click.option("--restart", is_flag=True, help="Throw away the frames that are there.")
 @preset_option
-@engine_options
+@engine_options(*PAINTING)
 @mask_options
+@trace_option
 def video(
     source: str,
     style: tuple[str, ...],
@@ -95,7 +96,7 @@ def video(
     count = store.done
     if status == 0 and single:
         frames = [store.path(number) for number in range(count)]
-        write_movie(target, frames, reader.rate, reader.durations, reader.sound)
+        write_movie(target, frames, reader.timing)
     if not quiet:
         ending = {0: "", 1: "; stopped at a loss that is not finite", 130: "; interrupted"}[status]
         where = f"{output}: " if status == 0 else ""

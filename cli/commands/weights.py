@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nst.cli.network import progress_bar
+from nst.cli.network import network_bar
 
 if TYPE_CHECKING:
     from nst.models.store.verify import Verified
@@ -71,7 +71,7 @@ def download(name: str, force: bool) -> None:
     if name in CATALOGUE:
         entry = CATALOGUE[name]
         click.echo(f"{name}: {entry.summary}; {entry.license}; {entry.attribution}", err=True)
-    with progress_bar(name) as progress:
+    with network_bar(name) as progress:
         obtain(name, force=force, notify=_say, progress=progress)
     click.echo(cache.cached_path(name))
 
@@ -183,7 +183,7 @@ def compress(name: str, new: str | None, output: Path | None, force: bool) -> No
         _check_new(new, force)
     else:
         _check_folder(output)
-    with progress_bar(name) as progress:
+    with network_bar(name) as progress:
         network = resolve_weights(name, notify=_say, progress=progress)
     small = cluster(
         network,

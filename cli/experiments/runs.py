@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nst.cli.console import interruptible
+from nst.cli.console import interruptible, progress_bar
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.measure import distances
 from nst.cli.running import explain
@@ -131,14 +129,14 @@ def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], 
         workshop.network({"weights": judge})  # now, since one that is built has a bar of its own
     total = sum(_steps(transfer) for _, transfer in pending.values())
     silence = np.errstate(over="ignore", invalid="ignore")  # as in `nst.cli.running`
-    with silence, interruptible() as interrupted, _progress_bar(total, quiet) as show:
+    with silence, interruptible() as interrupted, progress_bar(quiet) as show:
         done = 0
         for number, (path, (cell, transfer)) in enumerate(pending.items(), start=1):
             steps = []
             try:
                 for record in transfer.iterate():
                     steps.append(step_record(record))
-                    show(f"{number}/{len(pending)} {cell.label}", done + record.step)
+                    show(done + record.step, total, f"{number}/{len(pending)} {cell.label}")
                     if interrupted():
                         break
                 if record.step == record.steps or record.stopped:
@@ -213,20 +211,3 @@ def _hash(path: str | Path) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror}") from error
-
-
-@contextmanager
-def _progress_bar(total: int, quiet: bool) -> Iterator[Callable[[str, int], None]]:
-    """One bar for all runs: which one, steps of all, time left; nothing when stderr is not a terminal."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    if quiet or not total or not sys.stderr.isatty():
-        yield lambda label, step: None
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda label, step: bar.update(task, description=escape(label), completed=step)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst.cli.console import REFRESH, interruptible
+from nst.cli.console import interruptible, progress_bar
 from nst.cli.movies.frame_store import FrameStore
 from nst.cli.movies.reading import Source
 from nst.cli.options import masks_by_name
@@ -20,7 +17,6 @@ from nst.cli.running import explain
 from nst.cli.trace import describe, step_record, write_trace
 from nst.errors import NSTError
 from nst.pictures.kinds import from_any
-from nst.progress import Progress
 from nst.video import Last, VideoTransfer
 
 __all__ = ["made_with", "paint"]
@@ -71,13 +67,14 @@ def paint(
     before, status = None, 0
     steps: list[dict[str, Any]] = []
     silence = np.errstate(over="ignore", invalid="ignore")
-    with silence, interruptible() as interrupted, _progress_bar(source.count, quiet) as show:
+    with silence, interruptible() as interrupted, progress_bar(quiet, "frames") as show:
         for number, frame in enumerate(source.frames()):
             if not store.path(number).is_file():
                 run = video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
                 try:
                     for record in run.iterate():
-                        show(number, record)
+                        done = number + record.step / max(1, record.steps)
+                        show(done, source.count, f"step {record.step}/{record.steps}")
                         if interrupted():
                             break
                 except NSTError:
@@ -97,37 +94,6 @@ def paint(
                 break
             before = frame
     return status
-
-
-@contextmanager
-def _progress_bar(count: int | None, quiet: bool) -> Iterator[Callable[[int, Progress], None]]:
-    """A bar over the frames on stderr; nothing when that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    if quiet or not sys.stderr.isatty():
-        yield lambda number, record: None
-        return
-    columns = (
-        TextColumn("frame {task.fields[frame]}" + (f" of {count}" if count else "")),
-        BarColumn(),
-        TextColumn("step {task.fields[step]}"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=count, frame=1, step="...")
-        shown = 0.0
-
-        def show(number: int, record: Progress) -> None:
-            nonlocal shown
-            now = time.monotonic()
-            if now - shown >= REFRESH:
-                shown = now
-                part = number + record.step / max(1, record.steps)
-                bar.update(task, completed=part, frame=number + 1, step=f"{record.step}/{record.steps}")
-
-        yield show
 
 
 def _digest(picture: Any) -> str:

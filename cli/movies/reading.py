@@ -1,23 +1,25 @@
-"""Frames in: folders of pictures, animations by Pillow, everything else by ffmpeg."""
+"""Frames in: folders of pictures, animations by Pillow, everything else by PyAV."""
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, pairwise, repeat
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from nst.cli.movies.writing import ANIMATIONS, last_line, tool
+from nst.cli.movies.timing import Timing, repeats
+from nst.cli.movies.writing import ACCURATE, ANIMATIONS, SD, pyav
 from nst.errors import ImageError
 
 __all__ = ["Source", "open_source"]
+
+UNSPECIFIED, FULL = 2, 2  # of matrices in H.273, and of ranges in FFmpeg
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,12 @@ class Source:
     Attributes:
         frames: starts to read: pictures of a kind that `StyleTransfer` takes, one after the other.
         count: how many there are, or are thought to be; None where nothing tells.
-        rate: frames a second.
-        durations: of each frame in milliseconds, for an animation.
-        sound: the file that may have it.
+        timing: when they are shown.
     """
 
     frames: Callable[[], Iterator[Any]]
     count: int | None
-    rate: Fraction
-    durations: tuple[int, ...] | None = None
-    sound: Path | None = None
+    timing: Timing
 
 
 def open_source(path: str, rate: Fraction | None) -> Source:
@@ -47,7 +45,7 @@ def open_source(path: str, rate: Fraction | None) -> Source:
         rate: frames a second, for a folder (25 unless given) or in place of the file's own.
 
     Raises:
-        ImageError: nothing is there, no frame is in it, or ffmpeg is needed and not there.
+        ImageError: nothing is there, no frame is in it, or PyAV is needed and not there.
     """
     file = Path(path)
     if file.is_dir():
@@ -56,7 +54,7 @@ def open_source(path: str, rate: Fraction | None) -> Source:
         if not pictures:
             raise ImageError(f"cannot read {path}: there is no picture in the folder")
         pictures.sort(key=lambda p: [int(w) if w.isdigit() else w for w in re.split(r"(\d+)", p.name)])
-        return Source(lambda: iter(pictures), len(pictures), rate or Fraction(25))
+        return Source(lambda: iter(pictures), len(pictures), Timing(rate or Fraction(25)))
     if not file.is_file():
         raise ImageError(f"cannot read {path}: no such file or folder; check the name")
     if file.suffix.lower() in (*ANIMATIONS, ".png", ".apng"):
@@ -81,70 +79,68 @@ def _animation(file: Path, rate: Fraction | None) -> Source:
                 image.seek(number)
                 yield image.convert("RGBA" if image.has_transparency_data else "RGB")
 
-    own = Fraction(1000 * count, sum(durations))
-    return Source(frames, count, rate or own, None if rate else tuple(durations))
+    own = Timing(Fraction(1000 * count, sum(durations)), [Fraction(ms, 1000) for ms in durations])
+    return Source(frames, count, Timing(rate) if rate else own)
 
 
 def _movie(file: Path, rate: Fraction | None) -> Source:
-    instead = "give a folder of frames"
-    ffmpeg = tool("ffmpeg", f"cannot read {file}", instead)
-    ffprobe = tool("ffprobe", f"cannot read {file}", instead)
-    entries = "stream=avg_frame_rate,r_frame_rate,nb_frames,duration:format=duration"
-    question = ["-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json"]
-    done = subprocess.run([ffprobe, *question, "file:" + str(file)], capture_output=True)
-    answer = json.loads(done.stdout or "{}")
-    reason = last_line(done.stderr).removeprefix(f"file:{file}: ")
-    if done.returncode != 0 or not answer.get("streams"):
-        raise ImageError(f"cannot read {file}: {reason or 'there is no picture in it'}")
-    stream = answer["streams"][0]
-    pace = rate or _rate(stream.get("avg_frame_rate")) or _rate(stream.get("r_frame_rate")) or Fraction(25)
-    seconds = stream.get("duration") or answer.get("format", {}).get("duration")
-    count = round(float(seconds) * pace) if seconds else int(stream.get("nb_frames", 0))
+    av = pyav(f"cannot read {file}", "give a folder of frames")
+    try:
+        with av.open(str(file)) as container:
+            stream = _pictures_of(container, file)
+            own = stream.average_rate or stream.guessed_rate or Fraction(25)
+            shown = sorted(
+                (packet.pts * packet.time_base, packet.duration * packet.time_base or 1 / own)
+                for packet in container.demux(stream)
+                if packet.pts is not None and not packet.is_discard
+            )
+            count, tick = len(shown) or stream.frames, stream.time_base
+    except av.FFmpegError as error:
+        raise ImageError(f"cannot read {file}: {error.strerror}") from error
+    start = shown[0][0] if shown else Fraction(0)
+    times = [time - start for time, _ in shown] + [shown[-1][0] + shown[-1][1] - start] if shown else []
+    durations = [after - before for before, after in pairwise(times)]
+    again: Iterable[int] = repeat(1)
+    if rate and times:  # another rate for the same length, so that sound and pictures stay together
+        again = repeats(times, rate)
+        count, durations = sum(again), []
+    elif max(durations, default=0) - min(durations[:-1], default=0) <= 2 * tick:  # which are rounded to ticks
+        durations = []
 
     def frames() -> Iterator[Any]:
-        # constant rate, so that sound and pictures stay together; PPM, since each picture tells its size
-        target = [
-            "-map",
-            "0:v:0",
-            "-r",
-            str(pace),
-            "-f",
-            "image2pipe",
-            "-c:v",
-            "ppm",
-            "-pix_fmt",
-            "rgb24",
-            "-",
-        ]
-        command = [ffmpeg, "-nostdin", "-v", "error", "-i", "file:" + str(file), *target]
-        with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
-            assert process.stdout is not None
+        with av.open(str(file)) as container:
+            stream = _pictures_of(container, file)
+            stream.thread_type = "AUTO"
             try:
-                while picture := _ppm(process.stdout):
-                    yield picture
-                if process.wait() != 0:
-                    errors.seek(0)
-                    raise ImageError(f"cannot read {file}: {last_line(errors.read())}")
-            finally:
-                process.kill()
-                process.stdout.close()
-                process.wait()
+                for frame, often in zip(container.decode(stream), chain(again, repeat(1)), strict=False):
+                    for _ in range(often):
+                        yield _picture(frame)
+            except av.FFmpegError as error:
+                raise ImageError(f"cannot read {file}: {error.strerror}") from error
 
-    return Source(frames, count or None, pace, sound=file)
+    return Source(frames, count or None, Timing(rate or own, durations or None, file, start))
 
 
-def _ppm(stream: IO[bytes]) -> Image.Image | None:
-    """The next picture of a stream of them, as ffmpeg writes them: P6, width and height, 255, then bytes."""
-    if not stream.readline():
-        return None
-    width, height = map(int, stream.readline().split())
-    stream.readline()
-    data = stream.read(3 * width * height)
-    return Image.frombytes("RGB", (width, height), data) if len(data) == 3 * width * height else None
+def _pictures_of(container: Any, file: Path) -> Any:
+    stream = container.streams.best("video")
+    if stream is None:
+        raise ImageError(f"cannot read {file}: there is no picture in it")
+    return stream
 
 
-def _rate(text: str | None) -> Fraction | None:
-    """Frames a second as ffprobe says it: "30000/1001", or "0/0" where it does not know."""
-    top, _, bottom = (text or "0/0").partition("/")
-    return Fraction(int(top), int(bottom or 1)) if int(top) and int(bottom or 1) else None
+def _picture(frame: Any) -> Image.Image:
+    """A frame as people see it: in sRGB, turned and mirrored as its display matrix says."""
+    said = frame.colorspace != UNSPECIFIED  # else it is taken as players take it
+    coded = frame.colorspace if said else "ITU709" if frame.height > SD else "ITU601"
+    # said in full, since PyAV before 17 converts by neither otherwise; RGB has no matrix, one is named all the same
+    ranged = "JPEG" if frame.color_range == FULL else "MPEG"
+    how = {"src_colorspace": coded, "src_color_range": ranged, "dst_colorspace": "ITU601"}
+    pixels = frame.to_ndarray(format="rgb24", interpolation=ACCURATE, **how)
+    matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    if matrix is not None:
+        # x' = a x + c y, y' = b x + d y; of quarter turns two of the four are 0
+        a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+        if abs(b) > abs(a):
+            pixels, a, d = pixels.swapaxes(0, 1), c, b
+        pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -1,129 +1,189 @@
-"""Frames out: animated GIF and WebP by Pillow, videos by ffmpeg."""
+"""Frames out: animated GIF and WebP by Pillow, videos by PyAV."""
 
 from __future__ import annotations
 
+import heapq
 import io
 import secrets
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
+from importlib import import_module
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from nst.cli.movies.timing import Timing, repeats
 from nst.errors import ImageError
 from nst.files import check_writable, write_atomically
 
-__all__ = ["ANIMATIONS", "MOVIES", "check_movie", "last_line", "tool", "write_movie"]
+__all__ = ["ACCURATE", "ANIMATIONS", "MOVIES", "SD", "check_movie", "pyav", "write_movie"]
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
 MOVIES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+CODECS: dict[str, tuple[str, dict[str, str], str]] = {
+    ".mp4": ("libx264", {"crf": "18"}, "aac"),
+    ".webm": ("libvpx-vp9", {"crf": "18", "b": "0", "row-mt": "1"}, "libopus"),
+    ".avi": ("mpeg4", {"flags": "+qscale", "global_quality": "236"}, "libmp3lame"),  # 118 times the quantiser
+}
+"""Pictures, how, and sound, by the suffix; all others as .mp4."""
+
+Timed = tuple[Fraction, Any]
+"""When packets are due, in seconds, and the packets."""
+
+BT709, LIMITED = 1, 1  # H.273
+SD = 576  # rows of the largest picture that players take for BT.601 where nothing is said
+CLOCK = Fraction(1, 90000)  # seconds, of films whose frames do not all last equally long
+ACCURATE = 4 | 1 << 13 | 1 << 14 | 1 << 18  # swscale: bicubic, all chroma, exact rounding
 
 
 def check_movie(path: Path) -> None:
     """Before the work starts: can this file be written?
 
     Raises:
-        ImageError: another extension, a folder that cannot be written to, or ffmpeg is needed and not there.
+        ImageError: another extension, a folder that cannot be written to, or PyAV is needed and not there.
     """
     suffix = path.suffix.lower()
     if suffix not in (*ANIMATIONS, *MOVIES):
         known = ", ".join([*ANIMATIONS, *MOVIES])
         raise ImageError(f"cannot write {path}: give a folder without an extension, or one of {known}")
     if suffix in MOVIES:
-        tool("ffmpeg", f"cannot write {path}", "write a folder of frames or .webp")
+        pyav(f"cannot write {path}")
     try:
         check_writable(path)
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def write_movie(
-    path: Path,
-    frames: Sequence[Path],
-    rate: Fraction,
-    durations: Sequence[int] | None = None,
-    sound: Path | None = None,
-) -> None:
+def write_movie(path: Path, frames: Sequence[Path], timing: Timing) -> None:
     """Put PNG files together; whole or not at all.
 
     Args:
         path: what to write.
         frames: the pictures.
-        rate: of frames a second.
-        durations: of each frame of an animation in milliseconds, in place of the rate.
-        sound: a file whose sound a video gets, if there is any.
+        timing: when they are shown, and the sound of a video.
 
     Raises:
         ImageError: encoding or writing failed.
     """
     try:
         if path.suffix.lower() in ANIMATIONS:
-            write_atomically(path, _animated(ANIMATIONS[path.suffix.lower()], frames, rate, durations))
+            write_atomically(path, _animated(ANIMATIONS[path.suffix.lower()], frames, timing))
         else:
-            _encode(path, frames, rate, sound)
+            _encode(path, frames, timing)
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot write {path}: {' '.join(str(error).split())}") from error
 
 
-def _animated(kind: str, frames: Sequence[Path], rate: Fraction, durations: Sequence[int] | None) -> bytes:
+def _animated(kind: str, frames: Sequence[Path], timing: Timing) -> bytes:
     images = [Image.open(frame).copy() for frame in frames]  # a copy, so that no file stays open
-    pauses = list(durations or [round(1000 / rate)] * len(images))
+    times = [round(1000 * time) for time in timing.times(len(images))]
+    pauses = [end - begin for begin, end in pairwise(times)]
     options: dict[str, Any] = {"quality": 90, "method": 4} if kind == "WEBP" else {}
     buffer = io.BytesIO()
     images[0].save(buffer, kind, save_all=True, append_images=images[1:], duration=pauses, loop=0, **options)
     return buffer.getvalue()
 
 
-def _encode(path: Path, frames: Sequence[Path], rate: Fraction, sound: Path | None) -> None:
-    """By ffmpeg, whose choice the codec is; players want even sides and BT.709, so an odd last row or column goes."""
+def _encode(path: Path, frames: Sequence[Path], timing: Timing) -> None:
+    av = pyav(f"cannot write {path}")
+    suffix = path.suffix.lower()
     temporary = path.with_name(f".nst-{secrets.token_hex(8)}{path.suffix}")
-    pictures = ["-f", "image2pipe", "-framerate", str(rate), "-c:v", "png", "-i", "-", "-map", "0:v:0"]
-    if sound is not None:
-        same = sound.suffix.lower() == path.suffix.lower()
-        copied = ["-c:a", "copy"] if same else []
-        pictures[-2:-2] = ["-i", "file:" + str(sound)]
-        pictures += ["-map", "1:a?", *copied]
-    even = "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
-    colors = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
-    target = ["-vf", even, *colors, "-crf", "18", "file:" + str(temporary)]
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            ["ffmpeg", "-v", "error", "-y", *pictures, *target], stdin=subprocess.PIPE, stderr=errors
+    kind = "mp4" if suffix == ".m4v" else None  # which is raw MPEG-4 to FFmpeg
+    if suffix == ".avi":  # which has one rate
+        often = repeats(timing.times(len(frames)), timing.rate)
+        frames = [frame for frame, count in zip(frames, often, strict=True) for _ in range(count)]
+        timing = replace(timing, durations=None)
+    try:
+        with av.open(str(temporary), "w", format=kind) as container, ExitStack() as opened:
+            codec, options, sound_codec = CODECS.get(suffix, CODECS[".mp4"])
+            stream = container.add_stream(codec, rate=timing.rate, options=options)
+            parts = [_pictures(av, stream, frames, timing)]
+            if timing.sound is not None:
+                source = opened.enter_context(av.open(str(timing.sound)))
+                parts.append(_sound(source, container, timing.start, sound_codec))
+            for _, packets in heapq.merge(*parts, key=itemgetter(0)):
+                container.mux(packets)
+        temporary.replace(path)
+    except av.FFmpegError as error:
+        raise ValueError(error.strerror) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pictures(av: Any, stream: Any, frames: Sequence[Path], timing: Timing) -> Iterator[Timed]:
+    """In BT.709, as players want it, with even sides: an odd last row or column goes."""
+    context = stream.codec_context
+    with Image.open(frames[0]) as first:
+        width, height = stream.width, stream.height = [side // 2 * 2 for side in first.size]
+    stream.pix_fmt = "yuv420p"
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED
+    # MPEG-4 does not say what it is in
+    matrix = "ITU601" if context.name == "mpeg4" and height <= SD else "ITU709"
+    context.time_base = tick = CLOCK if timing.durations else 1 / timing.rate
+    times = timing.times(len(frames))
+    for path, time in zip(frames, times[:-1], strict=True):
+        with Image.open(path) as image:
+            pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:height, :width])
+        frame = av.VideoFrame.from_ndarray(pixels).reformat(
+            format="yuv420p", dst_colorspace=matrix, dst_color_range="MPEG", interpolation=ACCURATE
         )
-        assert process.stdin is not None
-        try:
-            for frame in frames:
-                process.stdin.write(frame.read_bytes())
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # its status tells
-        try:
-            if process.wait() != 0:
-                errors.seek(0)
-                raise ValueError(f"ffmpeg: {last_line(errors.read())}")
-            temporary.replace(path)
-        finally:
-            process.kill()
-            temporary.unlink(missing_ok=True)
+        frame.pts, frame.time_base = round(time / tick), tick
+        yield time, stream.encode(frame)
+    yield times[-1], stream.encode()
 
 
-def tool(name: str, problem: str, instead: str) -> str:
-    """The path of ffmpeg or ffprobe.
+def _sound(source: Any, container: Any, start: Fraction, codec: str) -> Iterator[Timed]:
+    """All sound: as it is where both files are of one kind and may hold it, else encoded anew.
+
+    Streams are added at once, packets come as they are asked for.
+    """
+    alike = container.format.name in source.format.name.split(",")
+    targets, copied = {}, set()
+    for stream in source.streams.audio:
+        if alike and stream.codec_context.codec.canonical_name in container.supported_codecs:
+            copied.add(stream.index)
+            target = container.add_stream_from_template(stream)
+        else:
+            rate = 48000 if codec == "libopus" else stream.rate
+            target = container.add_stream(codec, rate=rate, layout=stream.layout.name)
+        target.metadata.update(stream.metadata)
+        targets[stream.index] = target
+    return _packets(source, targets, copied, start)
+
+
+def _packets(
+    source: Any, targets: Mapping[int, Any], copied: Collection[int], start: Fraction
+) -> Iterator[Timed]:
+    for packet in source.demux(list(source.streams.audio)) if targets else ():
+        target = targets[packet.stream.index]
+        if packet.stream.index not in copied:
+            for frame in packet.decode():
+                time = frame.pts * frame.time_base - start
+                frame.pts -= round(start / frame.time_base)
+                yield time, target.encode(frame)
+        elif packet.dts is not None:  # the last one is empty
+            late = round(start / packet.time_base)
+            time = packet.dts * packet.time_base - start
+            packet.pts, packet.dts, packet.stream = packet.pts - late, packet.dts - late, target
+            yield time, packet
+    for index in set(targets).difference(copied):
+        yield Fraction(0), targets[index].encode()
+
+
+def pyav(problem: str, instead: str = "write a folder of frames, .gif or .webp") -> Any:
+    """The package `av`.
 
     Raises:
         ImageError: it is not there.
     """
-    found = shutil.which(name)
-    if found is None:
-        raise ImageError(f"{problem}: that needs {name} on the PATH; install ffmpeg, or {instead}")
-    return found
-
-
-def last_line(output: bytes) -> str:
-    """What ffmpeg said last, which is what it failed at."""
-    lines = output.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else ""
+    try:
+        return import_module("av")
+    except ImportError as error:
+        raise ImageError(f"{problem}: that needs av: pip install 'nst[video]', or {instead}") from error

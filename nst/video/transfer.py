@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
+from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments
 from nst.errors import ImageError, SettingsError
+from nst.fields import require_known
 from nst.losses.temporal import Temporal
 from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
@@ -22,10 +25,21 @@ from nst.pictures.picture import Picture, resize
 from nst.transfer import Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["Last", "VideoTransfer", "stylize_frames"]
 
 FlowFunction: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], Flow]
 """(frame, other frame), both (H, W, 3) in [0, 1] -> the flow from the one to the other."""
+
+
+class VideoArguments(TransferArguments, total=False):
+    """The arguments of `VideoTransfer`."""
+
+    temporal_weight: float
+    next_steps: int
+    flow: FlowFunction
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +79,9 @@ class VideoTransfer:
         temporal_weight: float = 100.0,
         next_steps: int = 100,
         flow: FlowFunction = dis_flow,
-        **options: Any,
+        **options: Unpack[TransferArguments],
     ) -> None:
+        require_known(options, VideoArguments.__optional_keys__)
         number = isinstance(temporal_weight, (int, float)) and not isinstance(temporal_weight, bool)
         if not number or not 0 <= temporal_weight < float("inf"):
             raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")
@@ -75,7 +90,7 @@ class VideoTransfer:
         self._size = from_any(first)[0].size
         self._weight, self._flow = temporal_weight, flow
         self._extra = tuple(options.get("extra_terms", ()))
-        later = {
+        later: dict[str, Any] = {
             "init": first,
             "init_noise": 0.0,
             "scales": 1,
@@ -115,7 +130,19 @@ class VideoTransfer:
         return resize(picture, *self._later.size)
 
 
-def stylize_frames(frames: Iterable[Any], style: Any, **options: Any) -> Iterator[Any]:
+@overload
+def stylize_frames(
+    frames: Iterable[File], style: Any, **options: Unpack[VideoArguments]
+) -> Iterator[Image]: ...
+@overload
+def stylize_frames(
+    frames: Iterable[NDArray[AnyDtype]], style: Any, **options: Unpack[VideoArguments]
+) -> Iterator[NDArray[AnyDtype]]: ...
+@overload
+def stylize_frames(
+    frames: Iterable[AnyTensor], style: Any, **options: Unpack[VideoArguments]
+) -> Iterator[AnyTensor]: ...
+def stylize_frames(frames: Iterable[Any], style: Any, **options: Unpack[VideoArguments]) -> Iterator[Any]:
     """Paint frame after frame; each result is of the same kind as its frame.
 
     Takes the arguments of `VideoTransfer`.

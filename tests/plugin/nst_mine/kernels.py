@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from nst.backends.operators import OperatorOps
+
 AXES = {"height": 2, "width": 3}
 
 
-class Kernels:
+class Kernels(OperatorOps):
     """One method a primitive, one a adjoint."""
-
-    def affine(self, x, factor, shift):
-        return x * factor[:, None, None] + shift[:, None, None]
 
     def affine_adjoint(self, gradient, factor):
         return gradient * factor[:, None, None]
@@ -59,9 +58,6 @@ class Kernels:
     def channel_sum(self, features):
         return features.sum(axis=(2, 3), keepdims=True)
 
-    def modulate(self, x, mask):
-        return x * mask
-
     def pad(self, x, margin, mode):
         margins = ((0, 0), (0, 0), (margin, margin), (margin, margin))
         return np.pad(x, margins, mode="wrap" if mode == "circular" else "edge")
@@ -79,9 +75,6 @@ class Kernels:
                 lines[:, :, -1:] += after.sum(axis, keepdims=True).swapaxes(2, axis)
         return gradient
 
-    def matmul(self, a, b):
-        return a @ b
-
     def transpose(self, a):
         return a.transpose(0, 2, 1)
 
@@ -91,35 +84,14 @@ class Kernels:
     def diff_adjoint(self, gradient, axis):
         return -np.diff(gradient, axis=AXES[axis], prepend=np.float32(0), append=np.float32(0))
 
-    def add(self, a, b):
-        return a + b
-
-    def sub(self, a, b):
-        return a - b
-
-    def multiply(self, a, b):
-        return a * b
-
-    def divide(self, a, b):
-        return a / b
-
     def scale(self, a, factor):
         return a * np.float32(factor)
-
-    def scale_by(self, a, factor):
-        return a * factor
-
-    def square(self, a):
-        return a * a
 
     def sqrt(self, a):
         return np.sqrt(a)
 
     def exp(self, a):
         return np.exp(a)
-
-    def abs(self, a):
-        return np.abs(a)
 
     def sign(self, a):
         return np.sign(a)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nst.models.procedural.stage import QUAY, Colour, Point, Stage, box, rect, scaled, smooth
+from drawing.stage import QUAY, Colour, Point, Stage, box, rect, scaled, smooth
 
 __all__ = ["draw_boats", "draw_bridge", "draw_quay"]
 

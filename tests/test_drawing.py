@@ -1,4 +1,4 @@
-"""The two pictures of `make demo`: repeatable, and rich enough to transfer a style from and to."""
+"""The two pictures that docs/pictures/drawing draws: repeatable, and rich enough to transfer a style from and to."""
 
 import math
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.models.procedural import harbour
-from nst.models.procedural.stage import EYE, FOCAL, HORIZON, Stage
-from nst.models.procedural.strokes import fractal_noise, sample
+from drawing import harbour
+from drawing.stage import EYE, FOCAL, HORIZON, Stage
+from drawing.strokes import fractal_noise, sample
 
 PAINTERS = {"harbour": harbour.draw_harbour, "strokes": harbour.paint_strokes}
 

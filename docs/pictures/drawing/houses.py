@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nst.models.procedural.stage import QUAY, Colour, Stage, box, rect, scaled, shadowed
+from drawing.stage import QUAY, Colour, Stage, box, rect, scaled, shadowed
 
 __all__ = ["draw_houses"]
 

@@ -1,4 +1,4 @@
-"""The two pictures of `make demo`, drawn by code: `python -m nst.models.procedural.harbour FOLDER`.
+"""The two pictures, drawn by code: `python -m drawing.harbour FOLDER`, in docs/pictures.
 
 `draw_harbour` is the content picture (a harbour town in the evening sun), `paint_strokes` the style picture.
 """
@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nst.models.procedural.houses import draw_houses
-from nst.models.procedural.stage import EYE, FOCAL, HORIZON, Stage
-from nst.models.procedural.strokes import fractal_noise, paint_strokes, sample
-from nst.models.procedural.waterside import draw_boats, draw_bridge, draw_quay
+from drawing.houses import draw_houses
+from drawing.stage import EYE, FOCAL, HORIZON, Stage
+from drawing.strokes import fractal_noise, paint_strokes, sample
+from drawing.waterside import draw_boats, draw_bridge, draw_quay
 
 __all__ = ["draw_harbour", "main", "paint_strokes"]
 

@@ -1,0 +1,40 @@
+"""When the frames of a moving picture are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+__all__ = ["Timing", "repeats"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What goes from the source of a video to its result, beside the pictures.
+
+    Attributes:
+        rate: frames a second; their mean where `durations` tell more.
+        durations: of each frame in seconds, where they are not all alike.
+        sound: the file that may have sound.
+        start: when the first frame is shown, in seconds on that file's clock.
+    """
+
+    rate: Fraction
+    durations: Sequence[Fraction] | None = None
+    sound: Path | None = None
+    start: Fraction = Fraction(0)
+
+    def times(self, count: int) -> list[Fraction]:
+        """When each of `count` frames begins, and when the last one ends, in seconds after the first."""
+        durations = self.durations
+        if durations is None or len(durations) != count:
+            durations = [1 / self.rate] * count
+        return [Fraction(0), *accumulate(durations)]
+
+
+def repeats(times: Sequence[Fraction], rate: Fraction) -> list[int]:
+    """How often each frame comes, for these times at a constant rate; times as of `Timing.times`."""
+    return [round(end * rate) - round(begin * rate) for begin, end in pairwise(times)]
