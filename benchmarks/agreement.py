@@ -117,11 +117,11 @@ def measure(
         steps=steps,
     )
     stage = run.stage(size)
-    start = stage.first().astype(np.float64)
+    start = run.start.first(*stage.scene.size).astype(np.float64)
     if deviation:
         start += float(deviation) * np.random.default_rng(SEED).standard_normal(start.shape)
     method = named_optimizer(optimizer, rate, run.plan.history)
-    *_, (state, _) = descend(engine, method, stage.evaluate, np.clip(start, 0, 1), steps, 0.0)
+    *_, state = descend(engine, method, stage.evaluate, np.clip(start, 0, 1), steps)
     np.save(file, np.asarray(engine.to_numpy(state.x), np.float64))
     return {"total": state.total, "versions": engine.versions()}
 
