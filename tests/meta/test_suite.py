@@ -101,9 +101,8 @@ def test_ids_are_unique_and_levels_known():
 
 def test_the_command_line_has_the_options_of_a_run():
     ours = {option.name: option.default for option in fields(Options)}
-    theirs = {
-        option.name: option.default for option in conformance.params if isinstance(option, click.Option)
-    }
+    options = [option for option in conformance.params if isinstance(option, click.Option)]
+    theirs = {option.name: option.get_default(click.Context(conformance)) for option in options}
     assert {**ours, "json_file": None} == theirs
     with pytest.raises(SettingsError, match="level 8: choose 0 to 7"):
         Options(level=8)
