@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from nst.backends.numpy.backend import NumpyBackend
+from nst.backends.numpy.kernels import NumpyKernels
 from nst.cli.commands.conformance import conformance
 from nst.conformance import Mismatch, Subject, all_cases, run_case, run_cases, runner, select
 from nst.conformance.compare import compare
@@ -108,6 +109,20 @@ def test_the_command_line_has_the_options_of_a_run(monkeypatch):
     assert runs == [((), Options(), None), (("torch",), given, "b.json")]
     with pytest.raises(SettingsError, match="level 8: choose 0 to 7"):
         Options(level=8)
+
+
+class LeakyKernels(NumpyKernels):
+    def relu(self, x):
+        return np.where(x > 0, x, 0.01 * x)
+
+
+class Leaky(NumpyBackend):
+    kernels = LeakyKernels()
+
+
+class Broken(NumpyBackend):
+    def from_numpy(self, array):
+        raise RuntimeError("no memory on the abacus")
 
 
 def test_known_deviations_are_strict():
