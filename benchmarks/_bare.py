@@ -31,12 +31,12 @@ def torch_step(
 ) -> Step:
     import torch
 
-    from nst.backends.torch.network import VGG19
+    from nst.backends.torch.network import VGG
 
     if device != "cpu":  # as the engine has it
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
     order = torch.channels_last if channels_last else torch.contiguous_format
-    net = VGG19(weights, LAYERS).to(device, memory_format=order)
+    net = VGG(weights, LAYERS).to(device, memory_format=order)
 
     def load(array: Any) -> Any:
         return torch.from_numpy(array).to(device).contiguous(memory_format=order)
@@ -105,8 +105,11 @@ def onnx_step(
 ) -> Step:
     """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session with bound inputs."""
     from nst.backends.onnx.backend import CONSTANT, OnnxBackend
-    from nst.engine.problem import set_up
+    from nst.engine.machine import Machine
+    from nst.engine.stage import Stage
+    from nst.engine.weights import losses_of
     from nst.pictures.picture import Picture
+    from nst.pictures.scene import make_scene
     from nst.settings import Settings, layer_weights
 
     backend = OnnxBackend(device)
@@ -117,11 +120,12 @@ def onnx_step(
         style_weight=beta,
     )
     pictures = [Picture(np.ascontiguousarray(array[0].transpose(1, 2, 0))) for array in (content, style)]
-    problem = set_up(settings, weights, backend, pictures[0], pictures[1:], [1.0])
-    x = backend.from_numpy(content)
-    session = backend.compile(problem.function, x, problem.constants).session
+    scene = make_scene(pictures[0], pictures[1:], [1.0])
+    problem = Stage(scene, losses_of(settings, weights), Machine(settings, weights, backend)).problem
+    x, (constants,) = backend.from_numpy(content), problem.constants
+    session = backend.compile(problem.function, x, constants).session
     binding = session.io_binding()
-    for name, value in {"x": x, **{CONSTANT + n: v for n, v in problem.constants.items()}}.items():
+    for name, value in {"x": x, **{CONSTANT + n: v for n, v in constants.items()}}.items():
         binding.bind_ortvalue_input(name, value)
     for name in ("total", "gradient"):
         binding.bind_output(name, device)

@@ -17,12 +17,10 @@ import datetime as dt
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _drawing import paint_strokes
 from _gram_statistics import gram_statistics
 from _picture_metrics import edges, fine_grain, flat, patch_distance
 from _report import machine
@@ -30,6 +28,7 @@ from PIL import Image
 from skimage import data
 
 import nst
+from nst.cli.samples import PAINTING
 from nst.models.procedural.pictures import procedural_picture, procedural_pictures
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights
@@ -37,15 +36,21 @@ from nst.models.weights import NetworkWeights
 from nst.pictures.picture import Picture
 from nst.settings import STYLE_LAYERS
 
+SAMPLES = Path(__file__).parents[1] / "cli" / "samples"
 MARKS = ("<!-- networks.py begin -->", "<!-- networks.py end -->")
 UNSEEN = 2_000_000  # a seed far from those of the pictures that the whitened network is built on
 
 STYLES: Mapping[str, Callable[[], Any]] = {
-    "painted": lambda: paint_strokes(640, 640),
+    "The Starry Night": lambda: Image.open(SAMPLES / PAINTING).convert("RGB"),
     "Voronoi": lambda: procedural_picture("Voronoi cells", 256, (9999, 2)),
     "blades": lambda: procedural_picture("strokes", 256, (9999, 3)),
 }
-PAIRS = (("chelsea", "painted"), ("rocket", "painted"), ("astronaut", "Voronoi"), ("coffee", "blades"))
+PAIRS = (
+    ("chelsea", "The Starry Night"),
+    ("rocket", "The Starry Night"),
+    ("astronaut", "Voronoi"),
+    ("coffee", "blades"),
+)
 
 
 def main() -> None:
@@ -95,15 +100,14 @@ def main() -> None:
 
 def network(name: str) -> NetworkWeights:
     if name == "random":
-        # at its default, 1, the picture hardly changes
-        return replace(random_weights(0, 0.5, "conv5_1"), balance=10.0)
+        return random_weights(0, 0.5, "conv5_1")
     return resolve_weights(name, offline=True)
 
 
 def measure(
     label: str, weights: NetworkWeights, content: str, style: str, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """One style transfer at the default balance, L-BFGS from the content picture."""
+    """One style transfer, L-BFGS from the content picture."""
     photograph, painting = getattr(data, content)(), STYLES[style]()
     transfer = nst.StyleTransfer(
         photograph, painting, weights=weights, size=options.size, steps=options.steps
@@ -120,10 +124,9 @@ def measure(
     return {
         "content": content,
         "style": style,
-        "balance": weights.balance,
-        # The engine's weights make each loss relative to a picture without features; the style's hold the balance, too.
-        "style_loss_start": start.losses().terms["style"] * start.weights["style"] / weights.balance,
-        "style_loss": last.losses().terms["style"] * last.weights["style"] / weights.balance,
+        # relative to a picture without features, as the content loss times its weight
+        "style_loss_start": start.losses().terms["style"],
+        "style_loss": last.losses().terms["style"],
         "content_loss": last.losses().terms["content"] * last.weights["content"],
         "distance": patch_distance(result, target),
         "flat": flat(result, transfer.content.rgb, target),
@@ -144,15 +147,15 @@ def resized(picture: Any, longest: int) -> Any:
 def markdown(report: dict[str, Any]) -> str:
     lines = [
         f"`{report['command']}`, {report['date']}: {report['cores']} cores of {report['cpu']}, shared, Python "
-        f"{report['python']}. {report['size']} px, {report['steps']} L-BFGS steps from the content picture, each "
-        "network at its default balance b.",
+        f"{report['python']}. {report['size']} px, {report['steps']} L-BFGS steps from the content picture, "
+        "everything else the default.",
         "",
-        "| pair | network | b | style loss | content loss | distance | flat | edges | fine grain | time |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| pair | network | style loss | content loss | distance | flat | edges | fine grain | time |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(report["rows"], key=lambda row: PAIRS.index((row["content"], row["style"]))):
         lines.append(
-            f"| {row['content']}, {row['style']} | {row['network']} | {row['balance']:g} "
+            f"| {row['content']}, {row['style']} | {row['network']} "
             f"| {row['style_loss_start']:.2g} to {row['style_loss']:.2g} | {row['content_loss']:.2f} "
             f"| {row['distance']:.3f} | {row['flat']:.2f} | {row['edges']:.2f} | {row['fine_grain']:.2f} "
             f"| {row['seconds']:.0f} s |"

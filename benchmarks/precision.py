@@ -19,8 +19,6 @@ CASES = (
     ("full", 256, "content"),
     ("full", 160, "content"),
 )
-BALANCE = 10.0
-"""Of random filters, as in speed.py: at their default, 1, the picture hardly changes."""
 
 
 def main() -> None:
@@ -56,15 +54,11 @@ def measure(
     backend: str, precision: str, weights: str, size: int, start: str, steps: int, device: str
 ) -> dict[str, Any]:
     """The two runs, from the same start."""
-    from dataclasses import replace
-
     from _subject import dimensions, network, transfer
 
     from nst.backends import get_backend
 
     net = network(weights)
-    if weights == "full":
-        net = replace(net, balance=BALANCE)
     width, height = dimensions(size, device)
     exact = get_backend(backend, device, precision="fp32")
     judge = transfer(exact, net, width, height, init=start).stage(width)

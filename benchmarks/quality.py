@@ -148,25 +148,36 @@ def picture(name: str, folder: Path) -> Image.Image:
     return Image.fromarray(getattr(data, name)())
 
 
-def sheet(options: argparse.Namespace, rows: list[dict[str, Any]], side: int = 256) -> Image.Image:
+def sheet(options: argparse.Namespace, rows: list[dict[str, Any]], side: int = 224) -> Image.Image:
     """A row for each pair and network, a column for each value; the figures below each picture."""
     values = list(dict.fromkeys(row["value"] for row in rows))
-    lines = list(dict.fromkeys((row["content"], row["style"], row["weights"]) for row in rows))
-    height, gap = side, 16
-    canvas = Image.new("RGB", (len(values) * side, len(lines) * (height + gap)), "white")
+    lines = list(dict.fromkeys(map(_line, rows)))
+    gap = 16
+    tallest = {
+        line: max(row["size"][1] * side // row["size"][0] for row in rows if _line(row) == line)
+        for line in lines
+    }
+    tops = {line: sum(tallest[other] + gap for other in lines[:number]) for number, line in enumerate(lines)}
+    canvas = Image.new("RGB", (len(values) * side, sum(tallest.values()) + gap * len(lines)), "white")
     draw = ImageDraw.Draw(canvas)
     for row in rows:
-        line, column = lines.index((row["content"], row["style"], row["weights"])), values.index(row["value"])
+        line, column = _line(row), values.index(row["value"])
         pair = PAIRS.index((row["content"], row["style"]))
         network = next(name for name in options.weights if resolve_weights(name).name == row["weights"])
         value = options.vary.partition("=")[2].split(",")[column] or "default"
         tile = Image.open(options.folder / f"{options.name}-{Path(network).stem}-{pair}-{value}.png")
-        tile.thumbnail((side - 4, height))
-        left, top = column * side, line * (height + gap)
+        tile.thumbnail((side - 4, tallest[line]))
+        left, top = column * side, tops[line]
         canvas.paste(tile, (left, top))
         figures = f"style left {100 * row['style left']:.1f} %, content off {row['content off']:.2f}"
-        draw.text((left + 2, top + height + 2), f"{row['value'] or 'default'}: {figures}", fill="black")
+        draw.text(
+            (left + 2, top + tallest[line] + 2), f"{row['value'] or 'default'}: {figures}", fill="black"
+        )
     return canvas
+
+
+def _line(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["content"], row["style"], row["weights"]
 
 
 if __name__ == "__main__":

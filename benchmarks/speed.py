@@ -26,8 +26,6 @@ from _report import Report, child, options_of, peak_memory, serve
 KEY = ("backend", "precision", "width", "height")
 YARDSTICK = "bare torch, NCHW"
 WARM = 3
-BALANCE = 10.0
-"""Of the random network: at its default, 1, the picture hardly changes, and precision has nothing to spoil."""
 
 
 def main() -> None:
@@ -86,14 +84,12 @@ def measure(backend: str, precision: str, device: str, size: int, steps: int) ->
 def _engine(
     backend: str, precision: str, device: str, width: int, height: int, steps: int, free: int | None
 ) -> dict[str, Any]:
-    from dataclasses import replace
-
     from _subject import network, step_flop, transfer
 
     from nst.backends import get_backend
 
     engine = get_backend(backend, device, precision=precision)
-    weights = replace(network("full"), balance=BALANCE)
+    weights = network("full")
     subject = transfer(engine, weights, width, height, steps=steps, history=10, tile="off")
     stamps = []
     for record in subject.iterate():

@@ -71,7 +71,7 @@ def make_transfer(
         raise out_of_memory(size) from error
     if given.get("tuned_for") and transfer.settings.tuned_for is None and not quiet:
         suits = f"the weights of {preset} suit a {given['tuned_for']} VGG19"
-        click.echo(f"{suits}: balanced for {transfer.weights.name}", err=True)
+        click.echo(f"{suits}: carried over to {transfer.weights.name}", err=True)
     return transfer
 
 

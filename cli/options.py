@@ -1,61 +1,69 @@
-"""The options of the commands that run the optimisation, in groups.
+"""The options of the commands that run the optimisation.
 
-Their names are the fields of `nst.settings.Settings` and the arguments of `nst.StyleTransfer`.
+Those of the settings are built from the fields of `nst.settings.Settings`: a command asks for the groups that it wants.
+The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
 from typing import Any
 
 import click
 
 from nst.errors import SettingsError
+from nst.fields import Rule, rule_of
 from nst.presets import PRESETS, preset
+from nst.settings import Settings
 
 __all__ = [
+    "PAINTING",
     "as_typed",
+    "default_of",
     "engine_options",
-    "leave_out",
-    "loss_options",
     "mask_options",
     "masks_by_name",
+    "option_name",
     "preset_option",
-    "run_options",
-    "start_options",
+    "setting_options",
+    "trace_option",
     "with_preset",
 ]
 
 Command = Callable[..., Any]
-PAPER_STYLE = "conv1_1,conv2_1,conv3_1,conv4_1,conv5_1"
-BALANCE = 30.0
-COLORS = ["none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"]
+
+PAINTING = ("size", "run", "losses", "content", "style", "both", "start")
+"""The groups of settings for a content picture in the style of others."""
+
+DEFAULTS = {"size": 512}
+"""Where a command line wants another default than a program."""
 
 
-def engine_options(command: Command) -> Command:
-    """Every option but those of masks: where and how the optimisation runs, what it minimises, from where."""
-    return run_options(loss_options(start_options(command)))
+class SettingOption(click.Option):
+    """An option whose help page shows the range of its field, and what it stands for when it is left open."""
+
+    def __init__(self, *arguments: Any, rule: Rule, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.rule, self.help = rule, rule.help
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """What stands in brackets."""
+        extra = super().get_help_extra(ctx)
+        if self.rule.none:
+            extra.setdefault("default", self.rule.none)
+        if self.rule.limits:
+            extra["range"] = self.rule.limits
+        return extra
 
 
-def leave_out(command: click.Command, *names: str) -> None:
-    """Take options of the engine away from a command for which they mean nothing."""
-    assert set(names) <= {option.name for option in command.params}
-    command.params = [option for option in command.params if option.name not in names]
-
-
-def run_options(command: Command) -> Command:
-    """Backend, network, size, steps, output."""
+def engine_options(*settings: str) -> Callable[[Command], Command]:
+    """Backend, network and memory; the settings of some groups; silence."""
     return _all(
-        command,
         _option(
             "--backend", "auto, torch, tf (tensorflow, keras), onnx, numpy, or a plug-in.", "auto", "NAME"
         ),
         _option("--device", "auto, cpu, cuda, cuda:N or mps.", "auto", "DEVICE"),
-        click.option(
-            "--precision",
-            type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-            help="Of the network; auto is the fastest.  [default: the backend's own]",
-        ),
         _option(
             "--weights",
             "auto (the trained VGG19), embedded, random, a name from 'nst weights list', or a file.",
@@ -63,118 +71,95 @@ def run_options(command: Command) -> Command:
             "NAME|PATH",
         ),
         click.option("--offline", is_flag=True, help="Never download weights (also: NST_OFFLINE=1)."),
-        _option("--size", "Longest side of the result in pixels.", 512, type=int),
-        _option(
-            "--scales",
-            "Coarse to fine: auto, a number of sizes, or the sizes.",
-            "auto",
-            "LIST",
-            callback=_scales,
-        ),
-        _option(
-            "--steps",
-            "Steps of the optimiser; a list gives each scale its own, '200,100,...' goes on with 100.",
-            "300",
-            "N",
-            callback=_steps,
-        ),
-        _option("--optimizer", "L-BFGS as in the paper, or Adam.", "lbfgs", type=["lbfgs", "adam"]),
-        _option("--rate", "Step size of Adam; the picture's range is 1.", 0.02, type=float),
-        click.option(
-            "--history", type=int, help="Pairs that L-BFGS keeps.  [default: 10, fewer if memory is short]"
-        ),
-        _option("--tile", "Compute in windows of that many pixels: auto, off, N.", "auto", callback=_tile),
         click.option(
             "--memory", type=float, metavar="GB", help="Memory to stay within.  [default: what is free]"
         ),
-        _option("--average", "Decay of the average of the iterates; 0: the last one.", 0.0, type=float),
-        click.option(
-            "--trace",
-            type=click.Path(dir_okay=False),
-            help="Write settings, versions and the losses of every step to a JSON file.",
-        ),
+        setting_options(*settings),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
     )
 
 
-def loss_options(command: Command) -> Command:
-    """Losses, layers and their weights; colours."""
-    balanced = "  [default: balanced for the network]"
-    layers: dict[str, Any] = {"multiple": True, "metavar": "LAYERS"}
-    return _all(
-        command,
-        click.option(
-            "--content-weight", type=float, help="Alpha, times the paper's content loss." + balanced
-        ),
-        click.option("--style-weight", type=float, help="Beta, times the paper's style loss." + balanced),
-        click.option(
-            "--style-strength",
-            type=float,
-            help="0 (no style) to 1 (no content), 0.5 being the balance as it is; in place of the two weights.",
-        ),
-        _option(
-            "--balance",
-            "Of style against content where their weights are left open.",
-            BALANCE,
-            type=click.FloatRange(min=0, min_open=True),
-        ),
-        _option("--tv-weight", "Weight of the total variation (smoothness).", 0.0, type=float),
-        _option("--content-layers", "Comma list; conv4_2=0.5 weights a layer.", ["conv4_2"], **layers),
-        _option("--style-layers", "Comma list; conv4_1=0.5 weights a layer.", [PAPER_STYLE], **layers),
-        _option(
-            "--style-loss",
-            "What makes a style: Gram matrices as in the paper, or other statistics.",
-            "gram",
-            type=["gram", "moments", "covariance", "w2"],
-        ),
-        click.option("--smoothing", is_flag=True, help="Softmax of the features; helps untrained networks."),
-        click.option(
-            "--style-weights",
-            callback=_numbers,
-            metavar="NUMBERS",
-            help="Comma list, the share of each style picture.  [default: equal]",
-        ),
-        _option("--style-scale", "Size of the style pictures as a multiple of --size.", 1.0, type=float),
-        _option("--pooling", "Average as in the paper, or maximum.", "avg", type=["avg", "max"]),
-        _option(
-            "--padding",
-            "How the picture goes on past its border.",
-            "zero",
-            type=["zero", "replicate", "circular"],
-        ),
-        _option("--color", "What becomes of the content's colours.", "none", type=COLORS),
-        _option("--color-strength", "From 0 (not at all) to 1.", 1.0, type=float),
-        click.option(
-            "--color-when",
-            type=click.Choice(["before", "after"]),
-            help="Change the style before, or the result after.  [default: what suits --color]",
-        ),
-    )
+def setting_options(*wanted: str) -> Callable[[Command], Command]:
+    """The options of settings.
+
+    Args:
+        wanted: groups of fields of `Settings`, or single fields, in the order of the help page.
+    """
+    options = []
+    for word in wanted:
+        found = [
+            declared for declared in fields(Settings) if word in (declared.name, rule_of(declared).group)
+        ]
+        assert found, word
+        options += [_setting(declared) for declared in found]
+    return _all(*options)
 
 
-def start_options(command: Command) -> Command:
-    """Where the optimisation starts."""
-    return _all(
-        command,
-        _option("--init", "The picture to start from.", "content", "content|noise|style|statistics|PATH"),
-        _option("--init-noise", "Share of noise in a start from a picture, 0 to 1.", 0.0, type=float),
-        _option("--seed", "Seed of the noise and of random weights.", 0, type=int),
+def option_name(setting: str) -> str:
+    """--style-loss for style_loss."""
+    return f"--{setting.replace('_', '-')}"
+
+
+def default_of(declared: Field[Any]) -> Any:
+    """What the option of a setting is unless given, as one would type it; None where it is left open."""
+    if declared.default_factory is not MISSING:
+        return ",".join(declared.default_factory())  # layers, all of one weight
+    return DEFAULTS.get(declared.name, declared.default)
+
+
+def _setting(declared: Field[Any]) -> Callable[[Command], Command]:
+    """The option of one field."""
+    rule, default = rule_of(declared), default_of(declared)
+    more: dict[str, Any] = {"default": default, "show_default": True, "metavar": rule.metavar or None}
+    if rule.kind == "flag":
+        more = {"is_flag": True}
+    elif rule.kind == "layers":
+        more |= {"multiple": True, "default": [default]}
+    elif rule.read is not None:
+        more |= {"type": str, "callback": _reader(rule)}
+    elif rule.kind == "word" and rule.metavar:  # of one's own beside the words: a path
+        more["metavar"] = "|".join((*rule.words, rule.metavar))
+    elif rule.kind == "word":
+        more["type"] = click.Choice(rule.words)
+    else:
+        more["type"] = int if rule.kind == "integer" else float
+    return click.option(option_name(declared.name), cls=SettingOption, rule=rule, **more)
+
+
+def _reader(rule: Rule) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """For values that click cannot read by itself: lists, and numbers or words."""
+    assert rule.read is not None
+    read = rule.read
+
+    def callback(_: click.Context, __: click.Parameter, text: Any) -> Any:
+        try:
+            return None if text is None else read(str(text))
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not {rule.want}") from None
+
+    return callback
+
+
+def trace_option(command: Command) -> Command:
+    """--trace."""
+    option = click.option(
+        "--trace",
+        type=click.Path(dir_okay=False),
+        help="Write settings, versions and the losses of every step to a JSON file.",
     )
+    return option(command)
 
 
 def mask_options(command: Command) -> Command:
     """Where styles and content act."""
-    return _all(
-        command,
-        click.option(
-            "--mask",
-            multiple=True,
-            metavar="WHAT=PICTURE",
-            help="style1=mask.png: the white part gets the first style. style1-source: the part of the style "
-            "picture that counts. protect: no style there. content: weight of the content loss.",
-        ),
-        _option("--feather", "Blur of the masks' edges in pixels.", 0.0, type=float),
+    mask = click.option(
+        "--mask",
+        multiple=True,
+        metavar="WHAT=PICTURE",
+        help="style1=mask.png: the white part gets the first style. style1-source: the part of the style "
+        "picture that counts. protect: no style there. content: weight of the content loss.",
     )
+    return _all(mask, setting_options("masks"))(command)
 
 
 def masks_by_name(words: Sequence[str]) -> dict[str, str]:
@@ -192,52 +177,20 @@ def masks_by_name(words: Sequence[str]) -> dict[str, str]:
     return masks
 
 
-def _option(name: str, text: str, default: Any, metavar: str | None = None, **more: Any) -> Any:
+def _option(name: str, text: str, default: str, metavar: str) -> Any:
     """An option that shows its default."""
-    if isinstance(more.get("type"), list):
-        more["type"] = click.Choice(more["type"])
-    if metavar:
-        more["metavar"] = metavar
-    return click.option(name, default=default, show_default=True, help=text, **more)
+    return click.option(name, default=default, show_default=True, help=text, metavar=metavar)
 
 
-def _all(command: Command, *options: Any) -> Command:
-    for option in reversed(options):
-        command = option(command)
-    return command
+def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator for several, in this order on the help page."""
 
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
 
-def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[float, ...] | None:
-    return None if text is None else _parsed(text, float, "a list of numbers such as 0.7,0.3")
-
-
-def _steps(_: click.Context, __: click.Parameter, text: str | int) -> int | tuple[int | str, ...]:
-    words, rest = str(text).removesuffix(",..."), str(text).endswith(",...")
-    counts = _parsed(words, int, "a number of steps, or a list such as 200,100,50")
-    return (*counts, "...") if rest else counts[0] if len(counts) == 1 else counts
-
-
-def _scales(_: click.Context, __: click.Parameter, text: str) -> str | int | tuple[int, ...]:
-    if text == "auto":
-        return text
-    sizes = _parsed(text, int, "auto, a number of scales, or a list of sizes such as 128,256,512")
-    return sizes[0] if len(sizes) == 1 else sizes
-
-
-def _tile(_: click.Context, __: click.Parameter, text: str) -> str | int:
-    if text in ("auto", "off"):
-        return text
-    return int(_parsed(text, int, "auto, off, or a number of pixels")[0])
-
-
-def _parsed(text: str, kind: type, what: str) -> tuple[Any, ...]:
-    try:
-        values = tuple(kind(word) for word in text.replace(" ", ",").split(",") if word)
-    except ValueError:
-        values = ()
-    if not values:
-        raise click.BadParameter(f"{text!r} is not {what}")
-    return values
+    return decorate
 
 
 def preset_option(command: Command) -> Command:

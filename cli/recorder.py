@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +57,6 @@ def check_frames(animate: str | None, output: str, trace: str | None) -> None:
         ImageError: the animation cannot be written.
         SettingsError: it is the picture or the trace.
     """
-    from nst.cli.recorder import check_animation
-
     if animate is None:
         return
     if os.path.realpath(animate) in [os.path.realpath(path) for path in (output, trace) if path]:
@@ -109,7 +105,7 @@ class Recorder:
         at: Sequence[int],
         animate: str | None,
     ) -> None:
-        from nst.cli.recorder import frame_steps
+        import tempfile  # here and not above, so that help pages are quick
 
         counts = [count for _, count in transfer.schedule]
         self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
@@ -145,8 +141,6 @@ class Recorder:
         Raises:
             ImageError: it cannot be written.
         """
-        from nst.cli.recorder import write_animation
-
         if self._folder is None or self._animate is None or self._last is None:
             return
         with self._folder:
@@ -223,6 +217,8 @@ def write_animation(path: str, frames: Sequence[Path]) -> None:
     Raises:
         ImageError: encoding or writing failed.
     """
+    from fractions import Fraction
+
     from nst.cli.movies.timing import Timing
     from nst.cli.movies.writing import ANIMATIONS, write_movie
 

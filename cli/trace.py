@@ -73,6 +73,7 @@ def step_record(record: Progress) -> dict[str, Any]:
         "step": record.step,
         "size": list(record.size),
         "terms": dict(losses.terms),
+        "weights": record.weights,
         "total": losses.total,
         "seconds": round(record.seconds, 6),
     }

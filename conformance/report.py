@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nst._version import __version__
-from nst.conformance.pairs import QUANTITIES, pair_differences
+from nst.conformance.pairs import EMBEDDED, QUANTITIES, pair_differences
 
 __all__ = ["as_json", "backend_table", "pair_table", "passes", "worst_by_quantity"]
 
@@ -35,6 +35,7 @@ def as_json(reports: Sequence[Report], outputs: Mapping[str, Mapping[str, Any]])
             for r in reports
         ],
         "pairs": pair_differences(outputs),
+        "embedded pairs": pair_differences(outputs, EMBEDDED),
     }
 
 
@@ -88,10 +89,10 @@ def backend_table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def pair_table(outputs: Mapping[str, Mapping[str, Any]]) -> str:
-    """Differences of every pair of backends on the fixed inputs."""
+def pair_table(outputs: Mapping[str, Mapping[str, Any]], prefix: str = "") -> str:
+    """Differences of every pair of backends on the fixed inputs; `prefix` as `pair_differences` takes it."""
     rows: list[tuple[str, ...]] = [("pair", *QUANTITIES)]
-    for row in pair_differences(outputs):
+    for row in pair_differences(outputs, prefix):
         rows.append((" - ".join(row["pair"]), *(f"{row[quantity]:.1e}" for quantity in QUANTITIES)))
     return "\n".join(_columns(rows))
 

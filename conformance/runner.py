@@ -22,7 +22,7 @@ import numpy as np
 from nst.backends import backend_names
 from nst.backends.registry import backend_class, how_to_install
 from nst.conformance.case import Subject
-from nst.conformance.pairs import fixed_outputs
+from nst.conformance.pairs import EMBEDDED, fixed_outputs
 from nst.conformance.report import as_json, backend_table, pair_table
 from nst.conformance.suite import run_cases, select
 from nst.conformance.tolerances import tolerance
@@ -116,7 +116,7 @@ def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[st
     results = run_cases(subject, select(options.level))
     seconds = time.perf_counter() - began
     if arrays is not None and options.level >= 4:
-        outputs: dict[str, Any] = fixed_outputs(subject.tested)
+        outputs: dict[str, Any] = fixed_outputs(subject.tested, options.level >= 7)
         np.savez(arrays, **outputs)
     return {
         "backend": spec,
@@ -179,6 +179,8 @@ def run_command(
         show(backend_table(values) + "\n")
     if len(outputs) > 1:
         show("Every pair of backends on the same inputs:\n" + pair_table(outputs) + "\n")
+        if options.level >= 7:
+            show("Every pair on the embedded VGG19:\n" + pair_table(outputs, EMBEDDED) + "\n")
     whole = as_json(reports, outputs)
     if json_file is not None:
         try:

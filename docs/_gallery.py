@@ -48,7 +48,7 @@ class Entry:
     command: str
     runs: Sequence[Run]
     content: str = "chelsea"
-    styles: Sequence[str] = ("strokes",)
+    styles: Sequence[str] = ("The Starry Night",)
     columns: int = 4
     places: Sequence[tuple[int, float]] = ()
     frames: int = 0
@@ -79,49 +79,50 @@ def each(key: str, *values: Any, **more: Any) -> list[Run]:
 
 HEAD = disc(0.43, 0.25, 0.2)
 BLEND = simplex(3, 3)
-TWO = ("strokes", "Voronoi cells")
+TWO = ("The Starry Night", "Voronoi cells")
 
 ENTRIES: Mapping[str, Entry] = {
     "steps": Entry(
         "The way of a run",
         "Steps 0, 2, 8 and 60, as `--save-at` keeps them; `--animate run.gif` makes a film of them.",
-        "nst stylize cat.jpg strokes.png -o out.png --save-at 0,2,8 --animate run.gif",
+        "nst stylize cat.jpg starry.jpg -o out.png --save-at 0,2,8 --animate run.gif",
         [Run(f"step {steps}", {"steps": steps, "scales": 1}) for steps in (0, 2, 8, 60)],
     ),
     "strength": Entry(
         "Strength of the style",
-        "From 0 to 1; measured, so that a number means the same for every picture and network.",
-        "nst stylize cat.jpg strokes.png -o out.png --style-strength 0.7",
-        each("style_strength", 0.2, 0.4, 0.6, 0.8),
+        "From 0 to 1, 0.5 being the default; the losses are relative, so that a number means the same everywhere.",
+        "nst stylize cat.jpg starry.jpg -o out.png --style-strength 0.7",
+        each("style_strength", 0.1, 0.3, 0.5, 0.7, 0.9),
+        columns=5,
     ),
     "scale": Entry(
         "Size of the brush strokes",
         "The style picture at half, once and twice the size of the result.",
-        "nst stylize cat.jpg strokes.png -o out.png --style-scale 0.5",
+        "nst stylize cat.jpg starry.jpg -o out.png --style-scale 0.5",
         each("style_scale", 0.5, 1.0, 2.0),
         columns=3,
     ),
     "starts": Entry(
         "Where it starts",
         "From the content, the style, noise as in the paper, and noise in the style's colours.",
-        "nst stylize cat.jpg strokes.png -o out.png --init noise",
-        each("init", "content", "style", "noise", "statistics", scales=1, style_strength=0.4),
+        "nst stylize cat.jpg starry.jpg -o out.png --init noise",
+        each("init", "content", "style", "noise", "statistics", scales=1),
     ),
     "blend": Entry(
         "Blends of styles",
         "Three styles by weight, each alone at the corners; `nst experiment run simplex` makes larger triangles.",
-        "nst stylize cat.jpg strokes.png cells.png turing.png -o out.png --style-weights 50,25,25",
+        "nst stylize cat.jpg starry.jpg cells.png turing.png -o out.png --style-weights 50,25,25",
         [
             Run(" : ".join(f"{100 * share:.0f}" for share in shares), {"style_weights": shares})
             for _, _, shares in BLEND
         ],
-        styles=("strokes", "Voronoi cells", "Turing pattern"),
+        styles=("The Starry Night", "Voronoi cells", "Turing pattern"),
         places=[(row, column) for row, column, _ in BLEND],
     ),
     "regions": Entry(
         "A style for each region",
         "White parts of a mask get its style; soft masks have no seams.",
-        "nst stylize astronaut.png strokes.png cells.png -o out.png --mask style1=head.png --mask style2=rest.png",
+        "nst stylize astronaut.png starry.jpg cells.png -o out.png --mask style1=head.png --mask style2=rest.png",
         [
             Run(
                 "by masks",
@@ -135,28 +136,28 @@ ENTRIES: Mapping[str, Entry] = {
     "protect": Entry(
         "A part that stays as it is",
         "No style acts in the white part of the mask `protect`.",
-        "nst stylize astronaut.png strokes.png -o out.png --mask protect=head.png",
+        "nst stylize astronaut.png starry.jpg -o out.png --mask protect=head.png",
         [Run("protected", {"masks": {"protect": HEAD}}), Run("without the mask")],
         content="astronaut",
     ),
     "color": Entry(
         "Colours",
         "Of the style (none), or of the content: kept, or matched before or after.",
-        "nst stylize coffee.png strokes.png -o out.png --color luminance",
+        "nst stylize coffee.png starry.jpg -o out.png --color luminance",
         each("color", "none", "luminance", "lab", "yuv", "match-chol", "match-pca", "match-sym", "histogram"),
         content="coffee",
     ),
     "losses": Entry(
         "What makes a style",
         "Gram matrices as in the paper; mean and deviation of each map; covariance; Wasserstein-2 distance.",
-        "nst stylize rocket.png strokes.png -o out.png --style-loss w2",
+        "nst stylize rocket.png starry.jpg -o out.png --style-loss w2",
         each("style_loss", "gram", "moments", "covariance", "w2"),
         content="rocket",
     ),
     "smoothing": Entry(
         "Smoothed activations",
         "Softmax of the features (SWAG) takes grain out of networks that are not trained; all at one strength.",
-        "nst stylize cat.jpg strokes.png -o out.png --weights random --smoothing",
+        "nst stylize cat.jpg starry.jpg -o out.png --weights random --smoothing",
         [
             Run("random", STRONG, weights="random"),
             Run("random, smoothed", {**STRONG, "smoothing": True}, weights="random"),
@@ -195,15 +196,15 @@ ENTRIES: Mapping[str, Entry] = {
     "inversion": Entry(
         "What a layer knows of the content",
         "The content without a style, from noise: the deeper the layer, the less is left of the pixels.",
-        "nst invert harbour.png -o out.png --layer conv4_2",
+        "nst invert rocket.jpg -o out.png --layer conv4_2",
         each("content_layers", "conv2_2", "conv3_2", "conv4_2", "conv5_1", scales=1, **INVERSION),
-        content="harbour",
+        content="rocket",
     ),
     "presets": Entry(
         "Presets",
-        "The recipes of other programs, `nst presets` lists them; here all at one size and for as few steps. The first "
-        "three start from noise, as the originals do, and need more of them.",
-        "nst stylize harbour.png strokes.png -o out.png --preset crowson",
+        "The recipes of other programs, `nst presets` lists them; here all at one size and for as few steps, few for "
+        "those that start from noise. At their own length: [presets](presets.md).",
+        "nst stylize rocket.jpg starry.jpg -o out.png --preset crowson",
         [
             Run(
                 name,
@@ -213,23 +214,23 @@ ENTRIES: Mapping[str, Entry] = {
                     if key not in ("size", "steps", "weights")
                 },
             )
-            for name in ("gatys2016", "neural-style", "neural-style-pt", "crowson", "fast", "quality")
+            for name in ("gatys-pytorch", "neural-style", "crowson", "fast", "quality")
         ],
-        content="harbour",
+        content="rocket",
         columns=3,
     ),
     "pooling": Entry(
         "Pooling",
         "Average as in the paper, or maximum as VGG19 was trained.",
-        "nst stylize harbour.png strokes.png -o out.png --pooling max",
+        "nst stylize rocket.jpg starry.jpg -o out.png --pooling max",
         each("pooling", "avg", "max"),
-        content="harbour",
+        content="rocket",
     ),
     "video": Entry(
         "Video",
         "Four frames of a pan, above as they were, below painted: each goes on from the last, moved along the optical "
         "flow, so that strokes stay on what they are painted on.",
-        "nst video clip.mp4 strokes.png -o out.mp4",
+        "nst video clip.mp4 starry.jpg -o out.mp4",
         (),
         frames=4,
     ),

@@ -16,12 +16,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from _drawing import draw_harbour, paint_strokes
 from _gallery import ENTRIES, Entry
 from PIL import Image
 
 import nst
 from nst.cli.experiments.sheet import Tile, contact_sheet
+from nst.cli.samples import PAINTING
 from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights
@@ -29,6 +29,7 @@ from nst.models.weights import NetworkWeights
 from nst.video import stylize_frames
 
 FOLDER = Path(__file__).with_name("pictures") / "gallery"
+SAMPLES = Path(__file__).parents[1] / "cli" / "samples"
 PAGE = Path(__file__).with_name("gallery.md")
 SIZE, STEPS = 256, 80  # which the page names
 
@@ -85,11 +86,9 @@ def video(content: Image.Image, styles: list[Image.Image], count: int, size: int
 
 @cache
 def picture(name: str) -> Image.Image:
-    """A picture of the project's own, or one of scikit-image's."""
-    if name == "harbour":
-        return draw_harbour(512, 384)
-    if name == "strokes":
-        return paint_strokes(512, 512)
+    """The painting of `nst demo`, a procedural picture, or a photograph of scikit-image."""
+    if name == "The Starry Night":
+        return Image.open(SAMPLES / PAINTING).convert("RGB")
     if name in ("Voronoi cells", "Turing pattern", "flow lines"):
         pixels = np.rint(procedural_picture(name, 384, (9999, 3)) * 255).astype(np.uint8)
         return Image.fromarray(pixels)

@@ -5,7 +5,7 @@
     python docs/make_pictures.py --folder FOLDER     elsewhere
 
 Needs `nst[cli,torch]` and scikit-image. Every stylisation runs at the defaults of `nst stylize` (L-BFGS from the
-content picture, the network's own balance) but for what a call below says.
+content picture) but for what a call below says.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _drawing import draw_harbour, paint_strokes
 from PIL import Image
 
 import nst
+from nst.cli.commands.demo import DEFAULTS
 from nst.cli.experiments.sheet import Tile, beside, contact_sheet, fit
+from nst.cli.samples import PAINTING, PHOTOGRAPH
 from nst.models.embedded import load_embedded
 from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
 
-SIZE, STEPS = 512, 240  # of demo.jpg; README.md names both
-SHEET_SIZE, SHEET_STEPS = 288, 80
+SAMPLES = Path(__file__).parents[1] / "cli" / "samples"
+SHEET_SIZE, SHEET_STEPS = 256, 80
 
 
 def main() -> None:
@@ -44,20 +45,18 @@ def main() -> None:
 
 
 def demo() -> Image.Image:
-    """Harbour, strokes, and what nst makes of them."""
-    harbour, strokes = draw_harbour(768, 576), paint_strokes(640, 640)
-    result = stylize(harbour, strokes, load_embedded(), size=SIZE, steps=STEPS, padding="replicate")
-    return beside([fit(harbour, result.height), fit(strokes, result.height), result])
+    """The photograph and the painting of `nst demo`, and what it makes of them."""
+    content, style = sample(PHOTOGRAPH), sample(PAINTING)
+    result = stylize(content, style, load_embedded(), **DEFAULTS)
+    return beside([fit(content, result.height), fit(style, result.height), result])
 
 
 def before_and_after(name: str, size: int) -> Image.Image:
-    """A photograph of scikit-image, and the same in the painted style."""
+    """A photograph of scikit-image, and the same in the style of The Starry Night."""
     from skimage import data
 
     photograph = Image.fromarray(getattr(data, name)())
-    result = stylize(
-        photograph, paint_strokes(640, 640), load_embedded(), size=size, steps=200, padding="replicate"
-    )
+    result = stylize(photograph, sample(PAINTING), load_embedded(), size=size, steps=120, padding="replicate")
     return beside([fit(photograph, result.height), result])
 
 
@@ -65,20 +64,25 @@ def networks() -> Image.Image:
     """A row for each network; two pairs and a texture made from noise without a content picture."""
     from skimage import data
 
-    painted = paint_strokes(640, 640)
-    blades = Image.fromarray((procedural_picture("strokes", 256, (9999, 4)) * 255 + 0.5).astype("uint8"))
+    painting = sample(PAINTING)
+    cells = Image.fromarray((procedural_picture("Voronoi cells", 256, (9999, 3)) * 255 + 0.5).astype("uint8"))
     cat, coffee = Image.fromarray(data.chelsea()), Image.fromarray(data.coffee())
-    rows = [[inset(cat, painted), inset(coffee, blades), fit(painted, 192)]]
+    rows = [[inset(cat, painting), inset(coffee, cells), fit(painting, 160)]]
     labels = ["inputs"]
     for label, weights in available():
         run = partial(stylize, weights=weights, size=SHEET_SIZE, steps=SHEET_STEPS)
         texture = stylize(
-            fit(painted, 192), painted, weights, steps=2 * SHEET_STEPS, content_weight=0, init="noise"
+            fit(painting, 160), painting, weights, steps=SHEET_STEPS, content_weight=0, init="noise"
         )
-        rows.append([run(cat, painted), run(coffee, blades), texture])
+        rows.append([run(cat, painting), run(coffee, cells), texture])
         labels.append(label)
     tiles = [Tile(row, column, tile) for row, line in enumerate(rows) for column, tile in enumerate(line)]
     return contact_sheet(tiles, labels)
+
+
+def sample(name: str) -> Image.Image:
+    """A picture of `nst demo`."""
+    return Image.open(SAMPLES / name).convert("RGB")
 
 
 def available() -> list[tuple[str, NetworkWeights]]:
@@ -90,6 +94,7 @@ def available() -> list[tuple[str, NetworkWeights]]:
 
 
 def stylize(content: Image.Image, style: Image.Image, weights: NetworkWeights, **options: Any) -> Image.Image:
+    options.pop("offline", None)  # of the command line
     result: Image.Image = nst.StyleTransfer(content, style, weights=weights, **options).run()
     return result
 
@@ -103,7 +108,7 @@ def inset(content: Image.Image, style: Image.Image) -> Image.Image:
 
 PICTURES: dict[str, Callable[[], Image.Image]] = {
     "demo": demo,
-    "chelsea": partial(before_and_after, "chelsea", 451),
+    "chelsea": partial(before_and_after, "chelsea", 384),
     "astronaut": partial(before_and_after, "astronaut", 384),
     "networks": networks,
 }

@@ -9,8 +9,7 @@ the space (`nst.models.clustered`). Its string metadata say how a picture become
     net_input = (scale * x - mean) / std,   x in sRGB [0, 1]
 
 with `channel_order` ("RGB" or "BGR"), `scale` ("1" or "255"), `mean` and `std` (JSON lists in the
-file's channel order); `name`, `license` and `source` are for people; `balance` is the weight of the
-style loss against the content loss, both relative, that suits the network.
+file's channel order); `name`, `license` and `source` are for people.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ class NetworkWeights:
         std: divisor after that, one number a channel (R, G, B).
         license: the licence of the weights, for people.
         source: where they come from, for people.
-        balance: relative weight of the style loss that suits this network, used when no weight is given.
 
     Raises:
         WeightsError: a layer is missing, a shape does not chain, a value is not finite.
@@ -62,7 +60,6 @@ class NetworkWeights:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     license: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
-    balance: float = field(default=1.0, compare=False)
 
     def __post_init__(self) -> None:
         if not self.convolutions:
@@ -181,7 +178,6 @@ def save_weights(weights: NetworkWeights, path: str | Path, dtype: str = "float3
         "name": weights.name,
         "license": weights.license,
         "source": weights.source,
-        "balance": f"{weights.balance:g}",
     }
     write_atomically(path, safetensors_numpy.save(tensors, metadata))
 
@@ -223,7 +219,6 @@ def _from_tensors(
         std=std,
         license=metadata.get("license", ""),
         source=metadata.get("source", ""),
-        balance=_number(metadata, "balance", where),
     )
 
 

@@ -35,7 +35,7 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     width, height = transfer.size
     small = longest**2 * width * height / max(transfer.size) ** 2
     per_pixel = _seconds(transfer, longest) / small
-    layers, convolutions = transfer.settings.layers, transfer.weights.layer_names
+    layers, convolutions = transfer.layers, transfer.weights.layer_names
     overlap = overlap_factor(height, width, transfer.plan.side, layers, convolutions)
     total = 0.0
     for side, steps in transfer.schedule:
@@ -49,7 +49,7 @@ def forecast(transfer: StyleTransfer) -> Forecast:
 def _seconds(transfer: StyleTransfer, longest: int) -> float:
     """Of one evaluation of the objective at a size, after one that warms up."""
     stage = transfer.stage(longest)
-    x = transfer.backend.from_numpy(stage.first())
+    x = transfer.backend.from_numpy(transfer.start.first(*stage.scene.size))
     space = transfer.backend.space
     for _ in range(2):
         began = time.perf_counter()

@@ -23,12 +23,14 @@ class Preset:
         summary: one line for people.
         settings: arguments of `nst.StyleTransfer`.
         network: of the catalogue, used where it is on this machine and nothing else is asked for; "" for "auto".
+        instead: of the catalogue, made on this machine where `network` is not there; "" for "auto".
         note: what differs from the original.
     """
 
     summary: str
     settings: Mapping[str, Any]
     network: str = ""
+    instead: str = ""
     note: str = ""
 
 
@@ -61,6 +63,7 @@ PRESETS: Mapping[str, Preset] = {
         {
             "content_layers": {"conv4_2": 1.0},
             "style_layers": dict.fromkeys(_LAYERS, 0.2),
+            "means": ("content",),
             "content_weight": 1.0,
             "style_weight": 1e3,
             "tuned_for": "normalised",
@@ -72,8 +75,11 @@ PRESETS: Mapping[str, Preset] = {
             "init": "noise",
         },
         "vgg19-normalised",
+        "vgg19-embedded-normalised",
         "The paper does not print the number of steps (500 in the authors' later code). It normalised its network on "
-        "ImageNet, nst on pictures drawn by code, which shifts what alpha/beta means.",
+        "ImageNet, nst on pictures drawn by code, which shifts what alpha/beta means. Its content loss is printed as a "
+        "sum over positions; the authors' code takes the mean, half a million times less. With the sum 1e-3 leaves the "
+        "photograph, so this is the mean.",
     ),
     "gatys-pytorch": Preset(
         "the authors' own PyTorch code: content start, weights 1e3 / N_l^2",
@@ -93,14 +99,12 @@ PRESETS: Mapping[str, Preset] = {
             "size": 512,
             "init": "content",
         },
-        "",
-        _STEP_NOTE + "512 is the longer side here and the shorter one in the original.",
+        note=_STEP_NOTE + "512 is the longer side here and the shorter one in the original.",
     ),
     "neural-style": Preset(
         "jcjohnson/neural-style with its default options",
         {**_NEURAL_STYLE, "tv_weight": 1e-3 * 255**2 / 2, "tv_power": 2},
-        "",
-        _STEP_NOTE
+        note=_STEP_NOTE
         + _NOISE_NOTE
         + "Its total variation enters the gradient alone, here the loss as well; it feeds "
         "the network with 0..256, here 0..255.",
@@ -108,8 +112,7 @@ PRESETS: Mapping[str, Preset] = {
     "neural-style-pt": Preset(
         "ProGamerGov/neural-style-pt with its default options",
         {**_NEURAL_STYLE, "tv_weight": 1e-3 * 255, "tv_power": 1},
-        "",
-        (_STEP_NOTE + _NOISE_NOTE).strip(),
+        note=(_STEP_NOTE + _NOISE_NOTE).strip(),
     ),
     "crowson": Preset(
         "crowsonkb/style-transfer-pytorch: Wasserstein style loss, Adam, average of the iterates",
@@ -134,8 +137,8 @@ PRESETS: Mapping[str, Preset] = {
             "padding": "replicate",
         },
         "vgg19-torchvision",
-        "The original repeats the edge at conv1_1 only, has diagonals in its total variation (of the same value on "
-        "smooth pictures), a ridge of 1e-4 under the covariances, keeps Adam's state from size to size, and never "
+        note="The original repeats the edge at conv1_1 only, has diagonals in its total variation (of the same value "
+        "on smooth pictures), a ridge of 1e-4 under the covariances, keeps Adam's state from size to size, and never "
         "enlarges a style.",
     ),
     "fast": Preset(
@@ -143,14 +146,10 @@ PRESETS: Mapping[str, Preset] = {
         {"optimizer": "lbfgs", "steps": (60, 30, "..."), "scales": "auto", "size": 384, "precision": "auto"},
     ),
     "quality": Preset(
-        "many steps, coarse to fine, an average of the iterates, no frame at the border",
+        "many steps, coarse to fine, no frame at the border",
         {
-            "style_loss": "w2",
-            "style_layers": _SHALLOW,
-            "pooling": "max",
-            "optimizer": "adam",
-            "average": 0.99,
-            "steps": (600, 300, "..."),
+            "optimizer": "lbfgs",
+            "steps": (200, 150, 100, "..."),
             "scales": "auto",
             "padding": "replicate",
             "size": 1024,
@@ -172,10 +171,10 @@ def preset(name: str, **changes: Any) -> dict[str, Any]:
         raise SettingsError(f"unknown preset {name!r}: choose from {', '.join(PRESETS)}")
     recipe = PRESETS[name]
     arguments = {**recipe.settings, **changes}
-    if changes.keys() & {"content_weight", "style_weight", "style_strength"}:
+    if changes.keys() & {"content_weight", "style_weight"}:
         arguments["tuned_for"] = None
     if recipe.network and "weights" not in changes:
         from nst.models.store.cache import is_cached
 
-        arguments["weights"] = recipe.network if is_cached(recipe.network) else "auto"
+        arguments["weights"] = recipe.network if is_cached(recipe.network) else recipe.instead or "auto"
     return arguments

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst.optim import State, Stop
-from nst.optim.average import Average
+from nst.pictures.color import Color
 from nst.pictures.picture import Picture
 from nst.settings import Settings
 
@@ -31,17 +31,23 @@ class Losses:
     terms: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Output:
     """How an iterate becomes what the caller sees.
 
     Attributes:
-        finish: its colours as `settings.color` says.
+        color: what becomes of the colours.
+        original: the content picture at the size of the result, with its own colours.
         restore: a picture as the kind of object that the content picture was.
     """
 
-    finish: Callable[[Picture], Picture]
+    color: Color
+    original: Picture
     restore: Callable[[Picture], Any]
+
+    def finish(self, picture: Picture) -> Picture:
+        """An iterate with its colours as `settings.color` says."""
+        return self.color.finish(picture, self.original)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,6 @@ class Progress:
     _output: Output
     _stage: Stage
     _state: State[Any]
-    _average: Average[Any]
 
     @property
     def weights(self) -> dict[str, float]:
@@ -86,7 +91,7 @@ class Progress:
     def losses(self) -> Losses:
         """The losses; waits for the device."""
         terms, weights = self._state.evaluation.terms, self._stage.weights
-        values = self._stage.backend.space.scalars(list(terms.values()))
+        values = self._stage.machine.backend.space.scalars(list(terms.values()))
         named = dict(zip(terms, values.tolist(), strict=True))
         return Losses(sum(weights[name] * value for name, value in named.items()), named)
 
@@ -100,6 +105,6 @@ class Progress:
 
     def raw_picture(self) -> Picture:
         """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
-        backend = self._stage.backend
-        array = backend.to_numpy(self._average.value(backend.space))[0].transpose(1, 2, 0)
-        return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self._stage.content.alpha)
+        backend = self._stage.machine.backend
+        array = backend.to_numpy(self._state.result(backend.space))[0].transpose(1, 2, 0)
+        return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self._stage.scene.content.alpha)

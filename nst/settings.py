@@ -1,13 +1,18 @@
-"""Every choice of a style transfer in one frozen value, checked when it is made."""
+"""Every choice of a style transfer in one frozen value, checked when it is made.
+
+Each choice is declared here and nowhere else: type, default, range, words and help in one field. See `nst.fields`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias, get_args
 
+from nst import words
 from nst.errors import SettingsError
+from nst.fields import Rule, choice, declare, flag, integer, number, numbers, require_known, rule_of, some
 from nst.models import vgg
 
 __all__ = [
@@ -30,160 +35,246 @@ CONTENT_LAYERS = ("conv4_2",)
 BALANCE = 30.0
 """Of the relative losses; chosen by looking at results of VGG19 and VGG16, see docs/networks.md."""
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = words.PRECISIONS
+
+_SHARES = "a list of numbers, 0 or more, not all zero"
+_WEIGHT = rule_of(number(1.0, at_least=0, help="Weight of a layer."))
+
+
+def _layers(names: tuple[str, ...], **more: Any) -> Any:
+    """w_l by layer, alike for `names`; the layers themselves are checked by `Settings`."""
+    rule = Rule(
+        "layers",
+        want="layers with their weights",
+        allows=lambda value: isinstance(value, Mapping),
+        metavar="LAYERS",
+        **more,
+    )
+    return declare(lambda: dict.fromkeys(names, 1.0 / len(names)), rule)
 
 
 @dataclass(frozen=True)
 class Settings:
     """How to transfer a style. The defaults are the paper's unless a line says otherwise.
 
-    Attributes:
-        content_layers: w_l by layer for the content loss.
-        style_layers: w_l by layer for the style loss.
-        content_weight: alpha, times the paper's L_content. None: 1 over the content picture's own
-            1/2 sum P^2, so that the weighted loss is relative, whatever the size and the network.
-        style_weight: beta, times the paper's L_style. None: `balance`, times the mean over the layers of w_l E_l, each
-            relative to E_l of a picture without features; see `nst.engine.weights`.
-        balance: of the relative style loss against the content.
-        style_strength: 0 (no style) to 1 (no content), 0.5 being `balance` as it is; in place of `content_weight` and
-            `style_weight`.
-        style_power: E_l is multiplied by N_l to this power; -2 with w_l = 4 is the mean square that many programs take.
-        means: which of "content" and "tv" are means of squares instead of sums: over N_l M_l numbers without the
-            paper's 1/2, or over 3 H W.
-        tuned_for: the kind of network that the weights of the losses suit, see `nst.engine.weights.kind_of`; on any
-            other they are balanced, as if not given. None for any.
-        style_loss: what of the features makes a style: "gram" as in the paper, "moments" (mean and standard
-            deviation), "covariance", or "w2" (Wasserstein-2 distance). See `nst.losses.style_statistics`.
-        smoothing: whether softmax smooths the features before any loss; see `nst.losses.smoothing`.
-        tv_weight: gamma, times the total variation; 0 as in the paper.
-        tv_power: of the differences in the total variation, 2 or 1.
-        style_weights: share of each style picture, normalised to the sum 1; None for equal shares.
-        style_scale: longest side of the style pictures as a multiple of the result's longest side.
-        pooling: "avg" as in the paper, or "max" as VGG19 was trained.
-        optimizer: "lbfgs" as in the paper, or "adam"; "custom" for one of the caller's own.
-        rate: step size of Adam, in units of the picture's range [0, 1].
-        history: pairs that L-BFGS remembers, each costs two pictures of memory; None for 10, or fewer where
-            memory is short.
-        steps: number of steps, shared out over the scales; or a number for each scale, where a last "..." repeats
-            the number before it.
-        scales: the sizes that the optimisation goes through, coarse to fine: "auto", a number of scales, or
-            the longest side of each in pixels; 1 for the result's size alone. See `nst.engine.pyramid`.
-        size: longest side of the result in pixels; None for the content picture's own size.
-        init: what the optimisation starts from: "content", "noise" (as in the paper), "style", "statistics" (noise
-            with the style's colours), or "picture" for one of the caller's own.
-        init_noise: share of noise mixed into a start from a picture.
-        seed: of the noise.
-        padding: how the network sees the picture continued past its border: "zero" as VGG19 was trained,
-            "replicate" (no frame), or "circular" (a texture without seams).
-        feather: blur of the masks' edges: standard deviation in pixels of the result.
-        color: what becomes of the colours, and how strongly and when; see `nst.pictures.color.Color`.
-        average: decay of the average over the iterates that is the result; 0 for the last iterate.
-        tile: "auto", "off", or the side in pixels of the windows that a picture is computed in.
-        precision: in which the network computes: "auto" (the fastest), "fp32", "bf16", "fp16", or None for the
-            backend's own type, in which losses, Gram matrices, picture and optimiser stay.
+    Weights that are left open (None) are worked out, so that the losses are relative, whatever the pictures and the
+    network; see `nst.engine.weights`.
 
     Raises:
         SettingsError: a value outside its range, an unknown layer.
     """
 
-    content_layers: Mapping[str, float]
-    style_layers: Mapping[str, float]
-    content_weight: float | None = None
-    style_weight: float | None = None
-    balance: float = BALANCE
-    style_strength: float | None = None
-    style_power: float = 0.0
-    means: tuple[str, ...] = ()
-    tuned_for: str | None = None
-    style_loss: Literal["gram", "moments", "covariance", "w2"] = "gram"
-    smoothing: bool = False
-    tv_weight: float = 0.0
-    tv_power: Literal[1, 2] = 2
-    style_weights: tuple[float, ...] | None = None
-    style_scale: float = 1.0
-    pooling: vgg.Pooling = "avg"
-    optimizer: Literal["lbfgs", "adam", "custom"] = "lbfgs"
-    rate: float = 0.02
-    history: int | None = None
-    steps: int | tuple[int | str, ...] = 300
-    scales: Literal["auto"] | int | tuple[int, ...] = "auto"
-    size: int | None = None
-    init: Literal["content", "noise", "style", "statistics", "picture"] = "content"
-    init_noise: float = 0.0
-    seed: int = 0
-    padding: Literal["zero", "replicate", "circular"] = "zero"
-    feather: float = 0.0
-    color: str = "none"
-    color_strength: float = 1.0
-    color_when: Literal["before", "after"] | None = None
-    average: float = 0.0
-    tile: Literal["auto", "off"] | int = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
+    content_layers: Mapping[str, float] = _layers(
+        CONTENT_LAYERS,
+        group="content",
+        help="Layers of the content loss, as a comma list; conv4_2=0.5 weights a layer.",
+    )
+    style_layers: Mapping[str, float] = _layers(
+        STYLE_LAYERS,
+        group="style",
+        help="Layers of the style loss, as a comma list; conv4_1=0.5 weights a layer.",
+    )
+    content_weight: float | None = number(
+        None, at_least=0, none="balanced", group="content", help="Alpha, times the paper's content loss."
+    )
+    style_weight: float | None = number(
+        None, at_least=0, none="balanced", group="style", help="Beta, times the paper's style loss."
+    )
+    balance: float = number(
+        BALANCE,
+        above=0,
+        group="losses",
+        help="Weight of the style against the content where their own weights are left open.",
+    )
+    style_strength: float | None = number(
+        None,
+        at_least=0,
+        at_most=1,
+        none="unused",
+        group="both",
+        help="0 (no style) to 1 (no content), 0.5 being the balance as it is; in place of the two weights.",
+    )
+    style_power: float = number(
+        0.0,
+        at_least=-4,
+        at_most=4,
+        help="Power of N_l by which E_l is multiplied; -2 with w_l = 4 is the mean square that many programs take.",
+    )
+    means: tuple[words.Mean, ...] = some(
+        (),
+        words.MEANS,
+        help="Losses that are means of squares instead of sums: over N_l M_l numbers without the paper's 1/2 "
+        "(content), or over 3 H W (tv).",
+    )
+    tuned_for: words.NetworkKind | None = choice(
+        None,
+        words.NETWORK_KINDS,
+        none="any",
+        help="Kind of network (see `nst.engine.weights.kind_of`) that the weights of the losses suit; on any other "
+        "they are balanced, as if not given.",
+    )
+    style_loss: words.StyleLossName = choice(
+        "gram",
+        words.STYLE_LOSSES,
+        group="style",
+        help="Statistics of the features that make a style: Gram matrices as in the paper, means and standard "
+        "deviations, covariances, or the Wasserstein-2 distance.",
+    )
+    smoothing: bool = flag(
+        False, group="losses", help="Softmax of the features before any loss; helps untrained networks."
+    )
+    tv_weight: float = number(
+        0.0, at_least=0, group="losses", help="Gamma, times the total variation (smoothness)."
+    )
+    tv_power: Literal[1, 2] = choice(2, (1, 2), help="Power of the differences in the total variation.")
+    style_weights: tuple[float, ...] | None = numbers(
+        None,
+        float,
+        at_least=0,
+        want=_SHARES,
+        one=False,
+        none="equal",
+        metavar="NUMBERS",
+        group="style",
+        help="Share of each style picture, as a comma list.",
+    )
+    style_scale: float = number(
+        1.0,
+        above=0,
+        at_most=16,
+        group="both",
+        help="Longest side of the style pictures as a multiple of the result's.",
+    )
+    pooling: vgg.Pooling = choice(
+        "avg",
+        get_args(vgg.Pooling),
+        group="losses",
+        help="Average as in the paper, or maximum as VGG19 was trained.",
+    )
+    optimizer: words.OptimizerName | Literal["custom"] = choice(
+        "lbfgs", words.OPTIMIZERS, own="custom", group="run", help="L-BFGS as in the paper, or Adam."
+    )
+    rate: float = number(0.02, above=0, group="run", help="Step size of Adam; the picture's range is 1.")
+    history: int | None = integer(
+        None,
+        at_least=1,
+        none="10 or fewer as memory allows",
+        group="run",
+        help="Pairs that L-BFGS remembers; each costs two pictures of memory.",
+    )
+    steps: int | tuple[int | Literal["..."], ...] = numbers(
+        300,
+        int,
+        at_least=0,
+        rest=True,
+        want="a number of steps, 0 or more, or a list such as 200,100,50",
+        metavar="N",
+        group="run",
+        help="Steps of the optimiser, shared out over the scales; a list gives each scale its own, and "
+        "'200,100,...' goes on with 100.",
+    )
+    scales: Literal["auto"] | int | tuple[int, ...] = numbers(
+        "auto",
+        int,
+        at_least=1,
+        words=("auto",),
+        want="auto, a number of scales, or a list of sizes such as 128,256,512",
+        metavar="LIST",
+        group="run",
+        help="Sizes that the optimisation goes through, coarse to fine: auto, a number of them, or the longest side "
+        "of each in pixels.",
+    )
+    size: int | None = integer(
+        None,
+        at_least=1,
+        at_most=65536,
+        none="the content picture's own",
+        group="size",
+        help="Longest side of the result in pixels.",
+    )
+    init: words.StartName | Literal["picture"] = choice(
+        "content",
+        words.STARTS,
+        own="picture",
+        metavar="PATH",
+        group="start",
+        help="Start of the optimisation: the content picture, noise (as in the paper), the style picture, noise with "
+        "the statistics of its colours, or a picture of your own.",
+    )
+    init_noise: float = number(
+        0.0, at_least=0, at_most=1, group="start", help="Share of noise in a start from a picture."
+    )
+    seed: int = integer(
+        0, at_least=0, at_most=2**64 - 1, group="start", help="Seed of the noise and of random weights."
+    )
+    padding: words.Padding = choice(
+        "zero",
+        words.PADDINGS,
+        group="losses",
+        help="Continuation of the picture past its border: zeros as VGG19 was trained, its edge (no frame), or its "
+        "other side (a texture without seams).",
+    )
+    feather: float = number(
+        0.0,
+        at_least=0,
+        group="masks",
+        help="Blur of the masks' edges: standard deviation in pixels of the result.",
+    )
+    color: words.ColorMode = choice(
+        "none",
+        words.COLORS,
+        group="both",
+        help="Way to keep the content's colours; none takes those of the style.",
+    )
+    color_strength: float = number(
+        1.0, at_least=0, at_most=1, group="both", help="Strength of the change of colours."
+    )
+    color_when: words.ColorTime | None = choice(
+        None,
+        words.COLOR_TIMES,
+        none="what suits the mode",
+        group="both",
+        help="Change the colours of the style before, or those of the result after.",
+    )
+    average: float = number(
+        0.0,
+        at_least=0,
+        below=1,
+        group="run",
+        help="Decay of the average over the iterates that is the result; 0 takes the last iterate.",
+    )
+    tile: Literal["auto", "off"] | int = numbers(
+        "auto",
+        int,
+        at_least=1,
+        words=("auto", "off"),
+        many=False,
+        want="auto, off, or a number of pixels",
+        group="run",
+        help="Side in pixels of the windows that the picture is computed in; auto, or off for the whole at once.",
+    )
+    precision: words.Precision | None = choice(
+        None,
+        words.PRECISIONS,
+        none="the backend's own",
+        group="run",
+        help="Precision of the network alone; auto takes the fastest.",
+    )
 
     def __post_init__(self) -> None:
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            value = getattr(self, name)
-            if value is not None:
-                _require(_is_number(value) and value >= 0, name, value, "a number, 0 or more")
-        balance_ok = _is_number(self.balance) and self.balance > 0
-        _require(balance_ok, "balance", self.balance, "a number above 0")
-        strength_ok = self.style_strength is None or _is_share(self.style_strength)
-        _require(strength_ok, "style_strength", self.style_strength, "a number from 0 to 1")
+        for declared in fields(self):
+            rule_of(declared).require(_in_words(declared.name), getattr(self, declared.name))
         for name in ("content_layers", "style_layers"):
             weights = getattr(self, name)
             vgg.validate_layers(weights)
             for layer, weight in weights.items():
-                _require(_is_number(weight) and weight >= 0, f"weight of {layer}", weight, "0 or more")
-            _require(not weights or sum(weights.values()) > 0, name, dict(weights), "not all zero")
-        _require(self.uses_content or self.uses_style, "weights", 0, "content or style above zero")
-        if self.style_weights is not None:
-            ok = all(_is_number(w) and w >= 0 for w in self.style_weights)
-            ok = ok and 0 < sum(self.style_weights) < math.inf
-            _require(ok, "style_weights", self.style_weights, "numbers, 0 or more, not all zero")
-        scale_ok = _is_number(self.style_scale) and 0 < self.style_scale <= 16
-        _require(scale_ok, "style_scale", self.style_scale, "above 0, at most 16")
-        losses = ("gram", "moments", "covariance", "w2")
-        _require(self.style_loss in losses, "style_loss", self.style_loss, "gram, moments, covariance or w2")
-        power_ok = _is_number(self.style_power) and abs(self.style_power) <= 4
-        _require(power_ok, "style_power", self.style_power, "a number from -4 to 4")
-        _require(set(self.means) <= {"content", "tv"}, "means", self.means, "content, tv or both")
-        _require(self.tv_power in (1, 2), "tv_power", self.tv_power, "1 or 2")
-        _require(isinstance(self.smoothing, bool), "smoothing", self.smoothing, "true or false")
-        _require(self.pooling in ("avg", "max"), "pooling", self.pooling, "avg or max")
-        known = ("lbfgs", "adam", "custom")
-        _require(self.optimizer in known, "optimizer", self.optimizer, "lbfgs, adam, or one of your own")
-        _require(_is_number(self.rate) and self.rate > 0, "rate", self.rate, "a number above 0")
-        history_ok = self.history is None or (_is_integer(self.history) and self.history > 0)
-        _require(history_ok, "history", self.history, "an integer, 1 or more")
-        counts = self.steps
-        if isinstance(counts, tuple) and counts[-1:] == ("...",):
-            counts = counts[:-1]
-        steps_ok = _are_integers(counts, 0)
-        _require(steps_ok, "steps", self.steps, "an integer, 0 or more, or one for each scale")
-        scales_ok = self.scales == "auto" or _are_integers(self.scales, 1)
-        _require(scales_ok, "scales", self.scales, "auto, a number, or a list of sizes")
-        size_ok = self.size is None or (_is_integer(self.size) and 1 <= self.size <= 65536)
-        _require(size_ok, "size", self.size, "an integer from 1 to 65536 (pixels)")
-        _require(
-            self.padding in ("zero", "replicate", "circular"),
-            "padding",
-            self.padding,
-            "zero, replicate or circular",
-        )
-        _require(_is_share(self.init_noise), "init_noise", self.init_noise, "a number from 0 to 1")
-        feather_ok = _is_number(self.feather) and self.feather >= 0
-        _require(feather_ok, "feather", self.feather, "0 or more (pixels)")
-        average_ok = _is_number(self.average) and 0 <= self.average < 1
-        _require(average_ok, "average", self.average, "0 or more and below 1")
-        tile_ok = self.tile in ("auto", "off") or (
-            not isinstance(self.tile, tuple) and _are_integers(self.tile, 1)
-        )
-        _require(tile_ok, "tile", self.tile, "auto, off, or a number of pixels")
-        _require(
-            self.precision in (None, *PRECISIONS), "precision", self.precision, "auto, fp32, bf16 or fp16"
-        )
-        seed_ok = _is_integer(self.seed) and 0 <= self.seed < 2**64
-        _require(seed_ok, "seed", self.seed, "an integer, 0 or more")
+                _WEIGHT.require(f"weight of {layer}", weight)
+            if weights and sum(weights.values()) == 0:
+                raise SettingsError(f"{_in_words(name)} is {dict(weights)!r}: it must be not all zero")
+        if self.style_weights is not None and not 0 < sum(self.style_weights) < math.inf:
+            raise SettingsError(f"style weights is {self.style_weights!r}: it must be {_SHARES}")
+        if not (self.uses_content or self.uses_style):
+            raise SettingsError("no loss takes part: give content or style layers, and a weight above zero")
 
     @property
     def uses_content(self) -> bool:
@@ -211,51 +302,41 @@ class Settings:
         return asdict(self)
 
 
-def make_settings(**fields: Any) -> Settings:
-    """`Settings(**fields)`, for fields that a caller typed.
+def _told(name: str, rule: Rule) -> str:
+    """A line for `Settings.__doc__`: "rate: Step size of Adam. Takes a number above 0."."""
+    none = f"; None: {rule.none}" if rule.none else ""
+    return f"        {name}: {rule.help} Takes {rule.want}{none}.\n"
+
+
+_LINES = "".join(_told(declared.name, rule_of(declared)) for declared in fields(Settings))
+Settings.__doc__ = f"{Settings.__doc__}".replace("    Raises:", f"    Attributes:\n{_LINES}\n    Raises:")
+
+
+def make_settings(**given: Any) -> Settings:
+    """`Settings(**given)`, for values that a caller typed: any sequence may stand for a tuple.
 
     Raises:
         SettingsError: as `Settings`, or a field that does not exist.
     """
-    known = Settings.__dataclass_fields__
-    for name in fields:
-        if name not in known:
-            raise SettingsError(f"unknown setting {name!r}: choose from {', '.join(sorted(known))}")
-    for name in ("style_weights", "steps", "scales", "means"):
-        if isinstance(fields.get(name), list):
-            fields[name] = tuple(fields[name])
-    return Settings(**fields)
+    require_known(given, Settings.__dataclass_fields__)
+    return Settings(**{name: _plain(value) for name, value in given.items()})
 
 
-def _are_integers(value: object, least: int) -> bool:
-    """An integer, or several, of at least `least`."""
-    numbers = value if isinstance(value, tuple) else (value,)
-    return bool(numbers) and all(_is_integer(number) and number >= least for number in numbers)
+def _in_words(name: str) -> str:
+    return name.replace("_", " ")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, (int, float)) and _is_number(value) and 0 <= value <= 1
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _require(ok: bool, name: str, value: object, want: str) -> None:
-    if not ok:
-        words = name.replace("_", " ") if name in Settings.__dataclass_fields__ else name
-        raise SettingsError(f"{words} is {value!r}: it must be {want}")
+def _plain(value: Any) -> Any:
+    """A list as the tuple that a field holds."""
+    listed = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return tuple(value) if listed else value
 
 
 LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]
 
 
 def style_shares(weights: Sequence[float] | None, count: int, needed: bool = True) -> list[float]:
-    """The share of each of `count` style pictures, of sum 1; none are no mistake where none are `needed`.
+    """The share of each of `count` style pictures; they add up to 1. `needed=False` allows no picture at all.
 
     Raises:
         SettingsError: no style picture, or not one weight for each.
@@ -285,8 +366,8 @@ def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
         pairs = [(name, _layer_weight(name, weight, what)) for name, weight in spec.items()]
     else:
         listed = [spec] if isinstance(spec, str) else list(spec)
-        words = [word.strip() for text in listed for word in text.split(",") if word.strip()]
-        pairs = [_layer_pair(word, 1.0 / len(words), what) for word in words]
+        typed = [word.strip() for text in listed for word in text.split(",") if word.strip()]
+        pairs = [_layer_pair(word, 1.0 / len(typed), what) for word in typed]
     weights = dict(pairs)
     vgg.validate_layers(weights)
     if len(weights) != len(pairs):
@@ -295,16 +376,16 @@ def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
 
 
 def _layer_pair(word: str, default: float, what: str) -> tuple[str, float]:
-    name, equals, number = word.partition("=")
+    name, equals, weight = word.partition("=")
     if not equals:
         return name, default
-    return name.strip(), _layer_weight(name.strip(), number, what)
+    return name.strip(), _layer_weight(name.strip(), weight, what)
 
 
-def _layer_weight(name: str, number: object, what: str) -> float:
+def _layer_weight(name: str, weight: Any, what: str) -> float:
     try:
-        return float(number)  # type: ignore[arg-type]  # whatever a caller put into the mapping
+        return float(weight)
     except (TypeError, ValueError):
         raise SettingsError(
-            f"{what}: the weight of {name} is {number!r}: it must be a number, for example {name}=0.5"
+            f"{what}: the weight of {name} is {weight!r}: it must be a number, for example {name}=0.5"
         ) from None

@@ -8,20 +8,45 @@ inversion: Mahendran, Vedaldi, *Understanding Deep Image Representations by Inve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
 
+from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, TextureArguments
 from nst.errors import SettingsError
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
 from nst.settings import LayerSpec
 from nst.transfer import StyleTransfer
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["invert", "texture", "texture_arguments"]
 
 
-def texture(style: Any, size: int | tuple[int, int] | None = None, **options: Any) -> Any:
+Size: TypeAlias = int | tuple[int, int] | None
+
+
+@overload
+def texture(
+    style: File | Sequence[File], size: Size = None, **options: Unpack[TextureArguments]
+) -> Image: ...
+@overload
+def texture(
+    style: NDArray[AnyDtype] | Sequence[NDArray[AnyDtype]],
+    size: Size = None,
+    **options: Unpack[TextureArguments],
+) -> NDArray[AnyDtype]: ...
+@overload
+def texture(
+    style: AnyTensor | Sequence[AnyTensor], size: Size = None, **options: Unpack[TextureArguments]
+) -> AnyTensor: ...
+@overload
+def texture(style: Sequence[Any], size: Size = None, **options: Unpack[TextureArguments]) -> Any: ...
+def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) -> Any:
     """A new picture with the texture of `style` and nothing else, of the same kind as the (first) style picture.
 
     `padding="circular"` makes a tile that repeats without a seam; its sides are rounded to whole positions of the
@@ -39,14 +64,12 @@ def texture(style: Any, size: int | tuple[int, int] | None = None, **options: An
     """
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     arguments = texture_arguments(styles, size, options)
-    transfer = StyleTransfer(style=styles, **arguments)
-    transfer.restore = from_any(styles[0])[1]
-    return transfer.run()
+    _, restore = from_any(styles[0])
+    *_, record = StyleTransfer(style=styles, **arguments).iterate()
+    return restore(record.picture())
 
 
-def texture_arguments(
-    styles: Sequence[Any], size: int | tuple[int, int] | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
+def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `StyleTransfer` that `texture` stands for, but the styles.
 
     Raises:
@@ -71,7 +94,15 @@ def texture_arguments(
     return {**arguments, "content": blank, "content_layers": (), "size": None}
 
 
-def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Any) -> Any:
+@overload
+def invert(content: File, layer: LayerSpec = ..., **options: Unpack[InvertArguments]) -> Image: ...
+@overload
+def invert(
+    content: NDArray[AnyDtype], layer: LayerSpec = ..., **options: Unpack[InvertArguments]
+) -> NDArray[AnyDtype]: ...
+@overload
+def invert(content: AnyTensor, layer: LayerSpec = ..., **options: Unpack[InvertArguments]) -> AnyTensor: ...
+def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Unpack[InvertArguments]) -> Any:
     """What a layer of the network keeps of a picture: another picture with the same features there.
 
     Args:
@@ -83,5 +114,11 @@ def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Any) -> Any:
         NSTError: as `StyleTransfer`.
     """
     # smaller sizes first would show more than the layer holds
-    arguments = {"init": "noise", "scales": 1, **options, "content_layers": layer, "style_layers": ()}
+    arguments: dict[str, Any] = {
+        "init": "noise",
+        "scales": 1,
+        **options,
+        "content_layers": layer,
+        "style_layers": (),
+    }
     return StyleTransfer(content, [], **arguments).run()

@@ -4,31 +4,117 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
 from nst.backends.autotune import backend_in
 from nst.engine.descent import descend
+from nst.engine.machine import Machine
 from nst.engine.pyramid import schedule
-from nst.engine.scene import Start
-from nst.engine.stage import Stage, check_sizes, make_stage, sized, tightest
-from nst.engine.weights import settled
-from nst.losses.term import ExtraTerm
+from nst.engine.sizes import check_sizes, limiting_picture, unit_of
+from nst.engine.stage import Stage
+from nst.engine.start import Start
+from nst.engine.weights import losses_of, settled
+from nst.fields import require_known
+from nst.losses.objective import layers_of
+from nst.losses.term import Loss
+from nst.models import vgg
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
-from nst.optim import Optimizer, named_optimizer
+from nst.optim import Averaged, Optimizer, named_optimizer
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
-from nst.planning.plan import Plan, choose
+from nst.pictures.scene import Scene, make_scene, whole_units
+from nst.planning.plan import Plan, Task, choose
 from nst.progress import Output, Progress
 from nst.protocol import Backend, HostArray
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, LayerSpec, layer_weights, make_settings, style_shares
+from nst.settings import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    LayerSpec,
+    Settings,
+    layer_weights,
+    make_settings,
+    style_shares,
+)
+from nst.words import STARTS
 
-__all__ = ["StyleTransfer", "stylize"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
+
+__all__ = ["Run", "StyleTransfer", "stylize"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Everything that one run needs.
+
+    Attributes:
+        scene: the pictures at the size of the result.
+        losses: to minimise.
+        machine: what computes them.
+        optimizer: what minimises them.
+        start: the first picture, at any size.
+        schedule: (longest side in pixels, steps) of each scale, coarse to fine.
+        output: how iterates are seen.
+        ready: what is minimised at the only scale, where it is set up already.
+    """
+
+    scene: Scene
+    losses: tuple[Loss, ...]
+    machine: Machine
+    optimizer: Optimizer
+    start: Start
+    schedule: tuple[tuple[int, int], ...]
+    output: Output
+    ready: Stage | None = None
+
+    def stage(self, longest: int) -> Stage:
+        """What is minimised at a longest side of that many pixels."""
+        if self.ready is not None:
+            return self.ready
+        unit = unit_of(layers_of(self.losses), self.machine.settings.padding)
+        return Stage(self.scene.at(longest, unit), self.losses, self.machine)
+
+    def iterate(self) -> Iterator[Progress]:
+        """See `StyleTransfer.iterate`."""
+        began, backend = time.perf_counter(), self.machine.backend
+        done = 0
+        coarse: HostArray | None = None
+        for number, (longest, steps) in enumerate(self.schedule, start=1):
+            stage = self.stage(longest)
+            size = stage.scene.size
+            start = self.start.first(*size) if coarse is None else self.start.go_on(coarse, *size)
+            for state in descend(backend, self.optimizer, stage.evaluate, start, steps):
+                enlarged = done and state.step == 0 and steps and not state.stopped
+                passed = state.stopped == "converged" and number < len(self.schedule)
+                if not enlarged and not passed:  # neither is the outcome of a step
+                    yield Progress(
+                        step=done + state.step,
+                        steps=sum(count for _, count in self.schedule),
+                        scale=number,
+                        scales=len(self.schedule),
+                        size=size,
+                        seconds=time.perf_counter() - began,
+                        stopped=state.stopped,
+                        _settings=self.machine.settings,
+                        _longest=max(self.scene.size),
+                        _output=self.output,
+                        _stage=stage,
+                        _state=state,
+                    )
+            if state.stopped == "non-finite":
+                return
+            done += state.step
+            coarse = backend.to_numpy(state.result(backend.space))
 
 
 class StyleTransfer:
@@ -49,7 +135,7 @@ class StyleTransfer:
         init: "content", "noise", "style", "statistics", or a picture of any of the kinds above.
         masks: where styles and content act: pictures by name, see `nst.pictures.masks.make_masks`.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
-        extra_terms: losses of the caller's own, beside content, style and total variation.
+        extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
         memory: bytes to stay within; None for what is free on the device.
         settings: the remaining fields of `nst.settings.Settings`.
 
@@ -71,10 +157,11 @@ class StyleTransfer:
         masks: Masks | Mapping[str, Any] | None = None,
         optimizer: str | Optimizer = "lbfgs",
         memory: int | None = None,
-        extra_terms: Sequence[ExtraTerm] = (),
-        **settings: Any,
+        extra_terms: Sequence[Loss] = (),
+        **settings: Unpack[SettingsArguments],
     ) -> None:
-        named = isinstance(init, str) and init in ("content", "noise", "style", "statistics")
+        require_known(settings, TransferArguments.__optional_keys__)
+        named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
@@ -82,47 +169,55 @@ class StyleTransfer:
             optimizer=optimizer if isinstance(optimizer, str) else "custom",
             **settings,
         )
-        styles = list(style) if isinstance(style, (list, tuple)) else [style]
-        self._shares = style_shares(self.settings.style_weights, len(styles), self.settings.uses_style)
-        self._masks = make_masks(masks, len(styles), self.settings.feather)
-        content_picture, self.restore = from_any(content)
+        self._extra, self._memory = tuple(extra_terms), memory
+        self.layers = _layers(self.settings, self._extra)
+        sources = list(style) if isinstance(style, (list, tuple)) else [style]
+        shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
+        drawn = make_masks(masks, len(sources), self.settings.feather)
+        content_picture, restore = from_any(content)
         size = content_picture.size
         if self.settings.size is not None:
             size = fit_longest_side(*size, self.settings.size)
-        size = sized(self.settings, *size)
+        size = whole_units(*size, unit_of(self.layers, self.settings.padding))
         longest = max(1, round(self.settings.style_scale * max(size)))
-        self.content = resize(content_picture, *size)
-        self._styles = []
-        for item in styles:
+        original = resize(content_picture, *size)
+        styles = []
+        for item in sources:
             picture, _ = from_any(item)
-            self._styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
+            styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
         given = None if named else from_any(init)[0]
-        check_sizes(self.settings, self.content, self._styles)
-        self.color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)  # type: ignore[arg-type]
-        self._original = self.content
-        self.content, self._styles = self.color.prepare(self.content, self._styles)
-        self._start = Start(self.settings, self.content, self._styles, given)
+        check_sizes(self.layers, self.settings.padding, original, styles)
+        color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
+        seen, styles = color.prepare(original, styles)
+        self.output = Output(color, original, restore)
+        self.scene = make_scene(seen, styles, shares, drawn)
+        self.start = Start(self.settings, seen, styles, given)
         if isinstance(backend, str):
             backend = backend_in(backend, device, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
-        self.weights.require(self.settings.layers)
-        self._extra, self._memory = tuple(extra_terms), memory
-        self._pattern: Stage | None = None
-        self.settings = settled(self.settings, self.weights)
+        self.weights.require(self.layers)
+        self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
-        self._optimizer = optimizer
+        average = self.settings.average
+        self._optimizer = Averaged(optimizer, average) if average else optimizer
+        self._frame: Stage | None = None  # of the last frame, see `frame`
 
     @cached_property
     def plan(self) -> Plan:
         """How the picture will be computed, and the memory that it is expected to take."""
-        return choose(self.settings, self.weights, self.backend, self.size, self._memory)
+        return choose(self._task, self._memory)
+
+    @property
+    def content(self) -> Picture:
+        """The content picture p as the optimisation sees it, at the size of the result."""
+        return self.scene.content
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the result in pixels."""
-        return self.content.size
+        return self.scene.size
 
     @property
     def schedule(self) -> tuple[tuple[int, int], ...]:
@@ -130,7 +225,8 @@ class StyleTransfer:
         scales = self.settings.scales
         if scales == "auto" and self.settings.init == "picture":
             scales = 1  # to go on from a picture, not to paint over it
-        limits = tightest(self.settings, self.content, self._styles)
+        styles = [style.picture for style in self.scene.styles]
+        limits = limiting_picture(self.layers, self.settings.padding, self.content, styles)
         return schedule(scales, self.settings.steps, max(self.size), *limits)
 
     def iterate(self) -> Iterator[Progress]:
@@ -142,42 +238,11 @@ class StyleTransfer:
         Raises:
             NSTError: the losses of the start picture are not finite.
         """
-        began, output = time.perf_counter(), Output(self.finish, self.restore)
-        scales, done = self.schedule, 0
-        coarse: tuple[Stage, HostArray] | None = None
-        for number, (longest, steps) in enumerate(scales, start=1):
-            stage = self.stage(longest)
-            start = stage.go_on(*coarse) if coarse else stage.first()
-            descent = descend(
-                self.backend, self._optimizer, stage.evaluate, start, steps, self.settings.average
-            )
-            for state, average in descent:
-                enlarged = done and state.step == 0 and steps and not state.stopped
-                passed = state.stopped == "converged" and number < len(scales)
-                if not enlarged and not passed:  # neither is the outcome of a step
-                    yield Progress(
-                        step=done + state.step,
-                        steps=sum(count for _, count in scales),
-                        scale=number,
-                        scales=len(scales),
-                        size=stage.content.size,
-                        seconds=time.perf_counter() - began,
-                        stopped=state.stopped,
-                        _settings=self.settings,
-                        _longest=max(self.size),
-                        _output=output,
-                        _stage=stage,
-                        _state=state,
-                        _average=average,
-                    )
-            if state.stopped == "non-finite":
-                return
-            done += state.step
-            coarse = stage, self.backend.to_numpy(average.value(self.backend.space))
+        return self._run.iterate()
 
-    def finish(self, picture: Picture) -> Picture:
-        """An iterate as it shall be seen: its colours as `settings.color` says."""
-        return self.color.finish(picture, self._original)
+    def stage(self, longest: int) -> Stage:
+        """What is minimised at a longest side of that many pixels."""
+        return self._run.stage(longest)
 
     def run(self, callback: Callable[[Progress], None] | None = None) -> Any:
         """Iterate to the end and return the picture, of the same kind as the content picture."""
@@ -186,37 +251,70 @@ class StyleTransfer:
                 callback(record)
         return record.image()
 
-    def again(self, content: Any, init: Any, extra_terms: Sequence[ExtraTerm] = ()) -> StyleTransfer:
-        """The same for another picture of that size, from another one; alpha, beta and what is compiled stay."""
-        self._pattern = self._pattern or self.stage(max(self.size))
-        other = copy(self)
-        picture, other.restore = from_any(content)
-        other._original = resize(picture, *self.size)
-        other.content, _ = self.color.prepare(other._original, [])
-        other._start = Start(self.settings, other.content, self._styles, from_any(init)[0])
-        other._extra = tuple(extra_terms)
-        return other
+    def frame(self, content: Any, init: Any, extra_terms: Sequence[Loss] = ()) -> Run:
+        """A run for another content picture, such as the next frame of a video, at the size of the result alone.
 
-    def stage(self, longest: int) -> Stage:
-        """What is minimised at a longest side of that many pixels."""
-        if self._pattern is not None:
-            return self._pattern.again(self.content, self._start, self._extra)
-        return make_stage(
-            self.settings,
-            self.weights,
-            self.backend,
-            self.content,
-            self._styles,
-            self._shares,
-            self._masks,
-            self._start,
-            longest,
-            self.plan.sides(self.settings),
-            self._extra,
+        Weights of the losses, targets of the styles and what is compiled are those of the frame before.
+
+        Args:
+            content: of the same size, of any kind that `StyleTransfer` takes.
+            init: the picture to start from.
+            extra_terms: as this transfer has them, with other targets.
+        """
+        longest = max(self.size)
+        picture, restore = from_any(content)
+        original = resize(picture, *self.size)
+        seen, _ = self.output.color.prepare(original, [])
+        scene = replace(self.scene, content=seen)
+        losses = (*losses_of(self.settings, self.weights), *extra_terms)
+        self._frame = Stage(scene, losses, self._run.machine, self._frame or self.stage(longest))
+        return replace(
+            self._run,
+            scene=scene,
+            losses=losses,
+            start=replace(self.start, content=seen, picture=from_any(init)[0]),
+            schedule=self.schedule[-1:],
+            output=replace(self.output, original=original, restore=restore),
+            ready=self._frame,
+        )
+
+    @cached_property
+    def _task(self) -> Task:
+        return Task(self.settings, self.weights, self.backend, self.size, self.layers)
+
+    @cached_property
+    def _run(self) -> Run:
+        return Run(
+            scene=self.scene,
+            losses=(*losses_of(self.settings, self.weights), *self._extra),
+            machine=Machine(self.settings, self.weights, self.backend, self.plan.sides(self._task)),
+            optimizer=self._optimizer,
+            start=self.start,
+            schedule=self.schedule,
+            output=self.output,
         )
 
 
-def stylize(content: Any, style: Any, **options: Any) -> Any:
+def _layers(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
+    """Every layer that a loss reads, in network order.
+
+    Raises:
+        SettingsError: a loss of the caller's own reads a layer that does not exist.
+    """
+    read = {*settings.layers, *(layer for loss in extra for layer in loss.layers)}
+    vgg.validate_layers(read)
+    return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
+
+
+@overload
+def stylize(content: File, style: Any, **options: Unpack[TransferArguments]) -> Image: ...
+@overload
+def stylize(
+    content: NDArray[AnyDtype], style: Any, **options: Unpack[TransferArguments]
+) -> NDArray[AnyDtype]: ...
+@overload
+def stylize(content: AnyTensor, style: Any, **options: Unpack[TransferArguments]) -> AnyTensor: ...
+def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> Any:
     """Paint `content` in the style of `style`; the result is of the same kind as `content`.
 
     Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says

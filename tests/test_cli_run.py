@@ -27,6 +27,7 @@ SETTINGS = [
         "style_layers",
         "content_weight",
         "style_weight",
+        "balance",
         "style_strength",
         "style_power",
         "means",
@@ -133,12 +134,16 @@ def test_trace_has_exactly_what_is_promised(stylize, tmp_path, weights_file, pic
     assert trace["weights"] == {"name": "random-0", "sha256": load_weights(weights_file).sha256}
     assert len(trace["weights"]["sha256"]) == 64
     assert [step["step"] for step in trace["steps"]] == [0, 1, 2, 3]
-    weight = {name: trace["settings"][f"{name}_weight"] for name in ("content", "style", "tv")}
+    assert (
+        trace["settings"]["content_weight"] is None
+    )  # open, and so it stays when these settings are used again
     for step in trace["steps"]:
-        assert list(step) == ["step", "size", "terms", "total", "seconds"]
+        assert list(step) == ["step", "size", "terms", "weights", "total", "seconds"]
         assert step["size"] == [32, 24]
         assert list(step["terms"]) == ["content", "style", "tv"]
-        weighted = sum(weight[name] * value for name, value in step["terms"].items())
+        assert step["weights"]["style"] == trace["settings"]["balance"]
+        assert step["weights"]["tv"] == 0.25
+        weighted = sum(step["weights"][name] * value for name, value in step["terms"].items())
         assert step["total"] == pytest.approx(weighted, rel=1e-9)
     totals, seconds = ([step[key] for step in trace["steps"]] for key in ("total", "seconds"))
     assert totals == sorted(totals, reverse=True)
@@ -165,7 +170,7 @@ def gram(maps):
 def test_step_0_is_the_start_picture_with_the_losses_of_the_paper(stylize, tmp_path, small_network, pictures):
     style = Image.open(pictures.other).resize((32, 24), Image.Resampling.NEAREST)
     style.save(tmp_path / "style.png")
-    layers = ["--content-layers", "conv1_1", "--style-layers", "conv1_1"]
+    layers = ["--content-layers", "conv1_1", "--style-layers", "conv1_1", "--style-weight", 1]
     result = stylize(*layers, "--init", "noise", "--seed", 5, "--trace", "t.json", style="style.png")
     assert result.status == 0
     start = np.random.default_rng(5).random((1, 3, 24, 32), np.float32)[0].transpose(1, 2, 0)

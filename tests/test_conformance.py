@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nst.backends.registry import BUILTIN, how_to_install
-from nst.conformance.pairs import QUANTITIES, pair_differences
+from nst.conformance.pairs import EMBEDDED, QUANTITIES, pair_differences
 from nst.conformance.report import passes
 from nst.conformance.runner import Options, required_backends, run_apart
 from nst.conformance.tolerances import TABLE
@@ -53,6 +53,11 @@ def test_backends_agree_with_each_other(reports):
     for row in rows:
         for quantity in QUANTITIES:
             assert row[quantity] <= TABLE["float32"][quantity].limit, (row["pair"], quantity)
+    trained = pair_differences(outputs, EMBEDDED)
+    assert [row["pair"] for row in trained] == [row["pair"] for row in rows]
+    for row in trained:
+        for quantity in QUANTITIES:
+            assert row[quantity] <= TABLE["float32"][f"full {quantity}"].limit, (row["pair"], quantity)
 
 
 def test_a_difference_between_two_backends_shows():
@@ -63,3 +68,17 @@ def test_a_difference_between_two_backends_shows():
     assert row["features"] == row["loss"] == 0
     assert row["gram"] == pytest.approx(0.4 / 4.4)
     assert row["gradient"] == pytest.approx(0.5 / np.hypot(3, 4.5))
+
+
+def test_the_embedded_network_has_a_table_of_its_own():
+    a = {
+        f"{prefix}{quantity}/x": np.array([3.0, 4.0]) for quantity in QUANTITIES for prefix in ("", EMBEDDED)
+    }
+    b = {**a, "embedded/loss/x": np.array([3.0, 4.4])}
+    small = {key: array for key, array in a.items() if not key.startswith(EMBEDDED)}
+    (row,) = pair_differences({"a": a, "b": b})
+    assert row["loss"] == 0
+    (row,) = pair_differences({"a": a, "b": b, "no level 7": small}, EMBEDDED)
+    assert row["pair"] == ["a", "b"]
+    assert row["loss"] == pytest.approx(0.4 / 4.4)
+    assert row["features"] == 0

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.engine.problem import set_up
+from nst.engine.machine import Machine
+from nst.engine.stage import Stage
+from nst.engine.weights import losses_of
 from nst.losses.content import ContentTerm, SmoothedContentTerm
 from nst.losses.objective import energy_of, loss_function, positions_of, statistics_of
 from nst.losses.smoothing import SmoothedNetwork, fourth_powers, temperature
 from nst.losses.style import StyleTerm
 from nst.losses.style_statistics import STYLE_LOSSES
-from nst.losses.term import SumTerm
+from nst.losses.term import WeightedSum
 from nst.losses.total_variation import TotalVariationTerm
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
+from nst.pictures.scene import make_scene
 from nst.settings import BALANCE, make_settings
 
 BACKEND = get_backend("numpy")
@@ -142,8 +145,8 @@ def test_smoothed_content_is_that_of_the_softmax(guided):
     d, step = rng.standard_normal(f.shape), 1e-5
     slope = (by_definition(f + step * d) - by_definition(f - step * d)) / (2 * step)
     assert np.sum(objective(f, constants).gradient * d) == pytest.approx(slope, rel=1e-7)
-    reference = evaluate(lambda o, x, c: {"y": term.reference(o, c)}, f, constants)["y"]
-    assert reference == pytest.approx(1.5 * 0.5 * np.sum(m * (1 - P) ** 2), rel=1e-12)
+    unit = evaluate(lambda o, x, c: {"y": term.unit(o, c)}, f, constants)["y"]
+    assert unit == pytest.approx(1.5 * 0.5 * np.sum(m * (1 - P) ** 2), rel=1e-12)
 
 
 def test_temperature_by_hand():
@@ -161,7 +164,7 @@ TERMS = {
     "content": ContentTerm({LAYER: 1.0}),
     "guided content": ContentTerm({LAYER: 1.0}, guided=True),
     "smoothed content": SmoothedContentTerm({LAYER: 1.0}, guided=True, channels={LAYER: 3}),
-    "sum": SumTerm("sum", ((style_term("w2", 5.0), 2.0), (ContentTerm({LAYER: 1.0}), 3.0))),
+    "sum": WeightedSum("sum", ((style_term("w2", 5.0), 2.0), (ContentTerm({LAYER: 1.0}), 3.0))),
 }
 
 
@@ -213,7 +216,10 @@ def make(scene, small_network, masks=None, style_layers=("conv1_1", "conv3_1"), 
     shares = dict.fromkeys(style_layers, 1 / len(style_layers))
     settings = make_settings(content_layers={"conv2_2": 1.0}, style_layers=shares, **options)
     content, *styles = scene
-    return set_up(settings, small_network, BACKEND, content, styles, [0.5, 0.5], masks)
+    pictures = make_scene(content, styles, [0.5, 0.5], masks)
+    return Stage(
+        pictures, losses_of(settings, small_network), Machine(settings, small_network, BACKEND)
+    ).problem
 
 
 def upside_down(picture):
@@ -222,7 +228,7 @@ def upside_down(picture):
 
 def losses_at(problem, picture):
     x = picture.rgb.transpose(2, 0, 1)[None].astype(np.float64)
-    result = BACKEND.compile(problem.function, x, problem.constants)(x, problem.constants)
+    result = problem.code(x, problem.shared, problem.constants)
     return result, {name: float(value) for name, value in result.terms.items()}
 
 
@@ -264,8 +270,11 @@ def test_a_style_pulls_in_its_own_region_only(scene, small_network):
     assert list(losses_at(problem, scene[0])[1]) == ["style"]
     x = scene[0].rgb.transpose(2, 0, 1)[None].astype(np.float64)
     for part, own, foreign in ((0, np.s_[:20], np.s_[24:]), (1, np.s_[20:], np.s_[:16])):
-        function = loss_function([term.parts[part]], problem.network, 32, 40)
-        gradient = BACKEND.compile(function, x, problem.constants)(x, problem.constants).gradient
+        function, (constants,) = (
+            loss_function([term.parts[part]], problem.encoder.network, 32, 40),
+            problem.constants,
+        )
+        gradient = BACKEND.compile(function, x, constants)(x, constants).gradient
         assert gradient[..., own].any(axis=(0, 1, 2)).all()
         assert not gradient[..., foreign].any()
 
@@ -278,13 +287,10 @@ def test_regions_pull_alike_whatever_the_energy_of_their_style(scene, small_netw
     quarter[:, :10] = 1
     problem = make([content, style, faint], small_network, Masks(regions=[quarter, None]))
     term = problem.terms[1][0]
-    silent = [
-        evaluate(
-            lambda o, x, c, part=part: {"y": part.reference(o, c)}, np.zeros((1, 3, 2, 2)), problem.constants
-        )
-        for part, _ in term.parts
-    ]
-    values = [weight * float(own["y"]) for (_, weight), own in zip(term.parts, silent, strict=True)]
+    values = []
+    for part, weight in term.parts:
+        units = evaluate(lambda o, x, c, part=part: part.units(o, c), np.zeros(1), problem.shared)
+        values.append(weight * sum(part.weights[layer] * unit for layer, unit in units.items()))
     assert values[1] / values[0] == pytest.approx(3.0, rel=1e-6)
     assert sum(values) == pytest.approx(1.0, rel=1e-6)
 
@@ -322,4 +328,6 @@ def test_temperature_of_a_transfer_is_that_of_the_styles(scene, small_network):
         maps = evaluate(lambda o, x, c: network(o, x), x, {})["conv3_1"]
         squares += np.sum(maps**2) / (picture.width * picture.height)
         fourths += np.sum(maps**4) / (picture.width * picture.height)
-    assert problem.network.temperatures["conv3_1"] == pytest.approx(np.sqrt(fourths / squares), rel=1e-6)
+    assert problem.encoder.network.temperatures["conv3_1"] == pytest.approx(
+        np.sqrt(fourths / squares), rel=1e-6
+    )

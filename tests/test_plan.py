@@ -13,7 +13,7 @@ from nst.models import vgg
 from nst.models.embedded import load_embedded
 from nst.models.random import random_weights
 from nst.planning import memory, plan
-from nst.planning.plan import choose, predict
+from nst.planning.plan import Task, choose, predict
 from nst.protocol import Costs
 from nst.settings import make_settings
 
@@ -38,6 +38,10 @@ def full():
     return random_weights(0)
 
 
+def task(settings, weights, backend, size):
+    return Task(settings, weights, backend, size, settings.layers)
+
+
 def test_prediction_by_hand(full):
     costs = Costs(process=1000, copies=2.0, maps=3.0)
     pixels = 512 * 256
@@ -47,10 +51,10 @@ def test_prediction_by_hand(full):
     targets = 4 * 512 * pixels / 64
     picture = 4 * 3 * pixels
     expected = 1000 + 2 * weights + 3 * maps + targets + (plan.WORKING + 2 * 10) * picture
-    found = predict(SETTINGS, full, Torch(costs=costs), (512, 256))
+    found = predict(task(SETTINGS, full, Torch(costs=costs), (512, 256)))
     assert found.peak == pytest.approx(expected, rel=1e-6)
     assert found.history_bytes == 20 * picture
-    half = predict(SETTINGS, full, Torch("bfloat16", costs), (512, 256), history=5, half=True)
+    half = predict(task(SETTINGS, full, Torch("bfloat16", costs), (512, 256)), history=5, half=True)
     assert half.history_bytes == 5 * picture
     assert half.peak == pytest.approx(expected - 1.5 * maps - 15 * picture, rel=1e-6)
 
@@ -58,7 +62,9 @@ def test_prediction_by_hand(full):
 def test_vgg16_counts_its_own_layers(full):
     costs = Costs(process=0, copies=1.0, maps=1.0)
     kept = {layer: full.convolutions[layer] for layer in vgg.VGG16_LAYER_NAMES}
-    found = predict(SETTINGS, replace(full, convolutions=kept), Torch(costs=costs), (512, 256), history=1)
+    found = predict(
+        task(SETTINGS, replace(full, convolutions=kept), Torch(costs=costs), (512, 256)), history=1
+    )
     pixels = 512 * 256
     maps = 64 * 2 + 128 * 2 / 4 + 256 * 3 / 16 + 512 * 3 / 64 + 512 / 256
     # 14,714,688 parameters in all, by Keras' summary, less conv5_2 and conv5_3 of 512 * 512 * 9 + 512 each
@@ -70,7 +76,7 @@ def test_vgg16_counts_its_own_layers(full):
 
 def test_the_fewer_bytes_the_smaller_the_windows(full):
     def found(limit):
-        return choose(SETTINGS, full, Torch(), (4096, 4096), limit)
+        return choose(task(SETTINGS, full, Torch(), (4096, 4096)), limit)
 
     roomy = found(10**12)
     assert (roomy.side, roomy.history, roomy.half) == (None, 10, False)
@@ -88,23 +94,23 @@ def test_a_shorter_history_comes_before_windows_that_compute_everything_many_tim
     """At 4096 px windows of 256 have 6.6 times the picture's pixels: 1 + (4096 - 256) / 96 of them a side."""
     assert overlap_factor(4096, 4096, 256, SETTINGS.layers) == pytest.approx((41 * 256 / 4096) ** 2)
     embedded = load_embedded()
-    found = choose(SETTINGS, embedded, Torch(), (4096, 4096), 8 * 2**30)
+    found = choose(task(SETTINGS, embedded, Torch(), (4096, 4096)), 8 * 2**30)
     assert found.fits
     assert (found.side, found.history, found.half) == (768, 5, True)
-    longer = predict(SETTINGS, embedded, Torch(), (4096, 4096), 768, 10, half=True)
+    longer = predict(task(SETTINGS, embedded, Torch(), (4096, 4096)), 768, 10, half=True)
     assert longer.peak > 0.8 * 8 * 2**30
 
 
 def test_a_choice_of_the_caller_is_kept(full):
     fixed = make_settings(**{**vars(SETTINGS), "tile": 300, "history": 7})
-    found = choose(fixed, full, Torch(), (4096, 4096), 10**12)
+    found = choose(task(fixed, full, Torch(), (4096, 4096)), 10**12)
     assert (found.side, found.history) == (300, 7)
-    assert found.sides(fixed) == [300]
+    assert found.sides(task(fixed, full, Torch(), (4096, 4096))) == [300]
 
 
 def test_a_picture_of_16_megapixels_stays_under_6_gb(full):
     """The bar for the default optimiser on a CPU."""
-    found = choose(SETTINGS, full, Torch(), (4096, 4096), round(6e9 / 0.8))
+    found = choose(task(SETTINGS, full, Torch(), (4096, 4096)), round(6e9 / 0.8))
     assert found.fits
     assert found.peak < 6e9
 

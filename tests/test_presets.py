@@ -11,7 +11,7 @@ import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.cli.commands.presets import COLUMNS, cell
 from nst.engine.pyramid import split_steps
-from nst.engine.weights import content_factors, kind_of, style_factors, tv_factor
+from nst.engine.weights import TYPICAL, carried, kind_of, losses_of
 from nst.errors import SettingsError
 from nst.models.random import random_weights
 from nst.presets import PRESETS, preset
@@ -31,7 +31,7 @@ FACTORS = {
 }
 # times 1/2 sum (F - P)^2 at conv4_2 of 64 x 48 pixels: 512 maps of 8 x 6 positions, so a mean is 2 / 24576 of it
 CONTENT = {
-    "gatys2016": 1.0,
+    "gatys2016": 8.138021e-5,  # the mean, as in the authors' code
     "gatys-pytorch": 8.138021e-5,
     "neural-style": 4.069010e-4,
     "neural-style-pt": 4.069010e-4,
@@ -61,15 +61,19 @@ def vgg19():
 @pytest.mark.parametrize("name", FACTORS)
 def test_factors(name, vgg19):
     settings = settings_of(name)
-    factors = style_factors(settings, CHANNELS)
-    assert list(factors) == list(STYLE_LAYERS)
-    weighted = [settings.style_weight * factor for factor in factors.values()]
+    losses = {loss.name: loss for loss in losses_of(settings, vgg19)}
+    style, content = losses["style"], losses["content"]
+    assert list(style.weights) == list(STYLE_LAYERS)
+    assert style.channels == CHANNELS
+    weighted = [style.beta * factor for factor in style.weights.values()]
     np.testing.assert_allclose(weighted, FACTORS[name], rtol=1e-6)
-    content = content_factors(settings, vgg19, 48, 64)
-    assert list(content) == ["conv4_2"]
-    np.testing.assert_allclose(settings.content_weight * content["conv4_2"], CONTENT[name], rtol=1e-6)
-    np.testing.assert_allclose(tv_factor(settings, 48, 64), TV[name][0], rtol=1e-6)
-    assert settings.tv_power == TV[name][1]
+    factors = content.factors(48, 64)
+    assert list(factors) == ["conv4_2"]
+    np.testing.assert_allclose(content.alpha * factors["conv4_2"], CONTENT[name], rtol=1e-6)
+    assert ("tv" in losses) == (TV[name][0] > 0)
+    if "tv" in losses:
+        np.testing.assert_allclose(losses["tv"].weight(48, 64), TV[name][0], rtol=1e-6)
+        assert losses["tv"].power == TV[name][1]
 
 
 def test_the_rest_of_the_recipes():
@@ -146,7 +150,7 @@ def test_kinds_of_network(fields, kind, vgg19, small_network):
     assert kind_of(replace(small_network, **(plain | fields))) == "other"
 
 
-def test_weights_for_another_network_are_balanced_instead(small_network, pictures):
+def test_weights_for_another_network_are_carried_over(small_network, pictures):
     def weights(**changes):
         arguments = preset("neural-style", size=None, steps=0, **changes)
         transfer = nst.StyleTransfer(
@@ -154,10 +158,37 @@ def test_weights_for_another_network_are_balanced_instead(small_network, picture
         )
         return next(transfer.iterate()).weights
 
-    balanced = weights()
-    assert "tv" not in balanced
-    assert 5.0 not in balanced.values()
+    there = TYPICAL["caffe"]
+    unit = 5.0 * there["conv4_2"].squares
+    style = [400 * there[layer].products / 4 / CHANNELS[layer] ** 2 for layer in STYLE_LAYERS]
+    found = weights()
+    assert found["style"] == pytest.approx(sum(style) / unit, rel=1e-6)
+    assert found["tv"] == pytest.approx(1e-3 * 255**2 / 2 / unit, rel=1e-6)
     assert weights(content_weight=3.0) == {"content": 3.0, "style": 100.0, "tv": pytest.approx(32.5125)}
+    # half way is the recipe's own balance; 0.8 is 16 times as much
+    assert weights(style_strength=0.8)["style"] == pytest.approx(16 * found["style"], rel=1e-6)
+
+
+def test_carried_weights_are_those_of_the_network_that_they_are_made_for():
+    """On a network whose silences are the typical ones, the relative loss is the recipe's, up to one factor for all."""
+    settings = settings_of("crowson")
+    found = carried(settings, 48, 64)
+    there = TYPICAL["torchvision"]
+    content = 0.015 * there["conv4_2"].squares  # a mean of squares
+    for layer, weight in settings.style_layers.items():
+        assert found.balance * found.style_layers[layer] == pytest.approx(
+            weight * there[layer].squares / content, rel=1e-6
+        )
+    assert found.tv_weight == pytest.approx(2.0 / content)
+    assert (found.content_weight, found.style_weight, found.tuned_for, found.means) == (
+        None,
+        None,
+        None,
+        ("tv",),
+    )
+    # a sum over 512 maps of 6 x 8 positions, halved, instead of a mean
+    summed = carried(replace(settings, means=()), 48, 64)
+    assert summed.balance == pytest.approx(found.balance / (512 * 48 / 2))
 
 
 def test_an_unknown_preset():
@@ -168,7 +199,8 @@ def test_an_unknown_preset():
 def test_a_network_is_asked_for_only_where_it_is(monkeypatch):
     monkeypatch.setattr("nst.models.store.cache.is_cached", lambda name: name == "vgg19-torchvision")
     assert preset("crowson")["weights"] == "vgg19-torchvision"
-    assert preset("gatys2016")["weights"] == "auto"
+    assert preset("gatys2016")["weights"] == "vgg19-embedded-normalised"
+    assert "weights" not in preset("gatys-pytorch")
     assert preset("crowson", weights="embedded")["weights"] == "embedded"
 
 
@@ -182,9 +214,13 @@ def test_every_preset_runs_and_given_options_win(name, stylize):
         settings = json.load(file)["settings"]
     assert (settings["steps"], settings["size"], settings["history"]) == (1, 32, 7)
     recipe = PRESETS[name].settings
-    for key in ("pooling", "init", "style_loss", "average", "padding", "rate", "style_power", "optimizer"):
+    for key in ("pooling", "init", "style_loss", "average", "padding", "rate", "optimizer"):
         if key in recipe:
             assert settings[key] == recipe[key], key
+    if told:  # layer by layer, for this network
+        assert settings["tuned_for"] is None
+        assert sum(settings["style_layers"].values()) == pytest.approx(1.0)
+        return
     for key in ("style_layers", "content_layers"):
         assert settings[key] == pytest.approx(recipe.get(key, settings[key]))
     assert tuple(settings["means"]) == recipe.get("means", ())

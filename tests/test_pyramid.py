@@ -1,5 +1,7 @@
 """Coarse to fine: sizes, steps, and how one scale hands over to the next."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.engine.pyramid import scale_sizes, schedule, split_steps
 from nst.errors import SettingsError
-from nst.optim.average import Average
+from nst.optim import Averaged, State
 
 
 @pytest.mark.parametrize(
@@ -84,11 +86,10 @@ def test_the_change_is_handed_over_and_not_the_picture(options):
     """Without a change at the coarse scale the fine one starts from its own content, with all detail."""
     content = picture(0, 32, 48)
     transfer = nst.StyleTransfer(content, picture(1, 40, 30), scales=(24,), steps=(1, 0), **options)
-    coarse, fine = transfer.stage(24), transfer.stage(48)
-    start = coarse.first()
-    np.testing.assert_allclose(fine.go_on(coarse, start), fine.first(), atol=1e-6)
-    shifted = fine.go_on(coarse, start + np.float32(0.25))
-    np.testing.assert_allclose(shifted, fine.first() + 0.25, atol=1e-6)
+    start, fine = transfer.start.first(24, 16), transfer.start.first(48, 32)
+    np.testing.assert_allclose(transfer.start.go_on(start, 48, 32), fine, atol=1e-6)
+    shifted = transfer.start.go_on(start + np.float32(0.25), 48, 32)
+    np.testing.assert_allclose(shifted, fine + 0.25, atol=1e-6)
 
 
 def test_a_weight_of_the_paper_means_the_same_at_every_scale(options):
@@ -110,13 +111,26 @@ def test_a_start_from_a_picture_goes_on_from_it(options):
 
 
 def test_average_by_hand():
-    space, points = NumpyBackend().space, [np.array([1.0]), np.array([2.0]), np.array([4.0])]
-    average = Average(0.5, np.array([9.0]))
-    assert average.value(space) == 9.0
-    for x in points:
-        average = average.add(space, x)
+    class Doubling:
+        """1, 2, 4, then it stops."""
+
+        def start(self, space, x, evaluation):
+            return State(x, evaluation, 0.0)
+
+        def advance(self, space, objective, state):
+            if state.step == 3:
+                return replace(state, stopped="converged")
+            return replace(state, x=np.array([2.0**state.step]), step=state.step + 1)
+
+    space, averaged = NumpyBackend().space, Averaged(Doubling(), 0.5)
+    state = averaged.start(space, np.array([9.0]), None)
+    assert state.result(space) == 9.0
+    for _ in range(4):
+        state = averaged.advance(space, None, state)
+        assert state.x == min(2 ** (state.step - 1), 4)
+    assert (state.step, state.stopped) == (3, "converged")
     # weights 1/8, 1/4, 1/2 over their sum 7/8
-    assert average.value(space) == pytest.approx((1 / 8 + 2 / 4 + 4 / 2) / (7 / 8))
+    assert state.result(space) == pytest.approx((1 / 8 + 2 / 4 + 4 / 2) / (7 / 8))
 
 
 def test_the_averaged_picture_is_what_is_seen(options):

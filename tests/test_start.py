@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nst.engine.scene import Start
+from nst.engine.start import Start
 from nst.pictures.picture import Picture
 from nst.settings import make_settings
 

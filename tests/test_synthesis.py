@@ -74,7 +74,7 @@ def test_a_circular_picture_is_enlarged_without_a_seam(options):
     transfer = nst.StyleTransfer(np.full((48, 48, 3), 0.5), [], init="noise", steps=0, **options)
     coarse = np.broadcast_to(0.5 + 0.25 * wave, (1, 3, 24, 24)).astype(np.float32)
     for x in (coarse, coarse.swapaxes(2, 3)):
-        found = transfer.stage(48).go_on(transfer.stage(24), x)
+        found = transfer.start.go_on(x, 48, 48)
         found = found if x is coarse else found.swapaxes(2, 3)
         np.testing.assert_allclose(found, np.broadcast_to(fine, (1, 3, 48, 48)), atol=2e-3)
 

@@ -5,10 +5,14 @@ import pytest
 
 import nst
 from nst import get_backend
-from nst.engine.problem import set_up
+from nst.encoding.encoder import Encoder
+from nst.engine.machine import Machine
+from nst.engine.stage import Stage
+from nst.engine.weights import losses_of
 from nst.losses.objective import loss_function
-from nst.losses.temporal import Temporal, TemporalTerm
+from nst.losses.temporal import Temporal
 from nst.pictures.picture import Picture
+from nst.pictures.scene import make_scene
 from nst.settings import Settings
 
 BACKEND = get_backend("numpy")
@@ -17,9 +21,9 @@ BELIEVED = np.float32([[1.0, 0.25]])
 
 
 def objective(temporal, x, width, height):
-    term, constants = temporal.at(BACKEND, width, height)
-    function = loss_function([(term, temporal.weight)], None, height, width)
-    return BACKEND.compile(function, x, constants)(x, constants)
+    own = temporal.prepare(Encoder(BACKEND, None, (), height, width), None)
+    function = loss_function([(own.term, own.weight)], None, height, width)
+    return BACKEND.compile(function, x, own.shared)(x, own.shared)
 
 
 def test_by_hand():
@@ -61,11 +65,6 @@ def test_what_is_not_believed_is_free():
     assert not BACKEND.to_numpy(result.gradient).any()
 
 
-def test_its_weight_is_absolute():
-    with pytest.raises(NotImplementedError):
-        TemporalTerm().reference(None, {})
-
-
 @pytest.fixture(scope="module")
 def scene():
     generator = np.random.default_rng(1)
@@ -81,8 +80,9 @@ def test_beside_content_and_style_in_one_piece_and_in_windows(side, scene, small
     x = BACKEND.from_numpy(np.random.default_rng(3).random((1, 3, 64, 80)))
     parts = []
     for extra in ((), (temporal,)):
-        problem = set_up(settings, small_network, BACKEND, content, [style], [1.0], None, side, extra)
-        parts.append(problem.compile(x)(x))
+        losses = (*losses_of(settings, small_network), *extra)
+        machine = Machine(settings, small_network, BACKEND, (side,))
+        parts.append(Stage(make_scene(content, [style], [1.0]), losses, machine).evaluate(x))
     alone = objective(temporal, x, 80, 64)
     assert float(parts[1].total) == pytest.approx(float(parts[0].total) + float(alone.total), rel=1e-6)
     assert float(parts[1].terms["temporal"]) == pytest.approx(float(alone.terms["temporal"]), rel=1e-9)

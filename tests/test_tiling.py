@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.engine.problem import set_up
+from nst.engine.machine import Machine
+from nst.engine.stage import Stage
+from nst.engine.weights import losses_of
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, planar
+from nst.pictures.scene import make_scene
 from nst.settings import make_settings
 
 HEIGHT, WIDTH = 205, 243  # divide by nothing
@@ -27,11 +30,19 @@ def picture(seed, height, width):
 CONTENT, STYLES = picture(1, HEIGHT, WIDTH), [picture(2, 230, 200), picture(3, 64, 300)]
 
 
-def evaluate(small_network, backend, side, masks=None, content=CONTENT, **options):
+def stage(small_network, backend, side, masks=None, content=CONTENT, **options):
     settings = make_settings(**SETTINGS | options)
-    problem = set_up(settings, small_network, backend, content, STYLES, [0.3, 0.7], masks, side)
+    scene = make_scene(content, STYLES, [0.3, 0.7], masks)
+    return Stage(
+        scene, losses_of(settings, small_network), Machine(settings, small_network, backend, (side,))
+    )
+
+
+def evaluate(small_network, backend, side, **options):
+    made = stage(small_network, backend, side, **options)
+    problem, content = made.problem, made.scene.content
     x = backend.from_numpy(planar(picture(4, content.height, content.width)))
-    evaluation = problem.compile(x)(x)
+    evaluation = made.evaluate(x)
     names = sorted(evaluation.terms)
     numbers = backend.space.scalars([evaluation.total, *(evaluation.terms[name] for name in names)])
     weights = [weight for _, weight in problem.terms]
@@ -66,8 +77,8 @@ def test_every_loss_is_exact(small_network, options):
     backend = get_backend("numpy", dtype="float64")
     whole, gradient, problem = evaluate(small_network, backend, None, **options)
     tiled, in_windows, pieces = evaluate(small_network, backend, 200, **options)
-    assert len(problem.canvas.views) == 1
-    assert len(pieces.canvas.views) >= 4
+    assert len(problem.encoder.views) == 1
+    assert len(pieces.encoder.views) >= 4
     np.testing.assert_allclose(tiled, whole, rtol=1e-11)
     np.testing.assert_allclose(in_windows, gradient, atol=1e-11 * np.abs(gradient).max(), rtol=0)
 
@@ -84,10 +95,9 @@ def test_a_circular_picture_is_exact(small_network):
 def test_a_circular_picture_has_no_border(small_network):
     """Rolled by whole positions of the deepest layer, it has the rolled gradient."""
     backend = get_backend("numpy", dtype="float64")
-    settings = make_settings(**SETTINGS | {"padding": "circular", "content_weight": 0, "tv_weight": 0})
-    problem = set_up(settings, small_network, backend, picture(1, 64, 96), STYLES, [0.3, 0.7])
+    options = {"padding": "circular", "content_weight": 0, "tv_weight": 0, "content": picture(1, 64, 96)}
+    objective = stage(small_network, backend, None, **options).evaluate
     x = planar(picture(4, 64, 96))
-    objective = problem.compile(backend.from_numpy(x))
     gradient = backend.to_numpy(objective(backend.from_numpy(x)).gradient)
     rolled = np.roll(x, (16, 48), axis=(2, 3))
     of_rolled = backend.to_numpy(objective(backend.from_numpy(rolled)).gradient)
@@ -114,7 +124,7 @@ def test_no_seam(small_network):
     _, gradient, _ = evaluate(small_network, backend, None)
     _, in_windows, pieces = evaluate(small_network, backend, 200)
     error = np.abs(in_windows - gradient)[0].max(axis=0)
-    cuts = {view.window.columns.low for view in pieces.canvas.views} - {0}
+    cuts = {view.window.columns.low for view in pieces.encoder.views} - {0}
     near = np.zeros(WIDTH, bool)
     for cut in cuts:
         near[cut - 2 : cut + 2] = True
@@ -135,10 +145,8 @@ def test_onnx_compiles_nothing_while_it_runs(small_network, monkeypatch):
 
     monkeypatch.setattr(onnx_backend, "Program", Counted)
     backend, content = get_backend("onnx", "cpu"), picture(1, 200, 210)
-    settings = make_settings(**SETTINGS | {"padding": "replicate"})
-    problem = set_up(settings, small_network, backend, content, STYLES, [0.3, 0.7], None, 224)
+    objective = stage(small_network, backend, 224, content=content, padding="replicate").evaluate
     x = backend.from_numpy(planar(content))
-    objective = problem.compile(x)
     objective(x)
     first = len(built)
     objective(x)

@@ -9,13 +9,16 @@ import nst
 from nst.backends import get_backend
 from nst.backends.numpy.backend import NumpyBackend
 from nst.encoding.windows import halo, smallest_side
-from nst.engine.problem import set_up
+from nst.engine.machine import Machine
+from nst.engine.stage import Stage
+from nst.engine.weights import losses_of
 from nst.errors import SettingsError, WeightsError
 from nst.losses.regions import carry
 from nst.models import vgg
 from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights, load_weights, save_weights
 from nst.pictures.picture import Picture, planar
+from nst.pictures.scene import make_scene
 from nst.settings import make_settings
 
 BLOCKS = (2, 2, 3, 3, 3)  # Simonyan and Zisserman (2014), table 1, configuration D
@@ -34,7 +37,7 @@ def vgg16():
     for layer in layer_names():
         weight, bias = wide[layer]
         kept[layer] = (weight, rng.normal(0, 0.2, bias.shape).astype(np.float32))
-    return NetworkWeights("_my own (16)", kept, 1.0, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), balance=10.0)
+    return NetworkWeights("_my own (16)", kept, 1.0, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
 
 
 def features_of(network, picture):
@@ -151,12 +154,13 @@ def test_windows_are_exact(vgg16, padding):
     )
     content, style = scene(1, 104, 152), scene(2, 60, 70)
     x = backend.from_numpy(planar(scene(3, 104, 152)).astype(np.float64))
+    pictures, losses = make_scene(content, [style], [1.0]), losses_of(settings, vgg16)
     whole, tiled = (
-        set_up(settings, vgg16, backend, content, [style], [1.0], side=side) for side in (None, 96)
+        Stage(pictures, losses, Machine(settings, vgg16, backend, (side,))) for side in (None, 96)
     )
-    assert len(tiled.canvas.views) > 1
-    assert tiled.canvas.margin == (32 if padding == "circular" else 0)
-    want, got = whole.compile(x)(x), tiled.compile(x)(x)
+    assert len(tiled.problem.encoder.views) > 1
+    assert tiled.problem.encoder.margin == (32 if padding == "circular" else 0)
+    want, got = whole.evaluate(x), tiled.evaluate(x)
     assert got.total == pytest.approx(want.total, rel=1e-12)
     np.testing.assert_allclose(got.gradient, want.gradient, atol=1e-12 * np.abs(want.gradient).max())
 

@@ -7,6 +7,7 @@ from nst.errors import WeightsError
 from nst.models import vgg
 from nst.models.normalise import mean_activations, normalise
 from nst.models.random import random_weights
+from nst.models.store.resolve import obtain
 from nst.models.weights import NetworkWeights
 
 
@@ -72,3 +73,15 @@ def test_without_pictures_the_procedural_ones_are_taken():
 def test_no_picture_is_refused(network):
     with pytest.raises(WeightsError, match="no picture"):
         normalise(network, [])
+
+
+def test_the_embedded_network_is_normalised_once_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("NST_HOME", str(tmp_path))
+    monkeypatch.setenv("NST_OFFLINE", "1")
+    small = random_weights(0, 1 / 16, "conv1_2")
+    monkeypatch.setattr("nst.models.embedded.load_embedded", lambda: small)
+    made = obtain("vgg19-embedded-normalised")
+    assert made.sha256 == normalise(small).sha256
+    assert made.name == "vgg19-embedded-normalised"
+    monkeypatch.setattr("nst.models.embedded.load_embedded", lambda: pytest.fail("it is in the cache"))
+    assert obtain("vgg19-embedded-normalised").sha256 == made.sha256

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import engine_options, preset_option
+from nst.cli.options import PAINTING, engine_options, preset_option, trace_option
 
 __all__ = ["demo"]
 
@@ -25,7 +25,8 @@ DEFAULTS = {"size": 384, "steps": 72, "padding": "replicate", "offline": True}
     help="Folder for copies of the photograph and the painting.",
 )
 @preset_option
-@engine_options
+@engine_options(*PAINTING)
+@trace_option
 def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
     """Paint the photograph of a rocket as van Gogh painted The Starry Night.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.options import engine_options, leave_out
+from nst.cli.options import PAINTING, engine_options
 
 if TYPE_CHECKING:
     from nst.cli.experiments.catalogue import Experiment, Value
@@ -61,7 +61,7 @@ def list_() -> None:
     metavar="KEY=V1,V2",
     help="Sweep any option; a list has plus signs: conv1_1+conv2_1.",
 )
-@engine_options
+@engine_options(*PAINTING)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -100,9 +100,6 @@ def run(
         if not quiet:
             click.echo(f"{files}: {len(done)} of {len(table.cells)} runs{'; interrupted' if missing else ''}")
     return 130 if missing else 0
-
-
-leave_out(run, "trace")  # every run has its own
 
 
 def _experiment(name: str) -> Experiment:

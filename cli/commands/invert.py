@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import engine_options, leave_out, preset_option
+from nst.cli.options import engine_options, preset_option, trace_option
 
 __all__ = ["invert"]
 
@@ -24,7 +24,8 @@ __all__ = ["invert"]
     help="Whose features to match; comma list, conv4_2=0.5 weights a layer.",
 )
 @preset_option
-@engine_options
+@engine_options("size", "run", "losses", "content_weight", "start")
+@trace_option
 def invert(content: str, output: str, layer: str, **options: Any) -> int:
     """Show what a layer of the network keeps of CONTENT: another picture with the same features.
 
@@ -35,10 +36,3 @@ def invert(content: str, output: str, layer: str, **options: Any) -> int:
     from nst.cli.running import run
 
     return run(content, (), output, content_layers=layer, style_layers=(), **options)
-
-
-leave_out(
-    invert,
-    *("content_layers", "style_layers", "style_weight", "style_loss", "style_weights", "style_scale"),
-    *("style_strength", "color", "color_strength", "color_when"),
-)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import engine_options
+from nst.cli.options import PAINTING, engine_options, trace_option
 
 __all__ = ["plan"]
 
@@ -16,7 +16,8 @@ MIB = 2**20
 @click.command()
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
-@engine_options
+@engine_options(*PAINTING)
+@trace_option
 def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
     """Predict memory and time of `nst stylize` with the same options, and how it would make the picture fit.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import engine_options, mask_options, preset_option
+from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
 from nst.cli.recorder import frame_options
 
 __all__ = ["stylize"]
@@ -19,8 +19,9 @@ __all__ = ["stylize"]
     "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
 )
 @preset_option
-@engine_options
+@engine_options(*PAINTING)
 @mask_options
+@trace_option
 @frame_options
 def stylize(content: str, style: tuple[str, ...], output: str, **options: Any) -> int:
     """Paint CONTENT in the style of one or more STYLE pictures.

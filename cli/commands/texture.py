@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import engine_options, leave_out, preset_option
+from nst.cli.options import engine_options, preset_option, trace_option
 
 __all__ = ["texture"]
 
@@ -35,7 +35,8 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
     help="Size of the style pictures as a multiple of the result's.  [default: their own, not larger than 1]",
 )
 @preset_option
-@engine_options
+@engine_options("run", "losses", "style", "start")
+@trace_option
 def texture(
     style: tuple[str, ...],
     output: str,
@@ -54,10 +55,3 @@ def texture(
 
     arguments = texture_arguments(style, sides, {**options, "style_scale": own_scale})
     return run(arguments.pop("content"), style, output, **arguments)
-
-
-leave_out(
-    texture,
-    *("size", "style_scale", "content_layers", "content_weight", "style_strength"),
-    *("color", "color_strength", "color_when"),
-)

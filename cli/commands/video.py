@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.options import engine_options, mask_options, preset_option
+from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
 
 if TYPE_CHECKING:
     from nst.video import VideoTransfer
@@ -50,8 +50,9 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
 @click.option("--fps", callback=_rate, metavar="RATE", help="Frames a second.  [default: IN's own, or 25]")
 @click.option("--restart", is_flag=True, help="Throw away the frames that are there.")
 @preset_option
-@engine_options
+@engine_options(*PAINTING)
 @mask_options
+@trace_option
 def video(
     source: str,
     style: tuple[str, ...],

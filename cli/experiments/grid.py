@@ -10,14 +10,11 @@ from typing import Any
 import click
 
 from nst.cli.experiments.catalogue import Experiment, Value, simplex
-from nst.cli.options import engine_options, mask_options, preset_option
+from nst.cli.options import PAINTING, SettingOption, engine_options, mask_options, preset_option
 from nst.errors import SettingsError
 from nst.presets import preset
 
 __all__ = ["Cell", "Grid", "make_grid", "parse_sweeps", "plain", "recipe"]
-
-LISTS = ("content_layers", "style_layers", "style_weights", "steps", "scales")
-"""Options whose value is a list: the comma is taken, `--grid` has a plus in its place."""
 
 NOT_SWEPT = ("trace", "quiet", "offline", "mask")
 
@@ -75,16 +72,21 @@ def recipe(name: str, **changes: Any) -> dict[str, Any]:
 def _converted(key: str, text: str) -> Any:
     """As `nst stylize` would take it."""
     command = click.Command("--grid")
-    preset_option(engine_options(mask_options(command)))
+    preset_option(engine_options(*PAINTING)(mask_options(command)))
     options = {str(option.name): option for option in command.params if option.name not in NOT_SWEPT}
     if key not in options:
         raise SettingsError(f"--grid {key}: no such option, choose from {', '.join(sorted(options))}")
     option = options[key]
-    typed = text.replace("+", ",") if key in LISTS else text
+    rule = option.rule if isinstance(option, SettingOption) else None
+    # the comma is between values: a list has a plus in its place
+    typed = text.replace("+", ",") if rule is not None and rule.kind in ("list", "layers") else text
     try:
-        return plain(option.process_value(click.Context(command), (typed,) if option.multiple else typed))
+        value = option.process_value(click.Context(command), (typed,) if option.multiple else typed)
     except click.BadParameter as error:
         raise SettingsError(f"--grid {key}: {error.message}") from error
+    if rule is not None and rule.kind in ("integer", "number", "list") and not rule.allows(value):
+        raise SettingsError(f"--grid {key}: {text} must be {rule.want}")
+    return plain(value)
 
 
 def plain(value: Any) -> Any:

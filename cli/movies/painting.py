@@ -70,11 +70,9 @@ def paint(
     with silence, interruptible() as interrupted, progress_bar(quiet, "frames") as show:
         for number, frame in enumerate(source.frames()):
             if not store.path(number).is_file():
-                transfer = (
-                    video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
-                )
+                run = video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
                 try:
-                    for record in transfer.iterate():
+                    for record in run.iterate():
                         done = number + record.step / max(1, record.steps)
                         show(done, source.count, f"step {record.step}/{record.steps}")
                         if interrupted():
@@ -82,7 +80,7 @@ def paint(
                 except NSTError:
                     raise
                 except Exception as error:
-                    explain(error, transfer, str(store.folder) if number else None)
+                    explain(error, video.first, str(store.folder) if number else None)
                 finished = record.step >= record.steps or record.stopped == "converged"
                 if record.stopped == "non-finite" or not finished:
                     status = 1 if record.stopped == "non-finite" else 130
@@ -90,7 +88,7 @@ def paint(
                 store.save(number, record.picture(), record.raw_picture().rgb)
                 steps.append({"frame": number + 1, **step_record(record)})
                 if trace is not None:
-                    write_trace(trace, describe(transfer, paths, record), steps)
+                    write_trace(trace, describe(video.first, paths, record), steps)
             if interrupted():
                 status = 130
                 break

@@ -1,7 +1,7 @@
 """Prints `golden.json`: `python -m nst.conformance.cases.golden > conformance/cases/golden.json`.
 
-The values are the float64 reference's for VGG19 with `random_weights(0)`. They change only when the seeded
-weights, the fixed pictures or the mathematics change, and then on purpose.
+The values are the float64 reference's for VGG19 with `random_weights(0)` and for the trained one of the package. They
+change only when the weights, the fixed pictures or the mathematics change, and then on purpose.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import json
 
 from nst.backends.numpy.backend import NumpyBackend
 from nst.conformance.case import Side
-from nst.conformance.cases.l7_full_width import golden_values
+from nst.conformance.cases import l7_embedded, l7_full_width
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Work the values out and print them."""
-    values = {"command": "python -m nst.conformance.cases.golden > conformance/cases/golden.json"}
-    values |= golden_values(Side(NumpyBackend(dtype="float64")))
+    side = Side(NumpyBackend(dtype="float64"))
+    values = {
+        "command": "python -m nst.conformance.cases.golden > conformance/cases/golden.json",
+        "seeded": l7_full_width.golden_values(side),
+        "embedded": l7_embedded.golden_values(side),
+    }
     print(json.dumps(values, indent=1))
 
 

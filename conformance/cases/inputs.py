@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.models import vgg
+from nst.models.embedded import load_embedded
 from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights
 
@@ -17,13 +18,16 @@ __all__ = [
     "WIDTH",
     "checkerboard",
     "constant",
+    "embedded_network",
     "exact",
     "field",
     "full_network",
     "picture",
     "ramp",
+    "scene",
     "small_network",
     "small_vgg16",
+    "strokes",
 ]
 
 Array = NDArray[np.float64]
@@ -58,6 +62,33 @@ def ramp(*shape: int) -> Array:
     return np.arange(1.0, np.prod(shape) + 1).reshape(shape)
 
 
+def scene(height: int, width: int) -> Array:
+    """A drawn content picture, (1, 3, H, W): a sun in a sky that darkens upwards, over a ground in stripes.
+
+    Flat, shaded and hard-edged parts, of which noise has none; only + - * / and comparisons, so that every machine
+    draws the same.
+    """
+    y, x = (np.mgrid[0:height, 0:width] + 0.5) / np.reshape((height, width), (2, 1, 1))
+    shade = y[None] * np.reshape((0.75, 0.5, 0.125), (3, 1, 1))
+    picture = np.reshape((0.125, 0.25, 0.625), (3, 1, 1)) + shade
+    sun = (x - 0.6875) ** 2 + (y - 0.375) ** 2 < 0.0325
+    picture[:, sun] = np.reshape((1.0, 0.875, 0.5), (3, 1))
+    stripes = np.where((8 * x + 4 * y) % 1 < 0.5, 0.5, 0.25)
+    ground = np.reshape((0.5, 1.0, 0.375), (3, 1, 1)) * stripes
+    return exact(np.where(y > 0.6875, ground, picture)[None])
+
+
+def strokes(height: int, width: int) -> Array:
+    """A drawn style picture, (1, 3, H, W): slanting strokes of four colours, each lighter in its middle."""
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    across = (x + 0.75 * y + 3 * (2 * np.abs((y / 11) % 1 - 0.5))) / 6
+    colours = np.array(
+        [(0.875, 0.6875, 0.125), (0.0625, 0.1875, 0.5), (0.25, 0.5625, 0.75), (0.5, 0.125, 0.0625)]
+    )
+    light = 1 - 0.75 * np.abs(across % 1 - 0.5)
+    return exact((colours[np.floor(across).astype(int) % 4] * light[..., None]).transpose(2, 0, 1)[None])
+
+
 @cache
 def small_network() -> NetworkWeights:
     """The whole VGG19 topology, an eighth of its width, seeded; biases are not 0, unlike those of `random_weights`."""
@@ -82,6 +113,12 @@ def small_vgg16() -> NetworkWeights:
 def full_network() -> NetworkWeights:
     """VGG19 at full width, seeded."""
     return random_weights(0)
+
+
+@cache
+def embedded_network() -> NetworkWeights:
+    """The trained VGG19 of the package, to conv5_1."""
+    return load_embedded()
 
 
 def exact(array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Level 7: VGG19 at full width. Seeded weights against committed values, real weights against the reference."""
+"""Level 7: VGG19 at full width. Seeded weights against committed values, a file's against the reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Evaluation
 
-__all__ = ["CASES", "golden_values"]
+__all__ = ["CASES", "POOLINGS", "compare_summary", "golden", "golden_values", "summary"]
 
 Array = NDArray[np.float64]
 Run = Callable[[Subject], Iterator[Measurement]]
@@ -32,20 +32,20 @@ SAMPLES = 9
 
 
 def golden_values(side: Side) -> dict[str, Any]:
-    """What `golden.json` holds, worked out on a backend; the committed file is the float64 reference's."""
+    """The part "seeded" of `golden.json`, worked out on a backend."""
     weights = inputs.full_network()
     values: dict[str, Any] = {"weights": weights.sha256}
     for pooling in POOLINGS:
         outputs = maps_and_grams(side, inputs.picture(81, *SIZE), vgg.LAYER_NAMES, pooling, weights)
-        values[pooling] = {name: _summary(array) for name, array in outputs.items()}
+        values[pooling] = {name: summary(array) for name, array in outputs.items()}
     evaluation = _objective(side, weights)
     values["terms"] = {name: float(value) for name, value in evaluation.terms.items()}
     values["total"] = float(evaluation.total)
-    values["gradient"] = _summary(evaluation.gradient)
+    values["gradient"] = summary(evaluation.gradient)
     return values
 
 
-def _summary(array: Array) -> dict[str, Any]:
+def summary(array: Array) -> dict[str, Any]:
     """Norm, mean and a few elements evenly spread over the array in row order."""
     chosen = array.ravel()[np.linspace(0, array.size - 1, SAMPLES).astype(int)]
     return {"norm": float(np.linalg.norm(array)), "mean": float(array.mean()), "samples": chosen.tolist()}
@@ -59,15 +59,17 @@ def _objective(side: Side, weights: NetworkWeights) -> Evaluation[Array]:
 
 
 @cache
-def _golden() -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((files("nst.conformance.cases") / "golden.json").read_text())
+def golden(network: str) -> dict[str, Any]:
+    """The committed values, the float64 reference's, of a network: "seeded" or "embedded"."""
+    values: dict[str, Any] = json.loads((files("nst.conformance.cases") / "golden.json").read_text())[network]
     return values
 
 
-def _compare_summary(
+def compare_summary(
     subject: Subject, what: str, array: Array, want: dict[str, Any], quantity: str
 ) -> Iterator[Measurement]:
-    got = _summary(array)
+    """An array against the `summary` of what it should be."""
+    got = summary(array)
     rms = want["norm"] / np.sqrt(array.size)
     yield subject.compare(f"norm of {what}", got["norm"], want["norm"], quantity)
     yield subject.compare(f"mean of {what}", got["mean"], want["mean"], quantity, scale=rms)
@@ -76,7 +78,7 @@ def _compare_summary(
 
 
 def _seeded_weights(subject: Subject) -> Iterator[Measurement]:
-    same = float(inputs.full_network().sha256 == _golden()["weights"])
+    same = float(inputs.full_network().sha256 == golden("seeded")["weights"])
     yield subject.compare("hash of the seeded weights", same, 1, "exact")
 
 
@@ -84,19 +86,19 @@ def _seeded_features(pooling: Pooling) -> Run:
     def run(subject: Subject) -> Iterator[Measurement]:
         x, weights = inputs.picture(81, *SIZE), inputs.full_network()
         got = maps_and_grams(subject.tested, x, vgg.LAYER_NAMES, pooling, weights)
-        for name, want in _golden()[pooling].items():
+        for name, want in golden("seeded")[pooling].items():
             quantity = "full gram" if name.startswith("gram") else "full features"
-            yield from _compare_summary(subject, name, got[name], want, quantity)
+            yield from compare_summary(subject, name, got[name], want, quantity)
 
     return run
 
 
 def _seeded_objective(subject: Subject) -> Iterator[Measurement]:
-    got, want = _objective(subject.tested, inputs.full_network()), _golden()
+    got, want = _objective(subject.tested, inputs.full_network()), golden("seeded")
     for term, value in want["terms"].items():
         yield subject.compare(f"term {term}", got.terms[term], value, "full loss")
     yield subject.compare("total", got.total, want["total"], "full loss")
-    yield from _compare_summary(subject, "gradient", got.gradient, want["gradient"], "full gradient")
+    yield from compare_summary(subject, "gradient", got.gradient, want["gradient"], "full gradient")
 
 
 def _real_features(subject: Subject) -> Iterator[Measurement]:

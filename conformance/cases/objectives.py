@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from nst.backends.numpy.backend import NumpyBackend
 from nst.conformance.case import Side
 from nst.conformance.cases import inputs
-from nst.losses.content import ContentTerm, SmoothedContentTerm
+from nst.encoding.encoder import Encoder
+from nst.losses.content import ContentTerm, SmoothedContentTerm, content_targets
 from nst.losses.objective import loss_function
 from nst.losses.smoothing import SmoothedNetwork
-from nst.losses.style import StyleTerm
+from nst.losses.style import StyleTerm, style_means, style_targets
 from nst.losses.style_statistics import STYLE_LOSSES
 from nst.losses.term import Term
 from nst.losses.total_variation import TotalVariationTerm
 from nst.models import vgg
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import LossFunction, Network, Ops
+from nst.protocol import LossFunction, Network
 
 __all__ = ["PROBLEMS", "Problem", "make_targets", "targets"]
 
@@ -112,6 +113,10 @@ class Problem:
             return network
         return SmoothedNetwork(network, dict.fromkeys(self.layers, self.temperature))
 
+    def encoder(self, side: Side, like: Array, weights: NetworkWeights | None = None) -> Encoder:
+        """How pictures of the size of `like`, (N, 3, H, W), go through the network."""
+        return Encoder(side.backend, self.network(side, weights), self.layers, *like.shape[2:])
+
     def function(self, side: Side, weights: NetworkWeights | None = None) -> LossFunction[Any]:
         """The loss on a backend."""
         network = self.network(side, weights) if self.layers else None
@@ -168,47 +173,19 @@ def targets(problem: Problem) -> Mapping[str, Array]:
 def make_targets(
     side: Side, problem: Problem, content: Array, style: Array, weights: NetworkWeights | None = None
 ) -> dict[str, Array]:
-    """P, the style's targets, and the roots of masks, by name."""
+    """P, the style's targets, and the roots of masks, by name: as the losses work them out, on this side."""
     constants: dict[str, Array] = {}
     if problem.content:
-        constants |= _content_targets(side, problem, content, weights)
+        encoder = problem.encoder(side, content, weights)
+        term = problem.content_term(weights or inputs.small_network())
+        (maps,) = content_targets(term, encoder, side.backend.from_numpy(content))
+        constants |= side.host(maps)
     if problem.style:
-        constants |= _style_targets(side, problem, style, weights)
+        encoder = problem.encoder(side, style, weights)
+        whole = problem.style_term(weights or inputs.small_network(), guided=False)
+        means = style_means(whole, encoder, side.backend.from_numpy(style))
+        constants |= side.host(style_targets(whole, encoder, means))
     if problem.guided:
         constants |= {f"content/{name}/root": problem.root(name) for name in problem.content}
         constants |= {f"style/{name}/root": problem.root(name) for name in problem.style}
-    return constants
-
-
-def _content_targets(
-    side: Side, problem: Problem, content: Array, weights: NetworkWeights | None
-) -> dict[str, Array]:
-    network = problem.network(side, weights)
-
-    def maps(ops: Ops[Any], x: Any, _: Mapping[str, Any]) -> dict[str, Any]:
-        features = network(ops, x)
-        return {name: features[name] for name in problem.content}
-
-    outputs = side.evaluate(maps, content)
-    units = {name: 1.0 if problem.temperature is None else m.mean() for name, m in outputs.items()}
-    return {f"content/{name}/maps": m / units[name] for name, m in outputs.items()}
-
-
-def _style_targets(
-    side: Side, problem: Problem, style: Array, weights: NetworkWeights | None
-) -> dict[str, Array]:
-    term = problem.style_term(weights or inputs.small_network(), guided=False)
-    network = problem.network(side, weights)
-    sizes = {name: vgg.layer_size(name, *style.shape[2:]) for name in problem.style}
-    positions = {name: rows * columns for name, (rows, columns) in sizes.items()}
-
-    def means(ops: Ops[Any], x: Any, c: Mapping[str, Any]) -> dict[str, Any]:
-        by_layer = term.means(ops, term.statistics(ops, x, network(ops, x), c), positions)
-        return {f"{name}/{kind}": mean for name, kinds in by_layer.items() for kind, mean in kinds.items()}
-
-    outputs = side.evaluate(means, style)
-    constants: dict[str, Array] = {}
-    for name in problem.style:
-        own = {kind: outputs[f"{name}/{kind}"] for kind in term.loss.sums}
-        constants |= {f"style/{name}/{key}": array for key, array in term.loss.targets(own).items()}
     return constants

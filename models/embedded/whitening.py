@@ -30,7 +30,6 @@ Rotation = Literal["sparse", "random", "none"]
 Progress = Callable[[str, int, int], None]
 
 _MEAN, _STD = 0.5, 0.25
-_BALANCE = 100.0  # of style to content, chosen by eye: docs/networks.md
 _CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
 
 
@@ -118,7 +117,6 @@ def build_whitened(
         convolutions=convolutions,
         mean=(_MEAN,) * 3,
         std=(_STD,) * 3,
-        balance=_BALANCE,
         license="Apache-2.0",
         source=(
             f"whitened random features on procedural pictures, built by nst: width "

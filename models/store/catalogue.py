@@ -40,7 +40,7 @@ class Entry:
         convention: how its input is meant, a key of `nst.models.importers.CONVENTIONS`.
         sources: mirrors, tried in this order; each may hold the network in another format.
         needs: the package that reads the sources' format, where it is an optional one.
-        made_from: name of the entry that this one is computed from instead of downloaded.
+        made_from: name of the entry that this one is computed from instead of downloaded, or "embedded".
         built: whether it is computed from nothing instead of downloaded.
     """
 
@@ -107,6 +107,13 @@ CATALOGUE: dict[str, Entry] = {
             license="CC BY 4.0",
             attribution=f"{_SIMONYAN}; rescaled by nst",
             made_from="vgg19",
+        ),
+        Entry(
+            name="vgg19-embedded-normalised",
+            summary="the embedded vgg19 with the mean activation of every channel scaled to 1 (made here, a minute)",
+            license="CC BY 4.0",
+            attribution=f"{_SIMONYAN}; weights clustered to 256 values, rescaled by nst",
+            made_from="embedded",
         ),
         Entry(
             name="vgg19-torchvision-normalised",

@@ -122,7 +122,10 @@ def obtain(
         elif entry.made_from:
             from nst.models.normalise import normalise
 
-            base = obtain(entry.made_from, offline=offline, notify=notify, progress=progress)
+            if entry.made_from == "embedded":
+                base = _embedded()
+            else:
+                base = obtain(entry.made_from, offline=offline, notify=notify, progress=progress)
             notify(f"making {name} from {base.name}: mean activation of every channel to 1")
             weights = normalise(base, name=name)
         else:

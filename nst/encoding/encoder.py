@@ -1,6 +1,6 @@
-"""Where statistics are measured: a picture, whole or in windows, continued past its border or not.
+"""How a picture is seen: through a network, whole or in windows, continued past its border or not.
 
-Everything that looks at a picture through the network goes through a canvas, so that windows and padding
+Everything that looks at a picture through the network goes through an encoder, so that windows and padding
 mean the same for the generated picture, the content and the styles.
 """
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from nst.encoding.windows import Window, halo, windows
 from nst.models import vgg
-from nst.protocol import Backend, HostArray, Network, PadMode, TensorFunction
+from nst.protocol import Backend, HostArray, Network, Ops, PadMode, TensorFunction
 
-__all__ = ["Canvas", "PaddedNetwork", "View"]
+__all__ = ["Encoder", "PaddedNetwork", "View", "inner_features"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class PaddedNetwork:
 
 @dataclass(frozen=True)
 class View:
-    """A part of the canvas that is computed at once.
+    """A part of the picture that is computed at once.
 
     Attributes:
         window: its place, or None for the whole.
@@ -58,12 +60,13 @@ class View:
         return backend.space.crop(x, window.rows.start, window.columns.start, window.height, window.width)
 
 
-@dataclass(frozen=True)
-class Canvas:
-    """A size, its border and its views.
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A network, and how pictures of one size go through it.
 
     Attributes:
         backend: where it is computed.
+        network: returns at least `layers`.
         layers: that are read.
         height: of the picture in pixels.
         width: of the picture.
@@ -73,6 +76,7 @@ class Canvas:
     """
 
     backend: Backend[Any]
+    network: Network[Any]
     layers: Sequence[str]
     height: int
     width: int
@@ -93,6 +97,19 @@ class Canvas:
             return halo(self.layers, self.convolutions)
         return vgg.minimum_size(self.layers)
 
+    @property
+    def seen(self) -> Network[Any]:
+        """The network of a whole picture without its margin, which it adds."""
+        if self.padding == "zero":
+            return self.network
+        return PaddedNetwork(self.network, self.margin, self.padding)
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """M_l by layer, of the picture without its margin."""
+        sizes = {layer: vgg.layer_size(layer, self.height, self.width) for layer in self.layers}
+        return {layer: rows * columns for layer, (rows, columns) in sizes.items()}
+
     @cached_property
     def views(self) -> list[View]:
         """The parts, whose inner positions make up every layer of the picture."""
@@ -107,7 +124,7 @@ class Canvas:
             for window in windows(height, width, self.side, self.layers, self.convolutions)
         ]
 
-    def resized(self, height: int, width: int) -> Canvas:
+    def resized(self, height: int, width: int) -> Encoder:
         """For a picture of another size that is no torus: its edge is repeated where ours wraps around."""
         padding: Literal["zero", "replicate"] = "zero" if self.padding == "zero" else "replicate"
         return replace(self, height=height, width=width, padding=padding)
@@ -122,9 +139,23 @@ class Canvas:
         mode: PadMode = "circular" if self.padding == "circular" else "replicate"
         return lambda ops, x, _: {"x": ops.pad(x, self.margin, mode)}
 
-    def parts(self, x: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-        """What each view shows of a picture (1, 3, H, W), with its masks."""
-        return self._cut(self.extended(x))
+    def maps(self, x: Any, layers: Sequence[str]) -> list[dict[str, Any]]:
+        """Feature maps of a picture (N, 3, H, W) by layer, for each view; 0 at positions that do not count."""
+        names = tuple(layers)
+
+        def features(ops: Ops[T], x: T, inner: Mapping[str, T]) -> dict[str, T]:
+            found = inner_features(ops, self.network(ops, x), inner)
+            return {layer: found[layer] for layer in names}
+
+        function, found = self._readers.setdefault(names, features), []
+        for part, inner in self._cut(self.extended(x)):
+            found.append(self.backend.evaluate(function, part, inner))
+        return found
+
+    @cached_property
+    def _readers(self) -> dict[tuple[str, ...], TensorFunction[Any]]:
+        """The functions of `maps`, kept for backends that compile them."""
+        return {}
 
     def _cut(self, extended: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
         for view in self.views:
@@ -195,3 +226,11 @@ class Canvas:
             max(own[1].start, rim - left) : max(0, min(own[1].stop, rim + columns - left)),
         ] = 1.0
         return self.backend.from_numpy(mask)
+
+
+def inner_features(ops: Ops[T], features: Mapping[str, T], constants: Mapping[str, T]) -> dict[str, T]:
+    """The features of a view by layer, 0 at the positions that do not count: those of 0 in `inner/layer`, if there."""
+    return {
+        layer: ops.modulate(maps, constants[f"inner/{layer}"]) if f"inner/{layer}" in constants else maps
+        for layer, maps in features.items()
+    }

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from nst.engine.loss_scaling import OVERFLOW
 from nst.errors import NSTError
 from nst.optim import Optimizer, State
-from nst.optim.average import Average
 from nst.protocol import Backend, Evaluation, HostArray
 
 __all__ = ["descend"]
@@ -21,9 +21,8 @@ def descend(
     evaluate: Callable[[Any], Evaluation[Any]],
     start: HostArray,
     steps: int,
-    decay: float,
-) -> Iterator[tuple[State[Any], Average[Any]]]:
-    """The start (1, 3, H, W) and each iterate, with the average so far, of the given decay.
+) -> Iterator[State[Any]]:
+    """The start (1, 3, H, W) and each iterate.
 
     Raises:
         NSTError: the losses of the start picture are not finite.
@@ -32,14 +31,13 @@ def descend(
     x = backend.from_numpy(start)
     state = optimizer.start(space, x, evaluate(x))
     if not np.isfinite(state.total):
+        if backend.precision == "float16":
+            raise NSTError(OVERFLOW)
         raise NSTError(
             "the losses of the start picture are not finite: check the weights file, "
             "or lower the weights of the losses"
         )
-    average = Average(decay, x)
-    yield state, average
+    yield state
     while not state.stopped and state.step < steps:
         state = optimizer.advance(space, evaluate, state)
-        if not state.stopped:
-            average = average.add(space, state.x)
-        yield state, average
+        yield state

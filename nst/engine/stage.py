@@ -1,177 +1,165 @@
-"""A style transfer at one size: targets, weights, the compiled objective."""
+"""One size of a transfer: what is minimised there, compiled, in windows that fit into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import numpy as np
+from nst.encoding.encoder import Encoder
+from nst.engine.loss_scaling import compile_objective
+from nst.engine.machine import Machine
+from nst.engine.windowed import TiledObjective
+from nst.losses.objective import layers_of, loss_function
+from nst.losses.term import Loss, Prepared, Term
+from nst.pictures.scene import Scene
+from nst.planning.memory import is_out_of_memory
+from nst.protocol import Evaluation, LossFunction
 
-from nst.encoding.windows import halo
-from nst.engine.fallback import Fallback
-from nst.engine.problem import Problem, set_up
-from nst.engine.scene import Start
-from nst.errors import SettingsError
-from nst.losses.term import ExtraTerm
-from nst.models import vgg
-from nst.models.weights import NetworkWeights
-from nst.pictures.masks import Masks
-from nst.pictures.picture import Picture, fit_longest_side, planar, resample, resize
-from nst.protocol import Backend, Evaluation, HostArray
-from nst.settings import Settings
-
-__all__ = ["Stage", "check_sizes", "make_stage", "sized", "tightest"]
+__all__ = ["Problem", "Stage"]
 
 
-@dataclass(frozen=True)
 class Stage:
-    """One size of the pyramid.
+    """Losses and gradient at one size.
 
-    Attributes:
-        backend: where it runs.
-        content: p at this size.
-        start: what the run starts from.
-        problem: losses, weights and targets, as first set up.
-        evaluate: losses and gradient at a picture (1, 3, H, W) on the device.
-    """
-
-    backend: Backend[Any]
-    content: Picture
-    start: Start
-    problem: Problem
-    evaluate: Callable[[Any], Evaluation[Any]]
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """alpha, beta, gamma by the name of the loss."""
-        return {term.name: weight for term, weight in self.problem.terms}
-
-    def again(self, content: Picture, start: Start, extra: Sequence[ExtraTerm]) -> Stage:
-        """The same stage for another content picture of the same size: weights, style targets and code stay.
-
-        Args:
-            content: p at the size of this stage.
-            start: what its run starts from.
-            extra: as this stage has them, with other constants.
-        """
-        old, evaluate = self.problem, self.evaluate
-        if isinstance(evaluate, Fallback):
-            old, evaluate = evaluate.problem, evaluate.bare
-        problem = old.again(content, extra)
-        return replace(
-            self, content=content, start=start, problem=problem, evaluate=problem.rebound(evaluate)
-        )
-
-    def first(self) -> HostArray:
-        """The first iterate, (1, 3, H, W)."""
-        return self.start.first(*self.content.size)
-
-    def go_on(self, coarse: Stage, x: HostArray) -> HostArray:
-        """Where the coarser stage's result `x` leads to: its change of the start, enlarged, on top of ours.
-
-        So the detail of a start from a picture, which a coarser stage cannot hold, is not lost.
-        """
-        width, height = self.content.size
-        change = (x - self.start.base(*coarse.content.size))[0].transpose(1, 2, 0)
-        if self.start.settings.padding == "circular":
-            # the middle of nine, so that the border fits its other side
-            enlarged = resample(np.tile(change, (3, 3, 1)), 3 * width, 3 * height)
-            enlarged = enlarged[height : 2 * height, width : 2 * width]
-        else:
-            enlarged = resample(change, width, height)
-        return self.start.base(width, height) + enlarged.transpose(2, 0, 1)[None]
-
-
-def make_stage(
-    settings: Settings,
-    weights: NetworkWeights,
-    backend: Backend[Any],
-    content: Picture,
-    styles: Sequence[Picture],
-    shares: Sequence[float],
-    masks: Masks | None,
-    start: Start,
-    longest: int,
-    sides: Sequence[int | None] = (None,),
-    extra: Sequence[ExtraTerm] = (),
-) -> Stage:
-    """Set up one size.
+    Windows change nothing but the memory, so an optimiser never learns that it goes on in smaller ones.
 
     Args:
-        settings: of the whole transfer; its weights hold at the size of the result.
-        weights: of the network.
-        backend: where it runs.
-        content: p at the size of the result.
-        styles: a, each at the size that it has beside the result.
-        shares: of each style.
-        masks: where styles and content act.
-        start: what the run starts from.
-        longest: longest side of this stage in pixels.
-        sides: of the windows in pixels, None being the whole picture at once: the first is taken, and the next
-            ones after running out of memory.
-        extra: losses of the caller's own.
-    """
-    ratio = longest / max(content.size)
-    size = sized(settings, *fit_longest_side(*content.size, longest))
-    small = resize(content, *size)
-    smaller = [
-        resize(style, *fit_longest_side(*style.size, max(1, round(ratio * max(style.size)))))
-        for style in styles
-    ]
-    if masks is not None:
-        masks = replace(masks, feather=masks.feather * ratio)
-    if settings.content_weight and "content" not in settings.means:
-        # the paper's content loss is a sum over positions, its style loss is not
-        pixels = content.width * content.height / (small.width * small.height)
-        settings = replace(settings, content_weight=settings.content_weight * pixels)
-    # a picture that fits into one window is computed at once
-    fitting = dict.fromkeys(None if side is None or max(size) <= side else side for side in sides)
-
-    def make(side: int | None) -> Problem:
-        return set_up(settings, weights, backend, small, smaller, shares, masks, side, extra)
-
-    evaluate = Fallback(make, list(fitting), lambda: backend.from_numpy(planar(small)))
-    return Stage(backend, small, start, evaluate.problem, evaluate)
-
-
-def sized(settings: Settings, width: int, height: int) -> tuple[int, int]:
-    """The size that is computed: whole positions of the deepest layer where the picture wraps around."""
-    if settings.padding != "circular":
-        return width, height
-    unit = vgg.minimum_size(settings.layers)
-    return max(1, round(width / unit)) * unit, max(1, round(height / unit)) * unit
-
-
-def tightest(settings: Settings, content: Picture, styles: Sequence[Picture]) -> tuple[int, int]:
-    """(shortest side, least side) of the picture that can be made smaller by the least factor."""
-    sides = [(min(picture.size), least) for _, picture, least in _least_sides(settings, content, styles)]
-    return min(sides, key=lambda pair: pair[0] / pair[1])
-
-
-def check_sizes(settings: Settings, content: Picture, styles: Sequence[Picture]) -> None:
-    """Every layer needs a position at least; a result that wraps around does so once, so it needs a halo.
+        scene: the pictures at this size.
+        losses: to minimise.
+        machine: what computes them; `sides` are tried one after the other as memory runs out.
+        like: a stage of the same size, losses and machine for another content picture. Its weights, the targets of
+            losses that do not follow the content, and its compiled code are taken over.
 
     Raises:
-        SettingsError: a picture is too small for the deepest layer, or there is no layer at all.
+        Exception: the framework's own, when the smallest windows do not fit either.
+
+    Attributes:
+        weights: alpha, beta, gamma by the name of the loss.
     """
-    if not settings.layers:
-        raise SettingsError("no content and no style layer: nothing to optimise")
-    for what, picture, least in _least_sides(settings, content, styles):
-        if min(picture.size) < least:
-            around = " with circular padding" if least > vgg.minimum_size(settings.layers) else ""
-            raise SettingsError(
-                f"the {what} picture is {picture.width}x{picture.height} pixels here, "
-                f"{settings.layers[-1]} needs {least}x{least} at least{around}: use a larger size or style scale, "
-                "a less narrow picture, or shallower layers"
-            )
+
+    def __init__(
+        self, scene: Scene, losses: Sequence[Loss], machine: Machine, like: Stage | None = None
+    ) -> None:
+        self.scene, self.machine = scene, machine
+        self.weights: dict[str, float] = {} if like is None else dict(like.weights)
+        self._losses = tuple(losses)
+        self._sides: list[int | None] = machine.fitting(scene) if like is None else like._sides
+        self._problem: Problem | None = self._set_up(None if like is None else like.problem)
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised, in the present windows."""
+        assert self._problem is not None
+        return self._problem
+
+    def evaluate(self, x: Any) -> Evaluation[Any]:
+        """Total, terms and gradient at x, (1, 3, H, W) on the device."""
+        while True:
+            try:
+                return self.problem.code(x, self.problem.shared, self.problem.constants)
+            except Exception as error:
+                self._take_smaller_windows(error)
+            gc.collect()
+            self._problem = self._set_up()
+
+    def _set_up(self, old: Problem | None = None) -> Problem:
+        """What is minimised: anew, or the old problem with other targets if its windows still are the ones to take."""
+        while True:
+            try:
+                if old is not None and old.encoder.side == self._sides[0]:
+                    return old.renewed(self._losses, self.scene)
+                return self._set_up_anew(self._sides[0])
+            except Exception as error:
+                self._take_smaller_windows(error)
+            gc.collect()
+
+    def _take_smaller_windows(self, error: Exception) -> None:
+        """Go to the next side; `error` it is where it has another cause than memory, or there is no such side."""
+        if len(self._sides) == 1 or not is_out_of_memory(error):
+            raise error
+        # what is there goes before anything else is made, so that its memory is free
+        self._problem, self._sides = None, self._sides[1:]
+        logging.getLogger("nst").warning("out of memory: going on in windows of %d pixels", self._sides[0])
+
+    def _set_up_anew(self, side: int | None) -> Problem:
+        encoder = self.machine.encoder(self.scene, layers_of(self._losses), side)
+        prepared = []
+        for loss in self._losses:
+            own = loss.prepare(encoder, self.scene)
+            # what was found for the first picture and its first windows stays
+            weight = self.weights.setdefault(own.term.name, own.weight)
+            prepared.append(replace(own, weight=weight))
+        terms = [(own.term, own.weight) for own in prepared]
+        code = _AtOnce(encoder, terms) if side is None else TiledObjective(encoder, terms)
+        return Problem(encoder, tuple(prepared), code)
 
 
-def _least_sides(
-    settings: Settings, content: Picture, styles: Sequence[Picture]
-) -> list[tuple[str, Picture, int]]:
-    """What each picture is, and the least that its shortest side may be."""
-    smallest = vgg.minimum_size(settings.layers)
-    # the network is not known yet: VGG19's halo, which is as wide as VGG16's or wider
-    around = max(smallest, halo(settings.layers)) if settings.padding == "circular" else smallest
-    return [("content", content, around), *(("style", style, smallest) for style in styles)]
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """L_total = sum of weight * term in one arrangement of windows; code and constants are kept apart.
+
+    Attributes:
+        encoder: what the features come from.
+        losses: with their weights and targets.
+        code: x, targets that all views share, all constants of each view -> losses and gradient; compiled when it is
+            called first.
+    """
+
+    encoder: Encoder
+    losses: tuple[Prepared, ...]
+    code: Callable[[Any, Mapping[str, Any], Sequence[Mapping[str, Any]]], Evaluation[Any]]
+
+    @property
+    def terms(self) -> list[tuple[Term, float]]:
+        """The terms with their weights."""
+        return [(loss.term, loss.weight) for loss in self.losses]
+
+    @property
+    def function(self) -> LossFunction[Any]:
+        """What the backend differentiates, where the picture is computed at once."""
+        return loss_function(self.terms, self.encoder.seen, self.encoder.height, self.encoder.width)
+
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """The targets that all views share, by name, on the device."""
+        return {name: target for loss in self.losses for name, target in loss.shared.items()}
+
+    @cached_property
+    def constants(self) -> list[dict[str, Any]]:
+        """All constants of each view."""
+        found = [{**self.shared, **view.inner} for view in self.encoder.views]
+        for loss in self.losses:
+            for constants, own in zip(found, loss.local or [{} for _ in found], strict=True):
+                constants.update(own)
+        return found
+
+    def renewed(self, losses: Sequence[Loss], scene: Scene) -> Problem:
+        """The same for another content picture, with new targets for the losses that follow it."""
+        prepared = list(self.losses)
+        for number, loss in enumerate(losses):
+            if loss.follows_content:
+                new = loss.prepare(self.encoder, scene)
+                prepared[number] = replace(prepared[number], shared=new.shared, local=new.local)
+        return replace(self, losses=tuple(prepared))
+
+
+class _AtOnce:
+    """Losses and gradient of a picture that is computed at once; the counterpart of `TiledObjective`."""
+
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, float]]) -> None:
+        self._backend = encoder.backend
+        self._function = loss_function(terms, encoder.seen, encoder.height, encoder.width)
+        self._compiled: Any = None
+
+    def __call__(
+        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
+    ) -> Evaluation[Any]:
+        (own,) = constants
+        if self._compiled is None:
+            self._compiled = compile_objective(self._backend, self._function, x, own)
+        evaluation: Evaluation[Any] = self._compiled(x, own)
+        return evaluation

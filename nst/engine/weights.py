@@ -1,4 +1,4 @@
-"""alpha, beta and w_l: what is left open, the strength, the conventions of other programs.
+"""From settings to losses: alpha, beta, gamma and w_l, what is left open, the conventions of other programs.
 
 The paper's losses are E_l = 1 / (4 N_l^2) sum (G / M - A / M)^2 and 1/2 sum (F - P)^2. With d the differences, N = N_l,
 M = M_l, other programs take, for one layer:
@@ -12,34 +12,105 @@ Weights that are left open are *relative*, so that they mean the same for every 
     content    L_content / (1/2 sum P^2)
     style      mean over the layers of w_l E_l / E_l(silence), for the Gram loss |G/M - A/M|^2 / |A/M|^2
 
-and the style counts `balance` times as much as the content. A layer of large activations has a large E_l; over its own
-silence it speaks no louder than the others. (ReLU networks may be rescaled layer by layer without computing anything
-else: relative losses do not notice.)
+and the style counts `balance` times as much as the content; `nst.losses.Content` and `nst.losses.Style` work them out.
+A layer of large activations has a large E_l; over its own silence it speaks no louder than the others. (ReLU networks
+may be rescaled layer by layer without computing anything else: relative losses do not notice.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from nst.losses.content import Content
+from nst.losses.style import Style
+from nst.losses.style_statistics import STYLE_LOSSES
+from nst.losses.term import Loss
+from nst.losses.total_variation import TotalVariation
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.settings import Settings
 
-__all__ = ["content_factors", "kind_of", "settled", "style_factors", "tv_factor"]
+__all__ = ["TYPICAL", "carried", "kind_of", "losses_of", "settled", "style_factors"]
 
 STEEPNESS = 2.0
 """How fast the balance grows with the strength."""
 
 
-def content_factors(settings: Settings, weights: NetworkWeights, height: int, width: int) -> dict[str, float]:
-    """Times the paper's L_content by layer, of a picture of height x width pixels."""
-    factors = dict(settings.content_layers)
-    if "content" in settings.means:
-        for layer in factors:
-            rows, columns = vgg.layer_size(layer, height, width)
-            factors[layer] *= 2.0 / (weights.channels(layer) * rows * columns)
-    return factors
+@dataclass(frozen=True)
+class Silence:
+    """What the losses of a picture without features are made of, at one layer.
+
+    Attributes:
+        squares: mean of F^2 over maps and positions.
+        products: mean of the squares of G / M over pairs of maps.
+    """
+
+    squares: float
+    products: float
+
+
+TYPICAL: Mapping[str, Mapping[str, Silence]] = {
+    "caffe": {
+        "conv1_1": Silence(1.9e3, 1.3e6),
+        "conv1_2": Silence(3.6e4, 6.2e8),
+        "conv2_1": Silence(2.4e4, 1.5e8),
+        "conv2_2": Silence(4.1e4, 1.7e8),
+        "conv3_1": Silence(2e4, 5.5e7),
+        "conv3_2": Silence(2.4e4, 1.1e8),
+        "conv3_3": Silence(7.7e4, 2e9),
+        "conv3_4": Silence(2.3e5, 1.3e10),
+        "conv4_1": Silence(1.4e5, 4.2e9),
+        "conv4_2": Silence(8.9e4, 9.7e8),
+        "conv4_3": Silence(3.1e4, 6.4e7),
+        "conv4_4": Silence(4.9e3, 7.1e5),
+        "conv5_1": Silence(8e2, 5.4e4),
+    },
+    "normalised": {
+        "conv1_1": Silence(3, 3.7),
+        "conv1_2": Silence(2.1, 1.4),
+        "conv2_1": Silence(3.1, 2.8),
+        "conv2_2": Silence(2.5, 0.57),
+        "conv3_1": Silence(2.9, 1.2),
+        "conv3_2": Silence(2.6, 1.2),
+        "conv3_3": Silence(1.7, 0.94),
+        "conv3_4": Silence(2.7, 1.3),
+        "conv4_1": Silence(6.6, 9.1),
+        "conv4_2": Silence(13, 29),
+        "conv4_3": Silence(13, 11),
+        "conv4_4": Silence(42, 58),
+        "conv5_1": Silence(28, 61),
+    },
+    "torchvision": {
+        **{
+            layer: Silence(4.0 ** (int(layer[4]) - 1), 0.3 * 16.0 ** (int(layer[4]) - 1))
+            for layer in vgg.LAYER_NAMES
+        },
+        "conv4_2": Silence(0.833, 0.2),
+    },
+}
+"""By kind of network and layer, below conv5_1 as there: benchmarks/silence.py on the embedded VGG19 and on
+the same normalised by nst, average pooling. Single pictures differ by a factor of 1.6 (squares) and 2.5 (products).
+Torchvision's could not be measured: it is set so that the one recipe made for it, `crowson`, has its layers alike (its
+weights fall by 4 a block) and a balance of 300, that of `gatys-pytorch`, which was chosen by eye."""
+
+
+def losses_of(settings: Settings, weights: NetworkWeights) -> tuple[Loss, ...]:
+    """The losses that the settings ask for, with their weights."""
+    losses: list[Loss] = []
+    if settings.uses_content:
+        channels = {layer: weights.channels(layer) for layer in settings.content_layers}
+        mean = "content" in settings.means
+        alpha = settings.content_weight
+        losses.append(Content(settings.content_layers, channels, alpha, mean, settings.smoothing))
+    if settings.uses_style:
+        channels = {layer: weights.channels(layer) for layer in settings.style_layers}
+        factors, loss = style_factors(settings, channels), STYLE_LOSSES[settings.style_loss]
+        beta = settings.style_weight
+        losses.append(Style(factors, channels, loss, beta, settings.balance, settings.smoothing))
+    if settings.tv_weight:
+        losses.append(TotalVariation(settings.tv_weight, settings.tv_power, "tv" in settings.means))
+    return tuple(losses)
 
 
 def style_factors(settings: Settings, channels: Mapping[str, int]) -> dict[str, float]:
@@ -48,11 +119,6 @@ def style_factors(settings: Settings, channels: Mapping[str, int]) -> dict[str, 
         layer: weight * float(channels[layer]) ** settings.style_power
         for layer, weight in settings.style_layers.items()
     }
-
-
-def tv_factor(settings: Settings, height: int, width: int) -> float:
-    """Times the sum over neighbouring pixels of a picture of height x width."""
-    return settings.tv_weight / (3 * height * width if "tv" in settings.means else 1)
 
 
 def kind_of(weights: NetworkWeights) -> str:
@@ -71,19 +137,71 @@ def kind_of(weights: NetworkWeights) -> str:
     return "torchvision" if standard else "other"
 
 
-def settled(settings: Settings, weights: NetworkWeights) -> Settings:
-    """The settings with their strength as a balance, and without weights that are meant for another kind of network."""
-    if settings.tuned_for not in (None, kind_of(weights)):
-        settings = replace(settings, content_weight=None, style_weight=None, tv_weight=0.0, tuned_for=None)
+def settled(settings: Settings, weights: NetworkWeights, height: int, width: int) -> Settings:
+    """The settings with their strength as a balance, and with weights that suit this kind of network.
+
+    Args:
+        settings: as they were given.
+        weights: of the network.
+        height: of the result in pixels.
+        width: of the result in pixels.
+    """
     strength = settings.style_strength
+    foreign = settings.tuned_for is not None and settings.tuned_for != kind_of(weights)
+    if foreign or (settings.tuned_for is not None and strength is not None):
+        settings = carried(settings, height, width)
     if strength is None:
         return settings
+    settings = replace(settings, style_strength=None, content_weight=None, style_weight=None)
+    if strength == 0:
+        return replace(settings, style_weight=0.0)
+    if strength == 1:
+        return replace(settings, content_weight=0.0)
+    return replace(settings, balance=settings.balance * (strength / (1 - strength)) ** STEEPNESS)
+
+
+def carried(settings: Settings, height: int, width: int) -> Settings:
+    """Weights for one kind of network, as relative weights, which mean the same on any other.
+
+    On the network that they are made for, the loss is alpha sum w_l C_l + beta sum w_l E_l + gamma TV. There C_l and
+    E_l of a picture without features have a typical size. So each layer gets the weight that it typically has there,
+    the balance is the ratio of both sums, and all of it is divided by the first.
+
+    Args:
+        settings: `tuned_for` a kind in `TYPICAL`.
+        height: of the result in pixels.
+        width: of the result in pixels.
+    """
+    assert settings.tuned_for is not None
+    typical = TYPICAL[settings.tuned_for]
+    deepest = typical["conv5_1"]
+    alpha, beta = settings.content_weight or 0.0, settings.style_weight or 0.0
+    content = {}
+    for layer, weight in settings.content_layers.items():
+        rows, columns = vgg.layer_size(layer, height, width)
+        positions = 1.0 if "content" in settings.means else _channels(layer) * rows * columns / 2
+        content[layer] = weight * positions * typical.get(layer, deepest).squares
+    style = {}
+    for layer, weight in settings.style_layers.items():
+        silence = typical.get(layer, deepest)
+        energy = silence.products / 4 if settings.style_loss in ("gram", "covariance") else silence.squares
+        style[layer] = weight * _channels(layer) ** settings.style_power * energy
+    pull, push = alpha * sum(content.values()), beta * sum(style.values())
+    unit = pull or push / settings.balance or 1.0
     return replace(
         settings,
-        style_strength=None,
-        content_weight=0.0 if strength == 1 else None,
-        style_weight=0.0 if strength == 0 else None,
-        balance=settings.balance * (strength / (1 - strength)) ** STEEPNESS
-        if 0 < strength < 1
-        else settings.balance,
+        content_layers={layer: value / sum(content.values()) for layer, value in content.items()},
+        style_layers={layer: value / sum(style.values()) for layer, value in style.items()},
+        content_weight=None if pull else 0.0,
+        style_weight=None if push else 0.0,
+        balance=push / unit or settings.balance,
+        tv_weight=settings.tv_weight / unit,
+        style_power=0.0,
+        means=tuple(mean for mean in settings.means if mean != "content"),
+        tuned_for=None,
     )
+
+
+def _channels(layer: str) -> float:
+    """N_l of a VGG19 at full width."""
+    return float(min(512, 32 * 2 ** int(layer[4])))

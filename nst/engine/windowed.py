@@ -12,81 +12,66 @@ first one forwards only.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nst.encoding.encoder import Canvas
+from nst.encoding.encoder import Encoder
 from nst.engine.loss_scaling import compile_objective
-from nst.losses.objective import energy_of, loss_function, positions_of, statistics_of
+from nst.losses.objective import energy_of, loss_function, statistics_of
 from nst.losses.term import Term, add_up
-from nst.protocol import Evaluation, Network, Ops
+from nst.protocol import Evaluation, Ops
 
 __all__ = ["TiledObjective"]
 
 
 class TiledObjective:
-    """Losses and gradient of a whole picture, computed in the views of a canvas.
+    """Losses and gradient of a whole picture, computed in the views of an encoder.
 
     Args:
-        canvas: the windows.
+        encoder: the network and its windows.
         terms: with their weights. Those that read no layer are evaluated on the whole picture.
-        network: of the terms.
-        constants: targets that all windows share.
-        local: targets of each window, on its own positions.
     """
 
-    def __init__(
-        self,
-        canvas: Canvas,
-        terms: Sequence[tuple[Term, float]],
-        network: Network[Any],
-        constants: Mapping[str, Any],
-        local: Sequence[Mapping[str, Any]],
-    ) -> None:
-        self._canvas = canvas
-        self._backend = canvas.backend
-        self._network = network
-        self._constants = dict(constants)
-        self._views = [{**own, **view.inner} for own, view in zip(local, canvas.views, strict=True)]
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, float]]) -> None:
+        self._encoder, self._backend = encoder, encoder.backend
         self._deep = [(term, weight) for term, weight in terms if term.layers]
         self._flat = [(term, weight) for term, weight in terms if not term.layers]
-        plain = [term for term, _ in self._deep]
-        self._statistics = statistics_of(plain, network)
-        self._energy = energy_of(self._deep, positions_of(plain, canvas.height, canvas.width))
+        self._statistics = statistics_of([term for term, _ in self._deep], encoder.network)
+        self._energy = energy_of(self._deep, encoder.positions)
         self._compiled: dict[str, Any] = {}
 
-    def rebound(self, constants: Mapping[str, Any], local: Sequence[Mapping[str, Any]]) -> TiledObjective:
-        """The same objective with other targets; nothing is compiled anew."""
-        other = copy.copy(self)
-        other._constants = dict(constants)
-        other._views = [{**own, **view.inner} for own, view in zip(local, self._canvas.views, strict=True)]
-        return other
+    def __call__(
+        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
+    ) -> Evaluation[Any]:
+        """Total, terms and gradient.
 
-    def __call__(self, x: Any) -> Evaluation[Any]:
-        """Total, terms and gradient at x (1, 3, H, W)."""
+        Args:
+            x: picture (1, 3, H, W).
+            shared: targets that all windows share.
+            constants: all of each window's: these, targets on its own positions, and masks of those that count.
+        """
         space = self._backend.space
-        extended = self._canvas.extended(x)
-        local = [{**self._constants, **own} for own in self._views]
-        totals = self._canvas.add_up(self._statistics, extended, local)
-        terms, pulls = self._differentiate_energy(totals)
-        gradient = self._pull_back(extended, pulls)
-        gradient = self._fold(x, gradient)
+        extended = self._encoder.extended(x)
+        totals = self._encoder.add_up(self._statistics, extended, constants)
+        terms, pulls = self._differentiate_energy(totals, shared)
+        gradient = self._fold(x, self._pull_back(extended, [{**own, **pulls} for own in constants]))
         values = [terms[term.name] for term, _ in self._deep]
         weights = [weight for _, weight in self._deep]
         if self._flat:
-            evaluation = self._flat_objective(x)(x, self._constants)
+            evaluation = self._flat_objective(x, shared)(x, shared)
             gradient = space.lincomb([1.0, 1.0], [gradient, evaluation.gradient])
             terms |= evaluation.terms
             values.append(evaluation.total)
             weights.append(1.0)
         return Evaluation(space.lincomb(weights, values), terms, gradient)
 
-    def _differentiate_energy(self, totals: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _differentiate_energy(
+        self, totals: Mapping[str, Any], shared: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The unweighted terms, and dE/dS of every statistic, as `pull/name`."""
-        constants = {**self._constants, **{f"sum/{name}": value for name, value in totals.items()}}
+        constants = {**shared, **{f"sum/{name}": value for name, value in totals.items()}}
         terms: dict[str, Any] = {}
         pulls: dict[str, Any] = {}
         for name, statistic in totals.items():
@@ -102,8 +87,8 @@ class TiledObjective:
             terms = dict(evaluation.terms)
         return terms, pulls
 
-    def _pull_back(self, extended: Any, pulls: Mapping[str, Any]) -> Any:
-        """Pass 2: the gradient of <dE/dS, S(x)> over all windows."""
+    def _pull_back(self, extended: Any, constants: Sequence[Mapping[str, Any]]) -> Any:
+        """Pass 2: the gradient of <dE/dS, S(x)> over all windows, each with its constants and dE/dS."""
 
         def function(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> Any:
             found = self._statistics(ops, x, constants)
@@ -112,15 +97,14 @@ class TiledObjective:
             )
             return total, {"pull": total}
 
-        height = self._canvas.height + 2 * self._canvas.margin
-        width = self._canvas.width + 2 * self._canvas.margin
+        encoder = self._encoder
+        height, width = encoder.height + 2 * encoder.margin, encoder.width + 2 * encoder.margin
         gradient = self._backend.from_numpy(np.zeros((1, 3, height, width), np.float32))
-        for view, own in zip(self._canvas.views, self._views, strict=True):
+        for view, own in zip(encoder.views, constants, strict=True):
             part = view.cut(self._backend, extended)
-            constants = {**self._constants, **own, **pulls}
             if "pull" not in self._compiled:
-                self._compiled["pull"] = compile_objective(self._backend, function, part, constants)
-            slope = self._compiled["pull"](part, constants).gradient
+                self._compiled["pull"] = compile_objective(self._backend, function, part, own)
+            slope = self._compiled["pull"](part, own).gradient
             if view.window is None:
                 return slope
             gradient = self._backend.space.paste(
@@ -130,22 +114,23 @@ class TiledObjective:
 
     def _fold(self, x: Any, gradient: Any) -> Any:
         """The gradient of the picture from that of the picture with its margin."""
-        canvas = self._canvas
-        if canvas.padding == "zero":
+        encoder = self._encoder
+        if encoder.padding == "zero":
             return gradient
-        mode = canvas.padding
+        mode = encoder.padding
 
         def function(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> Any:
-            total = ops.sum(ops.multiply(ops.pad(x, canvas.margin, mode), constants["gradient"]))
+            total = ops.sum(ops.multiply(ops.pad(x, encoder.margin, mode), constants["gradient"]))
             return total, {"fold": total}
 
         if "fold" not in self._compiled:
             self._compiled["fold"] = self._backend.compile(function, x, {"gradient": gradient})
         return self._compiled["fold"](x, {"gradient": gradient}).gradient
 
-    def _flat_objective(self, x: Any) -> Any:
+    def _flat_objective(self, x: Any, shared: Mapping[str, Any]) -> Any:
         """The terms that read no layer."""
         if "flat" not in self._compiled:
-            function = loss_function(self._flat, self._network, self._canvas.height, self._canvas.width)
-            self._compiled["flat"] = self._backend.compile(function, x, self._constants)
+            encoder = self._encoder
+            function = loss_function(self._flat, encoder.network, encoder.height, encoder.width)
+            self._compiled["flat"] = self._backend.compile(function, x, shared)
         return self._compiled["flat"]

@@ -4,10 +4,16 @@ A *statistic* is a small tensor that adds up over disjoint regions of a picture 
 squares). An *energy* is a function of statistics alone. Splitting each loss this way makes an image
 that does not fit in memory exact: add the statistics of the tiles, differentiate the energy once.
 
+The file of a loss holds all of it: the formula, the term, and the recipe that works out its targets and its weight.
+
 Symbols as in the paper: layer l has N_l feature maps of M_l positions; F, P, A belong to the generated,
 content and style picture. The formulas are pure functions that take the backend's primitives first.
 """
 
-from nst.losses.term import ExtraTerm, Term
+from nst.losses.content import Content
+from nst.losses.style import Style
+from nst.losses.temporal import Temporal
+from nst.losses.term import LocalTerm, Loss, Prepared, Term
+from nst.losses.total_variation import TotalVariation
 
-__all__ = ["ExtraTerm", "Term"]
+__all__ = ["Content", "LocalTerm", "Loss", "Prepared", "Style", "Temporal", "Term", "TotalVariation"]

@@ -1,18 +1,21 @@
-"""The content loss: formula, term and target, plain and smoothed."""
+"""The content loss: formula, term, targets and recipe, plain and smoothed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from nst.encoding.encoder import Canvas
-from nst.losses.objective import inner_features, positions_of
-from nst.losses.term import add_up
-from nst.pictures.picture import Picture, planar
-from nst.protocol import Network, Ops
+from nst.encoding.encoder import Encoder, inner_features
+from nst.losses.regions import carry, roots
+from nst.losses.term import Prepared, add_up
+from nst.models import vgg
+from nst.pictures.masks import fit
+from nst.pictures.picture import planar
+from nst.pictures.scene import Scene
+from nst.protocol import Ops
 
-__all__ = ["ContentTerm", "SmoothedContentTerm", "content_loss", "content_targets"]
+__all__ = ["Content", "ContentTerm", "SmoothedContentTerm", "content_loss", "content_targets"]
 
 T = TypeVar("T")
 
@@ -68,8 +71,8 @@ class ContentTerm:
             ops, [ops.scale(statistics[f"{self.name}/{layer}"], w) for layer, w in self.weights.items()]
         )
 
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """sum_l w_l / 2 sum P^2."""
+    def unit(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+        """The loss of a picture without features, sum_l w_l / 2 sum P^2: the unit of a relative weight."""
         silent = {layer: ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0) for layer in self.weights}
         first = next(iter(silent.values()))
         return self.energy(ops, self.statistics(ops, first, silent, constants), constants, {})
@@ -87,36 +90,6 @@ def content_loss(ops: Ops[T], features: T, target: T) -> T:
         A scalar, summed over the batch.
     """
     return ops.scale(ops.sum(ops.square(ops.sub(features, target))), 0.5)
-
-
-def content_targets(
-    term: ContentTerm, network: Network[Any], canvas: Canvas, picture: Picture
-) -> list[dict[str, Any]]:
-    """P by layer for each view, 0 outside its inner positions; of a smoothed term E over its mean."""
-    backend = canvas.backend
-
-    def features(ops: Any, x: Any, constants: Any) -> dict[str, Any]:
-        maps = inner_features(ops, network(ops, x), constants)
-        sums = {f"sum/{layer}": ops.sum(maps[layer]) for layer in term.layers}
-        return {f"{term.name}/{layer}/maps": maps[layer] for layer in term.layers} | sums
-
-    outputs = [
-        backend.evaluate(features, part, inner)
-        for part, inner in canvas.parts(backend.from_numpy(planar(picture)))
-    ]
-    names = {f"{term.name}/{layer}/maps": layer for layer in term.layers}
-    if not isinstance(term, SmoothedContentTerm):
-        return [{name: found[name] for name in names} for found in outputs]
-    positions = positions_of([term], picture.height, picture.width)
-    means = {
-        layer: sum(backend.space.scalars([found[f"sum/{layer}"] for found in outputs]))
-        / (term.channels[layer] * positions[layer])
-        for layer in term.layers
-    }
-    return [
-        {name: backend.space.lincomb([1.0 / means[layer]], [found[name]]) for name, layer in names.items()}
-        for found in outputs
-    ]
 
 
 @dataclass(frozen=True)
@@ -167,7 +140,7 @@ class SmoothedContentTerm(ContentTerm):
             parts.append(ops.scale(ops.sub(halves, ops.divide(cross, z)), weight))
         return add_up(ops, parts)
 
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+    def unit(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
         """sum_l w_l / 2 sum (1 - P)^2: without features E / z is 1 at every inner position."""
         flat = {
             layer: ops.exp(ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0)) for layer in self.weights
@@ -175,3 +148,104 @@ class SmoothedContentTerm(ContentTerm):
         first = next(iter(flat.values()))
         statistics = super().statistics(ops, first, inner_features(ops, flat, constants), constants)
         return super().energy(ops, statistics, constants, {})
+
+
+def content_targets(term: ContentTerm, encoder: Encoder, x: Any) -> list[dict[str, Any]]:
+    """The constants of a content term, without the roots of its mask.
+
+    Args:
+        term: plain or smoothed.
+        encoder: of its features.
+        x: content pictures on the device, (N, 3, H, W).
+
+    Returns:
+        P by constant name for each view, 0 outside its inner positions. P of a smoothed term is E over its mean.
+    """
+    found = encoder.maps(x, term.layers)
+    if isinstance(term, SmoothedContentTerm):
+        means = {layer: _sum(encoder, [maps[layer] for maps in found]) for layer in term.layers}
+        for layer, channels in term.channels.items():
+            means[layer] /= channels * encoder.positions[layer]
+        space = encoder.backend.space
+        found = [
+            {layer: space.lincomb([1.0 / means[layer]], [maps]) for layer, maps in own.items()}
+            for own in found
+        ]
+    return [{f"{term.name}/{layer}/maps": maps for layer, maps in own.items()} for own in found]
+
+
+def _sum(encoder: Encoder, tensors: Sequence[Any]) -> float:
+    """Of all elements of all tensors."""
+    backend = encoder.backend
+    sums = [backend.evaluate(lambda ops, x, _: {"y": ops.sum(x)}, tensor, {})["y"] for tensor in tensors]
+    return float(sum(backend.space.scalars(sums)))
+
+
+@dataclass(frozen=True)
+class Content:
+    """The recipe; see `Loss`.
+
+    Attributes:
+        weights: w_l by layer.
+        channels: N_l by layer.
+        alpha: weight of the loss at the size of the result. At a coarser one it is multiplied by the ratio of the
+            pixels, since the paper's loss is a sum over positions and its style loss is not. None: 1 over the loss of a
+            picture without features, so that the weighted loss is relative.
+        mean: whether the loss of a layer is the mean of (F - P)^2 in place of half the sum; alpha is then the same at
+            every size.
+        smoothed: whether the encoder's features are E = exp(F / T).
+    """
+
+    weights: Mapping[str, float]
+    channels: Mapping[str, int]
+    alpha: float | None = None
+    mean: bool = False
+    smoothed: bool = False
+    name: str = "content"
+    follows_content: bool = True
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those of the weights."""
+        return tuple(self.weights)
+
+    def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
+        """See `Loss`."""
+        factors, mask = self.factors(encoder.height, encoder.width), scene.masks.content
+        term = ContentTerm(factors, self.name, guided=mask is not None)
+        if self.smoothed:
+            channels = {layer: self.channels[layer] for layer in factors}
+            term = SmoothedContentTerm(factors, self.name, guided=mask is not None, channels=channels)
+        local = content_targets(term, encoder, encoder.backend.from_numpy(planar(scene.content)))
+        if mask is not None:
+            carried = carry(fit(mask, *scene.size, scene.masks.feather), factors, encoder.convolutions)
+            own = roots(term.name, encoder, carried)
+            local = [maps | root for maps, root in zip(local, own, strict=True)]
+        if self.alpha is None:
+            unit = _unit(term, encoder, local)
+            alpha = 1.0 / unit if unit > 0 else 1.0
+        else:
+            alpha = self.alpha if self.mean else self.alpha * scene.reduction
+        return Prepared(term, alpha, local=local)
+
+    def factors(self, height: int, width: int) -> dict[str, float]:
+        """Times the paper's loss by layer, at height x width pixels: w_l, times 2 / (N_l M_l) for a mean."""
+        if not self.mean:
+            return dict(self.weights)
+        sizes = {layer: vgg.layer_size(layer, height, width) for layer in self.weights}
+        return {
+            layer: weight * (2.0 / (self.channels[layer] * sizes[layer][0] * sizes[layer][1]))
+            for layer, weight in self.weights.items()
+        }
+
+
+def _unit(term: ContentTerm, encoder: Encoder, local: Sequence[Mapping[str, Any]]) -> float:
+    """`ContentTerm.unit`, added up over the views with these constants."""
+    backend, total = encoder.backend, 0.0
+    for targets, view in zip(local, encoder.views, strict=True):
+        like = next(iter(targets.values()))  # the picture does not matter
+        outputs = backend.evaluate(
+            lambda ops, x, c: {"y": term.unit(ops, c)}, like, {**targets, **view.inner}
+        )
+        total += float(backend.space.scalars([outputs["y"]])[0])
+    return total

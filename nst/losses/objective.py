@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from nst.losses.term import Term, add_up
+from nst.encoding.encoder import inner_features
+from nst.losses.term import Loss, Term, add_up
 from nst.models import vgg
 from nst.protocol import LossFunction, Network, Ops, TensorFunction
 
 __all__ = [
     "EnergyFunction",
     "energy_of",
-    "inner_features",
     "layers_of",
     "loss_function",
     "positions_of",
@@ -80,14 +80,6 @@ def statistics_of(terms: Sequence[Term], network: Network[Any]) -> TensorFunctio
     return function
 
 
-def inner_features(ops: Ops[T], features: Mapping[str, T], constants: Mapping[str, T]) -> dict[str, T]:
-    """The features of a window with 0 at the positions that do not count; see `statistics_of`."""
-    return {
-        layer: ops.modulate(maps, constants[f"inner/{layer}"]) if f"inner/{layer}" in constants else maps
-        for layer, maps in features.items()
-    }
-
-
 def energy_of(terms: Sequence[tuple[Term, float]], positions: Mapping[str, int]) -> EnergyFunction[Any]:
     """The weighted sum of the terms' energies, and the energies.
 
@@ -111,7 +103,7 @@ def positions_of(terms: Sequence[Term], height: int, width: int) -> dict[str, in
     return {layer: rows * columns for layer, (rows, columns) in sizes.items()}
 
 
-def layers_of(terms: Sequence[Term]) -> tuple[str, ...]:
-    """The layers that the terms read, in network order."""
-    read = {layer for term in terms for layer in term.layers}
+def layers_of(losses: Sequence[Term | Loss]) -> tuple[str, ...]:
+    """The layers that terms or losses read, in network order."""
+    read = {layer for loss in losses for layer in loss.layers}
     return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)

@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from nst.encoding.encoder import Canvas
+from nst.encoding.encoder import Encoder
 from nst.models import vgg
 from nst.pictures.masks import Mask
 
 __all__ = ["carry", "roots"]
 
 
-def roots(name: str, canvas: Canvas, carried: Mapping[str, Mask]) -> list[dict[str, Any]]:
+def roots(name: str, encoder: Encoder, carried: Mapping[str, Mask]) -> list[dict[str, Any]]:
     """`name/layer/root`, (1, 1, H_l, W_l), for each view: the roots of the weights of the positions."""
-    found: list[dict[str, Any]] = [{} for _ in canvas.views]
+    found: list[dict[str, Any]] = [{} for _ in encoder.views]
     for layer, weights in carried.items():
-        for view, part in zip(found, canvas.place(layer, np.sqrt(weights)[None, None]), strict=True):
+        for view, part in zip(found, encoder.place(layer, np.sqrt(weights)[None, None]), strict=True):
             view[f"{name}/{layer}/root"] = part
     return found
 

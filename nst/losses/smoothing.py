@@ -22,19 +22,18 @@ pictures): exp reaches e^5, and its squares leave float32 at F = 44 T only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nst.encoding.encoder import Canvas
-from nst.losses.objective import inner_features
-from nst.losses.term import Source
+from nst.encoding.encoder import Encoder, inner_features
 from nst.pictures.picture import planar
+from nst.pictures.scene import Scene, StylePicture
 from nst.protocol import Network, Ops
 
-__all__ = ["SmoothedNetwork", "fourth_powers", "temperature", "temperatures"]
+__all__ = ["SmoothedNetwork", "fourth_powers", "smoothed", "temperature"]
 
 T = TypeVar("T")
 
@@ -79,19 +78,24 @@ class SmoothedNetwork:
         }
 
 
-def temperatures(network: Network[Any], canvas: Canvas, sources: Sequence[Source]) -> dict[str, float]:
-    """T by layer; see `nst.losses.smoothing`."""
-    backend = canvas.backend
+def smoothed(encoder: Encoder, scene: Scene) -> Encoder:
+    """The encoder with E = exp(F / T) for features, T of each layer from the styles; from the content without any."""
+    sources = scene.styles or (StylePicture(scene.content, 1.0),)
+    return replace(encoder, network=SmoothedNetwork(encoder.network, _temperatures(encoder, sources)))
+
+
+def _temperatures(encoder: Encoder, styles: Sequence[StylePicture]) -> dict[str, float]:
+    """T by layer."""
+    backend, network, names = encoder.backend, encoder.network, list(encoder.layers)
 
     def function(ops: Any, x: Any, constants: Any) -> dict[str, Any]:
         return fourth_powers(ops, inner_features(ops, network(ops, x), constants))
 
-    names = list(canvas.layers)
     sums = []
-    for source in sources:
-        picture = source.picture
-        own = canvas.resized(picture.height, picture.width)
+    for style in styles:
+        picture = style.picture
+        own = encoder.resized(picture.height, picture.width)
         outputs = own.measure(function, backend.from_numpy(planar(picture)))
         powers = backend.space.scalars([outputs[f"{layer}/{power}"] for layer in names for power in (2, 4)])
-        sums.append(source.share / (picture.width * picture.height) * powers.reshape(-1, 2))
+        sums.append(style.share / (picture.width * picture.height) * powers.reshape(-1, 2))
     return {layer: temperature(*np.stack(sums, axis=-1)[index]) for index, layer in enumerate(names)}

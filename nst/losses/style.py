@@ -1,4 +1,6 @@
-"""The style term: any style loss on any layers, of the whole picture or of a soft region of it.
+"""The style loss: term, targets and recipe, on any layers, of the whole picture or of soft regions of it.
+
+The formulas E_l of a layer are in `nst.losses.style_statistics`.
 
 A term may be *guided*: a soft mask m says how much each position of a layer counts (Gatys et al., *Controlling
 Perceptual Factors in Neural Style Transfer*, CVPR 2017, section 4). Sums over positions become sum_k m_k ...,
@@ -18,17 +20,18 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nst.encoding.encoder import Canvas
+from nst.encoding.encoder import Encoder
 from nst.errors import SettingsError
-from nst.losses.objective import positions_of, statistics_of
+from nst.losses.objective import statistics_of
 from nst.losses.regions import carry, roots
 from nst.losses.style_statistics import STYLE_LOSSES, StyleLoss
-from nst.losses.term import Source, add_up
-from nst.pictures.masks import Mask, fit
+from nst.losses.term import Prepared, WeightedSum, add_up
+from nst.pictures.masks import Mask, fit, regions
 from nst.pictures.picture import planar
-from nst.protocol import Network, Ops
+from nst.pictures.scene import Scene, StylePicture
+from nst.protocol import Ops
 
-__all__ = ["StyleTerm", "guide", "style_targets"]
+__all__ = ["Style", "StyleTerm", "style_means", "style_targets"]
 
 T = TypeVar("T")
 
@@ -109,95 +112,172 @@ class StyleTerm:
     ) -> T:
         """Sum over the layers of w_l E_l."""
         means = self.means(ops, statistics, positions)
-        return self._weighted(
-            ops,
-            {
-                layer: self.loss.energy(
-                    ops, means[layer], self.targets(constants, layer), self.channels[layer]
-                )
-                for layer in self.weights
-            },
-        )
+        parts = []
+        for layer, weight in self.weights.items():
+            targets, channels = self.targets(constants, layer), self.channels[layer]
+            parts.append(ops.scale(self.loss.energy(ops, means[layer], targets, channels), weight))
+        return add_up(ops, parts)
 
-    def silences(self, ops: Ops[T], constants: Mapping[str, T]) -> dict[str, T]:
+    def units(self, ops: Ops[T], constants: Mapping[str, T]) -> dict[str, T]:
         """E_l of a picture without features, by layer; of the Gram loss 1 / (4 N_l^2) sum (A / M)^2."""
         return {
-            layer: self.loss.silence(ops, self.targets(constants, layer), self.channels[layer], self.smoothed)
+            layer: self.loss.unit(ops, self.targets(constants, layer), self.channels[layer], self.smoothed)
             for layer in self.weights
         }
-
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """The loss of a picture without features: the silences, weighted."""
-        return self._weighted(ops, self.silences(ops, constants))
 
     def targets(self, constants: Mapping[str, T], layer: str) -> dict[str, T]:
         """The constants of one layer by their last name."""
         prefix = f"{self.name}/{layer}/"
         return {name.removeprefix(prefix): c for name, c in constants.items() if name.startswith(prefix)}
 
-    def _weighted(self, ops: Ops[T], energies: Mapping[str, T]) -> T:
-        return add_up(ops, [ops.scale(energies[layer], w) for layer, w in self.weights.items()])
-
 
 def style_targets(
-    term: StyleTerm, network: Network[Any], canvas: Canvas, sources: Sequence[Source]
+    term: StyleTerm, encoder: Encoder, means: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, Any]:
-    """The constants of a style term, without the roots of its masks: targets from the blended means of the sources.
-
-    Args:
-        term: on any region.
-        network: of its features.
-        canvas: of the generated picture; the sources go through it at their own sizes.
-        sources: to blend.
-    """
-    blend: dict[str, NDArray[np.float64]] = {}
-    for source in sources:
-        for name, mean in _means(term, network, canvas, source).items():
-            blend[name] = blend.get(name, 0.0) + source.share * mean
+    """The constants of a style term, without the roots of its masks, from the means of a style by `layer/kind`."""
     targets = {}
     for layer in term.layers:
-        means = {kind: blend[f"{layer}/{kind}"] for kind in term.loss.sums}
-        for name, array in term.loss.targets(means).items():
-            targets[f"{term.name}/{layer}/{name}"] = canvas.backend.from_numpy(array)
+        own = {kind: means[f"{layer}/{kind}"] for kind in term.loss.sums}
+        for name, array in term.loss.targets(own).items():
+            targets[f"{term.name}/{layer}/{name}"] = encoder.backend.from_numpy(array)
     return targets
 
 
-def _means(
-    term: StyleTerm, network: Network[Any], canvas: Canvas, source: Source
+def style_means(
+    term: StyleTerm, encoder: Encoder, x: Any, mask: Mask | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Sums per position of one style picture, by `layer/kind`."""
-    picture, backend = source.picture, canvas.backend
-    own = canvas.resized(picture.height, picture.width)
-    term, roots = guide(replace(term, region=None), own, _own_mask(source))
-    positions = positions_of([term], picture.height, picture.width)
+    """Sums per position of style pictures by `layer/kind`, on the host; see `StyleTerm.means`.
+
+    Args:
+        term: whose region does not matter.
+        encoder: for pictures of the size of x.
+        x: style pictures on the device, (N, 3, H, W).
+        mask: (H, W), the part of them that counts; None for all.
+    """
+    term, own = _guide(replace(term, region=None), encoder, mask)
 
     def means(ops: Any, x: Any, sums: Any) -> dict[str, Any]:
-        found = term.means(ops, sums, positions)
+        found = term.means(ops, sums, encoder.positions)
         return {f"{layer}/{kind}": mean for layer, kinds in found.items() for kind, mean in kinds.items()}
 
-    x = backend.from_numpy(planar(picture))
-    sums = own.measure(statistics_of([term], network), x, roots)
-    outputs = backend.evaluate(means, next(iter(sums.values())), sums)
-    return {name: np.asarray(backend.to_numpy(tensor), np.float64) for name, tensor in outputs.items()}
+    sums = encoder.measure(statistics_of([term], encoder.network), x, own)
+    outputs = encoder.backend.evaluate(means, next(iter(sums.values())), sums)
+    return {name: np.asarray(encoder.backend.to_numpy(mean), np.float64) for name, mean in outputs.items()}
 
 
-def _own_mask(source: Source) -> Mask | None:
-    return None if source.mask is None else fit(source.mask, *source.picture.size)
-
-
-def guide(term: StyleTerm, canvas: Canvas, mask: Mask | None) -> tuple[StyleTerm, list[dict[str, Any]]]:
+def _guide(term: StyleTerm, encoder: Encoder, mask: Mask | None) -> tuple[StyleTerm, list[dict[str, Any]]]:
     """The term on a region, with the roots of the mask (H, W) at its layers for each view; unchanged without a mask.
 
     Raises:
         SettingsError: the mask covers no position of a layer.
     """
     if mask is None:
-        return term, [{} for _ in canvas.views]
-    carried = carry(mask, term.layers, canvas.convolutions)
+        return term, [{} for _ in encoder.views]
+    carried = carry(mask, term.layers, encoder.convolutions)
     region = {layer: float(weights.sum(dtype=np.float64)) for layer, weights in carried.items()}
     for layer, sum_of_weights in region.items():
         if not sum_of_weights:
             raise SettingsError(
                 f"a mask covers nothing that {layer} sees: use a larger region or shallower layers"
             )
-    return replace(term, region=region), roots(term.name, canvas, carried)
+    return replace(term, region=region), roots(term.name, encoder, carried)
+
+
+@dataclass(frozen=True)
+class Style:
+    """The recipe; see `Loss`.
+
+    Attributes:
+        weights: w_l by layer, times the paper's E_l.
+        channels: N_l by layer.
+        loss: E_l.
+        beta: weight of the loss. None: relative to a picture without features, layer by layer, times `balance`.
+        balance: weight of the relative loss.
+        smoothed: whether the encoder's features are E = exp(F / T).
+
+    The relative loss is the mean over the layers of w_l E_l, each over its own unit, so that no layer speaks louder
+    than another because a network has larger activations there.
+
+    With regions the loss is the sum over them of lambda_r E_r (Gatys et al., CVPR 2017, eq. 4). lambda_r is the part of
+    the picture that the region covers, times the style's share, over the style's own unit: every pixel is pulled alike,
+    however small its region and however faint its style. One region for all keeps the blend.
+    """
+
+    weights: Mapping[str, float]
+    channels: Mapping[str, int]
+    loss: StyleLoss = STYLE_LOSSES["gram"]
+    beta: float | None = None
+    balance: float = 1.0
+    smoothed: bool = False
+    name: str = "style"
+    follows_content: bool = False
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those of the weights."""
+        return tuple(self.weights)
+
+    def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
+        """See `Loss`."""
+        beta = self.balance if self.beta is None else self.beta
+        masks = regions(scene.masks, *scene.size, len(scene.styles))
+        if masks is None:
+            term, shared, _ = self._region(self.name, encoder, scene.styles)
+            if self.beta is None:
+                term = _relative(term, _units(term, encoder, shared))
+            return Prepared(term, beta, shared)
+        groups = [scene.styles] if len(masks) == 1 else [(replace(s, share=1.0),) for s in scene.styles]
+        pulls = [1.0] if len(masks) == 1 else [style.share * len(scene.styles) for style in scene.styles]
+        shared = {}
+        local: list[dict[str, Any]] = [{} for _ in encoder.views]
+        terms, units = [], []
+        for number, (mask, styles) in enumerate(zip(masks, groups, strict=True), start=1):
+            term, targets, own = self._region(f"{self.name} {number}", encoder, styles, mask)
+            shared |= targets
+            local = [{**view, **root} for view, root in zip(local, own, strict=True)]
+            by_layer = _units(term, encoder, targets)
+            if self.beta is None:
+                terms.append(_relative(term, by_layer))
+                units.append(1.0)
+            else:
+                terms.append(term)
+                units.append(sum(weight * by_layer[layer] for layer, weight in term.weights.items()))
+        areas = [pull * float(mask.mean()) for pull, mask in zip(pulls, masks, strict=True)]
+        whole = sum(area * unit for area, unit in zip(areas, units, strict=True)) / sum(areas)
+        scales = [whole / unit if unit > 0 else 1.0 for unit in units]
+        lambdas = [area * scale for area, scale in zip(areas, scales, strict=True)]
+        return Prepared(WeightedSum(self.name, tuple(zip(terms, lambdas, strict=True))), beta, shared, local)
+
+    def _region(
+        self, name: str, encoder: Encoder, styles: Sequence[StylePicture], mask: Mask | None = None
+    ) -> tuple[StyleTerm, dict[str, Any], list[dict[str, Any]]]:
+        """The term of one region (H, W), the targets of its blended styles, and the roots of its mask."""
+        whole = StyleTerm(self.weights, self.channels, name, self.loss, smoothed=self.smoothed)
+        term, own = _guide(whole, encoder, mask)
+        blend: dict[str, NDArray[np.float64]] = {}
+        for style in styles:
+            picture = style.picture
+            part = None if style.mask is None else fit(style.mask, *picture.size)
+            x = encoder.backend.from_numpy(planar(picture))
+            means = style_means(term, encoder.resized(picture.height, picture.width), x, part)
+            for key, mean in means.items():
+                blend[key] = blend.get(key, 0.0) + style.share * mean
+        return term, style_targets(term, encoder, blend), own
+
+
+def _units(term: StyleTerm, encoder: Encoder, targets: Mapping[str, Any]) -> dict[str, float]:
+    """E_l of a picture without features, by layer."""
+    backend = encoder.backend
+    like = next(iter(targets.values()))  # the picture does not matter
+    outputs = backend.evaluate(lambda ops, x, c: term.units(ops, c), like, targets)
+    return dict(zip(outputs, backend.space.scalars(list(outputs.values())).tolist(), strict=True))
+
+
+def _relative(term: StyleTerm, units: Mapping[str, float]) -> StyleTerm:
+    """The term weighted as the mean of w_l E_l over its unit; a layer without any style does not count."""
+    heard = {layer: weight for layer, weight in term.weights.items() if units[layer] > 0}
+    total = sum(heard.values())
+    weights = {
+        layer: heard[layer] / (total * units[layer]) if layer in heard else 0.0 for layer in term.weights
+    }
+    return replace(term, weights=weights)

@@ -11,7 +11,7 @@ crowsonkb/style-transfer-pytorch does: the target is then the statistics of a co
 Gram loss that has the same gradient as mixing the losses.) Each loss is told what its target is by numpy arrays
 worked out once in float64, and compares on the device.
 
-`silence` is the loss of a picture without features, the unit of the relative weight: all means are 0, or 1 where
+`unit` is the loss of a picture without features, which relative losses are multiples of: all means are 0, or 1 where
 features are smoothed (E = exp(0)), and nothing varies.
 """
 
@@ -53,7 +53,7 @@ class StyleLoss(Protocol):
     def energy(self, ops: Ops[T], means: Mapping[str, T], targets: Mapping[str, T], channels: int) -> T:
         """E_l, a scalar, summed over the batch."""
 
-    def silence(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """E_l of a picture without features."""
 
 
@@ -71,7 +71,7 @@ class Gram:
         """See `StyleLoss`."""
         return gram_energy(ops, means["second"], targets["second"], channels)
 
-    def silence(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         return gram_energy(ops, _flat(ops, targets["second"], smoothed), targets["second"], channels)
 
@@ -97,7 +97,7 @@ class Moments:
         variance = ops.relu(ops.sub(means["squares"], ops.square(means["first"])))
         return self._distance(ops, means["first"], variance, targets, channels)
 
-    def silence(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         mean, zero = (_flat(ops, targets["mean"], ones) for ones in (smoothed, False))
         return self._distance(ops, mean, zero, targets, channels)
@@ -128,7 +128,7 @@ class Covariance:
         """See `StyleLoss`."""
         return gram_energy(ops, _covariance(ops, means), targets["covariance"], channels)
 
-    def silence(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         own = gram_energy(ops, _flat(ops, targets["covariance"], False), targets["covariance"], channels)
         return ops.add(own, ops.scale(ops.sum(targets["floor"]), 1.0 / (4.0 * channels**2)))
@@ -148,7 +148,7 @@ class Wasserstein:
         """See `StyleLoss`."""
         return wasserstein_energy(ops, means["first"], _covariance(ops, means), targets, channels)
 
-    def silence(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         mean, zero = _flat(ops, targets["mean"], smoothed), _flat(ops, targets["covariance"], False)
         return wasserstein_energy(ops, mean, zero, targets, channels)

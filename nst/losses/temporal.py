@@ -1,17 +1,19 @@
-"""The temporal loss: a frame shall look as the one before it, moved along the flow."""
+"""The temporal loss: a frame shall look as the one before it, moved along the flow. Formula, term and recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nst.losses.term import Term
+from nst.encoding.encoder import Encoder
+from nst.losses.term import LocalTerm, Prepared
 from nst.pictures.picture import resample
-from nst.protocol import Backend, Ops
+from nst.pictures.scene import Scene
+from nst.protocol import Ops
 
 __all__ = ["Temporal", "TemporalTerm"]
 
@@ -19,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class TemporalTerm:
+class TemporalTerm(LocalTerm):
     """L_temporal = 1/D sum_k c_k (x_k - w_k)^2 over the D = 3 H W values of the picture; Ruder et al. 2016, eq. 7.
 
     w is the last frame's result where it has moved to, c in [0, 1] how much that is believed. A mean, as content and
@@ -30,8 +32,6 @@ class TemporalTerm:
     """
 
     name: str = "temporal"
-    layers: tuple[str, ...] = ()
-    spatial: Mapping[str, str] = field(default_factory=dict)
 
     def statistics(
         self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
@@ -40,42 +40,32 @@ class TemporalTerm:
         change = ops.sub(x, constants[f"{self.name}/warped"])
         return {self.name: ops.sum(ops.square(ops.modulate(change, constants[f"{self.name}/root"])))}
 
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
-        """The statistic itself."""
-        return statistics[self.name]
-
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """None: its weight is absolute."""
-        raise NotImplementedError("the temporal loss has no relative weight")
-
 
 @dataclass(frozen=True, eq=False)
 class Temporal:
-    """Makes the temporal loss of a frame, at any size; see `nst.losses.term.ExtraTerm`.
+    """The recipe; see `Loss`.
 
     Attributes:
-        weight: of the loss.
-        warped: w, (H, W, 3) in [0, 1].
+        weight: of the loss, the same at every size.
+        warped: w, (H, W, 3) in [0, 1], resampled to each size.
         confidence: c, (H, W) in [0, 1].
     """
 
     weight: float
     warped: NDArray[np.float32]
     confidence: NDArray[np.float32]
+    name: str = "temporal"
+    layers: tuple[str, ...] = ()
+    follows_content: bool = True
 
-    def at(self, backend: Backend[Any], width: int, height: int) -> tuple[Term, dict[str, Any]]:
-        """The term, and its constants on the device."""
-        term = TemporalTerm()
+    def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
+        """See `Loss`."""
+        width, height = encoder.width, encoder.height
         warped = resample(self.warped, width, height)
         believed = np.clip(resample(self.confidence, width, height), 0.0, 1.0)
         root = np.sqrt(believed / (3 * width * height))
-        return term, {
-            f"{term.name}/warped": backend.from_numpy(warped.transpose(2, 0, 1)[None]),
-            f"{term.name}/root": backend.from_numpy(root[None, None]),
+        constants = {
+            f"{self.name}/warped": encoder.backend.from_numpy(warped.transpose(2, 0, 1)[None]),
+            f"{self.name}/root": encoder.backend.from_numpy(root[None, None]),
         }
+        return Prepared(TemporalTerm(self.name), self.weight, constants)

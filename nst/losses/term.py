@@ -1,25 +1,27 @@
-"""What every loss is made of: additive statistics of the picture, and an energy of them; sums of losses.
+"""What every loss is made of, built in and a user's own alike.
 
-To add a loss, write a class with the members of `Term`.
+A `Loss` is a recipe that holds for any size. `Loss.prepare` sees the pictures and makes a `Prepared` of it: a `Term`,
+its weight and its targets. A term is pure maths in the backend's primitives: additive statistics of the picture, and an
+energy of them. To add a loss, write the two in one file; `nst.losses.temporal` is the shortest example.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from nst.pictures.masks import Mask
-from nst.pictures.picture import Picture
-from nst.protocol import Backend, Ops
+from nst.encoding.encoder import Encoder
+from nst.pictures.scene import Scene
+from nst.protocol import Ops
 
-__all__ = ["ExtraTerm", "Source", "SumTerm", "Term", "add_up"]
+__all__ = ["LocalTerm", "Loss", "Prepared", "Term", "WeightedSum", "add_up"]
 
 T = TypeVar("T")
 
 
 class Term(Protocol):
-    """One loss: additive statistics of the picture, and an energy of them."""
+    """One loss at one size: additive statistics of the picture, and an energy of them."""
 
     @property
     def name(self) -> str:
@@ -53,23 +55,80 @@ class Term(Protocol):
         It reads no spatial constant.
         """
 
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """The loss of a picture without any features: the unit of a relative weight."""
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A loss that knows what it aims at.
+
+    Attributes:
+        term: the maths.
+        weight: alpha, beta, gamma: times the term.
+        shared: targets by constant name, on the device.
+        local: targets on the positions of a layer (`Term.spatial`), for each view of the encoder; empty for none.
+    """
+
+    term: Term
+    weight: float
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    local: Sequence[Mapping[str, Any]] = ()
 
 
-class ExtraTerm(Protocol):
-    """A loss of the caller's own: what makes its term for a picture of any size."""
+class Loss(Protocol):
+    """The recipe of a loss, for any size."""
 
     @property
-    def weight(self) -> float:
-        """What the term counts, whatever the size."""
+    def name(self) -> str:
+        """That of its term."""
 
-    def at(self, backend: Backend[Any], width: int, height: int) -> tuple[Term, Mapping[str, Any]]:
-        """The term for width x height pixels and its constants on the device, none of them spatial."""
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those of its term: the network is built for them."""
+
+    @property
+    def follows_content(self) -> bool:
+        """Whether its targets change with the content picture.
+
+        For the next frame of a video such a loss is prepared anew, and of what it returns the targets alone are taken:
+        term and weight stay those of the first frame, as everything of the other losses does.
+        """
+
+    def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
+        """Term, weight and targets for the content picture's size.
+
+        Args:
+            encoder: for pictures of that size; `encoder.resized` makes one for another.
+            scene: the pictures and masks at this size.
+        """
+
+
+class LocalTerm:
+    """Base of terms that read no layer and whose statistic is the loss itself: a sum over pixels."""
+
+    name: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def spatial(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+    def energy(
+        self,
+        ops: Ops[T],
+        statistics: Mapping[str, T],
+        constants: Mapping[str, T],
+        positions: Mapping[str, int],
+    ) -> T:
+        """The statistic itself."""
+        return statistics[self.name]
 
 
 @dataclass(frozen=True)
-class SumTerm:
+class WeightedSum:
     """A weighted sum of terms that counts as one: the styles of several regions, for example.
 
     Attributes:
@@ -113,10 +172,6 @@ class SumTerm:
         ]
         return add_up(ops, energies)
 
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """The weighted sum of the parts."""
-        return add_up(ops, [ops.scale(part.reference(ops, constants), w) for part, w in self.parts])
-
 
 def add_up(ops: Ops[T], values: Sequence[T]) -> T:
     """The sum of one or more tensors of one shape."""
@@ -124,18 +179,3 @@ def add_up(ops: Ops[T], values: Sequence[T]) -> T:
     for value in values[1:]:
         total = ops.add(total, value)
     return total
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A style picture.
-
-    Attributes:
-        picture: a, at its own size.
-        share: of the blend.
-        mask: the part of it that counts, of any size; None for all of it.
-    """
-
-    picture: Picture
-    share: float
-    mask: Mask | None = None

@@ -1,22 +1,25 @@
-"""The total variation of the picture: formula, term, constants where it wraps around."""
+"""The total variation of the picture: formula, term and recipe, with constants where the picture wraps around."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from nst.protocol import Backend, Ops
+from nst.encoding.encoder import Encoder
+from nst.losses.term import LocalTerm, Prepared
+from nst.pictures.scene import Scene
+from nst.protocol import Ops
 
-__all__ = ["TotalVariationTerm", "total_variation", "wrap_masks"]
+__all__ = ["TotalVariation", "TotalVariationTerm", "total_variation"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class TotalVariationTerm:
+class TotalVariationTerm(LocalTerm):
     """Total variation of the picture itself; see `total_variation`.
 
     Attributes:
@@ -30,8 +33,6 @@ class TotalVariationTerm:
     power: Literal[1, 2] = 2
     name: str = "tv"
     circular: bool = False
-    layers: tuple[str, ...] = ()
-    spatial: Mapping[str, str] = field(default_factory=dict)
 
     def statistics(
         self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
@@ -41,20 +42,6 @@ class TotalVariationTerm:
             return {self.name: total_variation(ops, x, self.power)}
         masks = constants[f"{self.name}/height"], constants[f"{self.name}/width"]
         return {self.name: total_variation(ops, ops.pad(x, 1, "circular"), self.power, masks)}
-
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
-        """The statistic itself."""
-        return statistics[self.name]
-
-    def reference(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
-        """None: its weight is absolute."""
-        raise NotImplementedError("total variation has no relative weight")
 
 
 def total_variation(ops: Ops[T], x: T, power: Literal[1, 2], masks: tuple[T, T] | None = None) -> T:
@@ -80,14 +67,37 @@ def total_variation(ops: Ops[T], x: T, power: Literal[1, 2], masks: tuple[T, T] 
     return ops.add(ops.sum(magnitude(along_height)), ops.sum(magnitude(along_width)))
 
 
-def wrap_masks(term: TotalVariationTerm, backend: Backend[Any], height: int, width: int) -> dict[str, Any]:
-    """The constants of a circular total variation: every neighbour once, also across the border."""
-    if not term.circular:
-        return {}
-    rows, columns = np.zeros((1, 1, height + 1, width + 2)), np.zeros((1, 1, height + 2, width + 1))
-    rows[:, :, 1:, 1:-1] = 1.0
-    columns[:, :, 1:-1, 1:] = 1.0
-    return {
-        f"{term.name}/height": backend.from_numpy(rows),
-        f"{term.name}/width": backend.from_numpy(columns),
-    }
+@dataclass(frozen=True)
+class TotalVariation:
+    """The recipe; see `Loss`.
+
+    Attributes:
+        gamma: weight of the loss, the same at every size.
+        power: of the differences.
+        mean: whether gamma is times the mean over the 3 H W values of the picture in place of the sum.
+    """
+
+    gamma: float
+    power: Literal[1, 2] = 2
+    mean: bool = False
+    name: str = "tv"
+    layers: tuple[str, ...] = ()
+    follows_content: bool = False
+
+    def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
+        """See `Loss`. Where the picture wraps around, every neighbour counts once, also across the border."""
+        term = TotalVariationTerm(self.power, self.name, circular=encoder.padding == "circular")
+        weight = self.weight(encoder.height, encoder.width)
+        if not term.circular:
+            return Prepared(term, weight)
+        rows = np.zeros((1, 1, encoder.height + 1, encoder.width + 2))
+        columns = np.zeros((1, 1, encoder.height + 2, encoder.width + 1))
+        rows[:, :, 1:, 1:-1] = 1.0
+        columns[:, :, 1:-1, 1:] = 1.0
+        on_device = encoder.backend.from_numpy
+        masks = {f"{term.name}/height": on_device(rows), f"{term.name}/width": on_device(columns)}
+        return Prepared(term, weight, masks)
+
+    def weight(self, height: int, width: int) -> float:
+        """Times the sum over the neighbours of a picture of height x width pixels."""
+        return self.gamma / (3 * height * width if self.mean else 1)

@@ -5,12 +5,22 @@ or does not decrease the loss enough is shortened and tried again, and a state w
 last good iterate.
 """
 
+from collections.abc import Callable, Mapping
+
 from nst.errors import SettingsError
 from nst.optim.adam import Adam
+from nst.optim.average import Averaged
 from nst.optim.lbfgs import LBFGS
 from nst.optim.optimizer import Optimizer, State, Stop
 
-__all__ = ["LBFGS", "Adam", "Optimizer", "State", "Stop", "named_optimizer"]
+__all__ = ["LBFGS", "OPTIMIZERS", "Adam", "Averaged", "Optimizer", "State", "Stop", "named_optimizer"]
+
+
+OPTIMIZERS: Mapping[str, Callable[[float, int, bool], Optimizer]] = {
+    "lbfgs": lambda rate, history, half: LBFGS(history=history, half=half),
+    "adam": lambda rate, history, half: Adam(rate=rate),
+}
+"""By the word in the settings: from rate, history and whether that is kept in half precision."""
 
 
 def named_optimizer(name: str, rate: float, history: int, half: bool = False) -> Optimizer:
@@ -19,8 +29,8 @@ def named_optimizer(name: str, rate: float, history: int, half: bool = False) ->
     Raises:
         SettingsError: another name.
     """
-    if name == "lbfgs":
-        return LBFGS(history=history, half=half)
-    if name == "adam":
-        return Adam(rate=rate)
-    raise SettingsError(f"optimizer is {name!r}: it must be lbfgs, adam, or an optimizer of your own")
+    if name not in OPTIMIZERS:
+        raise SettingsError(
+            f"optimizer is {name!r}: it must be {', '.join(OPTIMIZERS)}, or an optimizer of your own"
+        )
+    return OPTIMIZERS[name](rate, history, half)

@@ -3,41 +3,76 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from nst.protocol import VectorSpace
+from nst.optim.optimizer import Objective, Optimizer, State
+from nst.protocol import Evaluation, VectorSpace
 
-__all__ = ["Average"]
+__all__ = ["Averaged", "AveragedState"]
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Average(Generic[T]):
-    """Exponential moving average with the bias correction of Kingma and Ba 2015, section 3.
+@dataclass(frozen=True, kw_only=True)
+class AveragedState(State[T]):
+    """The state of another optimiser and the average of its iterates so far.
 
     Attributes:
-        decay: weight of the past in [0, 1); 0 keeps the last iterate alone.
-        last: the last iterate.
-        total: sum of (1 - decay) decay^(n - i) x_i, None before the first.
+        inner: the other optimiser's own.
+        decay: weight of the past.
+        past: sum of (1 - decay) decay^(n - i) x_i over the iterates, None before the first.
         count: n.
     """
 
+    inner: State[T]
     decay: float
-    last: T
-    total: T | None = None
+    past: T | None = None
     count: int = 0
 
-    def add(self, space: VectorSpace[T], x: T) -> Average[T]:
-        """With one more iterate."""
-        if self.decay == 0.0:
-            return Average(0.0, x)
-        past = [] if self.total is None else [(self.decay, self.total)]
-        factors, vectors = zip(*past, (1.0 - self.decay, x), strict=True)
-        return Average(self.decay, x, space.lincomb(factors, vectors), self.count + 1)
-
-    def value(self, space: VectorSpace[T]) -> T:
+    def result(self, space: VectorSpace[T]) -> T:
         """The average; the start picture before the first step."""
-        if self.total is None:
-            return self.last
-        return space.lincomb([1.0 / (1.0 - self.decay**self.count)], [self.total])
+        if self.past is None:
+            return self.x
+        return space.lincomb([1.0 / (1.0 - self.decay**self.count)], [self.past])
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """An optimiser whose result is the exponential moving average of its iterates.
+
+    With the bias correction of Kingma and Ba 2015, section 3. The iterates themselves are the other optimiser's.
+
+    Attributes:
+        optimizer: that makes the steps.
+        decay: weight of the past in [0, 1).
+    """
+
+    optimizer: Optimizer
+    decay: float
+
+    def start(self, space: VectorSpace[T], x: T, evaluation: Evaluation[T]) -> AveragedState[T]:
+        """See `Optimizer`."""
+        return self._around(self.optimizer.start(space, x, evaluation), None, 0)
+
+    def advance(self, space: VectorSpace[T], objective: Objective[T], state: State[T]) -> AveragedState[T]:
+        """See `Optimizer`."""
+        assert isinstance(state, AveragedState)
+        inner = self.optimizer.advance(space, objective, state.inner)
+        if inner.stopped:
+            return self._around(inner, state.past, state.count)
+        past = [] if state.past is None else [(self.decay, state.past)]
+        factors, vectors = zip(*past, (1.0 - self.decay, inner.x), strict=True)
+        return self._around(inner, space.lincomb(factors, vectors), state.count + 1)
+
+    def _around(self, inner: State[T], past: T | None, count: int) -> AveragedState[T]:
+        return AveragedState(
+            x=inner.x,
+            evaluation=inner.evaluation,
+            total=inner.total,
+            step=inner.step,
+            stopped=inner.stopped,
+            inner=inner,
+            decay=self.decay,
+            past=past,
+            count=count,
+        )

@@ -36,6 +36,10 @@ class State(Generic[T]):
     step: int = 0
     stopped: Stop | None = None
 
+    def result(self, space: VectorSpace[T]) -> T:
+        """The picture to show: the iterate, unless an optimiser knows a better one, see `nst.optim.average`."""
+        return self.x
+
 
 class Optimizer(Protocol):
     """A descent method. `start` makes its state at a first picture, `advance` makes one step."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,14 @@ from nst.errors import SettingsError
 from nst.pictures.color_match import match_histogram, match_linear, match_luma
 from nst.pictures.color_spaces import recolor_lab, recolor_yuv
 from nst.pictures.picture import Picture
+from nst.words import COLOR_TIMES, ColorMode, ColorTime
 
 __all__ = ["MODES", "Color", "Mode", "When"]
 
-Mode: TypeAlias = Literal[
-    "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"
-]
-When: TypeAlias = Literal["before", "after"]
+Mode: TypeAlias = ColorMode
+When: TypeAlias = ColorTime
 
-MODES: Mapping[str, tuple[When, ...]] = {
+MODES: Mapping[Mode, tuple[When, ...]] = {
     "none": ("before", "after"),
     "luminance": ("before",),
     "match-chol": ("before", "after"),
@@ -72,7 +71,7 @@ class Color:
         number = isinstance(self.strength, (int, float)) and not isinstance(self.strength, bool)
         if not number or not 0 <= self.strength <= 1:
             raise SettingsError(f"color strength is {self.strength!r}: it must be a number from 0 to 1")
-        if self.when not in (None, "before", "after"):
+        if self.when not in (None, *COLOR_TIMES):
             raise SettingsError(f"color when is {self.when!r}: it must be before or after")
         if self.when is not None and self.when not in MODES[self.mode]:
             other = "yuv, lab" if self.when == "after" else "luminance"

@@ -1,5 +1,5 @@
 """Memory: what a run will need, what is free, and the arrangement that fits."""
 
-from nst.planning.plan import Plan, choose
+from nst.planning.plan import Plan, Task, choose
 
-__all__ = ["Plan", "choose"]
+__all__ = ["Plan", "Task", "choose"]

@@ -37,6 +37,25 @@ WORKING = 10
 """Pictures that a run holds besides the history, measured: content, style, iterate, gradient, direction, the next."""
 
 
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be computed.
+
+    Attributes:
+        settings: layers, optimiser, steps, `tile`, `history`.
+        weights: of the network.
+        backend: where it runs; its name and precision count.
+        size: (width, height) of the result in pixels.
+        layers: that all losses read, in network order.
+    """
+
+    settings: Settings
+    weights: NetworkWeights
+    backend: Backend[object]
+    size: tuple[int, int]
+    layers: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
     """How to compute a picture, and what that takes.
@@ -57,11 +76,11 @@ class Plan:
     history_bytes: int
     free: int | None = None
 
-    def sides(self, settings: Settings) -> list[int | None]:
+    def sides(self, task: Task) -> list[int | None]:
         """The windows to take, and those to fall back on: none if the caller has chosen them."""
-        if settings.tile != "auto":
+        if task.settings.tile != "auto":
             return [self.side]
-        least = smallest_side(settings.layers)
+        least = smallest_side(task.layers)
         return [self.side, *(n for n in SIDES if least <= n < (self.side or SIDES[0] + 1))]
 
     @property
@@ -70,35 +89,25 @@ class Plan:
         return self.free is None or self.peak <= SHARE * self.free
 
 
-def predict(
-    settings: Settings,
-    weights: NetworkWeights,
-    backend: Backend[object],
-    size: tuple[int, int],
-    side: int | None = None,
-    history: int = max(HISTORIES),
-    half: bool = False,
-) -> Plan:
+def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), half: bool = False) -> Plan:
     """The plan for given choices.
 
     Args:
-        settings: layers, optimiser, steps.
-        weights: the network.
-        backend: its costs and its precision count.
-        size: (width, height) of the result in pixels.
+        task: to be planned.
         side: side of the windows in pixels; None for the whole picture at once.
         history: pairs of L-BFGS.
         half: whether the history is kept in float16.
     """
-    width, height = size
+    settings, weights, backend = task.settings, task.weights, task.backend
+    width, height = task.size
     costs = backend.capabilities.costs
     rows, columns = height, width
     if side is not None:
-        first = windows(height, width, side, settings.layers, weights.layer_names)[0]
+        first = windows(height, width, side, task.layers, weights.layer_names)[0]
         rows, columns = first.height, first.width
     share = 0.5 if backend.precision in ("bfloat16", "float16") else 1.0
     element = 8 if backend.dtype == "float64" else 4
-    layers = vgg.layers_up_to(settings.layers, weights.layer_names)
+    layers = vgg.layers_up_to(task.layers, weights.layer_names)
     convolutions = [layer.name for layer in layers if isinstance(layer, vgg.Conv)]
     maps = element * sum(weights.channels(layer) * _positions(layer, rows, columns) for layer in convolutions)
     targets = element * sum(
@@ -120,26 +129,18 @@ def predict(
     return Plan(side, history, half, round(peak), history_bytes)
 
 
-def choose(
-    settings: Settings,
-    weights: NetworkWeights,
-    backend: Backend[object],
-    size: tuple[int, int],
-    limit: int | None = None,
-) -> Plan:
+def choose(task: Task, limit: int | None = None) -> Plan:
     """The fastest plan that fits, or the most frugal one if none does.
 
     Small windows compute much twice, and a short history takes more steps: whichever costs less work goes first.
 
     Args:
-        settings: `tile` "off" or a number leaves only the history to be chosen.
-        weights: the network.
-        backend: where it runs.
-        size: (width, height) of the result in pixels.
+        task: to be planned; `tile` "off" or a number leaves only the history to be chosen.
         limit: bytes; None for what is free on the device.
     """
-    free = free_memory(backend.device) if limit is None else limit
-    layers, convolutions = settings.layers, weights.layer_names
+    settings, size = task.settings, task.size
+    free = free_memory(task.backend.device) if limit is None else limit
+    layers, convolutions = task.layers, task.weights.layer_names
     least = smallest_side(layers, convolutions)
     sides: list[int | None] = [None, *(side for side in SIDES if least <= side < max(size))]
     if settings.tile != "auto":
@@ -157,7 +158,7 @@ def choose(
     ]
     plans = []
     for _, half, side, history in sorted(choices, key=lambda choice: choice[:2]):
-        found = predict(settings, weights, backend, size, side, history, half)
+        found = predict(task, side, history, half)
         plans.append(replace(found, free=free))
         if plans[-1].fits:
             return plans[-1]

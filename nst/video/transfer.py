@@ -9,22 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
+from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments
 from nst.errors import ImageError, SettingsError
+from nst.fields import require_known
 from nst.losses.temporal import Temporal
+from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, resize
-from nst.transfer import StyleTransfer
+from nst.transfer import Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Last", "VideoTransfer", "stylize_frames"]
 
 FlowFunction: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], Flow]
 """(frame, other frame), both (H, W, 3) in [0, 1] -> the flow from the one to the other."""
+
+
+class VideoArguments(TransferArguments, total=False):
+    """The arguments of `VideoTransfer`."""
+
+    temporal_weight: float
+    next_steps: int
+    flow: FlowFunction
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +79,9 @@ class VideoTransfer:
         temporal_weight: float = 100.0,
         next_steps: int = 100,
         flow: FlowFunction = dis_flow,
-        **options: Any,
+        **options: Unpack[TransferArguments],
     ) -> None:
+        require_known(options, VideoArguments.__optional_keys__)
         number = isinstance(temporal_weight, (int, float)) and not isinstance(temporal_weight, bool)
         if not number or not 0 <= temporal_weight < float("inf"):
             raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")
@@ -73,19 +89,20 @@ class VideoTransfer:
         self.first = StyleTransfer(first, style, **options)
         self._size = from_any(first)[0].size
         self._weight, self._flow = temporal_weight, flow
-        later = {
+        self._extra = tuple(options.get("extra_terms", ()))
+        later: dict[str, Any] = {
             "init": first,
             "init_noise": 0.0,
             "scales": 1,
             "steps": next_steps,
             "backend": self.first.backend,
             "weights": self.first.weights,
-            "extra_terms": self._temporal(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
+            "extra_terms": self._losses(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
         }
         self._later = StyleTransfer(first, style, **{**options, **later})
 
-    def after(self, last: Last, frame: Any) -> StyleTransfer:
-        """The transfer of the frame that comes after `last`; nothing of it but its targets is set up anew.
+    def after(self, last: Last, frame: Any) -> Run:
+        """The run of the frame that comes after `last`; nothing of it but its targets is set up anew.
 
         Raises:
             ImageError: another size than the first frame's.
@@ -94,12 +111,13 @@ class VideoTransfer:
         back = self._flow(content.rgb, before.rgb)
         believed = confidence(back, self._flow(before.rgb, content.rgb))
         warped = warp(last.result, back)
-        seen, _ = self._later.color.prepare(content, [])
+        seen, _ = self._later.output.color.prepare(content, [])
         start = np.where(believed[..., None] > 0, warped, seen.rgb)
-        return self._later.again(frame, start, self._temporal(warped, believed))
+        return self._later.frame(frame, start, self._losses(warped, believed))
 
-    def _temporal(self, warped: NDArray[np.float32], believed: NDArray[np.float32]) -> tuple[Temporal, ...]:
-        return (Temporal(self._weight, warped, believed),) if self._weight else ()
+    def _losses(self, warped: NDArray[np.float32], believed: NDArray[np.float32]) -> tuple[Loss, ...]:
+        """Those beside content, style and total variation: the caller's own and the temporal loss."""
+        return (*self._extra, *([Temporal(self._weight, warped, believed)] if self._weight else []))
 
     def _sized(self, frame: Any) -> Picture:
         """At the size of the result."""
@@ -112,7 +130,19 @@ class VideoTransfer:
         return resize(picture, *self._later.size)
 
 
-def stylize_frames(frames: Iterable[Any], style: Any, **options: Any) -> Iterator[Any]:
+@overload
+def stylize_frames(
+    frames: Iterable[File], style: Any, **options: Unpack[VideoArguments]
+) -> Iterator[Image]: ...
+@overload
+def stylize_frames(
+    frames: Iterable[NDArray[AnyDtype]], style: Any, **options: Unpack[VideoArguments]
+) -> Iterator[NDArray[AnyDtype]]: ...
+@overload
+def stylize_frames(
+    frames: Iterable[AnyTensor], style: Any, **options: Unpack[VideoArguments]
+) -> Iterator[AnyTensor]: ...
+def stylize_frames(frames: Iterable[Any], style: Any, **options: Unpack[VideoArguments]) -> Iterator[Any]:
     """Paint frame after frame; each result is of the same kind as its frame.
 
     Takes the arguments of `VideoTransfer`.
@@ -124,7 +154,7 @@ def stylize_frames(frames: Iterable[Any], style: Any, **options: Any) -> Iterato
     last: Last | None = None
     for frame in frames:
         video = video or VideoTransfer(frame, style, **options)
-        transfer = video.first if last is None else video.after(last, frame)
-        *_, record = transfer.iterate()
+        run = video.first if last is None else video.after(last, frame)
+        *_, record = run.iterate()
         yield record.image()
         last = Last(frame, record.raw_picture().rgb)

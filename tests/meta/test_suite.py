@@ -13,6 +13,7 @@ from nst.backends.numpy.backend import NumpyBackend
 from nst.backends.numpy.kernels import NumpyKernels
 from nst.cli.commands.conformance import conformance
 from nst.conformance import Mismatch, Subject, all_cases, run_case, run_cases, runner, select
+from nst.conformance.cases.l7_embedded import OBJECTIVES
 from nst.conformance.compare import compare
 from nst.conformance.report import backend_table, passes
 from nst.conformance.runner import Options, names_to_run, run_apart
@@ -249,8 +250,15 @@ def test_golden_values_come_from_their_command(python, root):
     fresh = json.loads(python("-m", "nst.conformance.cases.golden").stdout)
     committed = json.loads((root / "conformance" / "cases" / "golden.json").read_text())
     assert fresh["command"] == committed["command"]
-    assert fresh["total"] == pytest.approx(committed["total"], rel=1e-12)
-    assert fresh["max"]["conv5_4"]["norm"] == pytest.approx(committed["max"]["conv5_4"]["norm"], rel=1e-12)
+    for key, deepest in (("seeded", "conv5_4"), ("embedded", "conv5_1")):
+        new, old = fresh[key], committed[key]
+        assert new["weights"] == old["weights"]
+        assert new["max"][deepest]["norm"] == pytest.approx(old["max"][deepest]["norm"], rel=1e-12)
+    assert fresh["seeded"]["total"] == pytest.approx(committed["seeded"]["total"], rel=1e-12)
+    for name in OBJECTIVES:
+        new, old = fresh["embedded"][name], committed["embedded"][name]
+        assert new["terms"] == pytest.approx(old["terms"], rel=1e-12)
+        assert new["gradient"]["norm"] == pytest.approx(old["gradient"]["norm"], rel=1e-12)
 
 
 def test_a_weights_file_that_is_missing_fails_the_run(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst.errors import SettingsError
-from nst.pictures.picture import Picture, cover, planar, resize
+from nst.pictures.picture import Picture, cover, planar, resample, resize
 from nst.protocol import HostArray
 from nst.settings import Settings
 
@@ -20,7 +20,7 @@ class Start:
     """The start of a run, at any size.
 
     Attributes:
-        settings: `init`, `init_noise` and `seed`.
+        settings: `init`, `init_noise`, `seed` and `padding`.
         content: p at the size of the result.
         styles: a.
         picture: of the caller's own, for `init` "picture".
@@ -66,6 +66,20 @@ class Start:
         share = np.float32(self.settings.init_noise)
         base = self.base(width, height)
         return base if share == 0 else (1 - share) * base + share * noise
+
+    def go_on(self, coarse: HostArray, width: int, height: int) -> HostArray:
+        """Where a coarser result (1, 3, h, w) leads to: its change of the start, enlarged, on top of ours.
+
+        So the detail of a start from a picture, which a coarser size cannot hold, is not lost.
+        """
+        change = (coarse - self.base(coarse.shape[3], coarse.shape[2]))[0].transpose(1, 2, 0)
+        if self.settings.padding == "circular":
+            # the middle of nine, so that the border fits its other side
+            enlarged = resample(np.tile(change, (3, 3, 1)), 3 * width, 3 * height)
+            enlarged = enlarged[height : 2 * height, width : 2 * width]
+        else:
+            enlarged = resample(change, width, height)
+        return self.base(width, height) + enlarged.transpose(2, 0, 1)[None]
 
     def _colored(self, noise: HostArray, width: int, height: int) -> HostArray:
         colors = self.styles[0].rgb.reshape(-1, 3).astype(np.float64)

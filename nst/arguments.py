@@ -1,0 +1,124 @@
+"""The types of what `nst.StyleTransfer`, `nst.stylize` and their kin take by name, for type checkers and editors.
+
+A test holds the settings among them to the fields of `nst.settings.Settings`, where they are explained, and the others
+to the parameters of `StyleTransfer`. Where a field is a tuple, a caller may give any sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+
+from nst import words
+from nst.models import vgg
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    from nst.losses.term import Loss
+    from nst.models.weights import NetworkWeights
+    from nst.optim import Optimizer
+    from nst.pictures.masks import Masks
+    from nst.protocol import Backend
+    from nst.settings import LayerSpec
+
+__all__ = [
+    "AnyDtype",
+    "AnyTensor",
+    "File",
+    "InvertArguments",
+    "SettingsArguments",
+    "TextureArguments",
+    "TransferArguments",
+]
+
+File: TypeAlias = "str | PathLike[str] | Image"
+"""What is painted as a PIL image."""
+
+AnyDtype = TypeVar("AnyDtype", bound="np.generic")
+
+
+class _Tensor(Protocol):
+    """A torch.Tensor or tf.Tensor, as far as that can be said without their frameworks."""
+
+    @property
+    def shape(self) -> Any: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+
+AnyTensor = TypeVar("AnyTensor", bound=_Tensor)
+
+
+class _Always(TypedDict, total=False):
+    """The settings that every function takes."""
+
+    content_weight: float | None
+    style_weight: float | None
+    balance: float
+    style_strength: float | None
+    style_power: float
+    means: Sequence[words.Mean]
+    tuned_for: words.NetworkKind | None
+    style_loss: words.StyleLossName
+    smoothing: bool
+    tv_weight: float
+    tv_power: Literal[1, 2]
+    style_weights: Sequence[float] | None
+    pooling: vgg.Pooling
+    rate: float
+    history: int | None
+    steps: int | Sequence[int | Literal["..."]]
+    scales: Literal["auto"] | int | Sequence[int]
+    init_noise: float
+    seed: int
+    padding: words.Padding
+    feather: float
+    color: words.ColorMode
+    color_strength: float
+    color_when: words.ColorTime | None
+    average: float
+    tile: Literal["auto", "off"] | int
+    precision: words.Precision | None
+
+
+class SettingsArguments(_Always, total=False):
+    """The settings that `StyleTransfer` takes as they are."""
+
+    size: int | None
+    style_scale: float
+
+
+class _Engine(TypedDict, total=False):
+    """What else every function takes; see `StyleTransfer`."""
+
+    backend: str | Backend[Any] | Callable[[], Backend[Any]]
+    device: str
+    weights: str | Path | NetworkWeights | Callable[[], NetworkWeights]
+    init: Any
+    masks: Masks | Mapping[str, Any] | None
+    optimizer: str | Optimizer
+    memory: int | None
+    extra_terms: Sequence[Loss]
+
+
+class TransferArguments(SettingsArguments, _Engine, total=False):
+    """Those of `StyleTransfer`."""
+
+    content_layers: LayerSpec
+    style_layers: LayerSpec
+
+
+class TextureArguments(_Always, _Engine, total=False):
+    """Those of `texture`, which has no content and a size of its own."""
+
+    style_layers: LayerSpec
+    style_scale: float | None
+
+
+class InvertArguments(SettingsArguments, _Engine, total=False):
+    """Those of `invert`, which has layers of its own and no style."""
