@@ -79,7 +79,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=_steps, help="a number, or one for each scale")
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--name", default="default", help="of this series: part of the files' names")
-    parser.add_argument("--sheet", type=Path, help="make a sheet: a row a pair, a column a value")
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        help="make a sheet: a row a pair, a column a value; style left and content off below",
+    )
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
@@ -169,9 +173,11 @@ def sheet(options: argparse.Namespace, rows: list[dict[str, Any]], side: int = 2
         tile.thumbnail((side - 4, tallest[line]))
         left, top = column * side, tops[line]
         canvas.paste(tile, (left, top))
-        figures = f"style left {100 * row['style left']:.1f} %, content off {row['content off']:.2f}"
+        figures = f"left {100 * row['style left']:.1f} %, off {row['content off']:.2f}"
         draw.text(
-            (left + 2, top + tallest[line] + 2), f"{row['value'] or 'default'}: {figures}", fill="black"
+            (left + 2, top + tallest[line] + 2),
+            f"{row['value'].split()[-1] if row['value'] else 'default'}: {figures}",
+            fill="black",
         )
     return canvas
 

@@ -93,6 +93,24 @@ def test_a_preset_makes_a_texture(style, options):
     assert nst.texture(style, **{**recipe, "size": 32}).shape == (32, 25, 3)
 
 
+def test_inversion_of_smoothed_features(pictures, options):
+    """There is no style to take the temperature from: it is the content's."""
+    content = np.asarray(Image.open(pictures.content)) / 255
+    assert nst.invert(content, "conv1_1", steps=1, smoothing=True, **options).shape == content.shape
+    transfer = nst.StyleTransfer(
+        content,
+        [],
+        content_layers="conv1_1",
+        style_layers=(),
+        init="noise",
+        smoothing=True,
+        steps=40,
+        **options,
+    )
+    first, *_, last = (record.losses().total for record in transfer.iterate())
+    assert last < 0.05 * first
+
+
 def test_inversion_matches_the_layer(pictures, options):
     content = np.asarray(Image.open(pictures.content)) / 255
     shallow = nst.invert(content, "conv1_1", steps=60, **options)

@@ -70,17 +70,16 @@ def _run(run: Done, settings: Mapping[str, Any]) -> dict[str, Any]:
     """One run: picture, curves, numbers, what sets it apart."""
     trace = run.trace
     steps, first, last = trace["steps"], trace["steps"][0], trace["steps"][-1]
-    factors = {name: trace["settings"].get(f"{name}_weight", 1.0) or 0.0 for name in last["terms"]}
     curves = {
         "total": [step["total"] for step in steps],
-        **{
-            name: [step["terms"].get(name, 0.0) * factor for step in steps]
-            for name, factor in factors.items()
-        },
+        **{name: [step["terms"][name] * step["weights"][name] for step in steps] for name in last["terms"]},
     }
     facts = {
         "loss": f"{first['total']:.4g} to {last['total']:.4g}",
-        **{f"{name} loss": f"{first['terms'][name]:.4g} to {last['terms'][name]:.4g}" for name in factors},
+        **{
+            f"{name} loss": f"{first['terms'][name]:.4g} to {last['terms'][name]:.4g}"
+            for name in last["terms"]
+        },
         "steps": f"{last['step']} in {last['seconds']:.1f} s",
         **({"ended early": trace["stopped"]} if trace["stopped"] else {}),
         **settings,

@@ -10,11 +10,12 @@ from importlib import import_module
 import numpy as np
 import pytest
 
+import nst
 from nst.backends import autotune, get_backend
 from nst.backends.numpy.backend import NumpyBackend
 from nst.backends.rounding import round_filters
 from nst.engine import loss_scaling
-from nst.errors import BackendError
+from nst.errors import BackendError, NSTError
 from nst.models.random import random_weights
 from nst.protocol import Evaluation
 
@@ -215,6 +216,17 @@ def test_a_gradient_that_is_never_finite_ends():
     assert np.isfinite(evaluation.total)
     assert not np.isfinite(evaluation.gradient).all()
     assert objective.scale == loss_scaling.SMALLEST
+
+
+def test_an_overflow_at_the_start_names_the_precision(small_network):
+    pictures = np.random.default_rng(0).random((2, 24, 32, 3))
+    options = {"weights": small_network, "content_layers": (), "style_layers": "conv1_1,conv2_1", "steps": 1}
+    options |= {"style_weight": 1e308, "style_power": 4.0}
+    with np.errstate(over="ignore", invalid="ignore"):
+        with pytest.raises(NSTError, match="with a network in float16"):
+            nst.stylize(*pictures, backend=Float16(), **options)
+        with pytest.raises(NSTError, match="are not finite: check the weights file"):
+            nst.stylize(*pictures, backend=NumpyBackend(), **options)
 
 
 def test_other_precisions_are_compiled_as_they_are():

@@ -89,19 +89,21 @@ def test_it_goes_on_where_it_was_to_the_last_bit(video, clip, tmp_path):
 
 
 def test_a_missing_frame_is_made_again_and_no_other(video, clip, tmp_path):
-    assert video(clip, "out").status == 0
+    """It goes on from a picture of 8 bits, whose rounding the quasi-Newton steps of a strong style would magnify."""
+    weak = ["--style-strength", 0.3]
+    assert video(clip, "out", *weak).status == 0
     before = contents(tmp_path / "out")
     (tmp_path / "out" / NAMES[1]).unlink()
-    assert video(clip, "out").status == 0
+    assert video(clip, "out", *weak).status == 0
     after = contents(tmp_path / "out")
     assert [after[name] == before[name] for name in (NAMES[0], NAMES[2])] == [True, True]
     old, new = (np.asarray(Image.open(io.BytesIO(each[NAMES[1]]))).astype(int) for each in (before, after))
-    assert np.abs(new - old).mean() < 0.5  # it went on from a picture of 8 bits
+    assert np.abs(new - old).mean() < 0.5
 
 
 def test_ctrl_c_keeps_the_frames_that_are_done(video, clip, tmp_path, monkeypatch):
     assert video(clip, "whole").status == 0
-    iterate, calls = transfer.StyleTransfer.iterate, []
+    iterate, calls = transfer.Run.iterate, []
 
     def interrupted(self):
         calls.append(self)
@@ -111,7 +113,7 @@ def test_ctrl_c_keeps_the_frames_that_are_done(video, clip, tmp_path, monkeypatc
             yield record
 
     with monkeypatch.context() as patch:
-        patch.setattr(transfer.StyleTransfer, "iterate", interrupted)
+        patch.setattr(transfer.Run, "iterate", interrupted)
         done = video(clip, "out")
     assert (done.status, done.stdout, done.stderr) == (130, "", "1 frames in out; interrupted\n")
     assert list(contents(tmp_path / "out")) == NAMES[:1]

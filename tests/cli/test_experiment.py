@@ -202,7 +202,7 @@ def test_the_report_stands_alone(experiment, tmp_path, pictures):
 def test_the_report_escapes_what_it_is_given(tmp_path):
     """Labels and names of files come from the user, as do the words of --grid."""
     flat("red").save(tmp_path / "x.png")
-    step = {"step": 0, "total": 2.0, "terms": {"<b>": 2.0}, "seconds": 1.0}
+    step = {"step": 0, "total": 2.0, "terms": {"<b>": 2.0}, "weights": {"<b>": 1.0}, "seconds": 1.0}
     trace = {
         "settings": {"a": "<i>", "b": {"conv1_1": 0.5}, "c": 0.1, "d": [1, 2], "e": None},
         "steps": [step],
@@ -287,3 +287,25 @@ def test_the_embedded_network_is_deep_enough_for_every_experiment():
             for key in ("content_layers", "style_layers"):
                 layers = layer_weights(value.settings.get(key, ()))
                 assert set(layers) <= set(there), name
+
+
+def test_the_curves_are_the_weighted_losses(tmp_path, monkeypatch):
+    """Weights that are left open depend on the size, so they are in the steps; the settings say None."""
+    drawn = []
+    monkeypatch.setattr(
+        "nst.cli.experiments.report.loss_chart", lambda steps, curves: drawn.append(curves) or ""
+    )
+    flat("red").save(tmp_path / "x.png")
+    steps = [
+        {
+            "step": n,
+            "total": 9.0,
+            "terms": {"style": 1.0 / (n + 1)},
+            "weights": {"style": 30.0},
+            "seconds": 1.0,
+        }
+        for n in range(2)
+    ]
+    trace = {"settings": {"style_weight": None}, "steps": steps, "stopped": None, "measures": {}}
+    write_report("x", "y", [Done(Cell(0, 0, "x", {}), tmp_path / "x.png", trace)], {}, 0)
+    assert drawn == [{"total": [9.0, 9.0], "style": [30.0, 15.0]}]

@@ -16,6 +16,7 @@ from nst.planning import memory, plan
 from nst.planning.plan import Task, choose, predict
 from nst.protocol import Costs
 from nst.settings import make_settings
+from nst.video import stylize_frames
 
 SETTINGS = make_settings(
     content_layers={"conv4_2": 1.0}, style_layers={"conv1_1": 0.5, "conv5_1": 0.5}, steps=50
@@ -62,9 +63,8 @@ def test_prediction_by_hand(full):
 def test_vgg16_counts_its_own_layers(full):
     costs = Costs(process=0, copies=1.0, maps=1.0)
     kept = {layer: full.convolutions[layer] for layer in vgg.VGG16_LAYER_NAMES}
-    found = predict(
-        task(SETTINGS, replace(full, convolutions=kept), Torch(costs=costs), (512, 256)), history=1
-    )
+    shallow = replace(full, convolutions=kept)
+    found = predict(task(SETTINGS, shallow, Torch(costs=costs), (512, 256)), history=1)
     pixels = 512 * 256
     maps = 64 * 2 + 128 * 2 / 4 + 256 * 3 / 16 + 512 * 3 / 64 + 512 / 256
     # 14,714,688 parameters in all, by Keras' summary, less conv5_2 and conv5_3 of 512 * 512 * 9 + 512 each
@@ -156,6 +156,32 @@ def test_running_out_of_memory_goes_on_in_windows_with_the_same_result(small_net
         found = nst.stylize(content, style, backend=Cramped(), **options)
     assert "out of memory: going on in windows of 224 pixels" in caplog.text
     assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_a_frame_that_runs_out_of_memory_goes_on_in_windows_and_so_do_the_next(
+    small_network, caplog, monkeypatch
+):
+    monkeypatch.setattr(plan, "SIDES", (56, 48))
+    monkeypatch.setattr(Cramped, "limit", 64 * 64)
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (64, 64, 3), np.uint8) for _ in range(4)]
+
+    def still(frame, other):
+        return np.zeros((64, 64, 2), np.float32)
+
+    options = {"weights": small_network, "steps": 1, "scales": 1, "next_steps": 1, "flow": still}
+    options |= {"content_layers": "conv2_1", "style_layers": "conv1_1,conv2_1"}
+    options["temporal_weight"] = 0  # a term without layers is evaluated on the whole picture
+    expected = list(stylize_frames(frames, frames[0], backend=NumpyBackend(), **options))
+    with caplog.at_level(logging.WARNING, "nst"):
+        found = []
+        for result in stylize_frames(frames, frames[0], backend=Cramped(), **options):
+            found.append(result)
+            if len(found) == 2:
+                monkeypatch.setattr(Cramped, "limit", 60 * 60)
+    assert caplog.text.count("out of memory: going on in windows of 56 pixels") == 1
+    for result, wanted in zip(found, expected, strict=True):
+        assert np.abs(result.astype(int) - wanted).max() <= 1
 
 
 def test_the_smallest_windows_may_be_too_large(small_network, monkeypatch):
