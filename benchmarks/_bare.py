@@ -31,12 +31,12 @@ def torch_step(
 ) -> Step:
     import torch
 
-    from nst.backends.torch.network import VGG19
+    from nst.backends.torch.network import VGG
 
     if device != "cpu":  # as the engine has it
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
     order = torch.channels_last if channels_last else torch.contiguous_format
-    net = VGG19(weights, LAYERS).to(device, memory_format=order)
+    net = VGG(weights, LAYERS).to(device, memory_format=order)
 
     def load(array: Any) -> Any:
         return torch.from_numpy(array).to(device).contiguous(memory_format=order)

@@ -5,7 +5,6 @@ import re
 import textwrap
 from dataclasses import fields
 
-import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 from nst.backends.numpy.backend import NumpyBackend
 from nst.backends.numpy.kernels import NumpyKernels
 from nst.cli.commands.conformance import conformance
-from nst.conformance import Mismatch, Subject, all_cases, run_case, run_cases, select
+from nst.conformance import Mismatch, Subject, all_cases, run_case, run_cases, runner, select
 from nst.conformance.cases.l7_embedded import OBJECTIVES
 from nst.conformance.compare import compare
 from nst.conformance.report import backend_table, passes
@@ -100,14 +99,15 @@ def test_ids_are_unique_and_levels_known():
     ]
 
 
-def test_the_command_line_has_the_options_of_a_run():
-    ours = {option.name: option.default for option in fields(Options)}
-    options = {option.name for option in conformance.params if isinstance(option, click.Option)}
-    values = conformance.make_context(
-        "conformance", []
-    ).params  # the attribute `default` is not None in every click
-    theirs = {name: values[name] for name in options & values.keys()}
-    assert {**ours, "json_file": None} == theirs
+def test_the_command_line_has_the_options_of_a_run(monkeypatch):
+    runs = []
+    monkeypatch.setattr(runner, "run_command", lambda *arguments: runs.append(arguments[:3]) or True)
+    assert CliRunner().invoke(conformance, [], standalone_mode=False).exception is None
+    given = Options(device="cuda:1", dtype="float64", level=3, weights="a.npz", precision="fp16")
+    assert {getattr(given, f.name) for f in fields(Options)}.isdisjoint({f.default for f in fields(Options)})
+    words = [word for f in fields(Options) for word in (f"--{f.name}", str(getattr(given, f.name)))]
+    CliRunner().invoke(conformance, ["torch", *words, "--json", "b.json"], standalone_mode=False)
+    assert runs == [((), Options(), None), (("torch",), given, "b.json")]
     with pytest.raises(SettingsError, match="level 8: choose 0 to 7"):
         Options(level=8)
 
