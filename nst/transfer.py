@@ -136,7 +136,7 @@ class StyleTransfer:
         masks: where styles and content act: pictures by name, see `nst.pictures.masks.make_masks`.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
-        memory: bytes to stay within; None for what is free on the device.
+        memory: bytes to stay within, the process and its framework included; None for what is free on the device.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -225,9 +225,13 @@ class StyleTransfer:
         scales = self.settings.scales
         if scales == "auto" and self.settings.init == "picture":
             scales = 1  # to go on from a picture, not to paint over it
+        return schedule(scales, self.settings.steps, max(self.size), *self.limits)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """See `nst.engine.sizes.limiting_picture`."""
         styles = [style.picture for style in self.scene.styles]
-        limits = limiting_picture(self.layers, self.settings.padding, self.content, styles)
-        return schedule(scales, self.settings.steps, max(self.size), *limits)
+        return limiting_picture(self.layers, self.settings.padding, self.content, styles)
 
     def iterate(self) -> Iterator[Progress]:
         """Yield the start picture and then the iterate after each step.
