@@ -14,6 +14,7 @@ from PIL.Image import Image
 
 from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
 from nst.backends.autotune import backend_in
+from nst.errors import ImageError
 from nst.engine.descent import descend
 from nst.engine.machine import Machine
 from nst.engine.pyramid import schedule
@@ -183,8 +184,12 @@ class StyleTransfer:
         longest = max(1, round(self.settings.style_scale * max(size)))
         original = resize(content_picture, *size)
         styles = []
-        for item in sources:
+        for number, item in enumerate(sources, start=1):
             picture, _ = from_any(item, longest, most)
+            if picture.hidden:
+                raise ImageError(
+                    f"style picture {number} is transparent all over: give one that can be seen"
+                )
             styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
         given = None if named else from_any(init, max(size), most)[0]
         check_sizes(self.layers, self.settings.padding, original, styles)

@@ -52,5 +52,5 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 STARTS: tuple[StartName, ...] = get_args(StartName)
 STYLE_LOSSES: tuple[StyleLossName, ...] = get_args(StyleLossName)
 
-MAX_PIXELS = 270_000_000
+MAX_PIXELS = 2**28
 """How many pixels of a picture file may be held unless told; the one number that settings and pictures share."""

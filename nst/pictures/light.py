@@ -12,12 +12,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SRGB_CHROMATICITIES", "from_code_points", "from_gamma", "needs_conversion"]
+__all__ = ["HDR", "SRGB", "SRGB_CHROMATICITIES", "from_code_points", "from_gamma", "needs_conversion"]
 
 Floats = NDArray[np.float32]
 
-PQ, HLG = 16, 18
-_LINEAR, _SRGB = 8, 13
+SRGB = 13
+_PQ, _HLG = 16, 18
+HDR = (_PQ, _HLG)
+"""Transfers of light beyond white."""
+
+_LINEAR = 8
 _GAMMAS = {4: 2.2, 5: 2.8}
 
 _D65 = (0.3127, 0.3290)
@@ -36,7 +40,7 @@ _LUMA_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
 
 def needs_conversion(primaries: int, transfer: int) -> bool:
     """Whether what has these code points is anything but sRGB, or near enough to be shown as it."""
-    return primaries in _CHROMATICITIES or transfer in (PQ, HLG, _LINEAR, *_GAMMAS)
+    return primaries in _CHROMATICITIES or transfer in (*HDR, _LINEAR, *_GAMMAS)
 
 
 def from_code_points(signal: Floats, primaries: int, transfer: int) -> Floats:
@@ -47,10 +51,10 @@ def from_code_points(signal: Floats, primaries: int, transfer: int) -> Floats:
         primaries: BT.2020 (9) and P3 (12) are converted; all others are taken as those of sRGB.
         transfer: PQ (16), HLG (18), linear (8), gammas (4, 5); all others are taken as that of sRGB.
     """
-    if transfer == PQ:
-        light = _toned(_pq(signal) / _WHITE)
-    elif transfer == HLG:
-        light = _toned(_hlg(signal) / _WHITE)
+    if transfer == _PQ:
+        light = _toned(_from_pq(signal) / _WHITE)
+    elif transfer == _HLG:
+        light = _toned(_from_hlg(signal) / _WHITE)
     elif transfer in _GAMMAS:
         light = signal ** np.float32(_GAMMAS[transfer])
     else:
@@ -77,7 +81,7 @@ def from_gamma(signal: Floats, gamma: float, chromaticities: tuple[float, ...] |
     return _encoded(light)
 
 
-def _pq(signal: Floats) -> Floats:
+def _from_pq(signal: Floats) -> Floats:
     """Display light in cd/m^2 (ITU-R BT.2100, table 4)."""
     m1, m2 = 2610 / 16384, 2523 / 4096 * 128
     c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
@@ -86,7 +90,7 @@ def _pq(signal: Floats) -> Floats:
     return light.astype(np.float32)
 
 
-def _hlg(signal: Floats) -> Floats:
+def _from_hlg(signal: Floats) -> Floats:
     """Display light in cd/m^2 on a display of 1000 (ITU-R BT.2100, table 5: inverse OETF, then OOTF of gamma 1.2)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12).astype(np.float32)
