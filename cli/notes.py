@@ -33,7 +33,9 @@ def notes(content: Any, styles: Sequence[Any]) -> list[str]:
         for style in styles
         if _is_path(style) and _is_animated(style)
     ]
-    alike = [style for style in styles if _is_path(content) and _is_path(style) and _are_alike(content, style)]
+    alike = [
+        style for style in styles if _is_path(content) and _is_path(style) and _are_alike(content, style)
+    ]
     if _is_path(content) and (alike or len(styles) >= _MANY):
         rest = f"{styles[0]} is its style" if len(styles) == 1 else f"the {len(styles)} others are its styles"
         lines.append(f"{content} is painted and {rest}: to paint several pictures, run nst once for each")

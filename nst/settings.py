@@ -197,7 +197,7 @@ class Settings:
         at_least=1,
         at_most=2**40,
         group="run",
-        help="Pixels of a picture file that may be held in memory, at four bytes each; a third where nothing is reduced.",
+        help="Pixels of a picture file that may be held, at four bytes each; a third where it is not reduced.",
     )
     init: words.StartName | Literal["picture"] = choice(
         "content",

@@ -14,7 +14,6 @@ from PIL.Image import Image
 
 from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
 from nst.backends.autotune import backend_in
-from nst.errors import ImageError
 from nst.engine.descent import descend
 from nst.engine.machine import Machine
 from nst.engine.pyramid import schedule
@@ -22,6 +21,7 @@ from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
+from nst.errors import ImageError
 from nst.fields import require_known
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
@@ -187,9 +187,7 @@ class StyleTransfer:
         for number, item in enumerate(sources, start=1):
             picture, _ = from_any(item, longest, most)
             if picture.hidden:
-                raise ImageError(
-                    f"style picture {number} is transparent all over: give one that can be seen"
-                )
+                raise ImageError(f"style picture {number} is transparent all over: give one that can be seen")
             styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
         given = None if named else from_any(init, max(size), most)[0]
         check_sizes(self.layers, self.settings.padding, original, styles)

@@ -12,21 +12,27 @@ from PIL import Image
 
 from nst.cli.movies.timing import Timing
 from nst.errors import ImageError
-from nst.pictures.formats import ANIMATED
 from nst.pictures.opening import bomb, damaged, open_file, open_picture
 
 __all__ = ["Animation", "is_animation"]
 
 _FRAME = 2**25  # pixels; 8K has as many
 _ALL = 2**32  # pixels of all frames together: half an hour of stamps, a minute and a half of full HD
-_LEAST, _USUAL = 10, 100  # milliseconds: browsers show nothing for less, and what says 0 for a tenth of a second
+_LEAST, _USUAL = (
+    10,
+    100,
+)  # milliseconds: browsers show nothing for less, and what says 0 for a tenth of a second
 
 
 def is_animation(file: Path) -> bool:
-    """Whether Pillow has to read the frames: it is of a format that may move. A single picture moves, too, by one frame."""
+    """Whether Pillow has to read the frames: it is of a format that may have several."""
     with open_file(file) as opened:
         head = opened.read(12)
-    return head.startswith((b"GIF8", b"\x89PNG")) or head[8:] == b"WEBP" or head[4:] in (b"ftypavif", b"ftypavis")
+    return (
+        head.startswith((b"GIF8", b"\x89PNG"))
+        or head[8:] == b"WEBP"
+        or head[4:] in (b"ftypavif", b"ftypavis")
+    )
 
 
 class Animation:
@@ -45,7 +51,9 @@ class Animation:
             image = self._open(opened)
             self.count = int(_guarded(lambda: getattr(image, "n_frames", 1), file))
             if image.width * image.height * self.count > _ALL:
-                raise ImageError(f"cannot read {file}: {self.count:,} frames are too many; make a movie of it first")
+                raise ImageError(
+                    f"cannot read {file}: {self.count:,} frames are too many; make a movie of it first"
+                )
             durations = [
                 _guarded(lambda number=number: _duration(image, number), file) for number in range(self.count)
             ]

@@ -13,7 +13,7 @@ __all__ = ["area", "color_named", "is_colored"]
 
 _SHARE = 0.005  # of the pixels: a flat color, not an edge between two
 _ALIKE = 0.25  # distance of colors that are one, but for noise; the cube of colors has sides of 1
-_MEANT = 0.6  # distance of a color's name and the color itself: CSS's green is half as bright as the green of a paintbox
+_MEANT = 0.6  # distance of a color from its name: CSS's green is half as bright as that of a paintbox
 _VIVID, _MANY = 0.5, 0.05
 
 
@@ -26,7 +26,9 @@ def color_named(name: str) -> tuple[int, int, int]:
     try:
         return ImageColor.getrgb(name)[:3]
     except ValueError as error:
-        raise SettingsError(f"{name!r} is no color: give a name such as red, or one such as #ff0000") from error
+        raise SettingsError(
+            f"{name!r} is no color: give a name such as red, or one such as #ff0000"
+        ) from error
 
 
 def is_colored(picture: Picture) -> bool:
@@ -38,8 +40,8 @@ def is_colored(picture: Picture) -> bool:
 def area(picture: Picture, name: str) -> NDArray[np.float32]:
     """(H, W): 1 where a map has the color, 0 elsewhere.
 
-    The flat colors of the map share its pixels: each goes to the nearest, so that soft edges and the noise of JPEG leave no
-    seam. The one that is meant is the nearest to the name.
+    The flat colors of the map share its pixels: each goes to the nearest, so that soft edges and the noise of JPEG
+    leave no seam. The one that is meant is the nearest to the name.
 
     Raises:
         SettingsError: no such color, or the map has none like it.
@@ -73,7 +75,7 @@ def _flat_colors(pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], list
     for code, count in zip(codes[order], counts[order], strict=True):
         if count < _SHARE * len(pixels):
             break
-        color = np.array([code // 1024, code // 32 % 32, code % 32], np.float32) / 31
+        color = np.array([code // 1024, code // 32 % 32, code % 32], np.float32) / np.float32(31)
         if all(np.linalg.norm(color - other) > _ALIKE for other in colors):
             colors.append(color)
             shares.append(count / len(pixels))

@@ -1,12 +1,13 @@
 """A Pillow image of any mode -> `Picture`: upright, in sRGB, float32.
 
-Where Pillow itself reduces 16 bits a channel to 8, so does this: RGB, RGBA and grey with alpha. 16-bit grey without alpha and
-float grey keep their precision, and so does every TIFF that is read by `nst.pictures.tiff`.
+Where Pillow itself reduces 16 bits a channel to 8, so does this: RGB, RGBA and grey with alpha. 16-bit grey without
+alpha and float grey keep their precision, and so does every TIFF that is read by `nst.pictures.tiff`.
 """
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +70,12 @@ def decode(image: Image.Image, name: str, factor: int = 1) -> Picture:
     return Picture(rgb) if alpha is None else Picture(fill_hidden(rgb, alpha), alpha)
 
 
-def check_range(values: NDArray[np.floating], name: str) -> NDArray[np.float32]:
-    """Floats as float32 clipped to [0, 1]; `ImageError` if they are further out than rounding explains."""
-    low, high = float(values.min()), float(values.max())
+def check_range(values: NDArray[np.floating], low: float, high: float, name: str) -> NDArray[np.float32]:
+    """Floats as float32 clipped to [0, 1].
+
+    Raises:
+        ImageError: `low` or `high`, the least and the largest, are further out than rounding explains.
+    """
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # false for NaN as well
         raise ImageError(
             f"{name}: float values run from {low:g} to {high:g}; "
@@ -80,16 +84,15 @@ def check_range(values: NDArray[np.floating], name: str) -> NDArray[np.float32]:
     return np.clip(values.astype(np.float32), 0, 1)
 
 
-def full_range(values: NDArray[np.integer], name: str) -> int:
+def full_range(low: int, high: int, dtype: np.dtype[Any], name: str) -> int:
     """What is white in integers of 32 bits, which are 8 or 16 bits in a larger room unless they are more.
 
     Raises:
-        ImageError: below 0, or beyond 16 bits with a sign, where nothing tells.
+        ImageError: `low`, the least, is below 0, or `high` is beyond 16 bits of a type with a sign: nothing tells.
     """
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or (high > 65535 and values.dtype.kind == "i"):
+    if low < 0 or (high > 65535 and dtype.kind == "i"):
         raise ImageError(f"cannot use {name}: grey values run from {low} to {high}; save it with 16 bits")
-    return 255 if high <= 255 else 65535 if high <= 65535 else int(np.iinfo(values.dtype).max)
+    return 255 if high <= 255 else 65535 if high <= 65535 else int(np.iinfo(dtype).max)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -125,12 +128,12 @@ def _sixteen_bits(values: NDArray[np.integer], image: Image.Image, name: str) ->
     """What Pillow has in the modes I, I;16, I;16L and I;16B as (H, W) uint16, black 0 and white 65535."""
     tags = getattr(image, "tag_v2", {})
     if image.mode == "I" and image.format != "PPM":  # which Pillow brings to 16 bits itself
-        white = full_range(values, name)
+        white = full_range(int(values.min()), int(values.max()), values.dtype, name)
     else:
         bits = tags.get(_BITS, (16,))
         white = 2 ** min(16, bits[0]) - 1
-    levels = values if white == 65535 else np.rint(values * (65535 / white))
-    levels = levels.astype(np.uint16)
+    scaled = values if white == 65535 else np.rint(values * (65535 / white))
+    levels: NDArray[np.uint16] = scaled.astype(np.uint16)
     # which Pillow inverts at 8 bits, and not at 16
     return ~levels if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else levels
 
@@ -155,7 +158,7 @@ def _as_floats(image: Image.Image, name: str) -> NDArray[np.float32]:
     """Mode L, I;16, F or RGB as (H, W, 3) float32 in [0, 1]."""
     values = np.asarray(image)
     if values.dtype.kind == "f":
-        rgb = check_range(values, name)
+        rgb = check_range(values, float(values.min()), float(values.max()), name)
     else:
         rgb = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
     return rgb if rgb.ndim == 3 else np.repeat(rgb[..., None], 3, axis=2)

@@ -39,7 +39,9 @@ _EXPORT = "export it as PNG or TIFF first"
 _HEIC = Format("a HEIC picture", "install its reader: pip install 'nst[heif]'", "HEIF", "pi_heif")
 _JXL = Format("a JPEG XL picture", "install its reader: pip install 'nst[jxl]'", "JXL", "pillow_jxl")
 _AVIF = Format("an AVIF picture that this Pillow cannot read", "upgrade pillow, or export it as PNG", "AVIF")
-_RAW = Format("a camera raw file", "develop it with the camera's program or darktable and export TIFF or JPEG")
+_RAW = Format(
+    "a camera raw file", "develop it with the camera's program or darktable and export TIFF or JPEG"
+)
 _MOVIE = Format("a movie", "paint it with nst video, or save one of its frames as a picture")
 _SVG = Format("an SVG drawing", _EXPORT)
 _PAGE = Format("a web page, not a picture", "save the picture itself")

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst.errors import ImageError
-from nst.pictures.picture import Picture, fill_hidden
 from nst.pictures.decoding import check_range, decode
+from nst.pictures.picture import Picture, fill_hidden
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 from nst.words import MAX_PIXELS
@@ -68,7 +68,7 @@ def _from_array(array: NDArray[Any]) -> tuple[Picture, Restore]:
     _check_shape(array.shape, values.shape)
     dtype = array.dtype
     if dtype.kind == "f":
-        values = check_range(values, f"the {dtype} array")
+        values = check_range(values, float(values.min()), float(values.max()), f"the {dtype} array")
     elif dtype.kind == "u" and dtype.itemsize <= 2:
         values = values.astype(np.float32) / np.float32(np.iinfo(dtype).max)
     else:

@@ -2,12 +2,14 @@
 
 The code points are those of ITU-T H.273, as PNG (chunk cICP), HEIC, AVIF and films carry them.
 
-HDR has no place in sRGB, so its tones are mapped: diffuse white, 203 cd/m^2 (ITU-R BT.2408, table 1), becomes white;
-what is brighter, up to 1000 cd/m^2, is rolled off by Reinhard's curve (*Photographic Tone Reproduction*, 2002, equation 4)
-above a knee, below which nothing changes but the scale.
+HDR has no place in sRGB, so its tones are mapped: light is measured in diffuse white, 203 cd/m^2 (ITU-R BT.2408, table
+1). Up to half of it nothing changes; what is brighter, up to 1000 cd/m^2, is rolled off by Reinhard's curve
+(*Photographic Tone Reproduction for Digital Images*, 2002, equation 4).
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,10 +76,10 @@ def from_gamma(signal: Floats, gamma: float, chromaticities: tuple[float, ...] |
     """
     light = signal ** np.float32(1 / gamma)
     if chromaticities is not None:
-        try:
-            light = light @ _to_srgb_primaries(chromaticities)
-        except (np.linalg.LinAlgError, ZeroDivisionError):
-            pass  # primaries on one line, or white below the visible: they say nothing
+        # primaries on one line or beyond the visible say nothing
+        with suppress(np.linalg.LinAlgError, ZeroDivisionError, FloatingPointError), np.errstate(all="raise"):
+            matrix = _to_srgb_primaries(chromaticities)
+            light = light @ matrix
     return _encoded(light)
 
 

@@ -126,8 +126,8 @@ def make_masks(
     Args:
         pictures: "style1" (the region of the result that the first style gets), "style1-source" (the part of the first
             style picture that counts), "protect" (where no style acts), "content" (weight of the content loss); each
-            a grey picture of any kind that `StyleTransfer` takes, white being 1, or a pair of a picture and the name of a
-            color, whose area is 1: ("map.png", "red"). None for none.
+            a grey picture of any kind that `StyleTransfer` takes, white being 1, or a pair of a picture and the name
+            of a color, whose area is 1: ("map.png", "red"). None for none.
         styles: how many style pictures there are.
         feather: blur of the edges in pixels of the result.
         longest: the longest side in pixels that is needed of a file, see `nst.pictures.read_picture`.

@@ -14,8 +14,10 @@ from typing import BinaryIO
 from PIL import Image
 
 from nst.errors import ImageError
-from nst.pictures import png
+from nst.pictures import jxl, png
 from nst.pictures.formats import HEAD, format_of, openable
+from nst.pictures.large import check_pixels
+from nst.words import MAX_PIXELS
 
 __all__ = ["CODE_POINTS", "bomb", "damaged", "one_line", "open_file", "open_picture"]
 
@@ -41,10 +43,10 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         raise ImageError(f"cannot read {path}: {one_line(error)}; check the name") from error
 
 
-def open_picture(file: BinaryIO, path: str | os.PathLike[str]) -> Image.Image:
+def open_picture(file: BinaryIO, path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Recognise the picture and read its header; `path` is for messages.
 
-    How many pixels it has is for the caller to check: see `nst.pictures.large`.
+    How many pixels it has is for the caller to check, see `nst.pictures.large`; JPEG XL is decoded at once, though.
 
     Raises:
         ImageError: it is none, one of a kind that nst does not read, or damaged.
@@ -57,9 +59,15 @@ def open_picture(file: BinaryIO, path: str | os.PathLike[str]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            image = _open_png(file) if head.startswith(png.SIGNATURE) else _open(file, head, openable(format_))
+            if format_ is not None and format_.pillow == "JXL":
+                check_pixels(jxl.size_of(file), max_pixels, str(path))
+            image = (
+                _open_png(file) if head.startswith(png.SIGNATURE) else _open(file, head, openable(format_))
+            )
             if image is not None and format_ is not None and CODE_POINTS not in image.info:
                 _note_code_points(image, file)
+        except ImageError:
+            raise
         except Image.DecompressionBombError as error:
             raise bomb(error, path) from error
         except Exception as error:  # a hostile header can raise anything from Pillow's plugins

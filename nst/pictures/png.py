@@ -1,7 +1,7 @@
 """What Pillow makes too much or too little of in a PNG: long texts, large profiles, the chunk cICP.
 
-Pillow refuses a picture for a text or a profile of more than 1 MiB, once unpacked. Here the text is left out and the profile
-is unpacked beside it. Chunks are those of the PNG specification, third edition, section 11.
+Pillow refuses a picture for a text or a profile of more than 1 MiB, once unpacked. Here the text is left out and the
+profile is unpacked beside it. Chunks are those of the PNG specification, third edition, section 11.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ def read_picture(
 ) -> Picture:
     """Read a picture file; of an animation, the first frame, of a TIFF the first page that is no thumbnail.
 
-    The EXIF orientation is applied, colours (an ICC profile, code points, a gamma) are converted to sRGB, transparency of
-    every kind becomes `Picture.alpha`. Colours outside sRGB are clipped to it.
+    The EXIF orientation is applied, colours (an ICC profile, code points, a gamma) are converted to sRGB, transparency
+    of every kind becomes `Picture.alpha`. Colours outside sRGB are clipped to it.
 
     Args:
         path: PNG, JPEG, WebP, TIFF, GIF, BMP, AVIF, JPEG 2000, and others; HEIC and JPEG XL with their extras.
@@ -41,5 +41,5 @@ def read_picture(
             image = open_picture(file, path)
             image.seek(found)
         else:
-            image = open_picture(file, path)
+            image = open_picture(file, path, max_pixels)
         return decode(image, name, draft(image, longest, max_pixels, name))

@@ -1,6 +1,6 @@
 """TIFF beyond what Pillow reads right, by tifffile: more bits, floats, planes, thumbnails before the picture.
 
-Pillow is left what it reads right and to the bit: 1 to 8 bits, and what is compressed in ways that tifffile does not know.
+Pillow is left what it reads right: 1 to 8 bits, and what is compressed in ways that tifffile does not know.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import logging
 import zlib
 from importlib.util import find_spec
 from itertools import islice
-from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -18,10 +17,11 @@ from PIL import Image
 
 from nst.errors import ImageError
 from nst.pictures.decoding import check_range, full_range
-from nst.pictures.large import check_pixels, reduced, reduction
+from nst.pictures.large import check_pixels, reduction
 from nst.pictures.opening import damaged
 from nst.pictures.picture import Picture, fill_hidden, to_uint8
 from nst.pictures.profiles import to_srgb
+from nst.pictures.tiff_parts import largest_part, means
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -70,7 +70,7 @@ def read(file: BinaryIO, name: str, longest: int | None, max_pixels: int) -> Pic
     try:
         with TiffFile(file) as tiff:
             page, number = _full_picture(tiff, name)
-            if number is not None and _is_for_pillow(page):
+            if number is not None and _is_for_pillow(page, max_pixels):
                 return number
             return _picture(page, file, name, longest, max_pixels)
     except ImageError:
@@ -93,7 +93,8 @@ def _full_picture(tiff: TiffFile, name: str) -> tuple[TiffPage, int | None]:
             "and export TIFF or JPEG"
         )
     whole = [found for found in [*pages, *((sub, None) for sub in inner)] if _is_whole(found[0])]
-    return (whole or pages)[0]
+    chosen: tuple[TiffPage, int | None] = (whole or pages)[0]
+    return chosen
 
 
 def _until_full(tiff: TiffFile) -> Any:
@@ -109,12 +110,13 @@ def _is_whole(page: TiffPage) -> bool:
     return not page.subfiletype & (_REDUCED | _MASK)
 
 
-def _is_for_pillow(page: TiffPage) -> bool:
-    """Whether Pillow reads it right, and tifffile no better."""
+def _is_for_pillow(page: TiffPage, max_pixels: int) -> bool:
+    """Whether Pillow reads it right, and tifffile no better: Pillow cannot read a large one in parts."""
     bits, samples = page.bitspersample, page.samplesperpixel
     if page.photometric not in _COLOURS:  # palettes, YCbCr, LAB
         return True
-    if page.sampleformat != _UNSIGNED:
+    large = 3 * page.imagewidth * page.imagelength > max_pixels
+    if page.sampleformat != _UNSIGNED or (large and _is_known(page)):
         return False
     if bits == 16 and not _is_known(page):
         grey = page.photometric == _BLACK_IS_ZERO and samples == 1
@@ -145,50 +147,44 @@ def _picture(page: TiffPage, file: BinaryIO, name: str, longest: int | None, max
             "save it without compression"
         )
     factor = reduction((width, height), longest, max_pixels, name)
-    check_pixels((width, height), max_pixels, name, samples * page.dtype.itemsize)
-    _check_segments(page, file, 4 * max_pixels)
-    values = page.asarray(maxworkers=1)
-    planes = page.planarconfig == _PLANES and samples > 1
-    shape = (samples, height, width) if planes else (height, width, samples)
-    values = np.moveaxis(values.reshape(shape), 0, -1) if planes else values.reshape(shape)
-    return _in_srgb(page, _smaller(_floats(values, page, name), factor))
+    if factor == 1:
+        check_pixels((width, height), max_pixels, name, samples * page.dtype.itemsize)
+    _check_parts(page, file, 4 * max_pixels)
+    values, low, high = means(page, file, factor)
+    return _in_srgb(page, _scaled(values, low, high, page, name))
 
 
-def _check_segments(page: TiffPage, file: BinaryIO, most: int) -> None:
+def _check_parts(page: TiffPage, file: BinaryIO, most: int) -> None:
     """Strips and tiles must be there, and no larger once unpacked than the picture needs them.
 
     Raises:
         ValueError: they are not.
     """
-    size = prod(page.chunks) * page.dtype.itemsize
-    if size > most or not page.dataoffsets or not all(page.databytecounts):
+    if not page.dataoffsets or not all(page.databytecounts):
         raise ValueError("strips or tiles are missing")
+    if largest_part(page) > most:
+        raise ValueError("strips or tiles are larger than anything that may be held")
     if page.compression not in _DEFLATE:
         return
+    size = largest_part(page)
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         file.seek(offset)
         if len(zlib.decompressobj().decompress(file.read(count), size + 1)) > size:
             raise ValueError("a strip or tile holds more than the picture has")
 
 
-def _floats(values: NDArray[Any], page: TiffPage, name: str) -> NDArray[np.float32]:
-    """Samples of any kind in [0, 1]."""
-    if values.dtype.kind == "f":
-        return check_range(values, name)
-    if page.sampleformat == _SIGNED and values.dtype.itemsize != 4:
+def _scaled(
+    values: NDArray[np.floating], low: float, high: float, page: TiffPage, name: str
+) -> NDArray[np.float32]:
+    """Samples of any kind in [0, 1]; `low` and `high` are the least and the largest of them."""
+    if page.dtype.kind == "f":
+        return check_range(values, low, high, name)
+    if page.sampleformat == _SIGNED and page.bitspersample != 32:
         raise ImageError(
             f"cannot use {name}: its samples have a sign, so that nothing tells which is white; save it without"
         )
-    white = full_range(values, name) if values.dtype.itemsize == 4 else 2**page.bitspersample - 1
-    floats: NDArray[np.float32] = (values / np.float64(white)).astype(np.float32)
-    return floats
-
-
-def _smaller(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    if factor == 1:
-        return values
-    planes = [np.asarray(reduced(Image.fromarray(values[..., c]), factor)) for c in range(values.shape[2])]
-    return np.stack(planes, axis=-1)
+    white = full_range(int(low), int(high), page.dtype, name) if page.bitspersample == 32 else 0
+    return (values / (white or 2**page.bitspersample - 1)).astype(np.float32)
 
 
 def _in_srgb(page: TiffPage, values: NDArray[np.float32]) -> Picture:
@@ -220,7 +216,7 @@ def _upright(values: NDArray[np.float32], orientation: Any) -> NDArray[np.float3
 
 
 def _through_profile(values: NDArray[np.float32], icc: Any) -> NDArray[np.float32]:
-    """In 8 bits for colour and 16 for grey, as LittleCMS has them; untouched where the profile says sRGB, or nothing."""
+    """In 8 bits for colour and 16 for grey, as LittleCMS has them; untouched where the profile says sRGB."""
     if not isinstance(icc, bytes) or not icc:
         return values
     if values.shape[2] == 1:
