@@ -18,6 +18,7 @@ from nst.cli.movies.animation import Animation, is_animation
 from nst.cli.movies.timing import Timing, repeats
 from nst.cli.movies.writing import ACCURATE, SD, pyav
 from nst.errors import ImageError
+from nst.pictures.formats import suffixes
 from nst.pictures.light import HDR, SRGB, from_code_points, needs_conversion
 from nst.pictures.picture import to_uint8
 
@@ -54,7 +55,7 @@ def open_source(path: str, rate: Fraction | None) -> Source:
     """
     file = Path(path)
     if file.is_dir():
-        known = Image.registered_extensions()
+        known = suffixes()
         pictures = [p for p in file.iterdir() if p.suffix.lower() in known and not p.name.startswith(".")]
         if not pictures:
             raise ImageError(f"cannot read {path}: there is no picture in the folder")

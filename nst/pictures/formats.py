@@ -7,7 +7,7 @@ from importlib import import_module
 
 from PIL import Image
 
-__all__ = ["ANIMATED", "HEAD", "Format", "format_of", "openable"]
+__all__ = ["ANIMATED", "HEAD", "Format", "format_of", "openable", "suffixes"]
 
 HEAD = 1024
 """As many bytes of a file as `format_of` looks at."""
@@ -118,6 +118,14 @@ def openable(format_: Format | None) -> list[str]:
     if format_ is not None and format_.plugin:
         _load(format_.plugin)
     return [name for name in names if name in Image.OPEN]
+
+
+def suffixes() -> set[str]:
+    """Of the files that nst opens, in lower case, with their dots."""
+    Image.init()
+    named = (*_OPENED, *(format_.pillow for format_ in (_AVIF, _HEIC, _JXL, _PSD)))
+    known = {suffix for suffix, name in Image.registered_extensions().items() if name in named}
+    return known | {".heic", ".heif", ".jxl"}  # whose plug-ins are loaded when such a file is met
 
 
 def _load(plugin: str) -> None:

@@ -50,10 +50,10 @@ def reduction(size: tuple[int, int], longest: int | None, max_pixels: int, name:
     if 3 * pixels <= max_pixels:
         return 1
     spare = max(size) // longest if longest is not None else 1
-    factor = spare // 2 if spare >= 4 else spare
-    if 3 * pixels > max_pixels * factor**2:
-        raise _too_large(pixels, 3 * pixels, name)
-    return factor
+    for factor in (spare // 2, spare):
+        if 3 * pixels <= max_pixels * factor**2:
+            return factor
+    raise _too_large(pixels, 3 * pixels, name)
 
 
 def check_pixels(size: tuple[int, int], max_pixels: int, name: str, each: int = 4) -> None:

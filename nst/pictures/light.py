@@ -77,9 +77,8 @@ def from_gamma(signal: Floats, gamma: float, chromaticities: tuple[float, ...] |
     light = signal ** np.float32(1 / gamma)
     if chromaticities is not None:
         # primaries on one line or beyond the visible say nothing
-        with suppress(np.linalg.LinAlgError, ZeroDivisionError, FloatingPointError), np.errstate(all="raise"):
-            matrix = _to_srgb_primaries(chromaticities)
-            light = light @ matrix
+        with suppress(np.linalg.LinAlgError, ZeroDivisionError, FloatingPointError):
+            light = light @ _to_srgb_primaries(chromaticities)
     return _encoded(light)
 
 
@@ -112,9 +111,10 @@ def _toned(light: Floats) -> Floats:
 
 def _to_srgb_primaries(chromaticities: tuple[float, ...]) -> Floats:
     """(3, 3), for light @ matrix; white goes to white (von Kries on XYZ where the two are not the same)."""
-    source, target = _to_xyz(chromaticities), _to_xyz(SRGB_CHROMATICITIES)
-    adapted = np.diag(target.sum(axis=1) / source.sum(axis=1)) @ source
-    return (np.linalg.inv(target) @ adapted).T.astype(np.float32)
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        source, target = _to_xyz(chromaticities), _to_xyz(SRGB_CHROMATICITIES)
+        adapted = np.diag(target.sum(axis=1) / source.sum(axis=1)) @ source
+        return (np.linalg.inv(target) @ adapted).T.astype(np.float32)
 
 
 def _to_xyz(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:

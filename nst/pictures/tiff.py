@@ -21,7 +21,7 @@ from nst.pictures.large import check_pixels, reduction
 from nst.pictures.opening import damaged
 from nst.pictures.picture import Picture, fill_hidden, to_uint8
 from nst.pictures.profiles import to_srgb
-from nst.pictures.tiff_parts import largest_part, means
+from nst.pictures.tiff_parts import is_plain, largest_part, means
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -31,6 +31,7 @@ __all__ = ["is_tiff", "read"]
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HARMLESS = 2**26  # bytes of a part that may always be held
 _PAGES = 64  # to look through for one that is no thumbnail
 
 # TIFF 6.0 and its supplements; DNG 1.7
@@ -41,7 +42,8 @@ _SENSOR = (32803, 34892)  # PhotometricInterpretation of raw files
 _NONE, _PACKBITS, _DEFLATE = 1, 32773, (8, 32946)  # Compression
 _PREDICTORS = (1, 2)
 _PLANES = 2  # PlanarConfiguration
-_UNSIGNED, _SIGNED = 1, 2  # SampleFormat
+_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3  # SampleFormat
+_NUMBERS = {_UNSIGNED: "integer", _SIGNED: "signed", _FLOAT: "float"}
 _PREMULTIPLIED, _STRAIGHT = 1, 2  # ExtraSamples
 _ORIENTATION, _PROFILE, _DNG = 274, 34675, 50706  # tags
 
@@ -113,43 +115,47 @@ def _is_whole(page: TiffPage) -> bool:
 def _is_for_pillow(page: TiffPage, max_pixels: int) -> bool:
     """Whether Pillow reads it right, and tifffile no better: Pillow cannot read a large one in parts."""
     bits, samples = page.bitspersample, page.samplesperpixel
-    if page.photometric not in _COLOURS:  # palettes, YCbCr, LAB
+    if page.photometric not in _COLOURS or not isinstance(bits, int):  # palettes, YCbCr, LAB; 5, 6 and 5 bits
         return True
-    large = 3 * page.imagewidth * page.imagelength > max_pixels
+    large = bits >= 8 and 3 * page.imagewidth * page.imagelength > max_pixels
     if page.sampleformat != _UNSIGNED or (large and _is_known(page)):
         return False
     if bits == 16 and not _is_known(page):
         grey = page.photometric == _BLACK_IS_ZERO and samples == 1
         return grey or (page.photometric in (_RGB, _CMYK) and samples <= 4)
-    if bits == 12:
-        return bool(samples == 1 and page.compression == _NONE)
     planes_of_grey = page.photometric <= _BLACK_IS_ZERO and samples > 1 and page.planarconfig == _PLANES
     return bits in (1, 2, 4, 8) and not planes_of_grey
 
 
 def _is_known(page: TiffPage) -> bool:
     """Whether tifffile can unpack it here."""
-    if find_spec("imagecodecs"):
+    if is_plain(page) or find_spec("imagecodecs"):
         return True
-    plain = page.compression in (_NONE, _PACKBITS, *_DEFLATE) and page.predictor in _PREDICTORS
-    return plain and page.bitspersample in (8, 16, 32, 64)
+    known = page.compression in (_NONE, _PACKBITS, *_DEFLATE) and page.predictor in _PREDICTORS
+    return known and page.bitspersample in (8, 16, 32, 64)
 
 
 def _picture(page: TiffPage, file: BinaryIO, name: str, longest: int | None, max_pixels: int) -> Picture:
     """Decode a page."""
-    kind = f"a TIFF of {page.bitspersample}-bit {getattr(page.sampleformat, 'name', 'samples')}"
+    number = _NUMBERS.get(page.sampleformat, "complex or unknown")
+    kind = f"a TIFF of {page.bitspersample}-bit {number} samples"
     width, height, samples = page.imagewidth, page.imagelength, page.samplesperpixel
-    if page.dtype is None or page.imagedepth != 1 or samples < _COLOURS.get(page.photometric, samples + 1):
-        raise ImageError(f"cannot read {name}: {kind} that have no meaning as colours; save it as RGB")
+    if (
+        page.dtype is None
+        or page.dtype.kind not in "uif"
+        or page.imagedepth != 1
+        or samples < _COLOURS.get(page.photometric, samples + 1)
+    ):
+        raise ImageError(f"cannot read {name}: it is {kind} that have no meaning as colours; save it as RGB")
     if not _is_known(page):
         raise ImageError(
-            f"cannot read {name}: {kind} in the compression {_name(page.compression)}; pip install 'nst[tiff]', or "
-            "save it without compression"
+            f"cannot read {name}: it is {kind} in the compression {_name(page.compression)}; "
+            "pip install 'nst[tiff]', or save it without compression"
         )
     factor = reduction((width, height), longest, max_pixels, name)
     if factor == 1:
         check_pixels((width, height), max_pixels, name, samples * page.dtype.itemsize)
-    _check_parts(page, file, 4 * max_pixels)
+    _check_parts(page, file, max(4 * max_pixels, _HARMLESS))
     values, low, high = means(page, file, factor)
     return _in_srgb(page, _scaled(values, low, high, page, name))
 

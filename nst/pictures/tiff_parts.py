@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-__all__ = ["largest_part", "means"]
+__all__ = ["is_plain", "largest_part", "means"]
 
 _SLAB = 2**24  # bytes of an uncompressed picture that are read at once
 
@@ -48,15 +48,23 @@ def means(page: TiffPage, file: BinaryIO, factor: int) -> tuple[NDArray[np.float
     return sums / (down * across.T).astype(exact)[..., None], float(low), float(high)
 
 
+def is_plain(page: TiffPage) -> bool:
+    """Whether the samples lie in the file as they are, in rows of whole bytes, however large a strip is."""
+    whole = page.bitspersample in (8, 16, 32, 64) or (page.bitspersample < 16 and page.dtype.kind == "u")
+    return bool(
+        page.compression == 1 and page.predictor == 1 and page.fillorder == 1 and not page.is_tiled and whole
+    )
+
+
 def largest_part(page: TiffPage) -> int:
     """Bytes of the largest part that has to be held."""
-    if _is_plain(page):
-        return int(_SLAB + page.imagewidth * page.samplesperpixel * page.dtype.itemsize)
+    if is_plain(page):
+        return max(_SLAB, int(page.imagewidth * page.samplesperpixel * page.dtype.itemsize))
     return int(prod(page.chunks) * page.dtype.itemsize)
 
 
 def _parts(page: TiffPage, file: BinaryIO) -> Iterator[_Part]:
-    if _is_plain(page):
+    if is_plain(page):
         yield from _slabs(page, file)
         return
     for values, (sample, _, top, left, _), shape in page.segments(maxworkers=1, buffersize=_SLAB):
@@ -65,30 +73,36 @@ def _parts(page: TiffPage, file: BinaryIO) -> Iterator[_Part]:
         yield values[0, : shape[1], : shape[2]], top, left, sample
 
 
-def _is_plain(page: TiffPage) -> bool:
-    """Whether the samples lie in the file as they are, row after row, however large the strip is."""
-    return bool(
-        page.is_contiguous
-        and page.compression == 1
-        and page.predictor == 1
-        and page.fillorder == 1
-        and not page.is_tiled
-        and page.bitspersample in (8, 16, 32, 64)
-    )
-
-
 def _slabs(page: TiffPage, file: BinaryIO) -> Iterator[_Part]:
+    """Some rows of a strip at a time."""
     width, height, samples = page.imagewidth, page.imagelength, page.samplesperpixel
-    dtype = np.dtype(page.parent.byteorder + page.dtype.char)
-    planes, each = (samples, 1) if page.planarconfig == 2 else (1, samples)
-    row = width * each * dtype.itemsize
-    step = max(1, _SLAB // row)
-    file.seek(page.dataoffsets[0])
-    for plane in range(planes):
-        for top in range(0, height, step):
-            count = min(step, height - top)
-            values = np.frombuffer(file.read(count * row), dtype).reshape(count, width, each)
-            yield values, top, 0, plane
+    each = 1 if page.planarconfig == 2 else samples
+    row = -(-width * each * page.bitspersample // 8)
+    rows = min(page.rowsperstrip or height, height)
+    strips = -(-height // rows)
+    needed = strips * samples // each
+    if len(page.dataoffsets) < needed:
+        raise ValueError("strips are missing")
+    for number, offset in enumerate(page.dataoffsets[:needed]):
+        plane, strip = divmod(number, strips)
+        end = min(height, (strip + 1) * rows)
+        file.seek(offset)
+        for top in range(strip * rows, end, max(1, _SLAB // row)):
+            count = min(max(1, _SLAB // row), end - top)
+            data = file.read(count * row)
+            if len(data) < count * row:
+                raise ValueError("a strip is cut short")
+            yield _samples(data, page, width * each).reshape(count, width, each), top, 0, plane
+
+
+def _samples(data: bytes, page: TiffPage, count: int) -> NDArray[Any]:
+    """(rows, count) from rows of whole bytes; samples of 12 bits and the like follow each other bit by bit."""
+    bits = page.bitspersample
+    if bits in (8, 16, 32, 64):
+        return np.frombuffer(data, np.dtype(page.parent.byteorder + page.dtype.char)).reshape(-1, count)
+    single = np.unpackbits(np.frombuffer(data, np.uint8).reshape(-1, -(-count * bits // 8)), axis=1)
+    numbers = single[:, : count * bits].reshape(-1, count, bits) @ (1 << np.arange(bits)[::-1])
+    return numbers.astype(np.uint16)
 
 
 def _starts(first: int, count: int, factor: int) -> NDArray[np.intp]:
