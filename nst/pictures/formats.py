@@ -111,13 +111,13 @@ def format_of(head: bytes) -> Format | None:
     return _markup(head)
 
 
-def openable(format_: Format | None) -> list[str]:
+def openable(format_: Format | None) -> tuple[str, ...]:
     """Pillow's names of the formats to try for a file that `format_of` found to be of this kind."""
-    Image.init()
-    names = _OPENED if format_ is None else (format_.pillow,)
-    if format_ is not None and format_.plugin:
+    if format_ is None:
+        return _OPENED
+    if format_.plugin:
         _load(format_.plugin)
-    return [name for name in names if name in Image.OPEN]
+    return (format_.pillow,) if format_.pillow else ()
 
 
 def suffixes() -> set[str]:

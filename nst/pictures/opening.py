@@ -106,7 +106,12 @@ def one_line(error: Exception) -> str:
 
 def _open(file: BinaryIO, head: bytes, names: Sequence[str]) -> Image.Image | None:
     """As `Image.open`, which would refuse a picture for its size alone before it can be reduced."""
+    Image.preinit()
     for name in names:
+        if name not in Image.OPEN:
+            Image.init()  # which takes longer than to read a small picture
+        if name not in Image.OPEN:
+            continue
         factory, accept = Image.OPEN[name]
         accepted = accept is None or accept(head[:16])
         if not accepted or isinstance(accepted, str):  # in words, why not
