@@ -6,19 +6,27 @@ so a file may have `max_pixels` pixels where it is reduced at once, and a third 
 
 from __future__ import annotations
 
+import os
+from typing import BinaryIO
+
 import numpy as np
 from PIL import Image
 
 from nst.errors import ImageError
 
-__all__ = ["check_pixels", "draft", "reduced", "reduction"]
+__all__ = ["check_packing", "check_pixels", "draft", "reduced", "reduction"]
+
+
+_HEADER = 2**16  # bytes in which the codestream of a JPEG 2000 file begins
+_PACKED = 64
+"""Bytes of pixels a byte of a file stands for; photographs and scans have 2 to 30, bombs 1000."""
 
 
 def draft(image: Image.Image, longest: int | None, max_pixels: int, name: str) -> int:
     """Have a file that is opened decoded no larger than it must be.
 
     Args:
-        image: not decoded yet. JPEG will be, to a half, a quarter or an eighth.
+        image: not decoded yet. JPEG will be, to a half, a quarter or an eighth; JPEG 2000 to powers of two.
         longest: the longest side in pixels that is wanted; None for all there is.
         max_pixels: see above.
         name: for messages.
@@ -33,9 +41,28 @@ def draft(image: Image.Image, longest: int | None, max_pixels: int, name: str) -
     factor = reduction(image.size, longest, max_pixels, name)
     if factor == 1:
         return 1
-    image.draft(image.mode, (max(1, width // factor), max(1, height // factor)))
-    check_pixels(image.size, max_pixels, name)
-    return max(1, factor * image.width // width)
+    if image.format == "JPEG2000":
+        skipped = min(_wavelets(image), factor.bit_length() - 1)
+        image.reduce = skipped  # type: ignore[method-assign,assignment]  # so Pillow calls levels to leave out
+        size = -(-width >> skipped), -(-height >> skipped)
+    else:
+        image.draft(image.mode, (max(1, width // factor), max(1, height // factor)))
+        size = image.size
+    check_pixels(size, max_pixels, name)
+    return max(1, factor * size[0] // width)
+
+
+def _wavelets(image: Image.Image) -> int:
+    """How often a JPEG 2000 file can be halved: the levels in the marker COD (ISO/IEC 15444-1, annex A.6.1)."""
+    file = getattr(image, "fp", None)
+    if file is None:
+        return 0
+    at = file.tell()
+    file.seek(0)
+    _, _, head = file.read(_HEADER).partition(b"\xff\x4f\xff\x51")
+    file.seek(at)
+    _, _, coding = head.partition(b"\xff\x52\x00")
+    return min(coding[6], 32) if len(coding) > 6 else 0
 
 
 def reduction(size: tuple[int, int], longest: int | None, max_pixels: int, name: str) -> int:
@@ -65,6 +92,22 @@ def check_pixels(size: tuple[int, int], max_pixels: int, name: str, each: int = 
     pixels = size[0] * size[1]
     if pixels * each > 4 * max_pixels:
         raise _too_large(pixels, -(-pixels * each // 4), name)
+
+
+def check_packing(unpacked: int, file: BinaryIO, max_pixels: int, name: str) -> None:
+    """Whether a file that is read in parts, so that it may be larger than memory, is no bomb.
+
+    Args:
+        unpacked: bytes of all its pixels.
+        file: that they are packed in; it is left at its end.
+        max_pixels: see above.
+        name: for messages.
+
+    Raises:
+        ImageError: they may not be held, and are packed as no picture but a flat one is.
+    """
+    if unpacked > 4 * max_pixels and unpacked > _PACKED * file.seek(0, os.SEEK_END):
+        raise _too_large(unpacked // 4, -(-unpacked // 4), name)
 
 
 def reduced(image: Image.Image, factor: int) -> Image.Image:

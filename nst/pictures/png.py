@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
-__all__ = ["SIGNATURE", "Readable", "readable"]
+__all__ = ["SIGNATURE", "Readable", "chunks", "readable"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -42,9 +42,10 @@ def readable(file: BinaryIO) -> Readable:
     """Look through the chunks of a PNG; one that is damaged is left to Pillow to say so."""
     left_out: list[tuple[int, int]] = []
     profile, code_points, total = None, None, 0
-    for name, begin, length in _chunks(file):
+    for name, begin, length in chunks(file):
         if name in _TEXTS:
-            size = _text_size(name, file.read(length)) if length <= MAX_TEXT_CHUNK else length
+            unpacked = length <= MAX_TEXT_CHUNK and total <= _TOTAL
+            size = _text_size(name, file.read(length)) if unpacked else length
             total += size
             if size > MAX_TEXT_CHUNK or total > _TOTAL:
                 left_out.append((begin, begin + 12 + length))
@@ -59,7 +60,7 @@ def readable(file: BinaryIO) -> Readable:
     return Readable(_without(file, left_out), profile, code_points)
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """(name, where it begins, length of its data), the file being at its data each time."""
     at = len(SIGNATURE)
     while True:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
-from nst.pictures import tiff
+from nst.errors import ImageError
+from nst.pictures import png_parts, tiff
 from nst.pictures.decoding import decode
-from nst.pictures.large import draft
-from nst.pictures.opening import open_file, open_picture
+from nst.pictures.large import draft, reduction
+from nst.pictures.opening import damaged, open_file, open_picture
 from nst.pictures.picture import Picture
 from nst.words import MAX_PIXELS
 
@@ -34,12 +36,26 @@ def read_picture(
     """
     name = str(path)
     with open_file(path) as file:
-        if tiff.is_tiff(file):
-            found = tiff.read(file, name, longest, max_pixels)
-            if isinstance(found, Picture):
-                return found
-            image = open_picture(file, path)
-            image.seek(found)
-        else:
+        try:
+            if tiff.is_tiff(file):
+                return _read_tiff(file, name, longest, max_pixels)
             image = open_picture(file, path, max_pixels)
-        return decode(image, name, draft(image, longest, max_pixels, name))
+            factor = reduction(image.size, longest, max_pixels, name)
+            if factor > 1 and image.format == "PNG":
+                small = png_parts.reduced_in_parts(file, image, factor, max_pixels, name)
+                if small is not None:
+                    return decode(small, name)
+            return decode(image, name, draft(image, longest, max_pixels, name))
+        except ImageError:
+            raise
+        except Exception as error:  # damaged data can raise anything
+            raise damaged(error, name) from error
+
+
+def _read_tiff(file: BinaryIO, name: str, longest: int | None, max_pixels: int) -> Picture:
+    found = tiff.read(file, name, longest, max_pixels)
+    if isinstance(found, Picture):
+        return found
+    image = open_picture(file, name)
+    image.seek(found)
+    return decode(image, name, draft(image, longest, max_pixels, name))

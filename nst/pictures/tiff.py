@@ -17,7 +17,7 @@ from PIL import Image
 
 from nst.errors import ImageError
 from nst.pictures.decoding import check_range, full_range
-from nst.pictures.large import check_pixels, reduction
+from nst.pictures.large import check_packing, check_pixels, reduction
 from nst.pictures.opening import damaged
 from nst.pictures.picture import Picture, fill_hidden, to_uint8
 from nst.pictures.profiles import to_srgb
@@ -155,6 +155,7 @@ def _picture(page: TiffPage, file: BinaryIO, name: str, longest: int | None, max
     factor = reduction((width, height), longest, max_pixels, name)
     if factor == 1:
         check_pixels((width, height), max_pixels, name, samples * page.dtype.itemsize)
+    check_packing(width * height * samples * page.dtype.itemsize, file, max_pixels, name)
     _check_parts(page, file, max(4 * max_pixels, _HARMLESS))
     values, low, high = means(page, file, factor)
     return _in_srgb(page, _scaled(values, low, high, page, name))

@@ -1,10 +1,14 @@
 """Pictures of too many pixels, made small by making the bound small."""
 
+import zlib
+
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from nst.errors import ImageError
+from nst.pictures import png_parts
 from nst.pictures.kinds import from_any
 from nst.pictures.large import reduction
 from nst.pictures.masks import make_masks
@@ -62,6 +66,76 @@ def test_jpeg_is_decoded_smaller(tmp_path):
     np.testing.assert_allclose(picture.rgb * 255, blocks(values, 4), atol=4)
     with pytest.raises(ImageError, match=f"{PIXELS:,} pixels"):
         read_picture(tmp_path / "a.jpg", longest=100, max_pixels=PIXELS // 5)
+
+
+def test_jpeg_2000_is_decoded_smaller(tmp_path):
+    """By two levels of its wavelets, whose values belong to every fourth pixel."""
+    values = smooth(3)
+    Image.fromarray(values).save(tmp_path / "a.jp2")
+    picture = read_picture(tmp_path / "a.jp2", longest=20, max_pixels=PIXELS // 5)
+    assert picture.size == (40, 30)
+    np.testing.assert_allclose(picture.rgb * 255, values[::4, ::4], atol=4)
+    # none to leave out: more pixels than are allowed
+    Image.fromarray(values).save(tmp_path / "b.jp2", num_resolutions=1)
+    with pytest.raises(ImageError, match=f"{PIXELS:,} pixels"):
+        read_picture(tmp_path / "b.jp2", longest=20, max_pixels=PIXELS // 5)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_a_png_is_read_some_rows_at_a_time(mode, tmp_path, monkeypatch):
+    """Every kind of filter looks at the row above, across the parts too; the last block of rows is narrower."""
+    monkeypatch.setattr(png_parts, "_SLAB", 3000)
+    values = smooth(4)[:118]
+    values[..., 3] = 255
+    image = Image.fromarray(values).convert(mode)
+    image.save(tmp_path / "a.png", icc_profile=b"none", dpi=(72, 72))
+    picture = read_picture(tmp_path / "a.png", longest=20, max_pixels=PIXELS // 5)
+    assert picture.size == (40, 30)
+    want = np.asarray(image.convert("RGB"))
+    np.testing.assert_allclose(picture.rgb[:29] * 255, blocks(want[:116], 4), atol=1)
+    np.testing.assert_allclose(picture.rgb[29] * 255, blocks(want[116:].repeat(2, 0), 4)[0], atol=1)
+
+
+@pytest.mark.parametrize("how", ["interlaced", "palette", "16 bits"])
+def test_a_png_that_has_to_be_whole(how, tmp_path):
+    image = Image.fromarray(smooth(1)[..., 0])
+    if how == "palette":
+        image = Image.fromarray(smooth(3)).quantize(16)
+    if how == "16 bits":
+        image = Image.fromarray(smooth(1)[..., 0].astype(np.uint16) * 257)
+    path = tmp_path / "a.png"
+    image.save(path)
+    if how == "interlaced":  # by its header: what follows is never looked at
+        data = bytearray(path.read_bytes())
+        data[28] = 1
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        path.write_bytes(data)
+    with pytest.raises(ImageError, match=f"{PIXELS:,} pixels"):
+        read_picture(path, longest=20, max_pixels=PIXELS // 5)
+
+
+def test_a_png_cut_short_is_damaged_in_parts_too(tmp_path):
+    Image.fromarray(smooth(3)).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    for part in (0.3, 0.9):
+        (tmp_path / "a.png").write_bytes(data[: int(part * len(data))])
+        with pytest.raises(ImageError, match="damaged or cut short"):
+            read_picture(tmp_path / "a.png", longest=20, max_pixels=PIXELS // 5)
+
+
+def test_what_is_read_in_parts_may_be_no_bomb(tmp_path):
+    """20 megabytes of nothing, of which less may be held."""
+    flat = np.zeros((2000, 3000, 3), np.uint8)
+    Image.fromarray(flat).save(tmp_path / "a.png")
+    tifffile.imwrite(
+        tmp_path / "a.tif", flat, photometric="rgb", compression="zlib", rowsperstrip=10, metadata=None
+    )
+    for suffix in ("png", "tif"):
+        with pytest.raises(ImageError, match="above the limit against decompression bombs"):
+            read_picture(tmp_path / f"a.{suffix}", longest=16, max_pixels=10**6)
+    # the same uncompressed is as large as it says
+    tifffile.imwrite(tmp_path / "a.tif", flat, photometric="rgb", metadata=None)
+    assert max(read_picture(tmp_path / "a.tif", longest=16, max_pixels=10**6).size) >= 16
 
 
 def test_every_mode_is_reduced(tmp_path):
