@@ -74,6 +74,7 @@ class _Always(TypedDict, total=False):
     history: int | None
     steps: int | Sequence[int | Literal["..."]]
     scales: Literal["auto"] | int | Sequence[int]
+    max_pixels: int
     init_noise: float
     seed: int
     padding: words.Padding

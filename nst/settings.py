@@ -192,6 +192,13 @@ class Settings:
         group="size",
         help="Longest side of the result in pixels.",
     )
+    max_pixels: int = integer(
+        words.MAX_PIXELS,
+        at_least=1,
+        at_most=2**40,
+        group="run",
+        help="Pixels of a picture file that may be held, at four bytes each; a third where it is not reduced.",
+    )
     init: words.StartName | Literal["picture"] = choice(
         "content",
         words.STARTS,

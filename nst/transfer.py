@@ -21,6 +21,7 @@ from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
+from nst.errors import ImageError
 from nst.fields import require_known
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
@@ -173,8 +174,9 @@ class StyleTransfer:
         self.layers = _layers(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
-        drawn = make_masks(masks, len(sources), self.settings.feather)
-        content_picture, restore = from_any(content)
+        most = self.settings.max_pixels
+        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.size, most)
+        content_picture, restore = from_any(content, self.settings.size, most)
         size = content_picture.size
         if self.settings.size is not None:
             size = fit_longest_side(*size, self.settings.size)
@@ -182,10 +184,12 @@ class StyleTransfer:
         longest = max(1, round(self.settings.style_scale * max(size)))
         original = resize(content_picture, *size)
         styles = []
-        for item in sources:
-            picture, _ = from_any(item)
+        for number, item in enumerate(sources, start=1):
+            picture, _ = from_any(item, longest, most)
+            if picture.hidden:
+                raise ImageError(f"style picture {number} is transparent all over: give one that can be seen")
             styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
-        given = None if named else from_any(init)[0]
+        given = None if named else from_any(init, max(size), most)[0]
         check_sizes(self.layers, self.settings.padding, original, styles)
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         seen, styles = color.prepare(original, styles)
@@ -266,7 +270,7 @@ class StyleTransfer:
             extra_terms: as this transfer has them, with other targets.
         """
         longest = max(self.size)
-        picture, restore = from_any(content)
+        picture, restore = from_any(content, longest, self.settings.max_pixels)
         original = resize(picture, *self.size)
         seen, _ = self.output.color.prepare(original, [])
         scene = replace(self.scene, content=seen)

@@ -24,6 +24,7 @@ OUTSIDE = {
     "h5py",
     "jinja2",
     "scipy",
+    "tifffile",
     "cv2",
     "onnx",
     "psutil",

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst.errors import ImageError
+from nst.pictures.decoding import check_range, decode
 from nst.pictures.picture import Picture, fill_hidden
-from nst.pictures.reading import check_range, decode, read_picture
+from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
+from nst.words import MAX_PIXELS
 
 __all__ = ["Restore", "from_any", "from_object"]
 
@@ -25,7 +27,9 @@ Restore: TypeAlias = Callable[[Picture], Any]
 """Turns a result into the kind of object that the input was; the size may differ."""
 
 
-def from_object(obj: object) -> tuple[Picture, Restore]:
+def from_object(
+    obj: object, longest: int | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[Picture, Restore]:
     """Take a picture as the caller has it, and say how to give one back.
 
     Args:
@@ -37,6 +41,8 @@ def from_object(obj: object) -> tuple[Picture, Restore]:
             - a numpy array, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) sRGB with straight alpha, or such an
               array with a batch axis of 1 before it; uint8, uint16, or floats in [0, 1]. The same dtype
               comes back, (H, W, 3) or (H, W, 4), batch axis included. The array is not changed.
+        longest: the longest side in pixels that is needed of a file, see `read_picture`.
+        max_pixels: how many pixels of a file may be held.
 
     Returns:
         The picture, and a function from a result to an object of the input's kind.
@@ -45,7 +51,7 @@ def from_object(obj: object) -> tuple[Picture, Restore]:
         ImageError: another type, shape, dtype or value range, or a file that cannot be read.
     """
     if isinstance(obj, (str, os.PathLike)):
-        return read_picture(obj), to_pil
+        return read_picture(obj, longest, max_pixels), to_pil
     if isinstance(obj, Image.Image):
         return decode(obj, getattr(obj, "filename", "") or f"the {obj.mode} image"), to_pil
     if isinstance(obj, np.ndarray):
@@ -62,7 +68,7 @@ def _from_array(array: NDArray[Any]) -> tuple[Picture, Restore]:
     _check_shape(array.shape, values.shape)
     dtype = array.dtype
     if dtype.kind == "f":
-        values = check_range(values, f"the {dtype} array")
+        values = check_range(values, float(values.min()), float(values.max()), f"the {dtype} array")
     elif dtype.kind == "u" and dtype.itemsize <= 2:
         values = values.astype(np.float32) / np.float32(np.iinfo(dtype).max)
     else:
@@ -90,13 +96,17 @@ def _check_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
     raise ImageError(f"cannot use an array of shape {given} as a picture; {want}")
 
 
-def from_any(picture: Any) -> tuple[Picture, Callable[[Picture], Any]]:
+def from_any(
+    picture: Any, longest: int | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[Picture, Callable[[Picture], Any]]:
     """A picture of any kind that nst takes, and the function that gives the same kind back.
 
     Args:
         picture: a path, PIL image or numpy array (see `nst.pictures.kinds.from_object`); a torch.Tensor (C, H, W)
             or (1, C, H, W); a tf.Tensor or tf.Variable (H, W, C) or (1, H, W, C). C is 1, 3 or 4; uint8 or floats in
             [0, 1].
+        longest: the longest side in pixels that is needed of a file, see `read_picture`.
+        max_pixels: how many pixels of a file may be held.
 
     Raises:
         ImageError: none of these, or values out of range.
@@ -107,7 +117,7 @@ def from_any(picture: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     tf: Any = sys.modules.get("tensorflow")
     if tf is not None and isinstance(picture, (tf.Tensor, tf.Variable)):
         return _from_tensorflow(picture)
-    return from_object(picture)
+    return from_object(picture, longest, max_pixels)
 
 
 def _from_torch(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:

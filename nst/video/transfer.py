@@ -87,7 +87,8 @@ class VideoTransfer:
             raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")
         require_opencv()
         self.first = StyleTransfer(first, style, **options)
-        self._size = from_any(first)[0].size
+        self._limits = self.first.settings.size, self.first.settings.max_pixels
+        self._size = from_any(first, *self._limits)[0].size
         self._weight, self._flow = temporal_weight, flow
         self._extra = tuple(options.get("extra_terms", ()))
         later: dict[str, Any] = {
@@ -121,7 +122,7 @@ class VideoTransfer:
 
     def _sized(self, frame: Any) -> Picture:
         """At the size of the result."""
-        picture, _ = from_any(frame)
+        picture, _ = from_any(frame, *self._limits)
         if picture.size != self._size:
             sizes = [f"{width}x{height}" for width, height in (picture.size, self._size)]
             raise ImageError(

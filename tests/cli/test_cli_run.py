@@ -49,6 +49,7 @@ SETTINGS = [
         "steps",
         "scales",
         "size",
+        "max_pixels",
         "init",
         "init_noise",
         "seed",
