@@ -189,8 +189,10 @@ class Settings:
         at_least=1,
         at_most=65536,
         none="the content picture's own",
+        none_word="content",
+        metavar="N|content",
         group="size",
-        help="Longest side of the result in pixels.",
+        help="Longest side of the result in pixels, or the content picture's own size.",
     )
     max_pixels: int = integer(
         words.MAX_PIXELS,

@@ -29,6 +29,7 @@ from nst.models import vgg
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.optim import Averaged, Optimizer, named_optimizer
+from nst.pictures.batches import pictures_of_batch
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
@@ -122,8 +123,9 @@ class StyleTransfer:
     """A style transfer that is set up and not yet run.
 
     Args:
-        content: p: a path, a PIL image, a numpy array (H, W, C), a torch.Tensor (C, H, W) or a tf.Tensor
-            (H, W, C); integers 0..255 or floats in [0, 1]; a leading batch axis of 1 is accepted.
+        content: p: a path, the bytes of a file or an open one, a PIL image, an array (H, W, C) of numpy, JAX or another
+            library, a torch.Tensor (C, H, W) or a tf.Tensor (H, W, C); integers 0..255 or floats in [0, 1]; a leading
+            batch axis of 1 is accepted.
         style: a, or a list of several; each of any of those kinds and of any size. An empty list where the style
             loss is off.
         backend: auto, torch, tf, onnx, numpy, a plug-in's name, a `Backend`, or a function that returns one
@@ -326,9 +328,13 @@ def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> A
     """Paint `content` in the style of `style`; the result is of the same kind as `content`.
 
     Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says
-    otherwise.
+    otherwise. A batch (N, ...) of contents becomes a batch of results, each as if it were painted alone.
 
     Raises:
         NSTError: as `StyleTransfer`.
     """
-    return StyleTransfer(content, style, **options).run()
+    batch = pictures_of_batch(content)
+    if batch is None:
+        return StyleTransfer(content, style, **options).run()
+    pictures, stack = batch
+    return stack([StyleTransfer(picture, style, **options).run() for picture in pictures])

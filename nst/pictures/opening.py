@@ -8,8 +8,9 @@ import re
 import struct
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from PIL import Image
 
@@ -19,7 +20,16 @@ from nst.pictures.formats import HEAD, format_of, openable
 from nst.pictures.large import check_pixels
 from nst.words import MAX_PIXELS
 
-__all__ = ["CODE_POINTS", "bomb", "damaged", "one_line", "open_file", "open_picture"]
+__all__ = [
+    "CODE_POINTS",
+    "Source",
+    "bomb",
+    "damaged",
+    "name_of",
+    "one_line",
+    "open_file",
+    "open_picture",
+]
 
 CODE_POINTS = "nst_code_points"
 """Key in `Image.info` of (primaries, transfer), as H.273 numbers them."""
@@ -28,8 +38,19 @@ CODE_POINTS = "nst_code_points"
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open for reading, or say in one line why not."""
+Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
+"""Where the bytes of a file are: a path, themselves, or something to read them from."""
+
+
+def open_file(path: Source) -> BinaryIO:
+    """Open for reading, or say in one line why not. Of an open file, the rest from where it stands."""
+    if isinstance(path, (bytes, bytearray, memoryview)):
+        return BytesIO(path)
+    if not isinstance(path, (str, os.PathLike)):
+        rest = path.read()
+        if not isinstance(rest, bytes):
+            raise ImageError(f"cannot read {name_of(path)}: it is open for text; open it with mode 'rb'")
+        return BytesIO(rest)
     try:
         if Path(path).exists() and not Path(path).is_file():
             kind = "a folder" if Path(path).is_dir() else "not a regular file"
@@ -41,6 +62,15 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         raise ImageError(f"cannot read {path}: permission denied; make it readable to you") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise ImageError(f"cannot read {path}: {one_line(error)}; check the name") from error
+
+
+def name_of(source: Source) -> str:
+    """What to call it in messages."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return f"the {len(source)} bytes"
+    if isinstance(source, (str, os.PathLike)):
+        return str(source)
+    return str(getattr(source, "name", "the open file"))
 
 
 def open_picture(file: BinaryIO, path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
