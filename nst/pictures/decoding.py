@@ -23,7 +23,8 @@ from nst.pictures.profiles import to_srgb
 __all__ = ["check_range", "decode", "full_range"]
 
 _WHITE_IS_ZERO = 0  # TIFF 6.0, tag 262 PhotometricInterpretation
-_BITS, _PHOTOMETRIC = 258, 262
+_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284
+_PLANES = 2
 _ORIENTATION = 274
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,6 +53,10 @@ def decode(image: Image.Image, name: str, factor: int = 1) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            if _is_scrambled(image):
+                raise ImageError(
+                    f"cannot use {name}: Pillow mixes up the planes of such a TIFF; give the file's path"
+                )
             image.load()
             samples, alpha = _split_alpha(image, name, factor)
             turn = _turn(image)
@@ -93,6 +98,15 @@ def full_range(low: int, high: int, dtype: np.dtype[Any], name: str) -> int:
     if low < 0 or (high > 65535 and dtype.kind == "i"):
         raise ImageError(f"cannot use {name}: grey values run from {low} to {high}; save it with 16 bits")
     return 255 if high <= 255 else 65535 if high <= 65535 else int(np.iinfo(dtype).max)
+
+
+def _is_scrambled(image: Image.Image) -> bool:
+    """Whether it was opened by a caller, and Pillow reads it wrong without a word; see `nst.pictures.tiff`."""
+    tags = getattr(image, "tag_v2", None)
+    if not tags or tags.get(_PLANAR) != _PLANES:
+        return False
+    wide = max(tags.get(_BITS, (1,))) == 16 and tags.get(_COMPRESSION) == 1
+    return image.mode == "LA" or (wide and len(image.getbands()) > 1)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

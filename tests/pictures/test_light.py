@@ -1,14 +1,18 @@
 """HDR, wide gamuts and gammas by numbers, against values of the ITU's tables and formulas written anew."""
 
+import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, features
 
 from nst.pictures.light import from_code_points, from_gamma, needs_conversion
 from nst.pictures.reading import read_picture
 
+DATA = Path(__file__).parents[1] / "data"
 PQ, HLG, SRGB, LINEAR = 16, 18, 13, 8
 BT709, BT2020, P3 = 1, 9, 12
 
@@ -144,3 +148,24 @@ def test_png_with_primaries(tmp_path):
     light = (np.array(PIXELS) / 255) ** (1 / 0.45455) @ np.array(matrix).T
     np.testing.assert_allclose(rgb, encoded(light), atol=1e-3)
     assert np.abs(rgb * 255 - PIXELS).max() > 20
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_code_points_of_avif_and_heic(kind, tmp_path):
+    """Those of a file made without a profile, changed in its box colr from sRGB to PQ."""
+    if kind == "heic":
+        pytest.importorskip("pi_heif")
+        data = DATA.joinpath("phone.heic").read_bytes()
+    else:
+        if not features.check("avif"):
+            pytest.skip("this Pillow knows no AVIF")
+        buffer = io.BytesIO()
+        Image.new("RGB", (32, 32), (200, 100, 50)).save(buffer, "AVIF")
+        data = buffer.getvalue()
+    assert data.count(b"colrnclx") == 1
+    at = data.index(b"colrnclx") + 8
+    (tmp_path / "a").write_bytes(data)
+    (tmp_path / "b").write_bytes(data[:at] + struct.pack(">2H", BT2020, PQ) + data[at + 4 :])
+    sdr, hdr = (read_picture(tmp_path / name).rgb for name in "ab")
+    np.testing.assert_allclose(hdr, from_code_points(sdr, BT2020, PQ), atol=1e-6)
+    assert np.abs(hdr - sdr).max() > 0.1

@@ -7,9 +7,11 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from nst.errors import ImageError
 from nst.pictures import tiff
+from nst.pictures.kinds import from_object
 from nst.pictures.reading import read_picture
 
 HEIGHT, WIDTH = 40, 56
@@ -164,6 +166,24 @@ def test_the_orientation_is_that_of_8_bits(orientation, tmp_path):
     wide, narrow = (read_picture(tmp_path / f"{name}.tif") for name in ("wide", "narrow"))
     assert wide.size == narrow.size == ((WIDTH, HEIGHT) if orientation < 5 else (HEIGHT, WIDTH))
     np.testing.assert_allclose(wide.rgb, narrow.rgb, atol=1 / 255)
+
+
+def test_what_a_caller_opened_and_pillow_scrambles_is_refused(tmp_path):
+    for kind, dtype, planar, right in (
+        ("RGB", np.uint16, "separate", False),
+        ("CMYK", np.uint16, "separate", False),
+        ("RGB", np.uint16, "contig", True),
+        ("RGB", np.uint8, "separate", True),
+    ):
+        values = waves(KINDS[kind][1])
+        with Image.open(write(tmp_path / "a.tif", stored(values, dtype), kind, planar)) as image:
+            if right:
+                np.testing.assert_allclose(from_object(image)[0].rgb, meant(values, kind)[0], atol=1.6 / 255)
+                continue
+            with pytest.raises(
+                ImageError, match="Pillow mixes up the planes of such a TIFF; give the file's path"
+            ):
+                from_object(image)
 
 
 # which page
