@@ -22,8 +22,8 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import seeds  # noqa: E402
-from mutations import mutant  # noqa: E402
+import seeds
+from mutations import mutant
 
 SECONDS, HANG = 10, 60  # of the processor for one file; and by the clock, after which a worker is ended
 MEMORY = 2 << 30
@@ -49,7 +49,9 @@ def main() -> int:
     return min(1, len(findings))
 
 
-def supervise(target: str, first: int, count: int, keep: Path | None = None) -> tuple[Counter, list[tuple[int, str]]]:
+def supervise(
+    target: str, first: int, count: int, keep: Path | None = None
+) -> tuple[Counter, list[tuple[int, str]]]:
     """(how many were read and how many refused, the findings as number and text)."""
     counts: Counter = Counter()
     findings = []
@@ -62,7 +64,8 @@ def supervise(target: str, first: int, count: int, keep: Path | None = None) -> 
             if not lines:
                 raise RuntimeError(f"the worker did not start: {said[-2000:]}")
             for number, outcome, text in lines:
-                counts[outcome] += outcome != "begun"
+                if outcome != "begun":
+                    counts[outcome] += 1
                 if outcome == "finding":
                     findings.append((number, text))
             if lines[-1][1] == "begun":
@@ -92,8 +95,6 @@ def work(target: str, first: int, count: int, files: list[bytes]) -> None:
     """Take mutants and print a line of JSON for each, before and after."""
     read, refusal = reader(target)
     resource.setrlimit(resource.RLIMIT_AS, (3 * MEMORY, 3 * MEMORY))
-    warnings.simplefilter("always", UserWarning)
-    warnings.simplefilter("always", RuntimeWarning)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as held:
         terminal = os.dup(2)
@@ -106,7 +107,8 @@ def work(target: str, first: int, count: int, files: list[bytes]) -> None:
             began = time.process_time()
             outcome, text = "read", ""
             try:
-                read(path)
+                with warnings.catch_warnings(record=True) as warned:
+                    read(path)
             except refusal as error:
                 outcome = "refused"
                 text = "an error of several lines" if "\n" in str(error) else ""
@@ -116,15 +118,16 @@ def work(target: str, first: int, count: int, files: list[bytes]) -> None:
             faulthandler.cancel_dump_traceback_later()
             sys.stderr.flush()
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
+            shown = [str(one.message) for one in warned if issubclass(one.category, UserWarning | RuntimeWarning)]
+            if shown:
+                text = text or f"warning: {shown[0][:200]}"
             if seconds > SECONDS:
                 text = f"{seconds:.0f} s"
             if grown > MEMORY:
                 text = f"{grown / 1e9:.1f} GB"
-            if held.seek(0, os.SEEK_END):
-                held.seek(0)
-                text = text or f"on the terminal: {held.read().decode(errors='replace')[:200]}"
-                held.seek(0)
-                held.truncate()
+            if held.seek(0, os.SEEK_END):  # a C library says something: ugly, but no harm
+                outcome = f"{outcome} with words on the terminal"
+                held.truncate(0)
             print(json.dumps([number, "finding" if text else outcome, text]), flush=True)
             if grown > MEMORY:
                 return  # the peak would be that of every mutant after it

@@ -4,7 +4,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-TELLING = (0, 1, 2, 7, 8, 9, 32, 64, 127, 128, 255, 256, 1 << 15, (1 << 16) - 1, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
+TELLING = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    9,
+    32,
+    64,
+    127,
+    128,
+    255,
+    256,
+    1 << 15,
+    (1 << 16) - 1,
+    1 << 24,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+)
 """Numbers that programs get wrong: limits of integers, and types in headers."""
 HEAD = 400
 """Bytes in which most headers lie; half of all changes are made there."""
@@ -68,7 +87,24 @@ def _swap(data, place, rng):
     other = _place(data, rng)
     low, high = sorted((place, other))
     if low + length <= high and high + length <= len(data):
-        data[low : low + length], data[high : high + length] = data[high : high + length], data[low : low + length]
+        data[low : low + length], data[high : high + length] = (
+            data[high : high + length],
+            data[low : low + length],
+        )
 
 
-CHANGES = (_flip, _flip, _byte, _byte, _number, _number, _number, _cut, _repeat, _insert, _zero, _truncate, _swap)
+CHANGES = (
+    _flip,
+    _flip,
+    _byte,
+    _byte,
+    _number,
+    _number,
+    _number,
+    _cut,
+    _repeat,
+    _insert,
+    _zero,
+    _truncate,
+    _swap,
+)
