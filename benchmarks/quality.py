@@ -71,7 +71,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--folder", type=Path, required=True, help="where pictures and figures are kept")
     parser.add_argument("--photographs", type=Path, default=Path("../shared/images"))
-    parser.add_argument("--weights", nargs="+", default=["embedded"])
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        default=["embedded"],
+        help="names or files; own: the one that a preset is made for",
+    )
     parser.add_argument("--judge", default="embedded", help="the network that measures")
     parser.add_argument("--vary", default="=", metavar="SETTING=VALUE,...")
     parser.add_argument("--pairs", nargs="+", type=int, default=range(len(PAIRS)))
@@ -95,7 +100,7 @@ def _steps(text: str) -> int | tuple[int, ...]:
 
 def one(options: argparse.Namespace, pair: int, network: str, key: str, value: str) -> dict[str, Any] | None:
     """One run and its figures; None where only a sheet is wanted and the picture is not there."""
-    names = PAIRS[pair]
+    names, asked = PAIRS[pair], network
     label = f"{options.name}-{Path(network).stem}-{pair}-{value or 'default'}"
     path = options.folder / f"{label}.png"
     record = path.with_suffix(".json")
@@ -108,7 +113,8 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
     settings: dict[str, Any] = {"size": options.size}
     if key == "preset":
         settings = {**preset(value), **settings}
-        settings.pop("weights", None)
+        recommended = settings.pop("weights", "auto")
+        network = recommended if network == "own" else network
     elif key:
         settings[key] = float(value) if value.replace(".", "").isdigit() else value
     if options.steps:
@@ -125,6 +131,7 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
     row = {
         "content": names[0],
         "style": names[1],
+        "asked": asked,
         "weights": weights.name,
         "value": f"{key} {value}".strip(),
         "size": list(result.size),
@@ -167,9 +174,8 @@ def sheet(options: argparse.Namespace, rows: list[dict[str, Any]], side: int = 2
     for row in rows:
         line, column = _line(row), values.index(row["value"])
         pair = PAIRS.index((row["content"], row["style"]))
-        network = next(name for name in options.weights if resolve_weights(name).name == row["weights"])
         value = options.vary.partition("=")[2].split(",")[column] or "default"
-        tile = Image.open(options.folder / f"{options.name}-{Path(network).stem}-{pair}-{value}.png")
+        tile = Image.open(options.folder / f"{options.name}-{Path(row['asked']).stem}-{pair}-{value}.png")
         tile.thumbnail((side - 4, tallest[line]))
         left, top = column * side, tops[line]
         canvas.paste(tile, (left, top))
@@ -183,7 +189,7 @@ def sheet(options: argparse.Namespace, rows: list[dict[str, Any]], side: int = 2
 
 
 def _line(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["content"], row["style"], row["weights"]
+    return row["content"], row["style"], row["asked"]
 
 
 if __name__ == "__main__":

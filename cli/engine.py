@@ -61,6 +61,7 @@ def make_transfer(
     Raises:
         NSTError: bad input.
     """
+    from nst.cli.notes import notes
     from nst.transfer import StyleTransfer
 
     given = engine_arguments(quiet=quiet, preset=preset, **options)
@@ -69,6 +70,9 @@ def make_transfer(
     except MemoryError as error:
         size = f"--size {given['size']}" if "size" in given else "that size"
         raise out_of_memory(size) from error
+    if not quiet:
+        for line in notes(content, style):
+            click.echo(f"nst: {line}", err=True)
     if given.get("tuned_for") and transfer.settings.tuned_for is None and not quiet:
         suits = f"the weights of {preset} suit a {given['tuned_for']} VGG19"
         click.echo(f"{suits}: carried over to {transfer.weights.name}", err=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -155,26 +156,38 @@ def mask_options(command: Command) -> Command:
     mask = click.option(
         "--mask",
         multiple=True,
-        metavar="WHAT=PICTURE",
-        help="style1=mask.png: the white part gets the first style. style1-source: the part of the style "
-        "picture that counts. protect: no style there. content: weight of the content loss.",
+        metavar="WHAT=PICTURE[:COLOR]",
+        help="style1=mask.png: the white part gets the first style; style1=map.png:red: the red areas of a map of "
+        "colors. style1-source: the part of the style picture that counts. protect: no style there. content: weight "
+        "of the content loss.",
     )
     return _all(mask, setting_options("masks"))(command)
 
 
-def masks_by_name(words: Sequence[str]) -> dict[str, str]:
-    """The values of --mask: "style1=mask.png" and so on.
+def masks_by_name(words: Sequence[str]) -> dict[str, str | tuple[str, str]]:
+    """The values of --mask: "style1=mask.png", "style2=map.png:red" and so on, as `StyleTransfer` takes them.
 
     Raises:
-        SettingsError: a word without a picture, or a name that comes twice.
+        SettingsError: a word without a picture, a name that comes twice, or a color that does not exist.
     """
-    masks: dict[str, str] = {}
+    masks: dict[str, str | tuple[str, str]] = {}
     for word in words:
         name, equals, path = word.partition("=")
         if not equals or not path or name in masks:
             raise SettingsError(f"--mask {word}: give each name once, with a picture: style1=mask.png")
-        masks[name] = path
+        masks[name] = _with_color(path)
     return masks
+
+
+def _with_color(typed: str) -> str | tuple[str, str]:
+    """A path, or a path and a color; a colon may also be part of a file's name."""
+    from nst.pictures.areas import color_named
+
+    path, colon, color = typed.rpartition(":")
+    if not colon or Path(typed).exists() or not Path(path).exists():
+        return typed
+    color_named(color)
+    return path, color
 
 
 def _option(name: str, text: str, default: str, metavar: str) -> Any:

@@ -49,7 +49,7 @@ def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress
             **record.settings.as_dict(),
             "content": _text(paths["content"]),
             "styles": [_text(path) for path in paths["styles"]],
-            "masks": {name: _text(path) for name, path in paths.get("masks", {}).items()},
+            "masks": {name: _mask(typed) for name, typed in paths.get("masks", {}).items()},
             "init": _text(paths["init"]),
             "backend": transfer.backend.name,
             "device": transfer.backend.device,
@@ -95,6 +95,11 @@ def write_trace(path: str, description: dict[str, Any], steps: Sequence[dict[str
 def _text(path: str) -> str:
     """A path as text: a name need not be UTF-8 on the disk, JSON and metadata must be."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _mask(typed: str | tuple[str, str]) -> str:
+    """A mask as it was typed: a picture, or a picture and a color."""
+    return f"{_text(typed[0])}:{typed[1]}" if isinstance(typed, tuple) else _text(typed)
 
 
 def _unwritable(path: str, error: OSError) -> SettingsError:

@@ -32,12 +32,6 @@ FOLDER = Path(__file__).with_name("pictures") / "gallery"
 SAMPLES = Path(__file__).parents[1] / "cli" / "samples"
 PAGE = Path(__file__).with_name("gallery.md")
 SIZE, STEPS = 160, 50  # which the page names
-MADE = ("steps", "strength", "scale")
-"""Entries whose pictures are made with the embedded VGG19; the others wait to be made anew."""
-OLDER = (
-    "*This picture is an older one, to be made anew: the whitened network, a drawn painting of strokes (and a drawn "
-    "harbour for the rocket), 256 pixels, 80 steps, and the objective of that time.*"
-)
 
 
 def main() -> None:
@@ -114,14 +108,12 @@ def page() -> str:
         "# Gallery",
         "",
         "One picture of each feature, made by `python docs/make_gallery.py` with the embedded VGG19, which needs no "
-        f"download; {SIZE} pixels, {STEPS} steps. Above the results is what they were made of. "
-        "Where the pictures come from: [pictures/README.md](pictures/README.md).",
+        f"download; {SIZE} pixels, {STEPS} steps where nothing else is said. Above the results is what they were made "
+        "of. Where the pictures come from: [pictures/README.md](pictures/README.md).",
     ]
     for name, entry in ENTRIES.items():
         lines += ["", f"## {entry.title}", "", entry.text, "", "```", entry.command, "```", ""]
         lines.append(f"![{entry.title}](pictures/gallery/{name}.jpg)")
-        if name not in MADE:
-            lines += ["", OLDER]
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 from nst import words
 from nst.models import vgg
@@ -35,7 +35,7 @@ __all__ = [
     "TransferArguments",
 ]
 
-File: TypeAlias = "str | PathLike[str] | Image"
+File: TypeAlias = "str | PathLike[str] | bytes | BinaryIO | Image"
 """What is painted as a PIL image."""
 
 AnyDtype = TypeVar("AnyDtype", bound="np.generic")
@@ -74,6 +74,7 @@ class _Always(TypedDict, total=False):
     history: int | None
     steps: int | Sequence[int | Literal["..."]]
     scales: Literal["auto"] | int | Sequence[int]
+    max_pixels: int
     init_noise: float
     seed: int
     padding: words.Padding

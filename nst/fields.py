@@ -31,6 +31,7 @@ class Rule(NamedTuple):
         limits: The range of a number, for the help page.
         read: From what is typed to the value; ValueError for what is none. None where `kind` says it all.
         none: What None stands for; empty where a value is needed.
+        none_word: How None is typed, where the command line has another default.
         group: The group of options that it is one of on the command line; empty for what the library alone has.
         metavar: What the help page calls a value; empty for the kind's own word.
     """
@@ -43,6 +44,7 @@ class Rule(NamedTuple):
     limits: str = ""
     read: Callable[[str], object] | None = None
     none: str = ""
+    none_word: str = ""
     group: str = ""
     metavar: str = ""
 
@@ -211,7 +213,14 @@ def _bounded(kind: Literal["number", "integer"], default: Any, bounds: Range, mo
     def allows(value: object) -> bool:
         return is_item(value) and inside(value)
 
-    return declare(default, Rule(kind, want=want, limits=limits, allows=allows, **more))
+    word = more.get("none_word")
+
+    def read(text: str) -> object:
+        return None if text == word else int(text) if kind == "integer" else float(text)
+
+    return declare(
+        default, Rule(kind, want=want, limits=limits, allows=allows, read=read if word else None, **more)
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -107,4 +107,6 @@ class Progress:
         """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
         backend = self._stage.machine.backend
         array = backend.to_numpy(self._state.result(backend.space))[0].transpose(1, 2, 0)
-        return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self._stage.scene.content.alpha)
+        return Picture(
+            np.clip(array, 0.0, 1.0).astype(np.float32, order="C"), self._stage.scene.content.alpha
+        )

@@ -189,8 +189,17 @@ class Settings:
         at_least=1,
         at_most=65536,
         none="the content picture's own",
+        none_word="content",
+        metavar="N|content",
         group="size",
-        help="Longest side of the result in pixels.",
+        help="Longest side of the result in pixels, or the content picture's own size.",
+    )
+    max_pixels: int = integer(
+        words.MAX_PIXELS,
+        at_least=1,
+        at_most=2**40,
+        group="run",
+        help="Pixels of a picture file that may be held, at four bytes each; a third where it is not reduced.",
     )
     init: words.StartName | Literal["picture"] = choice(
         "content",

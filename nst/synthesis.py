@@ -20,6 +20,7 @@ from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
 from nst.settings import LayerSpec
 from nst.transfer import StyleTransfer
+from nst.words import MAX_PIXELS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -64,7 +65,7 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
     """
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     arguments = texture_arguments(styles, size, options)
-    _, restore = from_any(styles[0])
+    _, restore = from_any(styles[0], *_limits(size, options))
     *_, record = StyleTransfer(style=styles, **arguments).iterate()
     return restore(record.picture())
 
@@ -78,7 +79,7 @@ def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, A
     """
     if not styles:
         raise SettingsError("no style picture: give at least one")
-    pictures = [from_any(style)[0] for style in styles]
+    pictures = [from_any(style, *_limits(size, options))[0] for style in styles]
     if isinstance(size, int):
         size = fit_longest_side(*pictures[0].size, size) if size > 0 else (size, size)
     width, height = size or pictures[0].size
@@ -92,6 +93,12 @@ def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, A
         arguments["init"] = "noise"
     blank = np.full((height, width, 3), 0.5, np.float32)
     return {**arguments, "content": blank, "content_layers": (), "size": None}
+
+
+def _limits(size: Size, options: Mapping[str, Any]) -> tuple[int | None, int]:
+    """The longest side that is needed of a style picture, and how many pixels may be held."""
+    longest = max(size) if isinstance(size, tuple) else size
+    return longest if longest is not None and longest > 0 else None, options.get("max_pixels", MAX_PIXELS)
 
 
 @overload

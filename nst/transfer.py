@@ -21,6 +21,7 @@ from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
+from nst.errors import ImageError
 from nst.fields import require_known
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
@@ -28,6 +29,7 @@ from nst.models import vgg
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.optim import Averaged, Optimizer, named_optimizer
+from nst.pictures.batches import pictures_of_batch
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
@@ -121,8 +123,9 @@ class StyleTransfer:
     """A style transfer that is set up and not yet run.
 
     Args:
-        content: p: a path, a PIL image, a numpy array (H, W, C), a torch.Tensor (C, H, W) or a tf.Tensor
-            (H, W, C); integers 0..255 or floats in [0, 1]; a leading batch axis of 1 is accepted.
+        content: p: a path, the bytes of a file or an open one, a PIL image, an array (H, W, C) of numpy, JAX or another
+            library, a torch.Tensor (C, H, W) or a tf.Tensor (H, W, C); integers 0..255 or floats in [0, 1]; a leading
+            batch axis of 1 is accepted.
         style: a, or a list of several; each of any of those kinds and of any size. An empty list where the style
             loss is off.
         backend: auto, torch, tf, onnx, numpy, a plug-in's name, a `Backend`, or a function that returns one
@@ -136,7 +139,7 @@ class StyleTransfer:
         masks: where styles and content act: pictures by name, see `nst.pictures.masks.make_masks`.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
-        memory: bytes to stay within; None for what is free on the device.
+        memory: bytes to stay within, the process and its framework included; None for what is free on the device.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -173,8 +176,9 @@ class StyleTransfer:
         self.layers = _layers(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
-        drawn = make_masks(masks, len(sources), self.settings.feather)
-        content_picture, restore = from_any(content)
+        most = self.settings.max_pixels
+        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.size, most)
+        content_picture, restore = from_any(content, self.settings.size, most)
         size = content_picture.size
         if self.settings.size is not None:
             size = fit_longest_side(*size, self.settings.size)
@@ -182,10 +186,12 @@ class StyleTransfer:
         longest = max(1, round(self.settings.style_scale * max(size)))
         original = resize(content_picture, *size)
         styles = []
-        for item in sources:
-            picture, _ = from_any(item)
+        for number, item in enumerate(sources, start=1):
+            picture, _ = from_any(item, longest, most)
+            if picture.hidden:
+                raise ImageError(f"style picture {number} is transparent all over: give one that can be seen")
             styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
-        given = None if named else from_any(init)[0]
+        given = None if named else from_any(init, max(size), most)[0]
         check_sizes(self.layers, self.settings.padding, original, styles)
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         seen, styles = color.prepare(original, styles)
@@ -225,9 +231,13 @@ class StyleTransfer:
         scales = self.settings.scales
         if scales == "auto" and self.settings.init == "picture":
             scales = 1  # to go on from a picture, not to paint over it
+        return schedule(scales, self.settings.steps, max(self.size), *self.limits)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """See `nst.engine.sizes.limiting_picture`."""
         styles = [style.picture for style in self.scene.styles]
-        limits = limiting_picture(self.layers, self.settings.padding, self.content, styles)
-        return schedule(scales, self.settings.steps, max(self.size), *limits)
+        return limiting_picture(self.layers, self.settings.padding, self.content, styles)
 
     def iterate(self) -> Iterator[Progress]:
         """Yield the start picture and then the iterate after each step.
@@ -262,7 +272,7 @@ class StyleTransfer:
             extra_terms: as this transfer has them, with other targets.
         """
         longest = max(self.size)
-        picture, restore = from_any(content)
+        picture, restore = from_any(content, longest, self.settings.max_pixels)
         original = resize(picture, *self.size)
         seen, _ = self.output.color.prepare(original, [])
         scene = replace(self.scene, content=seen)
@@ -318,9 +328,13 @@ def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> A
     """Paint `content` in the style of `style`; the result is of the same kind as `content`.
 
     Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says
-    otherwise.
+    otherwise. A batch (N, ...) of contents becomes a batch of results, each as if it were painted alone.
 
     Raises:
         NSTError: as `StyleTransfer`.
     """
-    return StyleTransfer(content, style, **options).run()
+    batch = pictures_of_batch(content)
+    if batch is None:
+        return StyleTransfer(content, style, **options).run()
+    pictures, stack = batch
+    return stack([StyleTransfer(picture, style, **options).run() for picture in pictures])

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, get_args
 __all__ = [
     "COLORS",
     "COLOR_TIMES",
+    "MAX_PIXELS",
     "MEANS",
     "NETWORK_KINDS",
     "OPTIMIZERS",
@@ -50,3 +51,6 @@ PADDINGS: tuple[Padding, ...] = get_args(Padding)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 STARTS: tuple[StartName, ...] = get_args(StartName)
 STYLE_LOSSES: tuple[StyleLossName, ...] = get_args(StyleLossName)
+
+MAX_PIXELS = 2**28
+"""How many pixels of a picture file may be held unless told; the one number that settings and pictures share."""

@@ -23,6 +23,7 @@ OUTSIDE = {
     "rich",
     "h5py",
     "jinja2",
+    "tifffile",
     "cv2",
     "onnx",
     "psutil",

@@ -69,6 +69,39 @@ def test_numpy_arrays(dtype, batched, content, style, options, expected):
     assert np.array_equal(given, before)
 
 
+def test_batches_of_numpy(content, style, options, expected):
+    given = np.stack([content, content[:, ::-1]]) / 255
+    result = nst.stylize(given, style / 255, **options)
+    assert (result.shape, result.dtype) == (given.shape, given.dtype)
+    np.testing.assert_allclose(result[0], expected, atol=1e-6)
+    np.testing.assert_allclose(result[1], nst.stylize(given[1], style / 255, **options), atol=1e-6)
+    with pytest.raises(ImageError, match=r"a batch of shape \(0, 24, 32, 3\) has no picture in it"):
+        nst.stylize(given[:0], style / 255, **options)
+
+
+def test_batches_of_torch(content, style, options, need):
+    need("torch")
+    import torch
+
+    given = torch.from_numpy(np.stack([content, content[:, ::-1]])).permute(0, 3, 1, 2)
+    result = nst.stylize(given, style, **options)
+    assert (result.shape, result.dtype) == (given.shape, torch.uint8)
+    assert torch.equal(result[1], nst.stylize(given[1], style, **options))
+
+
+def test_results_are_c_contiguous(content, style, options):
+    for result in (nst.stylize(content, style, **options), nst.stylize(content / 255, style, **options)):
+        assert result.flags.c_contiguous
+
+
+def test_the_bytes_of_files(pictures, options):
+    from pathlib import Path
+
+    expected = nst.stylize(pictures.content, pictures.style, **options)
+    given = [Path(path).read_bytes() for path in (pictures.content, pictures.style)]
+    assert nst.stylize(*given, **options).tobytes() == expected.tobytes()
+
+
 def test_grey_array_gives_colour_back(content, style, options):
     assert nst.stylize(content[..., 0], style, **options).shape == (24, 32, 3)
 

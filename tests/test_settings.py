@@ -201,7 +201,7 @@ def shown(name):
         return rule.none
     if rule.kind == "flag":
         return "on" if default else "off"
-    return f"`{default}`" if isinstance(default, str) else f"{default:g}"
+    return f"`{default}`" if isinstance(default, str) else f"{default:.9g}"
 
 
 def test_the_table_in_the_readme_has_every_option_and_its_default(root):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -34,8 +34,9 @@ class TorchObjective:
         self._device = device
 
     def __call__(self, x: Tensor, constants: Mapping[str, Tensor]) -> Evaluation[Tensor]:
-        variable = x.detach().requires_grad_()
-        with torch.enable_grad(), _convolutions(self._device):
+        with torch.enable_grad(), _undisturbed(self._device):
+            # the optimiser's arithmetic may run in the caller's inference mode, whose tensors have no gradient
+            variable = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
             total, terms = self._function(self._ops, variable, constants)
             (gradient,) = torch.autograd.grad(total, variable)
         return Evaluation(total.detach(), {name: term.detach() for name, term in terms.items()}, gradient)
@@ -90,14 +91,18 @@ class TorchBackend:
         return [*devices, "mps"] if torch.backends.mps.is_available() else devices
 
     def from_numpy(self, array: HostArray) -> Tensor:
-        tensor = torch.tensor(np.asarray(array, order="C"), **self._place)  # torch has no negative strides
-        # cuDNN and oneDNN run channels-last convolutions without reordering
-        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+        with torch.inference_mode(False):
+            tensor = torch.tensor(
+                np.asarray(array, order="C"), **self._place
+            )  # torch has no negative strides
+            # cuDNN and oneDNN run channels-last convolutions without reordering
+            return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
     def to_numpy(self, tensor: Tensor) -> HostArray:
         array: HostArray = tensor.detach().cpu().contiguous().numpy()
         return array.copy()
 
+    @torch.inference_mode(False)  # type: ignore[untyped-decorator]
     def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TorchNetwork:
         weights.require(tuple(layers))
         module = VGG(weights, layers, pooling).to(**self._place, memory_format=torch.channels_last)
@@ -112,7 +117,7 @@ class TorchBackend:
     def evaluate(
         self, function: TensorFunction[Tensor], x: Tensor, constants: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        with torch.no_grad(), _convolutions(self.device):
+        with torch.no_grad(), _undisturbed(self.device):
             return function(self.ops, x, constants)
 
     def compile(
@@ -124,13 +129,20 @@ class TorchBackend:
         return GraphedObjective(objective, lambda run: record_on_cuda(run, self.device))
 
 
-def _convolutions(device: str) -> AbstractContextManager[None]:
-    """On CUDA: the fastest algorithm for a shape is found by trying, and float32 is not rounded to TF32."""
-    if not device.startswith("cuda"):
-        return nullcontext()
+@contextmanager
+def _undisturbed(device: str) -> Iterator[None]:
+    """Whatever the caller's inference mode and autocast say, the network computes in its own precision.
+
+    On CUDA besides: the fastest algorithm for a shape is found by trying, and float32 is not rounded to TF32.
+    """
+    kind, _ = parse_device(device)
     cudnn = torch.backends.cudnn
-    flags: AbstractContextManager[None] = cudnn.flags(enabled=cudnn.enabled, benchmark=True, allow_tf32=False)
-    return flags
+    with torch.inference_mode(False), torch.autocast(kind, enabled=False):
+        if kind == "cuda":
+            with cudnn.flags(enabled=cudnn.enabled, benchmark=True, allow_tf32=False):
+                yield
+        else:
+            yield
 
 
 def _has_bfloat16(device: str) -> bool:

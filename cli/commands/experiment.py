@@ -21,6 +21,9 @@ __all__ = ["experiment"]
 BASE = {"backend": "auto", "device": "auto", "weights": "auto", "size": 256, "steps": 150}
 """What a run has if neither the experiment nor the user says otherwise."""
 
+SHOWN = 1024
+"""Longest side in pixels of a picture of the user's, as a sheet or report needs it."""
+
 DRAWN = ("Voronoi cells", "Turing pattern", "flow lines")
 """Without pictures of the user's, the two of `nst demo` and, for experiments of more than one style, these."""
 
@@ -177,6 +180,7 @@ def _write(
     from nst.files import write_atomically
     from nst.pictures.reading import read_picture
     from nst.pictures.writing import to_pil
+    from nst.words import MAX_PIXELS
 
     tiles = []
     for one in done:
@@ -186,7 +190,8 @@ def _write(
                     one.cell.row, one.cell.column, file.convert("RGB"), one.cell.label if chosen.blend else ""
                 )
             )
-    images = {Path(path).name: to_pil(read_picture(path)) for path in inputs}
+    most = max(one.cell.settings.get("max_pixels", MAX_PIXELS) for one in done)
+    images = {Path(path).name: to_pil(read_picture(path, SHOWN, most)) for path in inputs}
     sheet = contact_sheet(
         tiles, table.rows, table.columns, f"{name}: {chosen.summary}", list(images.values())
     )

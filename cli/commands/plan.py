@@ -6,29 +6,38 @@ from typing import Any
 
 import click
 
-from nst.cli.options import PAINTING, engine_options, trace_option
+from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
+from nst.cli.recorder import frame_options
 
 __all__ = ["plan"]
 
 MIB = 2**20
 
+FILES = ("output", "trace", "animate", "save_at", "save_every")
+"""Options of `nst stylize` that change neither memory nor time: its command line can be given as it is."""
+
 
 @click.command()
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.option("-o", "--output", hidden=True)
+@preset_option
 @engine_options(*PAINTING)
+@mask_options
 @trace_option
+@frame_options
 def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
     """Predict memory and time of `nst stylize` with the same options, and how it would make the picture fit.
 
-    The time is measured: two steps of a small version of the picture are run.
+    The time is measured: a few steps of two small versions of the picture are run.
     """
     from nst.cli.engine import make_transfer
     from nst.forecast import forecast
 
     quiet = options.pop("quiet")
-    options.pop("trace")
-    transfer = make_transfer(content, style, quiet=quiet, **options)
+    transfer = make_transfer(
+        content, style, quiet=quiet, **{name: value for name, value in options.items() if name not in FILES}
+    )
     chosen = transfer.plan
     future = forecast(transfer)
     width, height = transfer.size
@@ -46,7 +55,7 @@ def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
             f"{chosen.history} pairs{' in float16' if chosen.half else ''}, {_size(chosen.history_bytes)}",
         ),
         ("peak memory", f"{_size(chosen.peak)} of {free} that are free"),
-        ("time", f"{future.total:.0f} s, {future.step:.2f} s for a step at the full size"),
+        ("time", f"{_duration(future.total)}, {future.step:.2f} s for a step at the full size"),
     ]
     for name, text in rows:
         click.echo(f"{name:15} {text}")
@@ -58,3 +67,10 @@ def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
 
 def _size(count: int) -> str:
     return f"{count / MIB:.0f} MB" if count < 10_000 * MIB else f"{count / MIB / 1024:.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -189,7 +189,7 @@ def _keep(
     """Measure and write; the trace last, since it says that the run is finished."""
     settings, result = record.settings, record.picture()
     longest = max(1, round(settings.style_scale * max(transfer.size)))
-    styles = [read_picture(style) for style in workshop.styles]
+    styles = [read_picture(style, longest, settings.max_pixels) for style in workshop.styles]
     styles = [resize(style, *fit_longest_side(*style.size, longest)) for style in styles]
     shared = list(zip(styles, style_shares(settings.style_weights, len(styles)), strict=True))
     measures = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,18 @@ def made_with(
     """Everything that decides the frames, for JSON. Backend, device and windows do not, so they may change."""
     settings = video.first.settings.as_dict()
     start = options["init"]
+    digest = partial(_digest, longest=settings["size"], max_pixels=settings["max_pixels"])
     return {
-        **{name: value for name, value in settings.items() if name != "tile"},
-        "init": _digest(start) if Path(start).is_file() else start,
+        **{name: value for name, value in settings.items() if name not in ("tile", "max_pixels")},
+        "init": digest(start) if Path(start).is_file() else start,
         "temporal_weight": options["temporal_weight"],
         "next_steps": options["next_steps"],
-        "first_frame": _digest(first),
-        "style_pictures": [_digest(style) for style in styles],
-        "masks": {name: _digest(path) for name, path in masks_by_name(options["mask"]).items()},
+        "first_frame": digest(first),
+        "style_pictures": [digest(style) for style in styles],
+        "masks": {
+            name: [digest(mask[0]), mask[1]] if isinstance(mask, tuple) else digest(mask)
+            for name, mask in masks_by_name(options["mask"]).items()
+        },
         "network": video.first.weights.sha256,
     }
 
@@ -96,6 +101,6 @@ def paint(
     return status
 
 
-def _digest(picture: Any) -> str:
+def _digest(picture: Any, longest: int | None, max_pixels: int) -> str:
     """Of what a picture shows, in whatever file it comes."""
-    return hashlib.sha256(from_any(picture)[0].rgb.tobytes()).hexdigest()
+    return hashlib.sha256(from_any(picture, longest, max_pixels)[0].rgb.tobytes()).hexdigest()

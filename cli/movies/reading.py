@@ -11,15 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from nst.cli.movies.animation import Animation, is_animation
 from nst.cli.movies.timing import Timing, repeats
-from nst.cli.movies.writing import ACCURATE, ANIMATIONS, SD, pyav
+from nst.cli.movies.writing import ACCURATE, SD, pyav
 from nst.errors import ImageError
+from nst.pictures.formats import suffixes
+from nst.pictures.light import HDR, SRGB, from_code_points, needs_conversion
+from nst.pictures.picture import to_uint8
 
 __all__ = ["Source", "open_source"]
 
 UNSPECIFIED, FULL = 2, 2  # of matrices in H.273, and of ranges in FFmpeg
+SQUEEZED = 8  # pixels of larger aspects are a fault of the file
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def open_source(path: str, rate: Fraction | None) -> Source:
     """
     file = Path(path)
     if file.is_dir():
-        known = Image.registered_extensions()
+        known = suffixes()
         pictures = [p for p in file.iterdir() if p.suffix.lower() in known and not p.name.startswith(".")]
         if not pictures:
             raise ImageError(f"cannot read {path}: there is no picture in the folder")
@@ -57,30 +63,10 @@ def open_source(path: str, rate: Fraction | None) -> Source:
         return Source(lambda: iter(pictures), len(pictures), Timing(rate or Fraction(25)))
     if not file.is_file():
         raise ImageError(f"cannot read {path}: no such file or folder; check the name")
-    if file.suffix.lower() in (*ANIMATIONS, ".png", ".apng"):
-        return _animation(file, rate)
+    if is_animation(file):
+        animation = Animation(file)
+        return Source(animation.frames, animation.count, Timing(rate) if rate else animation.timing)
     return _movie(file, rate)
-
-
-def _animation(file: Path, rate: Fraction | None) -> Source:
-    try:
-        with Image.open(file) as image:
-            count, durations = getattr(image, "n_frames", 1), []
-            for number in range(count):
-                image.seek(number)
-                image.load()  # WebP tells the duration then
-                durations.append(max(10, round(image.info.get("duration", 0)) or 100))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(f"cannot read {file}: not a picture that Pillow knows, or damaged") from error
-
-    def frames() -> Iterator[Any]:
-        with Image.open(file) as image:
-            for number in range(count):
-                image.seek(number)
-                yield image.convert("RGBA" if image.has_transparency_data else "RGB")
-
-    own = Timing(Fraction(1000 * count, sum(durations)), [Fraction(ms, 1000) for ms in durations])
-    return Source(frames, count, Timing(rate) if rate else own)
 
 
 def _movie(file: Path, rate: Fraction | None) -> Source:
@@ -111,10 +97,11 @@ def _movie(file: Path, rate: Fraction | None) -> Source:
         with av.open(str(file)) as container:
             stream = _pictures_of(container, file)
             stream.thread_type = "AUTO"
+            aspect = stream.sample_aspect_ratio or Fraction(1)
             try:
                 for frame, often in zip(container.decode(stream), chain(again, repeat(1)), strict=False):
                     for _ in range(often):
-                        yield _picture(frame)
+                        yield _picture(frame, aspect)
             except av.FFmpegError as error:
                 raise ImageError(f"cannot read {file}: {error.strerror}") from error
 
@@ -128,14 +115,13 @@ def _pictures_of(container: Any, file: Path) -> Any:
     return stream
 
 
-def _picture(frame: Any) -> Image.Image:
-    """A frame as people see it: in sRGB, turned and mirrored as its display matrix says."""
-    said = frame.colorspace != UNSPECIFIED  # else it is taken as players take it
-    coded = frame.colorspace if said else "ITU709" if frame.height > SD else "ITU601"
-    # said in full, since PyAV before 17 converts by neither otherwise; RGB has no matrix, one is named all the same
-    ranged = "JPEG" if frame.color_range == FULL else "MPEG"
-    how = {"src_colorspace": coded, "src_color_range": ranged, "dst_colorspace": "ITU601"}
-    pixels = frame.to_ndarray(format="rgb24", interpolation=ACCURATE, **how)
+def _picture(frame: Any, aspect: Fraction) -> Image.Image:
+    """A frame as people see it: in sRGB, its pixels square, turned and mirrored as its display matrix says."""
+    pixels = _in_srgb(frame)
+    if aspect != 1 and 1 / SQUEEZED <= aspect <= SQUEEZED:
+        height, width = pixels.shape[:2]
+        size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
     matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
     if matrix is not None:
         # x' = a x + c y, y' = b x + d y; of quarter turns two of the four are 0
@@ -144,3 +130,18 @@ def _picture(frame: Any) -> Image.Image:
             pixels, a, d = pixels.swapaxes(0, 1), c, b
         pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
     return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _in_srgb(frame: Any) -> NDArray[np.uint8]:
+    """(H, W, 3), by the matrix, the range, the primaries and the tones that the frame names."""
+    said = frame.colorspace != UNSPECIFIED  # else it is taken as players take it
+    coded = frame.colorspace if said else "ITU709" if frame.height > SD else "ITU601"
+    # said in full, since PyAV before 17 converts by neither otherwise; RGB has no matrix, one is named all the same
+    ranged = "JPEG" if frame.color_range == FULL else "MPEG"
+    how = {"src_colorspace": coded, "src_color_range": ranged, "dst_colorspace": "ITU601"}
+    tones = getattr(frame, "color_trc", UNSPECIFIED)
+    points = getattr(frame, "color_primaries", UNSPECIFIED), tones if tones in HDR else SRGB
+    if not needs_conversion(*points):
+        return np.asarray(frame.to_ndarray(format="rgb24", interpolation=ACCURATE, **how))
+    signal = frame.to_ndarray(format="rgb48le", interpolation=ACCURATE, **how)
+    return to_uint8(from_code_points(signal.astype(np.float32) / 65535, *points))

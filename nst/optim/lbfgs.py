@@ -98,6 +98,12 @@ class LBFGS:
             finite = bool(np.isfinite(products).all() and np.isfinite(total))
             bound = state.total + self.armijo * t * slope + self.slack * abs(state.total)
             if finite and total <= bound:
+                k = len(state.s)
+                turned = products[_new_positions(k).index((2 * k + 1, 2 * k + 1))]  # |y|^2
+                if (
+                    turned == 0.0 and total == state.total
+                ):  # a step too short for the precision of the picture
+                    return None, "converged"
                 point = replace(state, x=x, evaluation=evaluation, total=total, step=state.step + 1)
                 return self._remember(space, point, s, y, products), "converged"
             stop = "converged" if finite else "non-finite"

@@ -1,4 +1,4 @@
-"""Pictures as a caller has them: files, Pillow images, numpy arrays, a framework's tensors; and the same kind back.
+"""Pictures as a caller has them: files, Pillow images, arrays, a framework's tensors; and the same kind back.
 
 A framework is not imported here: where one of its tensors came in, it is loaded already.
 """
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst.errors import ImageError
+from nst.pictures.decoding import check_range, decode
 from nst.pictures.picture import Picture, fill_hidden
-from nst.pictures.reading import check_range, decode, read_picture
+from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
+from nst.words import MAX_PIXELS
 
 __all__ = ["Restore", "from_any", "from_object"]
 
@@ -25,18 +27,25 @@ Restore: TypeAlias = Callable[[Picture], Any]
 """Turns a result into the kind of object that the input was; the size may differ."""
 
 
-def from_object(obj: object) -> tuple[Picture, Restore]:
+def from_object(
+    obj: Any, longest: int | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[Picture, Restore]:
     """Take a picture as the caller has it, and say how to give one back.
 
     Args:
         obj: one of
 
-            - a path (str or os.PathLike): read by `read_picture`; Pillow images come back;
+            - a path (str or os.PathLike), the bytes of a file, or an open binary file: read by `read_picture`; Pillow
+              images come back;
             - a `PIL.Image.Image` of any mode, treated like a file: EXIF orientation, profile, alpha;
               RGB comes back, or RGBA where there was transparency;
             - a numpy array, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) sRGB with straight alpha, or such an
               array with a batch axis of 1 before it; uint8, uint16, or floats in [0, 1]. The same dtype
-              comes back, (H, W, 3) or (H, W, 4), batch axis included. The array is not changed.
+              comes back, (H, W, 3) or (H, W, 4), batch axis included, C-contiguous. The array is not changed;
+            - an array of the same shapes and types of another library: JAX, CuPy, whatever has the array API's
+              `__array_namespace__`, of which such an array comes back, or `__dlpack__`, of which numpy does.
+        longest: the longest side in pixels that is needed of a file, see `read_picture`.
+        max_pixels: how many pixels of a file may be held.
 
     Returns:
         The picture, and a function from a result to an object of the input's kind.
@@ -44,12 +53,14 @@ def from_object(obj: object) -> tuple[Picture, Restore]:
     Raises:
         ImageError: another type, shape, dtype or value range, or a file that cannot be read.
     """
-    if isinstance(obj, (str, os.PathLike)):
-        return read_picture(obj), to_pil
+    if isinstance(obj, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(obj, "read"):
+        return read_picture(obj, longest, max_pixels), to_pil
     if isinstance(obj, Image.Image):
         return decode(obj, getattr(obj, "filename", "") or f"the {obj.mode} image"), to_pil
     if isinstance(obj, np.ndarray):
         return _from_array(obj)
+    if hasattr(obj, "__array_namespace__") or hasattr(obj, "__dlpack__"):
+        return _from_foreign_array(obj)
     raise ImageError(
         f"cannot use what is of type {type(obj).__name__} as a picture; give a path, PIL image, array or tensor"
     )
@@ -62,7 +73,7 @@ def _from_array(array: NDArray[Any]) -> tuple[Picture, Restore]:
     _check_shape(array.shape, values.shape)
     dtype = array.dtype
     if dtype.kind == "f":
-        values = check_range(values, f"the {dtype} array")
+        values = check_range(values, float(values.min()), float(values.max()), f"the {dtype} array")
     elif dtype.kind == "u" and dtype.itemsize <= 2:
         values = values.astype(np.float32) / np.float32(np.iinfo(dtype).max)
     else:
@@ -72,7 +83,7 @@ def _from_array(array: NDArray[Any]) -> tuple[Picture, Restore]:
         result = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
         if dtype.kind == "u":
             result = np.rint(np.clip(result, 0, 1).astype(np.float64) * np.iinfo(dtype).max)
-        return (result[None] if batched else result).astype(dtype)
+        return (result[None] if batched else result).astype(dtype, order="C")
 
     if values.shape[2] == 4:
         rgb, alpha = np.ascontiguousarray(values[..., :3]), np.ascontiguousarray(values[..., 3])
@@ -80,23 +91,42 @@ def _from_array(array: NDArray[Any]) -> tuple[Picture, Restore]:
     return Picture(np.repeat(values, 3 // values.shape[2], axis=2)), restore
 
 
+def _from_foreign_array(obj: Any) -> tuple[Picture, Restore]:
+    """See the array API standard on `__array_namespace__` and `from_dlpack`."""
+    try:
+        host = np.asarray(obj)
+    except TypeError:  # CuPy does not move anything to the host unasked
+        host = obj.get()
+    if host.dtype == object:  # numpy knows no way but DLPack
+        host = np.from_dlpack(obj)
+    picture, restore = _from_array(host)
+    if not hasattr(obj, "__array_namespace__"):
+        return picture, restore
+    namespace = obj.__array_namespace__()
+    return picture, lambda result: namespace.asarray(restore(result))
+
+
 def _check_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """`given`, which is `shape` once it has channels and no batch axis, must be one picture."""
     if len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape) > 0:
         return
-    want = "give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), one picture at a time"
+    want = "give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); of a batch one picture at a time, or nst.stylize"
     if len(shape) == 3 and shape[0] in (1, 3, 4) and min(shape) > 0:
         want = "move the channels last: (H, W, 3), for example numpy.moveaxis(array, -3, -1)"
     raise ImageError(f"cannot use an array of shape {given} as a picture; {want}")
 
 
-def from_any(picture: Any) -> tuple[Picture, Callable[[Picture], Any]]:
+def from_any(
+    picture: Any, longest: int | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[Picture, Callable[[Picture], Any]]:
     """A picture of any kind that nst takes, and the function that gives the same kind back.
 
     Args:
         picture: a path, PIL image or numpy array (see `nst.pictures.kinds.from_object`); a torch.Tensor (C, H, W)
             or (1, C, H, W); a tf.Tensor or tf.Variable (H, W, C) or (1, H, W, C). C is 1, 3 or 4; uint8 or floats in
             [0, 1].
+        longest: the longest side in pixels that is needed of a file, see `read_picture`.
+        max_pixels: how many pixels of a file may be held.
 
     Raises:
         ImageError: none of these, or values out of range.
@@ -107,7 +137,7 @@ def from_any(picture: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     tf: Any = sys.modules.get("tensorflow")
     if tf is not None and isinstance(picture, (tf.Tensor, tf.Variable)):
         return _from_tensorflow(picture)
-    return from_object(picture)
+    return from_object(picture, longest, max_pixels)
 
 
 def _from_torch(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:
@@ -117,7 +147,8 @@ def _from_torch(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     planes = tensor[0] if batch else tensor
     if planes.ndim != 3 or planes.shape[0] not in (1, 3, 4):
         raise ImageError(
-            f"a torch picture has shape {tuple(tensor.shape)}: it must be (C, H, W) or (1, C, H, W) with C 1, 3 or 4"
+            f"a torch picture has shape {tuple(tensor.shape)}: it must be (C, H, W) or (1, C, H, W) with C 1, 3 or 4 "
+            "(nst.stylize takes batches as well)"
         )
     floats = tensor.dtype.is_floating_point
     host = planes.detach().cpu()

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst.errors import SettingsError
+from nst.pictures.areas import area, is_colored
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture
+from nst.words import MAX_PIXELS
 
 __all__ = ["Mask", "Masks", "feathered", "fit", "from_picture", "make_masks", "regions"]
 
@@ -112,18 +114,27 @@ def regions(masks: Masks, width: int, height: int, styles: int) -> list[Mask] | 
     return result
 
 
-def make_masks(pictures: Masks | Mapping[str, Any] | None, styles: int, feather: float) -> Masks | None:
+def make_masks(
+    pictures: Masks | Mapping[str, Any] | None,
+    styles: int,
+    feather: float,
+    longest: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Masks | None:
     """Masks from pictures by name.
 
     Args:
         pictures: "style1" (the region of the result that the first style gets), "style1-source" (the part of the first
             style picture that counts), "protect" (where no style acts), "content" (weight of the content loss); each
-            a grey picture of any kind that `StyleTransfer` takes, white being 1. None for none.
+            a grey picture of any kind that `StyleTransfer` takes, white being 1, or a pair of a picture and the name
+            of a color, whose area is 1: ("map.png", "red"). None for none.
         styles: how many style pictures there are.
         feather: blur of the edges in pixels of the result.
+        longest: the longest side in pixels that is needed of a file, see `nst.pictures.read_picture`.
+        max_pixels: how many pixels of a file may be held.
 
     Raises:
-        SettingsError: another name, or the number of a style that is not there.
+        SettingsError: another name, the number of a style that is not there, a map of colors without a color.
     """
     if pictures is None or isinstance(pictures, Masks):
         return pictures
@@ -139,7 +150,7 @@ def make_masks(pictures: Masks | Mapping[str, Any] | None, styles: int, feather:
             )
         if match is not None and int(match[1]) > styles:
             raise SettingsError(f"mask {name}: there are {styles} style picture(s)")
-        mask: Any = from_picture(from_any(picture)[0])
+        mask: Any = _mask(name, picture, longest, max_pixels)
         if match is None:
             single[name] = mask
         else:
@@ -150,3 +161,17 @@ def make_masks(pictures: Masks | Mapping[str, Any] | None, styles: int, feather:
         feather=feather,
         **single,
     )
+
+
+def _mask(name: str, given: Any, longest: int | None, max_pixels: int) -> Mask:
+    """From a picture, or from a picture and a color."""
+    source, color = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    picture, _ = from_any(source, longest, max_pixels)
+    if color is not None:
+        return area(picture, color)
+    if is_colored(picture):
+        raise SettingsError(
+            f"mask {name} is in colors: say which one, as in {name}=map.png:red (in Python: ('map.png', 'red')), "
+            "or make it grey"
+        )
+    return from_picture(picture)

@@ -53,6 +53,11 @@ class Picture:
         """(width, height) in pixels."""
         return self.width, self.height
 
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing of it can be seen."""
+        return self.alpha is not None and not bool((self.alpha >= _VISIBLE).any())
+
     def resized(self, width: int, height: int) -> Picture:
         """The same as `resize(self, width, height)`."""
         return resize(self, width, height)

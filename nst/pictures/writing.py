@@ -20,9 +20,9 @@ from PIL.PngImagePlugin import PngInfo
 from nst._version import __version__
 from nst.errors import ImageError
 from nst.files import check_writable, write_atomically
+from nst.pictures.opening import open_file, open_picture
 from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
-from nst.pictures.reading import open_file, open_picture
 
 __all__ = ["check_output", "read_settings", "to_pil", "write_picture"]
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nst.encoding.windows import PASSES, overlap_factor, smallest_side, windows
+from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.planning.memory import free_memory
@@ -136,7 +137,10 @@ def choose(task: Task, limit: int | None = None) -> Plan:
 
     Args:
         task: to be planned; `tile` "off" or a number leaves only the history to be chosen.
-        limit: bytes; None for what is free on the device.
+        limit: bytes to stay within; None for what is free on the device.
+
+    Raises:
+        SettingsError: even the most frugal plan goes beyond `limit`.
     """
     settings, size = task.settings, task.size
     free = free_memory(task.backend.device) if limit is None else limit
@@ -162,7 +166,13 @@ def choose(task: Task, limit: int | None = None) -> Plan:
         plans.append(replace(found, free=free))
         if plans[-1].fits:
             return plans[-1]
-    return min(plans, key=lambda plan: plan.peak)
+    least_of_all = min(plans, key=lambda plan: plan.peak)
+    if limit is not None and least_of_all.peak > limit:
+        raise SettingsError(
+            f"{size[0]}x{size[1]} pixels need about {least_of_all.peak / 1e9:.2f} GB and the memory is limited to "
+            f"{limit / 1e9:.2f} GB: allow more, or take a smaller size"
+        )
+    return least_of_all
 
 
 def _positions(layer: str, height: int, width: int) -> int:

@@ -1,8 +1,8 @@
 """Videos: each frame goes on from the last result, moved along the optical flow.
 
 Ruder, Dosovitskiy, Brox, *Artistic Style Transfer for Videos* (GCPR 2016), in one pass with the short-term loss. Two
-differences: what cannot be told from the last frame starts from the frame itself, not from the moved result, and alpha
-and beta are those of the first frame throughout, so that nothing changes but the pictures.
+differences: what cannot be told from the last frame starts from the frame in the colours of the paint around, not from
+the moved result, and alpha and beta are those of the first frame throughout, so that nothing changes but the pictures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nst.fields import require_known
 from nst.losses.temporal import Temporal
 from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
-from nst.pictures.picture import Picture, resize
+from nst.pictures.picture import Picture, fill_hidden, resize
 from nst.transfer import Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
@@ -87,7 +87,8 @@ class VideoTransfer:
             raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")
         require_opencv()
         self.first = StyleTransfer(first, style, **options)
-        self._size = from_any(first)[0].size
+        self._limits = self.first.settings.size, self.first.settings.max_pixels
+        self._size = from_any(first, *self._limits)[0].size
         self._weight, self._flow = temporal_weight, flow
         self._extra = tuple(options.get("extra_terms", ()))
         later: dict[str, Any] = {
@@ -112,7 +113,7 @@ class VideoTransfer:
         believed = confidence(back, self._flow(before.rgb, content.rgb))
         warped = warp(last.result, back)
         seen, _ = self._later.output.color.prepare(content, [])
-        start = np.where(believed[..., None] > 0, warped, seen.rgb)
+        start = _start(seen.rgb, warped, believed)
         return self._later.frame(frame, start, self._losses(warped, believed))
 
     def _losses(self, warped: NDArray[np.float32], believed: NDArray[np.float32]) -> tuple[Loss, ...]:
@@ -121,13 +122,27 @@ class VideoTransfer:
 
     def _sized(self, frame: Any) -> Picture:
         """At the size of the result."""
-        picture, _ = from_any(frame)
+        picture, _ = from_any(frame, *self._limits)
         if picture.size != self._size:
             sizes = [f"{width}x{height}" for width, height in (picture.size, self._size)]
             raise ImageError(
                 f"a frame has {sizes[0]} pixels, the first one {sizes[1]}: give frames of one size"
             )
         return resize(picture, *self._later.size)
+
+
+def _start(
+    seen: NDArray[np.float32], warped: NDArray[np.float32], believed: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The last result where it can be believed, elsewhere the frame in the colours of the paint around.
+
+    As it came in, what was not seen before would stay a photograph: a style loss that is low for the rest of the
+    picture hardly asks for more.
+    """
+    if not believed.any():  # another scene
+        return seen
+    change = fill_hidden(warped - seen, believed)
+    return np.where(believed[..., None] > 0, warped, np.clip(seen + change, 0, 1))
 
 
 @overload

@@ -8,6 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 
+import nst
 from nst.backends import backend_names, get_backend
 from nst.backends.registry import BUILTIN, backend_class, how_to_install
 from nst.backends.selection import parse_device
@@ -168,3 +169,32 @@ def test_torch_keeps_channels_last(small_network):
     module = backend.network(small_network, ["conv1_2"], "avg").native
     assert x.is_contiguous(memory_format=torch.channels_last)
     assert module.conv1_2.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("tile", ["off", 32])
+def test_torch_computes_the_same_in_the_callers_modes(small_network, optimizer, tile, need):
+    """A service may sit in inference mode, or in an autocast region: neither is the network's business."""
+    need("torch")
+    import torch
+
+    rng = np.random.default_rng(3)
+    content, style = (torch.from_numpy(rng.random((3, 48, 40), np.float32)) for _ in range(2))
+    layers = {"content_layers": "conv2_1", "style_layers": "conv1_1,conv2_1"}
+
+    def result():
+        return nst.stylize(
+            content, style, backend="torch", device="cpu", weights=small_network, steps=3, optimizer=optimizer,
+            tile=tile, **layers,
+        )  # fmt: skip
+
+    expected = result()
+    modes = [
+        torch.inference_mode(),
+        torch.no_grad(),
+        torch.autocast("cpu", torch.bfloat16),
+        torch.autocast("cpu", torch.float16),
+    ]
+    for mode in modes:
+        with mode:
+            assert torch.equal(result(), expected)

@@ -49,6 +49,7 @@ SETTINGS = [
         "steps",
         "scales",
         "size",
+        "max_pixels",
         "init",
         "init_noise",
         "seed",
@@ -68,6 +69,16 @@ def test_summary_and_picture(stylize):
     image = Image.open("out.png")
     assert (image.size, image.mode) == ((32, 24), "RGB")
     assert image.info["icc_profile"]
+
+
+def test_a_result_of_the_contents_own_size(stylize, tmp_path):
+    wide = np.zeros((20, 41, 3), np.uint8)
+    Image.fromarray(wide).save("wide.png")
+    assert stylize("--size", "content", "--steps", 0, content="wide.png").status == 0
+    assert Image.open("out.png").size == (41, 20)
+    refused = stylize("--size", "own")
+    assert refused.status == 2
+    assert "'own' is not an integer from 1 to 65536" in refused.stderr
 
 
 def test_quiet_prints_nothing(stylize):

@@ -24,7 +24,16 @@ TONE = 440
 
 
 def film(
-    path, times=None, picture=PICTURE, matrix=BT709, turn=None, sound=None, rate=25, range_="MPEG", start=0
+    path,
+    times=None,
+    picture=PICTURE,
+    matrix=BT709,
+    turn=None,
+    sound=None,
+    rate=25,
+    range_="MPEG",
+    start=0,
+    aspect=None,
 ):
     """A film of `picture`, brighter from frame to frame, without loss; times in units of 1/1000 s."""
     times = [40 * k for k in range(5)] if times is None else times
@@ -36,6 +45,8 @@ def film(
         context.colorspace = context.color_primaries = context.color_trc = matrix[1]
         context.color_range = {"MPEG": 1, "JPEG": 2}[range_]
         context.time_base = Fraction(1, 1000)
+        if aspect is not None:
+            context.sample_aspect_ratio = aspect
         if turn is not None:
             stream.set_display_rotation(*turn)
         tone = sound and container.add_stream(sound, rate=48000, layout="mono")
@@ -118,6 +129,76 @@ def test_a_film_is_turned_as_its_display_matrix_says(turn, seen, tmp_path):
         assert min(np.abs(frame - shown(0, kind)).max() for kind in kinds) <= 3
     else:
         assert np.abs(frame - seen(shown(0))).max() <= 3
+
+
+def hdr_film(path, light, transfer, signal):
+    """Two frames of HEVC's colours in H.264: BT.2020, 10 bits, almost without loss; `light` in cd/m^2, (H, W, 3)."""
+    pixels = np.rint(signal(light) * 65535).astype(np.uint16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "4", "preset": "ultrafast"})
+        stream.height, stream.width = pixels.shape[:2]
+        stream.pix_fmt = "yuv420p10le"
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = (
+            9,
+            9,
+            transfer,
+            1,
+        )
+        for number in range(2):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb48le").reformat(
+                format="yuv420p10le", dst_colorspace=9, dst_color_range="MPEG"
+            )
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def pq(light):
+    """BT.2100, table 4."""
+    y = (light / 10000) ** 0.1593017578125
+    return ((0.8359375 + 18.8515625 * y) / (1 + 18.6875 * y)) ** 78.84375
+
+
+def hlg(light):
+    """BT.2100, table 5, on a display of 1000 cd/m^2: the inverse OOTF, then the OETF."""
+    luminance = (light / 1000) @ [0.2627, 0.6780, 0.0593]
+    scene = light / 1000 * luminance[..., None] ** (1 / 1.2 - 1)
+    bright = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright)
+
+
+@pytest.mark.parametrize(("transfer", "signal"), [(16, pq), (18, hlg)])
+def test_hdr_films_have_the_colours_that_were_filmed(transfer, signal, tmp_path):
+    """Colours of sRGB, none brighter than half of diffuse white, 203 cd/m^2."""
+    picture = (PATCHES * 0.7).astype(np.uint8).repeat(16, 0).repeat(16, 1)
+    linear = np.where(picture <= 10, picture / 255 / 12.92, ((picture / 255 + 0.055) / 1.055) ** 2.4)
+    matrix = np.array(
+        [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
+    )  # BT.2087
+    path = hdr_film(tmp_path / "in.mp4", 203 * linear @ matrix.T, transfer, signal)
+    first = pictures(open_source(str(path), None))[0]
+    middles = np.abs(first - picture)[8::16, 8::16]
+    assert middles.max() <= 6  # 10 bits of limited range, and half the chroma
+
+
+@pytest.mark.parametrize(
+    ("aspect", "turn", "size"),
+    [
+        (Fraction(16, 15), None, (51, 32)),
+        (Fraction(1, 2), None, (48, 64)),
+        (Fraction(4, 3), (90,), (32, 64)),
+        (Fraction(500, 1), None, (48, 32)),  # which is a fault
+    ],
+)
+def test_pixels_that_are_not_square_become_so(aspect, turn, size, tmp_path):
+    path = film(tmp_path / "in.mp4", [0, 40], turn=turn, aspect=aspect)
+    (frame, *_) = pictures(open_source(str(path), None))
+    assert frame.shape == (*size[::-1], 3)
+    middle = PATCHES if turn is None else np.rot90(PATCHES)
+    rows, columns = (side // (2 * count) for side, count in zip(size[::-1], middle.shape, strict=False))
+    assert np.abs(frame[rows :: 2 * rows, columns :: 2 * columns][: len(middle)] - (middle * 0.8)).max() <= 4
 
 
 UNEVEN = [0, 40, 60, 200, 230]

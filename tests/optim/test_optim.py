@@ -165,6 +165,23 @@ def test_lbfgs_stops_where_the_gradient_vanishes():
     assert [state.stopped for state in states] == [None, "converged"]
 
 
+def test_lbfgs_stops_where_a_gradient_of_rounding_size_leads_nowhere():
+    """ONNX at a minimum: no step lowers the loss, and one that is short enough to be taken moves no pixel."""
+    f = objective(lambda x: 6e-14 + np.sum((x - 0.5) ** 2), lambda x: 2 * (x - 0.5) + 1e-9)
+    calls = []
+
+    def counted(x):
+        calls.append(x)
+        return f(x)
+
+    space = NumpySpace("float32")
+    x = np.full(4, 0.5, np.float32)
+    state = LBFGS().advance(space, counted, LBFGS().start(space, x, f(x)))
+    assert (state.stopped, state.step) == ("converged", 0)
+    assert len(calls) <= 25
+    np.testing.assert_array_equal(calls[-1], x)
+
+
 def test_adam_by_hand():
     # Kingma and Ba, algorithm 1, on f = x^2 from 1 with rate 0.1, beta 0.9 and 0.99
     f = objective(lambda x: np.sum(x * x), lambda x: 2 * x)

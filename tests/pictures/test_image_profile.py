@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from nst.pictures import profiles
@@ -100,6 +101,45 @@ def test_display_p3(tmp_path: Path, extension: str):
     assert np.median(error) < 0.6
     assert error.max() < (4 if extension == "jpg" else 2)
     assert np.abs(values / 255 - expected).max() * 255 > 20  # ignoring the profile would not pass
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_tiff_that_tifffile_reads(tmp_path: Path, planar: str, dtype: type):
+    values = _colours()
+    wide = values.astype(np.uint16) * 257 if dtype is np.uint16 else values.astype(np.float32) / 255
+    data = np.ascontiguousarray(np.moveaxis(wide, -1, 0)) if planar == "separate" else wide
+    how = {"photometric": "rgb", "planarconfig": planar, "metadata": None}
+    swapped = _rgb_profile(_matrix(SRGB_PRIMARIES)[:, [2, 0, 1]], 1.0)
+    tifffile.imwrite(tmp_path / "a.tif", data, iccprofile=swapped, **how)
+    expected = _encode(values[..., [1, 2, 0]] / 255)
+    np.testing.assert_allclose(read_picture(tmp_path / "a.tif").rgb, expected, atol=1.5 / 255)
+    # sRGB by its own name changes nothing, not even in the last of 16 bits
+    tifffile.imwrite(tmp_path / "a.tif", data, iccprofile=srgb_profile(), **how)
+    np.testing.assert_allclose(read_picture(tmp_path / "a.tif").rgb, values / 255, atol=1e-6)
+    grey = np.ascontiguousarray(wide[..., 0])
+    tifffile.imwrite(
+        tmp_path / "a.tif", grey, photometric="minisblack", iccprofile=_grey_profile(1.0), metadata=None
+    )
+    np.testing.assert_allclose(
+        read_picture(tmp_path / "a.tif").rgb[..., 1], _encode(values[..., 0] / 255), atol=1e-4
+    )
+    ink = np.concatenate([wide, wide[..., :1]], axis=2)
+    tifffile.imwrite(
+        tmp_path / "a.tif", ink, photometric="separated", iccprofile=_cmyk_profile(), metadata=None
+    )
+    light = values[..., 0] / 255  # L* = 100 (1 - K)
+    luminance = np.where(light >= 0.92, (1 - light) * 100 / 903.3, ((100 * (1 - light) + 16) / 116) ** 3)
+    np.testing.assert_allclose(read_picture(tmp_path / "a.tif").rgb[..., 1], _encode(luminance), atol=0.02)
+
+
+def test_a_profile_of_more_than_a_mebibyte_in_a_png(tmp_path: Path):
+    """Pillow calls such a picture damaged."""
+    values = _colours()
+    swapped = _rgb_profile(_matrix(SRGB_PRIMARIES)[:, [2, 0, 1]], 1.0) + bytes(2 * 2**20)
+    Image.fromarray(values).save(tmp_path / "a.png", icc_profile=swapped)
+    expected = _encode(values[..., [1, 2, 0]] / 255)
+    np.testing.assert_allclose(read_picture(tmp_path / "a.png").rgb, expected, atol=1.5 / 255)
 
 
 def test_a_profile_with_swapped_primaries_swaps_the_channels(tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.encoding.windows import overlap_factor
+from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.embedded import load_embedded
 from nst.models.random import random_weights
@@ -87,7 +88,17 @@ def test_the_fewer_bytes_the_smaller_the_windows(full):
     tight = found(4e9)
     assert tight.half
     assert tight.history < 10
-    assert not found(1e6).fits
+    with pytest.raises(
+        SettingsError, match=r"4096x4096 pixels need about \d\.\d\d GB .* limited to 0\.00 GB"
+    ):
+        found(1e6)
+
+
+def test_the_librarys_memory_is_a_bound(full):
+    """50 MB were asked for, 938 MB planned, and nothing said."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    with pytest.raises(SettingsError, match=r"64x48 pixels need .* limited to 0\.05 GB: allow more"):
+        nst.StyleTransfer(picture, picture, backend=Torch(), weights=full, memory=50 * 10**6)
 
 
 def test_a_shorter_history_comes_before_windows_that_compute_everything_many_times():

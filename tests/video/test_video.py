@@ -32,14 +32,28 @@ def options(small_network):
     return {"backend": BACKEND, "weights": small_network, "steps": 6, "flow": pan, **LAYERS}
 
 
-def test_a_frame_starts_from_the_last_result_moved_and_from_itself_where_that_was_outside(options):
+def test_a_frame_starts_from_the_last_result_moved(options):
     first, second, third = stylize_frames(FRAMES, STYLE, next_steps=0, **options)
     assert (second.shape, second.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
     assert not np.array_equal(first, FRAMES[0])
     np.testing.assert_array_equal(second[:, :-RIGHT], first[:, RIGHT:])
-    np.testing.assert_array_equal(second[:, -RIGHT:], FRAMES[1][:, -RIGHT:])
     np.testing.assert_array_equal(third[:, : -2 * RIGHT], first[:, 2 * RIGHT :])
-    np.testing.assert_array_equal(third[:, -RIGHT:], FRAMES[2][:, -RIGHT:])
+
+
+def test_what_was_outside_starts_from_the_frame_in_the_colours_of_the_paint(options):
+    dark = [frame // 2 for frame in FRAMES]
+    paint = np.float32([0.2, 0.1, 0.3])  # which the last result has everywhere on top of its frame
+    video = VideoTransfer(dark[0], STYLE, next_steps=0, **options)
+    last = Last(dark[0], np.float32(dark[0] / 255) + paint)
+    *_, record = video.after(last, dark[1]).iterate()
+    np.testing.assert_allclose(record.raw_picture().rgb, dark[1] / 255 + paint, atol=1e-5)
+
+
+def test_another_scene_starts_from_itself(options):
+    far = {**options, "flow": lambda start, end: np.full((*start.shape[:2], 2), 1e3, np.float32)}
+    video = VideoTransfer(FRAMES[0], STYLE, next_steps=0, **far)
+    *_, record = video.after(Last(FRAMES[0], np.float32(FRAMES[0] / 255)), FRAMES[2]).iterate()
+    np.testing.assert_allclose(record.raw_picture().rgb, FRAMES[2] / 255, atol=1e-6)
 
 
 @pytest.mark.parametrize("tile", ["off", 32])
@@ -48,12 +62,12 @@ def test_what_is_reused_changes_nothing(tile, options, small_network):
     video = VideoTransfer(FRAMES[0], STYLE, temporal_weight=30.0, next_steps=4, tile=tile, **options)
     *_, before = video.first.iterate()
     last = Last(FRAMES[0], before.raw_picture().rgb)
-    *_, record = video.after(last, FRAMES[1]).iterate()
+    begin, *_, record = video.after(last, FRAMES[1]).iterate()
 
     floats = [frame.astype(np.float32) / 255 for frame in FRAMES]
     back, forth = pan(floats[1], floats[0]), pan(floats[0], floats[1])
     believed, warped = confidence(back, forth), warp(last.result, back)
-    start = np.where(believed[..., None] > 0, warped, floats[1])
+    start = begin.raw_picture().rgb
     anew = nst.StyleTransfer(
         FRAMES[1], STYLE, backend=BACKEND, weights=small_network, steps=4, scales=1, init=start, tile=tile,
         content_weight=before.weights["content"],
@@ -94,10 +108,12 @@ def test_nothing_is_compiled_for_a_later_frame(options):
 
 
 def flicker(results):
-    """Mean |x_t - x_(t-1) moved| where both are seen, in 0 ... 1."""
-    pairs = pairwise(results)
-    changes = [a[:, RIGHT:].astype(float) - b[:, :-RIGHT] for a, b in pairs]
-    return np.abs(changes).mean() / 255
+    """Mean |x_t - x_(t-1) moved| of what the first frame saw (what is uncovered is still being painted), in 0 ... 1."""
+    changes = [
+        a[:, : WIDTH - t * RIGHT].astype(float) - b[:, RIGHT : WIDTH - (t - 1) * RIGHT]
+        for t, (b, a) in enumerate(pairwise(results), start=1)
+    ]
+    return np.mean([np.abs(change).mean() for change in changes]) / 255
 
 
 def test_it_flickers_less(options, small_network):
@@ -109,11 +125,11 @@ def test_it_flickers_less(options, small_network):
     moved = list(stylize_frames(FRAMES, STYLE, temporal_weight=0, **options))
     default = list(stylize_frames(FRAMES, STYLE, **options))
     held = list(stylize_frames(FRAMES, STYLE, temporal_weight=2000, **options))
-    # measured 0.0319, 0.0137, 0.0128, 0.0044; docs/video.md has a trained network's
+    # measured 0.0321, 0.0138, 0.0122, 0.0059; docs/video.md has a trained network's
     measured = [flicker(results) for results in (alone, moved, default, held)]
     assert measured[1] < 0.5 * measured[0]
     assert measured[2] < 0.96 * measured[1]
-    assert measured[3] < 0.4 * measured[1]
+    assert measured[3] < 0.5 * measured[1]
     changed = np.abs(held[2].astype(float) - FRAMES[2]).mean() / 255
     assert changed > 5 * measured[3]  # and not because nothing is painted
 
