@@ -5,13 +5,19 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 BENCHMARKS := step speed precision to_loss memory scaling
 
-.PHONY: demo test lint format bench bench-gpu clean
+.PHONY: demo test fuzz lint format bench bench-gpu clean
 
 demo: .venv/.demo
 	$(BIN)/nst demo -o out.png
 
 test: .venv/.test
 	NST_REQUIRE_BACKENDS=torch,tf,onnx $(BIN)/python -m pytest
+
+# minutes; what is found is kept in build/fuzz
+fuzz: .venv/.test
+	$(BIN)/python tests/fuzz/campaign.py pictures 10000 --keep build/fuzz
+	$(BIN)/python tests/fuzz/campaign.py animations 2000 --keep build/fuzz
+	$(BIN)/python tests/fuzz/campaign.py weights 5000 --keep build/fuzz
 
 lint: .venv/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

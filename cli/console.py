@@ -1,18 +1,20 @@
-"""The terminal: a progress bar, and Ctrl-C."""
+"""The terminal: a progress bar, or now and then a line where there is none, and Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Protocol
 
 __all__ = ["Show", "interruptible", "progress_bar"]
 
 REFRESH = 0.1  # seconds between two moves of the bar, each of which may have to wait for the device
+PACE = 60.0  # seconds between two lines in a log
 
 
 class Show(Protocol):
@@ -26,7 +28,7 @@ class Show(Protocol):
 
 @contextmanager
 def interruptible() -> Iterator[Any]:
-    """The first Ctrl-C (or SIGTERM) asks to stop after the current step, the second stops at once."""
+    """The first Ctrl-C (or SIGTERM, or SIGHUP) asks to stop after the current step, the second stops at once."""
     requested = False
 
     def handle(signum: int, frame: FrameType | None) -> None:
@@ -35,7 +37,11 @@ def interruptible() -> Iterator[Any]:
             raise KeyboardInterrupt
         requested = True
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        numbers.append(hangup)
+    previous = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: requested
     finally:
@@ -45,14 +51,19 @@ def interruptible() -> Iterator[Any]:
 
 @contextmanager
 def progress_bar(quiet: bool, unit: str = "") -> Iterator[Show]:
-    """A bar on stderr; nothing when that is not a terminal, and nothing before it is first shown.
+    """A bar on stderr, and nothing before it is first shown; a line every minute where that is no terminal.
 
     Args:
         quiet: no bar.
         unit: what is counted, for people; "bytes" are shown in MB and with their speed.
     """
-    if quiet or not sys.stderr.isatty():  # rich takes FORCE_COLOR for a terminal too
+    if quiet:
         yield lambda done, total, before="", after=None: None
+        return
+    if (
+        not sys.stderr.isatty() or os.environ.get("TERM") == "dumb"
+    ):  # rich takes FORCE_COLOR for a terminal too
+        yield _lines(unit)
         return
     from rich.console import Console
     from rich.markup import escape
@@ -85,3 +96,31 @@ def progress_bar(quiet: bool, unit: str = "") -> Iterator[Show]:
                     bar.update(task, after=escape(after()))
 
         yield show
+
+
+def _lines(unit: str) -> Show:
+    """Writes a line now and then: for logs, and for terminals that cannot move a bar."""
+    began = shown = time.monotonic()
+
+    def show(
+        done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+    ) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown < PACE:
+            return
+        shown = now
+        scale = 1e6 if unit == "bytes" else 1
+        of = f" of {total / scale:.4g}" if total else ""
+        left = f"{(now - began) * (total - done) / done:.0f} s left" if total and done else ""
+        parts = [
+            before,
+            f"{done / scale:.4g}{of}",
+            "MB" if unit == "bytes" else unit,
+            after() if after else "",
+            left,
+        ]
+        with suppress(OSError):  # a log on a full disk is no reason to stop
+            print("nst:", *filter(None, parts), file=sys.stderr, flush=True)
+
+    return show

@@ -6,8 +6,13 @@ Statuses: 0 done, 1 stopped early (the picture so far is saved), 2 bad input, 13
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
+from types import FrameType
+from typing import NoReturn
 
 try:
     import click
@@ -66,8 +71,15 @@ def cli() -> None:
     """
 
 
+class _Terminated(BaseException):
+    """SIGTERM; not KeyboardInterrupt, to which click adds the end of the line that ^C is on."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    _open_streams()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:  # `nst` alone: the help page, on stderr
@@ -80,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         status = _fail(error.format_message())
     except NSTError as error:
         status = _fail(str(error))
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort, _Terminated):
         click.echo("nst: interrupted", err=True)
         status = 130
     except BrokenPipeError:  # the reader of our output went away, as `head` does
@@ -89,6 +101,10 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:  # a disk that is full, a device that failed
         _close_stdout()
         status = _fail(str(error))
+    except MemoryError:
+        status = _fail("out of memory: close other programs, or raise the limit (ulimit -v)")
+    except ImportError as error:  # a library that is damaged, or that a limit of memory keeps out
+        status = _fail(f"a library cannot be loaded: {_deepest(error)}")
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -98,8 +114,36 @@ def _close_stdout() -> None:
 
 
 def _fail(message: str) -> int:
-    click.echo("nst: error: " + " ".join(message.split()), err=True)
+    with suppress(OSError):  # stderr may be on the disk that is full
+        click.echo("nst: error: " + " ".join(message.split()), err=True)
     return 2
+
+
+def _open_streams() -> None:
+    """Let standard streams that are closed lead to nothing.
+
+    Else the first files that are opened get their numbers, and what a library prints goes into a picture.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM outside a run, which has its own: an end that cleans up, as Ctrl-C is."""
+    raise _Terminated
+
+
+def _deepest(error: BaseException) -> str:
+    """The reason that the others were made of; numpy's own text about it is a page long."""
+    while isinstance(before := error.__cause__ or error.__context__, ImportError | OSError | MemoryError):
+        error = before
+    return str(error) or "out of memory"
 
 
 if __name__ == "__main__":

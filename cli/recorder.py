@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nst.cli.scratch import Scratch
 from nst.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -105,14 +106,12 @@ class Recorder:
         at: Sequence[int],
         animate: str | None,
     ) -> None:
-        import tempfile  # here and not above, so that help pages are quick
-
         counts = [count for _, count in transfer.schedule]
         self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
         self._steps = sum(counts)
         self._saved = saved_steps(every, at, self._steps)
         self._shown = frozenset(frame_steps(counts) if animate else ())
-        self._folder = tempfile.TemporaryDirectory(prefix="nst-") if animate else None
+        self._folder = Scratch() if animate else None
         self._frames: list[Path] = []
         self._last: Progress | None = None
 

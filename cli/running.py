@@ -13,9 +13,9 @@ import numpy as np
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
-from nst.cli.trace import describe, step_record, write_trace
+from nst.cli.rescue import save_results
+from nst.cli.trace import describe, step_record
 from nst.errors import NSTError
-from nst.pictures.writing import write_picture
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
@@ -80,9 +80,7 @@ def run_transfer(
             failure = error
     if last is not None:
         description = describe(transfer, paths, last)
-        write_picture(last.picture(), output, {**description, "step": last.step})
-        if trace is not None:
-            write_trace(trace, description, steps)
+        save_results(last.picture(), last.step, output, description, trace, steps)
     if failure is not None:
         explain(failure, transfer, output if last else None)
     assert first is not None

@@ -30,6 +30,7 @@ from safetensors import numpy as safetensors_numpy
 from nst.errors import SettingsError, WeightsError
 from nst.files import write_atomically
 from nst.models import clustered, vgg
+from nst.models.limits import check_file, check_header, check_shapes
 
 __all__ = ["NetworkWeights", "load_weights", "save_weights"]
 
@@ -143,9 +144,13 @@ def load_weights(path: str | Path) -> NetworkWeights:
     if not path.is_file():
         raise WeightsError(f"weights file {path} not found")
     try:
+        check_file(path)
+        check_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = [name for name in file.keys() if name.startswith("conv")]  # noqa: SIM118
+            check_shapes({name: file.get_slice(name).get_shape() for name in names})
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise WeightsError(f"{path} is not a readable safetensors file ({error})") from error
     return _from_tensors(tensors, metadata, default_name=path.stem, where=str(path))

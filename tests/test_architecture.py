@@ -23,7 +23,6 @@ OUTSIDE = {
     "rich",
     "h5py",
     "jinja2",
-    "scipy",
     "tifffile",
     "cv2",
     "onnx",
@@ -175,12 +174,9 @@ def test_the_rules_themselves():
 
 @pytest.mark.parametrize("file", FILES)
 def test_frameworks_stay_in_their_backends(file):
-    """A framework is imported in its backend's folder alone; an importer reads ONNX files when asked to."""
     own = next((names for folder, names in FRAMEWORKS_OF.items() if file.startswith(folder)), set())
-    for module, line, now in imports(file):
-        if module.split(".")[0] in FRAMEWORKS - own:
-            reader = file == "models/importers/onnx.py" and module == "onnx" and not now
-            assert reader, f"{file}:{line} imports {module}"
+    for module, line, _ in imports(file):
+        assert module.split(".")[0] not in FRAMEWORKS - own, f"{file}:{line} imports {module}"
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith(PURE)])

@@ -80,7 +80,7 @@ def _run(run: Done, settings: Mapping[str, Any]) -> dict[str, Any]:
             f"{name} loss": f"{first['terms'][name]:.4g} to {last['terms'][name]:.4g}"
             for name in last["terms"]
         },
-        "steps": f"{last['step']} in {last['seconds']:.1f} s",
+        "steps": f"{last['step']}" if run.seconds is None else f"{last['step']} in {run.seconds:.1f} s",
         **({"ended early": trace["stopped"]} if trace["stopped"] else {}),
         **settings,
         "file": f"cells/{run.picture.name}",

@@ -18,6 +18,7 @@ from nst.cli.experiments.measure import distances
 from nst.cli.running import explain
 from nst.cli.trace import describe, step_record, write_trace
 from nst.errors import ImageError, NSTError
+from nst.files import write_atomically
 from nst.models.weights import NetworkWeights
 from nst.pictures.picture import fit_longest_side, resize
 from nst.pictures.reading import read_picture
@@ -29,14 +30,24 @@ from nst.transfer import StyleTransfer
 
 __all__ = ["Done", "Workshop", "fetch", "run_cells"]
 
+_SECONDS = ".seconds"  # the file beside a picture that says how long the run took
+
 
 @dataclass(frozen=True)
 class Done:
-    """A run that is there: its cell, its picture, its trace (see `nst.cli.trace`) with "measures" beside."""
+    """A run that is there.
+
+    Attributes:
+        cell: which one.
+        picture: its result.
+        trace: see `nst.cli.trace`, with "measures" beside and without times: equal runs have equal bytes.
+        seconds: that it took, where that is still known.
+    """
 
     cell: Cell
     picture: Path
     trace: Mapping[str, Any]
+    seconds: float | None
 
 
 class Workshop:
@@ -105,7 +116,11 @@ def fetch(workshop: Workshop, cell: Cell, judges: Sequence[str]) -> Done | None:
         trace = json.loads(path.with_suffix(".json").read_text())
     except (OSError, ValueError):
         return None
-    return Done(cell, path, trace) if path.is_file() else None
+    try:
+        seconds = float(path.with_suffix(_SECONDS).read_text())
+    except (OSError, ValueError):
+        seconds = None
+    return Done(cell, path, trace, seconds) if path.is_file() else None
 
 
 def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], quiet: bool) -> list[Done]:
@@ -197,8 +212,17 @@ def _keep(
     description = describe(transfer, paths, record)
     workshop.folder.mkdir(parents=True, exist_ok=True)
     write_picture(result, path, {**description, "step": record.step})
+    _write_seconds(path.with_suffix(_SECONDS), record.seconds)
+    timeless = [{name: value for name, value in step.items() if name != "seconds"} for step in steps]
     ending = {"label": cell.label, "stopped": record.stopped, "measures": measures}
-    write_trace(str(path.with_suffix(".json")), {**description, **ending}, steps)
+    write_trace(str(path.with_suffix(".json")), {**description, **ending}, timeless)
+
+
+def _write_seconds(path: Path, seconds: float) -> None:
+    try:
+        write_atomically(path, f"{seconds:.6f}\n".encode())
+    except OSError as error:
+        raise ImageError(f"cannot write {path}: {error.strerror}; free some space") from error
 
 
 def _hash(path: str | Path) -> str:

@@ -14,9 +14,11 @@ import numpy as np
 
 from nst.errors import NSTError, WeightsError
 from nst.models.importers import clustered, keras_h5, layout, matlab, npz, onnx, pickle, safetensors
+from nst.models.importers.archive import members
 from nst.models.importers.colour import convention_of
 from nst.models.importers.layout import CONVENTIONS, Convention
 from nst.models.importers.names import COLOUR
+from nst.models.limits import check_file
 from nst.models.weights import NetworkWeights, load_weights
 
 __all__ = ["CONVENTIONS", "Convention", "Imported", "detect", "file_digest", "import_file"]
@@ -89,6 +91,7 @@ def detect(path: str | Path) -> str:
     """
     path = Path(path)
     try:
+        check_file(path)
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(1024)
@@ -118,8 +121,9 @@ def detect(path: str | Path) -> str:
 
 def _detect_zip(path: Path) -> str:
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        names = list(members(path))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         raise WeightsError(f"{path} is a damaged or truncated archive ({error})") from error
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):

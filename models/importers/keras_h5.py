@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from nst.errors import WeightsError
 from nst.models import vgg
-from nst.models.importers.layout import MAX_CHANNELS
-from nst.models.importers.names import Tensors, counted
+from nst.models.importers.names import Stored, Tensors, counted
+from nst.models.limits import check_shape
 
 if TYPE_CHECKING:
     import h5py
@@ -25,25 +24,31 @@ _KERNEL = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])/(?P<pa
 _VARS = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])/vars/(?P<part>[01])")
 _COUNTED = re.compile(r"(?:.*/)?layers/conv2d(?:_(?P<count>\d+))?/vars/(?P<part>[01])")
 _PARTS = {"W": "weight", "kernel": "weight", "0": "weight", "b": "bias", "bias": "bias", "1": "bias"}
+_MAX_OBJECTS = 10_000
 
 
 def read_keras(path: Path) -> Tensors:
-    """conv1_1.weight ... -> reader; weights are (3, 3, in, out).
+    """conv1_1.weight ...; weights are (3, 3, in, out).
 
     Raises:
-        WeightsError: h5py is not installed.
+        WeightsError: h5py is not installed, or there are absurdly many objects in the file.
     """
     try:
         import h5py
     except ImportError as error:
         raise WeightsError("a Keras .h5 file needs h5py: pip install h5py") from error
-    tensors: dict[str, Callable[[], NDArray[np.generic]]] = {}
+    tensors: dict[str, Stored] = {}
+    count = 0
     with h5py.File(path, "r") as file:
 
         def visit(name: str, item: Any) -> None:
+            nonlocal count
+            count += 1
+            if count > _MAX_OBJECTS:
+                raise WeightsError(f"more than {_MAX_OBJECTS} groups and datasets are no VGG")
             canonical = _canonical(name)
             if canonical and isinstance(item, h5py.Dataset):
-                tensors[canonical] = _reader(path, name)
+                tensors[canonical] = _stored(path, name, item)
 
         file.visititems(visit)  # follows hard links only: a link to another file is never opened
     return tensors
@@ -59,7 +64,7 @@ def _canonical(name: str) -> str | None:
     return None
 
 
-def _reader(path: Path, name: str) -> Callable[[], NDArray[np.generic]]:
+def _stored(path: Path, name: str, claimed: h5py.Dataset) -> Stored:
     def read() -> NDArray[np.generic]:
         import h5py
 
@@ -67,9 +72,9 @@ def _reader(path: Path, name: str) -> Callable[[], NDArray[np.generic]]:
             dataset: h5py.Dataset = file[name]
             if dataset.is_virtual or dataset.external:
                 raise WeightsError(f"{name} lies in another file, which is refused")
-            if len(dataset.shape) > 4 or max(dataset.shape, default=0) > MAX_CHANNELS:
-                raise WeightsError(f"{name} has shape {dataset.shape}, not that of a filter")
+            if dataset.chunks:  # a piece is unpacked whole, however little of it belongs to the tensor
+                check_shape(dataset.chunks, f"{name} in pieces")
             array: NDArray[np.generic] = np.asarray(dataset[()])
             return array
 
-    return read
+    return Stored(tuple(claimed.shape or ()), claimed.dtype, read)

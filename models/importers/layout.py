@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 
 from nst.errors import WeightsError
 from nst.models import vgg
-from nst.models.importers.names import COLOUR, Found, Tensors, find
+from nst.models.importers.names import COLOUR, Found, Stored, Tensors, find
+from nst.models.limits import check_shapes
 
 __all__ = [
     "CONVENTIONS",
-    "MAX_CHANNELS",
     "Convention",
     "Convolutions",
     "arrange",
@@ -21,9 +22,6 @@ __all__ = [
 ]
 
 Convolutions = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
-
-MAX_CHANNELS = 2048
-"""No layer that claims more is read: a size in a file is a claim, not a fact."""
 
 
 @dataclass(frozen=True)
@@ -72,26 +70,33 @@ def arrange(tensors: Tensors) -> tuple[str, Convolutions]:
     layers = {layer for layer, _ in found if layer != COLOUR}
     topology = vgg.topology_with(layers)
     depth = max(topology.index(layer) for layer in layers) + 1
-    convolutions = _outputs_first({layer: _pair(found, layer) for layer in topology[:depth]})
-    if (COLOUR, "weight") in found:
-        convolutions = {COLOUR: _pair(found, COLOUR), **convolutions}
-    return family, convolutions
+    wanted = [COLOUR] if (COLOUR, "weight") in found else []
+    wanted += topology[:depth]
+    _check(found, wanted)
+    convolutions = {layer: _pair(found, layer) for layer in wanted}
+    colour = {layer: convolutions.pop(layer) for layer in wanted if layer == COLOUR}
+    return family, {**colour, **_outputs_first(convolutions)}
+
+
+def _check(found: Found, layers: Sequence[str]) -> None:
+    """Before any of them is read: all are there, and are what layers of a VGG can be."""
+    parts = [(layer, part) for layer in layers for part in ("weight", "bias")]
+    for layer, part in parts:
+        if (layer, part) not in found:
+            raise WeightsError(f"{layer}.{part} is missing")
+        dtype = found[layer, part].dtype
+        if dtype.kind != "f" or dtype.itemsize > 8:
+            raise WeightsError(f"{layer}.{part} is {str(dtype)[:99]}, expected floating point")
+    check_shapes({f"{layer}.{part}": found[layer, part].shape for layer, part in parts})
 
 
 def _pair(found: Found, layer: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    for part in ("weight", "bias"):
-        if (layer, part) not in found:
-            raise WeightsError(f"{layer}.{part} is missing")
-    weight, bias = (_float32(found[layer, part](), f"{layer}.{part}") for part in ("weight", "bias"))
+    weight, bias = (_float32(found[layer, part]) for part in ("weight", "bias"))
     return weight, bias.reshape(-1) if bias.size == max(bias.shape, default=0) else bias
 
 
-def _float32(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
-    if array.dtype.kind != "f":
-        raise WeightsError(f"{name} is {array.dtype}, expected floating point")
-    if max(array.shape, default=0) > MAX_CHANNELS:
-        raise WeightsError(f"{name} has shape {array.shape}: at most {MAX_CHANNELS} channels are read")
-    return np.ascontiguousarray(array, np.float32)
+def _float32(stored: Stored) -> NDArray[np.float32]:
+    return np.ascontiguousarray(stored.read(), np.float32)
 
 
 def _outputs_first(convolutions: Convolutions) -> Convolutions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,69 +12,64 @@ from numpy.typing import NDArray
 
 from nst.errors import WeightsError
 from nst.models.importers.layout import CONVENTIONS, Convention
-from nst.models.importers.names import Tensors
+from nst.models.importers.matfile import read_matfile
+from nst.models.importers.names import Stored, Tensors
 
 __all__ = ["read_matlab"]
 
 _NAME = re.compile(r"conv[1-5]_[1-4]")
+_VARIABLES = ("layers", "normalization", "meta")
+_FIELDS = ("name", "weights", "filters", "biases", "normalization", "averageImage")
 
 
 def read_matlab(path: Path) -> tuple[Tensors, Convention]:
-    """(conv1_1.weight ... -> reader, the input's convention); weights are (3, 3, in, out), rows first.
+    """(conv1_1.weight ..., the input's convention); weights are (3, 3, in, out), rows first.
 
     Raises:
-        WeightsError: SciPy is not installed, the file is of MATLAB 7.3, or it is not a MatConvNet network.
+        WeightsError: the file is damaged, or it is not a MatConvNet network.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise WeightsError("a MatConvNet .mat file needs SciPy: pip install scipy") from error
-    content = loadmat(path, struct_as_record=False, variable_names=["layers", "normalization", "meta"])
-    if "layers" not in content:
+    content = read_matfile(path, _VARIABLES, _FIELDS)
+    if not isinstance(content.get("layers"), list):
         raise WeightsError("conv1_1.weight is missing: no MatConvNet network, it has no variable 'layers'")
-    tensors: dict[str, Callable[[], NDArray[np.generic]]] = {}
-    for cell in np.ravel(content["layers"]):
-        layer = _unwrap(cell)
-        name = str(_unwrap(getattr(layer, "name", "")))
-        if _NAME.fullmatch(name):
+    tensors: dict[str, Stored] = {}
+    for cell in content["layers"]:
+        layer = _one(cell)
+        name = layer.get("name")
+        if isinstance(name, str) and _NAME.fullmatch(name):
             weight, bias = _parameters(layer, name)
-            tensors[f"{name}.weight"] = _constant(weight)
-            tensors[f"{name}.bias"] = _constant(bias.reshape(-1))
+            tensors[f"{name}.weight"] = _stored(weight)
+            tensors[f"{name}.bias"] = _stored(bias.reshape(-1))
     return tensors, _convention(content)
 
 
-def _unwrap(value: Any) -> Any:
-    """What MATLAB wraps into 1x1 arrays of objects."""
-    while isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "OU":
-        value = value.reshape(-1)[0]
-    return value
+def _one(value: Any) -> Mapping[str, Any]:
+    """A structure out of the arrays of one that MATLAB wraps it into; without fields where it is none."""
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else {}
 
 
-def _parameters(layer: Any, name: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
-    if hasattr(layer, "weights"):
-        parts = [np.asarray(_unwrap(part)) for part in np.ravel(layer.weights)]
-    else:
-        parts = [np.asarray(getattr(layer, part, 0)) for part in ("filters", "biases")]
-    if len(parts) != 2:
+def _parameters(layer: Mapping[str, Any], name: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    parts = layer.get("weights", [layer.get("filters"), layer.get("biases")])
+    if not isinstance(parts, list) or len(parts) != 2:
         raise WeightsError(f"{name}.bias is missing")
     weight, bias = parts
-    while weight.ndim < 4:  # MATLAB drops trailing dimensions of size 1
-        weight = weight[..., np.newaxis]
-    return weight, bias
+    if not isinstance(weight, np.ndarray) or not isinstance(bias, np.ndarray):
+        raise WeightsError(f"{name} has no filters and biases of a VGG")
+    # MATLAB drops trailing dimensions of size 1
+    return weight.reshape(weight.shape + (1,) * (4 - weight.ndim)), bias
 
 
-def _convention(content: dict[str, Any]) -> Convention:
+def _convention(content: Mapping[str, Any]) -> Convention:
     """MatConvNet reads pictures as RGB, 0 to 255; the mean is in the file."""
     fixed = CONVENTIONS["caffe-rgb"]
-    holder = _unwrap(
-        content.get("normalization", getattr(_unwrap(content.get("meta")), "normalization", None))
-    )
-    average = getattr(holder, "averageImage", None)
-    if average is None or np.size(average) % 3:
+    holder = _one(content.get("normalization")) or _one(_one(content.get("meta")).get("normalization"))
+    average = holder.get("averageImage")
+    if not isinstance(average, np.ndarray) or not average.size or average.size % 3:
         return fixed
-    red, green, blue = (float(value) for value in np.asarray(average, np.float64).reshape(-1, 3).mean(axis=0))
+    red, green, blue = (float(value) for value in average.astype(np.float64).reshape(-1, 3).mean(axis=0))
     return Convention(fixed.order, fixed.scale, (red, green, blue))
 
 
-def _constant(array: NDArray[np.generic]) -> Callable[[], NDArray[np.generic]]:
-    return lambda: array
+def _stored(array: NDArray[np.generic]) -> Stored:
+    return Stored(array.shape, array.dtype, lambda: array)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,28 @@ from numpy.typing import NDArray
 from nst.errors import WeightsError
 from nst.models import vgg
 
-__all__ = ["COLOUR", "Found", "Tensors", "counted", "find"]
+__all__ = ["COLOUR", "Found", "Stored", "Tensors", "counted", "find"]
 
-Tensors: TypeAlias = Mapping[str, Callable[[], NDArray[np.generic]]]
-"""Name -> a function that reads the tensor: 500 MB of classifier are never touched."""
-Found: TypeAlias = dict[tuple[str, str], Callable[[], NDArray[np.generic]]]
-"""(layer, "weight" or "bias") -> the function that reads it."""
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in a file, before it is read: what it claims to be, and how to get it.
+
+    Attributes:
+        shape: as the file says.
+        dtype: of its numbers.
+        read: reads it; called once, after shape and dtype were found to be those of a layer.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[], NDArray[np.generic]]
+
+
+Tensors: TypeAlias = Mapping[str, Stored]
+"""By name; 500 MB of classifier are never touched."""
+Found: TypeAlias = dict[tuple[str, str], Stored]
+"""By layer and "weight" or "bias"."""
 Place: TypeAlias = "str | int"
 
 COLOUR = "colour"
@@ -84,15 +102,13 @@ def _place(match: re.Match[str]) -> Place:
     return int(groups.get("position") or groups["count"])
 
 
-def _layers(
-    family: str, at: Mapping[tuple[Place, str], Callable[[], NDArray[np.generic]]]
-) -> Mapping[Place, str]:
+def _layers(family: str, at: Mapping[tuple[Place, str], Stored]) -> Mapping[Place, str]:
     """Place -> layer, in the network that these tensors are of."""
     if family in ("conv", "keras"):
         return _NAMED
     if family == "counted":
         # the eighth convolution is VGG19's conv3_4, of as many channels as the seventh, or VGG16's conv4_1
-        sizes = [at[number, "bias"]().size for number in (6, 7) if (number, "bias") in at]
+        sizes = [math.prod(at[number, "bias"].shape) for number in (6, 7) if (number, "bias") in at]
         names = vgg.VGG16_LAYER_NAMES if len(set(sizes)) == 2 else vgg.LAYER_NAMES
         return dict(enumerate(names))
     return next((table for table in _SEQUENTIAL if all(place in table for place, _ in at)), _SEQUENTIAL[0])

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import WeightsError
-from nst.models.importers.layout import MAX_CHANNELS
-from nst.models.importers.names import Tensors
+from nst.models.importers.archive import members
+from nst.models.importers.names import Stored, Tensors
 
 __all__ = ["read_npz"]
 
+_HEADER = 1 << 14
+"""Bytes of a member in which its header ends; numpy itself takes no longer one."""
+
 
 def read_npz(path: Path) -> Tensors:
-    """Name -> reader for every member of the archive."""
+    """Every member of the archive by its name."""
+    names = [name for name in members(path) if name.endswith(".npy")]
     with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".npy")]
-    return {name[: -len(".npy")]: _reader(path, name) for name in names}
+        return {name.removesuffix(".npy"): _stored(path, archive, name) for name in names}
 
 
-def _reader(path: Path, member: str) -> Callable[[], NDArray[np.generic]]:
+def _stored(path: Path, archive: zipfile.ZipFile, member: str) -> Stored:
+    with archive.open(member) as file:
+        head = io.BytesIO(file.read(_HEADER))
+    version = np.lib.format.read_magic(head)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(head)
+    if math.prod(shape) * dtype.itemsize > archive.getinfo(member).file_size:
+        raise WeightsError(f"{member} says {dtype} of shape {shape}, the file holds less: it is truncated")
+
     def read() -> NDArray[np.generic]:
-        with zipfile.ZipFile(path) as archive:
-            with archive.open(member) as file:
-                version = np.lib.format.read_magic(file)
-                header = (
-                    np.lib.format.read_array_header_1_0
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = header(file)
-            size = math.prod(shape) * dtype.itemsize
-            if dtype.hasobject or max(shape, default=0) > MAX_CHANNELS:
-                raise WeightsError(f"{member} is {dtype} of shape {shape}, not a filter")
-            if size > archive.getinfo(member).file_size:
-                raise WeightsError(f"{member} says {size} bytes, the file holds fewer: it is truncated")
-            with archive.open(member) as file:
-                array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
-                return array
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+            return array
 
-    return read
+    return Stored(shape, dtype, read)

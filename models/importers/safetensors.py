@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from nst.models.importers.names import Tensors
+from nst.models.importers.names import Stored, Tensors
+from nst.models.limits import check_header
 
 __all__ = ["is_own", "read_safetensors"]
 
 
+_DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "U8": "u1"}
+
+
 def is_own(path: Path) -> bool:
     """Whether `save_weights` wrote the file: its metadata say what the input must look like."""
+    check_header(path)
     with safe_open(path, framework="numpy") as file:
         return "mean" in (file.metadata() or {})
 
 
 def read_safetensors(path: Path) -> Tensors:
-    """Name -> reader for every tensor of the file."""
+    """Every tensor of the file whose numbers numpy knows, by name."""
+    check_header(path)
     with safe_open(path, framework="numpy") as file:
-        names = list(file.keys())
-    return {name: _reader(path, name) for name in names}
+        return {name: _stored(path, name, file.get_slice(name)) for name in file.keys()}  # noqa: SIM118
 
 
-def _reader(path: Path, name: str) -> Callable[[], NDArray[np.generic]]:
+def _stored(path: Path, name: str, claimed: Any) -> Stored:
     def read() -> NDArray[np.generic]:
         with safe_open(path, framework="numpy") as file:
             array: NDArray[np.generic] = file.get_tensor(name)
             return array
 
-    return read
+    kind = claimed.get_dtype()
+    return Stored(tuple(claimed.get_shape()), np.dtype(_DTYPES.get(kind, "O")), read)

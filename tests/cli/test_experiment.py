@@ -63,6 +63,28 @@ def test_files_and_summary(experiment, tmp_path, pictures):
         assert read_settings(tmp_path / "r" / "cells" / f"{name}.png")["settings"] == trace["settings"]
 
 
+def test_equal_experiments_have_equal_bytes(experiment, tmp_path):
+    """But for the time that they took, which has files of its own and a place in the report."""
+    found = []
+    for name in ("first", "second"):
+        assert experiment("pooling", "-o", name).status == 0
+        folder = tmp_path / name
+        files = [
+            path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".html", ".seconds")
+        ]
+        found.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
+        seconds = list(folder.glob("cells/*.seconds"))
+        assert len(seconds) == 4
+        assert all(0 < float(path.read_text()) < 100 for path in seconds)
+        assert re.search(r"2 in \d+\.\d s", (folder / "pooling.html").read_text())
+    assert found[0] == found[1]
+    assert len(found[0]) == 4 + 4 + 1
+    for path in seconds:
+        path.unlink()
+    assert experiment("pooling", "-o", "second").status == 0  # without them it is not computed again
+    assert not list((tmp_path / "second").glob("cells/*.seconds"))
+
+
 def test_a_cell_is_the_result_of_the_library(experiment, tmp_path, pictures, small_network):
     assert experiment("content-layer").status == 0
     for trace_name, trace in traces(tmp_path).items():
@@ -209,7 +231,7 @@ def test_the_report_escapes_what_it_is_given(tmp_path):
         "stopped": None,
         "measures": {"<net>": {"gram": {"conv1_1": 0.123456, "conv2_1": None}}},
     }
-    run = Done(Cell(0, 0, "<script>", {}), tmp_path / "x.png", trace)
+    run = Done(Cell(0, 0, "<script>", {}), tmp_path / "x.png", trace, 1.0)
     text = write_report("<title>", "a & b", [run], {'"><u>': flat("blue")}, 2)
     page = Page(text)
     assert not {"script", "b", "i", "u", "net"} & set(page.tags) - {"b"}
@@ -307,5 +329,5 @@ def test_the_curves_are_the_weighted_losses(tmp_path, monkeypatch):
         for n in range(2)
     ]
     trace = {"settings": {"style_weight": None}, "steps": steps, "stopped": None, "measures": {}}
-    write_report("x", "y", [Done(Cell(0, 0, "x", {}), tmp_path / "x.png", trace)], {}, 0)
+    write_report("x", "y", [Done(Cell(0, 0, "x", {}), tmp_path / "x.png", trace, 1.0)], {}, 0)
     assert drawn == [{"total": [9.0, 9.0], "style": [30.0, 15.0]}]

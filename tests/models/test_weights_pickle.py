@@ -92,8 +92,8 @@ def test_both_formats_give_the_tensors(tmp_path, function):
         read_legacy(legacy_file(tmp_path / "a", good_body(True, function), ARRAYS)),
         read_zip(zip_file(tmp_path / "b", good_body(False, function), ARRAYS)),
     ):
-        np.testing.assert_array_equal(tensors["conv1_1.weight"](), WEIGHT)
-        np.testing.assert_array_equal(tensors["conv1_1.bias"](), BIAS)
+        np.testing.assert_array_equal(tensors["conv1_1.weight"].read(), WEIGHT)
+        np.testing.assert_array_equal(tensors["conv1_1.bias"].read(), BIAS)
 
 
 def test_parameters_of_2017_are_tensors_too(tmp_path):
@@ -102,8 +102,8 @@ def test_parameters_of_2017_are_tensors_too(tmp_path):
     new = call(name("torch._utils", "_rebuild_parameter"), tensor("8", BIAS), literal(True), literal(None))
     wrapped = b"\x80\x02}" + literal("state_dict") + dictionary(w=old, b=new)[2:-1] + b"s."
     tensors = read_legacy(legacy_file(tmp_path / "a", wrapped, ARRAYS))
-    np.testing.assert_array_equal(tensors["w"](), WEIGHT)
-    np.testing.assert_array_equal(tensors["b"](), BIAS)
+    np.testing.assert_array_equal(tensors["w"].read(), WEIGHT)
+    np.testing.assert_array_equal(tensors["b"].read(), BIAS)
 
 
 def test_offsets_strides_and_half_precision(tmp_path):
@@ -117,9 +117,9 @@ def test_offsets_strides_and_half_precision(tmp_path):
     tensors = read_legacy(
         legacy_file(tmp_path / "a", body, {"0": flat, "1": np.float16([1, 2, 3, 4]), "2": brain})
     )
-    np.testing.assert_array_equal(tensors["transposed"](), [[2, 5], [3, 6], [4, 7]])
-    np.testing.assert_array_equal(tensors["half"](), [1, 2, 3, 4])
-    np.testing.assert_array_equal(tensors["brain"](), [1.5, -2.0])
+    np.testing.assert_array_equal(tensors["transposed"].read(), [[2, 5], [3, 6], [4, 7]])
+    np.testing.assert_array_equal(tensors["half"].read(), [1, 2, 3, 4])
+    np.testing.assert_array_equal(tensors["brain"].read(), [1.5, -2.0])
 
 
 EVIL = {
@@ -133,7 +133,7 @@ EVIL = {
     "collections.OrderedDict.clear": literal("collections") + literal("OrderedDict.clear") + b"\x93",
     "numpy.core.multiarray._reconstruct": name("numpy.core.multiarray", "_reconstruct"),
     "INST": b"(" + literal("touch evil") + b"ios\nsystem\n",
-    "OBJ": b"(" + name("os", "system") + literal("touch evil") + b"o",
+    "OBJ": b"(" + name("collections", "OrderedDict") + b"o",
     "EXT1": b"\x82\x01",
     "absurd number": literal(1) + b"r\xff\xff\xff\x7f",
     "unknown kind of external": literal("anything") + b"Q",
