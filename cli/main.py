@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
@@ -78,10 +79,9 @@ class _Terminated(BaseException):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     _open_streams()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminated)
     try:
-        status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
+        with _ended_by_sigterm():
+            status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:  # `nst` alone: the help page, on stderr
         error.show()
         status = 2
@@ -134,8 +134,20 @@ def _open_streams() -> None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
 
 
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM outside a run, which has its own way: an end that cleans up, as after Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM outside a run, which has its own: an end that cleans up, as Ctrl-C is."""
     raise _Terminated
 
 

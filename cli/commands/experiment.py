@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import click
 from nst.cli.options import PAINTING, engine_options
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from nst.cli.experiments.catalogue import Experiment, Value
     from nst.cli.experiments.grid import Grid
     from nst.cli.experiments.runs import Done
@@ -146,6 +149,7 @@ def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[s
     """
     from nst.cli.samples import PAINTING, PHOTOGRAPH, copy_sample
     from nst.errors import ImageError, SettingsError
+    from nst.files import write_atomically
     from nst.models.procedural.pictures import procedural_picture
     from nst.pictures.picture import Picture
     from nst.pictures.writing import to_pil
@@ -162,7 +166,7 @@ def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[s
         for style in DRAWN[: chosen.styles - 1]:
             path = folder / "pictures" / f"{style.replace(' ', '-')}.png"
             if not path.is_file():
-                to_pil(Picture(procedural_picture(style, 384, (9999, 3)))).save(path)
+                write_atomically(path, _png(to_pil(Picture(procedural_picture(style, 384, (9999, 3))))))
             found.append(path)
     except OSError as error:
         raise ImageError(f"cannot write into {folder}: {error.strerror}; choose another --output") from error
@@ -177,6 +181,7 @@ def _write(
 
     from nst.cli.experiments.report import write_report
     from nst.cli.experiments.sheet import Tile, contact_sheet
+    from nst.errors import ImageError
     from nst.files import write_atomically
     from nst.pictures.reading import read_picture
     from nst.pictures.writing import to_pil
@@ -195,7 +200,19 @@ def _write(
     sheet = contact_sheet(
         tiles, table.rows, table.columns, f"{name}: {chosen.summary}", list(images.values())
     )
-    sheet.save(folder / f"{name}.png")
     page = write_report(name, chosen.summary, done, images, len(table.cells) - len(done))
-    write_atomically(folder / f"{name}.html", page.encode())
+    for path, data in (folder / f"{name}.png", _png(sheet)), (folder / f"{name}.html", page.encode()):
+        try:
+            write_atomically(path, data)
+        except OSError as error:
+            raise ImageError(
+                f"cannot write {path}: {error.strerror}; free some space and run it again, the runs are kept"
+            ) from error
     return f"{folder / name}.png and .html"
+
+
+def _png(image: Image.Image) -> bytes:
+    """The file, in memory, so that it can be written whole or not at all."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

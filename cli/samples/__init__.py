@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from nst.files import write_atomically
+
 __all__ = ["PAINTING", "PHOTOGRAPH", "copy_sample"]
 
 PHOTOGRAPH = "rocket.jpg"
@@ -21,5 +23,5 @@ def copy_sample(name: str, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    path.write_bytes((files("nst.cli.samples") / name).read_bytes())
+    write_atomically(path, (files("nst.cli.samples") / name).read_bytes())
     return path

@@ -151,6 +151,25 @@ def test_a_disk_that_is_full_everywhere(stylize, tmp_path, monkeypatch):
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
 
+@needs_proc
+def test_an_experiment_whose_sheet_does_not_fit_keeps_its_runs(
+    command, pictures, weights_file, tmp_path, monkeypatch
+):
+    fixed = ["--weights", weights_file, "--backend", "numpy", "--size", 32, "--steps", 1, "-o", "r"]
+    words = ["experiment", "run", "content-layer", pictures.content, pictures.style, *fixed]
+    with monkeypatch.context() as patch:
+        Disk(patch, lambda path: path.parent == tmp_path / "r")
+        done = command(*words)
+    assert done.status == 2
+    assert "cannot write r/content-layer.png: No space left on device" in one_line(done.stderr)
+    assert [path.name for path in (tmp_path / "r").iterdir()] == ["cells"]
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "r" / "cells").iterdir()}
+    assert len(kept) == 2 * 3
+    assert command(*words).status == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "r" / "cells").iterdir()} == kept
+    Image.open(tmp_path / "r" / "content-layer.png").load()
+
+
 def test_a_file_that_may_not_grow(python, arguments, tmp_path):
     """RLIMIT_FSIZE: the write itself fails, half way."""
 

@@ -12,6 +12,7 @@ import argparse
 import faulthandler
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def work(target: str, first: int, count: int, files: list[bytes]) -> None:
     """Take mutants and print a line of JSON for each, before and after."""
     read, refusal = reader(target)
     resource.setrlimit(resource.RLIMIT_AS, (3 * MEMORY, 3 * MEMORY))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as held:
         terminal = os.dup(2)
         os.dup2(held.fileno(), 2)
@@ -117,8 +118,10 @@ def work(target: str, first: int, count: int, files: list[bytes]) -> None:
             seconds = time.process_time() - began
             faulthandler.cancel_dump_traceback_later()
             sys.stderr.flush()
-            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
-            shown = [str(one.message) for one in warned if issubclass(one.category, UserWarning | RuntimeWarning)]
+            grown = peak() - before
+            shown = [
+                str(one.message) for one in warned if issubclass(one.category, UserWarning | RuntimeWarning)
+            ]
             if shown:
                 text = text or f"warning: {shown[0][:200]}"
             if seconds > SECONDS:
@@ -131,6 +134,14 @@ def work(target: str, first: int, count: int, files: list[bytes]) -> None:
             print(json.dumps([number, "finding" if text else outcome, text]), flush=True)
             if grown > MEMORY:
                 return  # the peak would be that of every mutant after it
+
+
+def peak() -> int:
+    """The most bytes that this process has had. What `getrusage` tells on Linux begins with its parent's."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def reader(target):
