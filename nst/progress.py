@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nst.engine.position import Position
 from nst.optim import State, Stop
 from nst.pictures.color import Color
 from nst.pictures.picture import Picture
@@ -87,6 +88,12 @@ class Progress:
     def settings(self) -> Settings:
         """The settings of the run, its size worked out; with them the run can be repeated."""
         return replace(self._settings, size=self._longest)
+
+    @property
+    def position(self) -> Position:
+        """Where the run is, for as long as this is the last record."""
+        done = self.step - self._state.step
+        return Position(self.scale, done, self.seconds, self._stage.found, self._state)
 
     def losses(self) -> Losses:
         """The losses; waits for the device."""

@@ -38,6 +38,8 @@ class TorchObjective:
         with torch.enable_grad(), _convolutions(self._device):
             total, terms = self._function(self._ops, variable, constants)
             (gradient,) = torch.autograd.grad(total, variable)
+        # autograd may lay it out otherwise than `from_numpy`, and sums over another order have other last bits
+        gradient = _laid_out(gradient)
         return Evaluation(total.detach(), {name: term.detach() for name, term in terms.items()}, gradient)
 
 
@@ -91,8 +93,7 @@ class TorchBackend:
 
     def from_numpy(self, array: HostArray) -> Tensor:
         tensor = torch.tensor(np.asarray(array, order="C"), **self._place)  # torch has no negative strides
-        # cuDNN and oneDNN run channels-last convolutions without reordering
-        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+        return _laid_out(tensor)
 
     def to_numpy(self, tensor: Tensor) -> HostArray:
         array: HostArray = tensor.detach().cpu().contiguous().numpy()
@@ -122,6 +123,11 @@ class TorchBackend:
         if not self._graphs:
             return objective
         return GraphedObjective(objective, lambda run: record_on_cuda(run, self.device))
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """Pictures and maps channels last, for which cuDNN and oneDNN need no reordering."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def _convolutions(device: str) -> AbstractContextManager[None]:
