@@ -23,6 +23,7 @@ COMMANDS = {
     "stylize": "Paint a picture in the style of one or more others.",
     "texture": "Make more of a texture, or a tile that repeats without a seam.",
     "invert": "Show what a layer of the network keeps of a picture.",
+    "resume": "Go on with a run that was cut off, as if nothing had happened.",
     "experiment": "Run the paper's experiments; write contact sheets and reports.",
     "presets": "Show the recipes that --preset takes.",
     "video": "Paint a video or a folder of frames, without flicker.",

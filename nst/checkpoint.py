@@ -1,4 +1,4 @@
-"""A run in the middle, as one file: with it the run goes on bit for bit, in another process and without its input files.
+"""A run in the middle, as one file: with it the run goes on bit for bit, in another process, without its input files.
 
 What is in it: the pictures at the size of the result, the settings, the arrangement in memory, the optimiser with its
 state, and what the bits depend on besides: backend, network, versions and processor.
@@ -141,7 +141,7 @@ class Checkpoint:
         return Position(**packed, found=found, state=state)
 
     def differences(self, backend: Backend[Any], weights: NetworkWeights) -> list[str]:
-        """What is other here than where the run was saved, such as "torch is 2.9 here, was 2.8"; none: the same bits."""
+        """What is other here than where the run was saved ("torch is 2.9 here, was 2.8"); none: the same bits."""
         before = {**self.backend, **self.document["versions"]}
         now = {**_made_with(backend), **_versions(backend)}
         changed = [
@@ -150,7 +150,9 @@ class Checkpoint:
             if before.get(name) != now.get(name)
         ]
         if self.weights["sha256"] != weights.sha256:
-            changed.append(f"the network is {weights.name} here, was {self.weights['name']} with other weights")
+            changed.append(
+                f"the network is {weights.name} here, was {self.weights['name']} with other weights"
+            )
         return changed
 
     def write(self, path: str | os.PathLike[str]) -> None:

@@ -71,7 +71,8 @@ class Run:
             else:
                 stage = self.stage(longest)
                 state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage))
-            for state in descend(backend.space, optimizer, stage.evaluate, state, steps):
+            states = descend(backend.space, optimizer, stage.evaluate, state, steps)
+            for state in states:
                 enlarged = done and state.step == 0 and steps and not state.stopped
                 passed = state.stopped == "converged" and number < len(self.schedule)
                 if not enlarged and not passed:  # neither is the outcome of a step

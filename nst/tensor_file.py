@@ -48,7 +48,8 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Reader], te
         file.write(encoded)
         for read in arrays.values():
             array = np.asarray(read(), order="C")
-            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8))
+            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            file.write(little.reshape(-1).view(np.uint8).data)
 
 
 def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Reader], str]:

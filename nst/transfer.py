@@ -258,12 +258,16 @@ class StyleTransfer:
         if not isinstance(saved, Checkpoint):
             saved = read_checkpoint(saved)
         if [loss.name for loss in extra_terms] != list(saved.losses):
-            raise SettingsError(f"the run has losses of your own ({', '.join(saved.losses)}): give extra_terms")
+            raise SettingsError(
+                f"the run has losses of your own ({', '.join(saved.losses)}): give extra_terms"
+            )
         network = saved.weights["spec"] if weights is None else weights
         if network is None:
             raise SettingsError(f"the network {saved.weights['name']} was given as an object: give weights")
         pictures, settings = saved.pictures, saved.settings
-        given = {name: value for name, value in settings.as_dict().items() if name not in ("init", "optimizer")}
+        given = {
+            name: value for name, value in settings.as_dict().items() if name not in ("init", "optimizer")
+        }
         transfer = cls(
             pictures.content,
             list(pictures.styles),
@@ -278,7 +282,9 @@ class StyleTransfer:
         )
         changed = saved.differences(transfer.backend, transfer.weights)
         if changed and not anyway:
-            raise NSTError(f"{'; '.join(changed)}: the result would be another; go on anyway if you like")
+            raise NSTError(
+                f"{'; '.join(changed)}: the result would be another; anyway=True (--anyway) goes on"
+            )
         if like is not None:
             transfer.output = replace(transfer.output, restore=from_any(like)[1])
         transfer._spec = saved.weights["spec"] if transfer._spec is None else transfer._spec

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.checkpoints import checkpoint_options
 from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
 from nst.cli.recorder import frame_options
 
@@ -22,6 +23,7 @@ __all__ = ["stylize"]
 @engine_options(*PAINTING)
 @mask_options
 @trace_option
+@checkpoint_options
 @frame_options
 def stylize(content: str, style: tuple[str, ...], output: str, **options: Any) -> int:
     """Paint CONTENT in the style of one or more STYLE pictures.

@@ -70,10 +70,9 @@ class Stage:
         self.weights: dict[str, float] = {} if found is None else dict(found.weights)
         self._losses = tuple(losses)
         self._sides: list[int | None] = machine.fitting(scene) if found is None else list(found.sides)
+        self._scale: LossScale = LossScale() if found is None else LossScale(*found.scale)
         if like is not None:
             self._scale = like._scale  # which belongs to the compiled code
-        else:
-            self._scale = LossScale() if found is None else LossScale(*found.scale)
         self._problem: Problem | None = self._set_up(None if like is None else like.problem)
 
     @property
