@@ -50,7 +50,7 @@ def test_what_is_typed_wins(stylize, command, pictures):
 
 
 def test_settings_that_no_option_has(stylize, command):
-    """Of a preset: the power of the total variation; weights that have been carried over to this network are as they were."""
+    """Of a preset: the power of the total variation. Weights that were carried over to this network stay."""
     assert PRESETS["neural-style-pt"].settings["tv_power"] == 1
     preset = ["--preset", "neural-style-pt", "--steps", 2, "--history", 5]
     assert stylize(*preset, output="made.png").status == 0
