@@ -55,6 +55,8 @@ class Output:
 class Progress:
     """One iterate of the optimisation. Step 0 is the start picture before any change.
 
+    A last size without steps is the result of the one before brought up to size; losses and weights are those there.
+
     Attributes:
         step: steps done, at all scales together.
         steps: steps asked for.
@@ -78,6 +80,7 @@ class Progress:
     _output: Output
     _stage: Stage
     _state: State[Any]
+    _enlarged: Picture | None = None
 
     @property
     def weights(self) -> dict[str, float]:
@@ -93,7 +96,8 @@ class Progress:
     def position(self) -> Position:
         """Where the run is, for as long as this is the last record."""
         done = self.step - self._state.step
-        return Position(self.scale, done, self.seconds, self._stage.found, self._state)
+        scale = self.scale if self._enlarged is None else self.scale - 1
+        return Position(scale, done, self.seconds, self._stage.found, self._state)
 
     def losses(self) -> Losses:
         """The losses; waits for the device."""
@@ -112,6 +116,8 @@ class Progress:
 
     def raw_picture(self) -> Picture:
         """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
+        if self._enlarged is not None:
+            return self._enlarged
         backend = self._stage.machine.backend
         array = backend.to_numpy(self._state.result(backend.space))[0].transpose(1, 2, 0)
         return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self._stage.scene.content.alpha)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from nst.engine.descent import descend, first_state
 from nst.engine.machine import Machine
@@ -14,7 +17,8 @@ from nst.engine.stage import Found, Stage
 from nst.engine.start import Start
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
-from nst.optim import Optimizer
+from nst.optim import Optimizer, State
+from nst.pictures.picture import Picture
 from nst.pictures.scene import Scene
 from nst.progress import Output, Progress
 from nst.protocol import HostArray
@@ -68,6 +72,9 @@ class Run:
             if position:
                 stage, state = self.stage(longest, position.found), position.state
                 position = None  # so that the memory of its state is free when the next one is there
+            elif steps == 0 and coarse is not None:
+                yield self._record(done, number, began, stage, state, self._enlarged(coarse))
+                return
             else:
                 stage = self.stage(longest)
                 state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage))
@@ -76,24 +83,41 @@ class Run:
                 enlarged = done and state.step == 0 and steps and not state.stopped
                 passed = state.stopped == "converged" and number < len(self.schedule)
                 if not enlarged and not passed:  # neither is the outcome of a step
-                    yield Progress(
-                        step=done + state.step,
-                        steps=sum(count for _, count in self.schedule),
-                        scale=number,
-                        scales=len(self.schedule),
-                        size=stage.scene.size,
-                        seconds=time.perf_counter() - began,
-                        stopped=state.stopped,
-                        _settings=self.machine.settings,
-                        _longest=max(self.scene.size),
-                        _output=self.output,
-                        _stage=stage,
-                        _state=state,
-                    )
+                    yield self._record(done + state.step, number, began, stage, state)
             if state.stopped == "non-finite":
                 return
             done += state.step
             coarse = backend.to_numpy(state.result(backend.space))
+
+    def _record(
+        self,
+        step: int,
+        number: int,
+        began: float,
+        stage: Stage,
+        state: State[Any],
+        enlarged: Picture | None = None,
+    ) -> Progress:
+        return Progress(
+            step=step,
+            steps=sum(count for _, count in self.schedule),
+            scale=number,
+            scales=len(self.schedule),
+            size=stage.scene.size if enlarged is None else enlarged.size,
+            seconds=time.perf_counter() - began,
+            stopped=None if enlarged is not None else state.stopped,
+            _settings=self.machine.settings,
+            _longest=max(self.scene.size),
+            _output=self.output,
+            _stage=stage,
+            _state=state,
+            _enlarged=enlarged,
+        )
+
+    def _enlarged(self, coarse: HostArray) -> Picture:
+        """A result (1, 3, h, w) at the size of the scene, without a step there."""
+        array = self.start.go_on(coarse, *self.scene.size)[0].transpose(1, 2, 0)
+        return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self.scene.content.alpha)
 
     def _first(self, coarse: HostArray | None, stage: Stage) -> HostArray:
         """The first iterate of a stage, from the result of the one before."""

@@ -320,7 +320,9 @@ class StyleTransfer:
 
     @cached_property
     def _task(self) -> Task:
-        return Task(self.settings, self.weights, self.backend, self.size, self.layers)
+        longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
+        size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
+        return Task(self.settings, self.weights, self.backend, size, self.layers)
 
     @cached_property
     def _run(self) -> Run:
