@@ -69,6 +69,7 @@ class Job:
         checkpoint: where the run is saved; None for beside the output, "off" for nowhere.
         checkpoint_every: seconds between.
         inputs: SHA-256 of the files that were read, by their whole paths.
+        long_side: of the poster in pixels; None for none.
         folder: in which the command was run.
     """
 
@@ -81,6 +82,7 @@ class Job:
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
     inputs: Mapping[str, str] = field(default_factory=dict)
+    long_side: int | None = None
     folder: str = field(default_factory=os.getcwd)
 
     @property

@@ -21,6 +21,7 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "stylize": "Paint a picture in the style of one or more others.",
+    "poster": "Paint a picture and bring it up to the size of a poster.",
     "texture": "Make more of a texture, or a tile that repeats without a seam.",
     "invert": "Show what a layer of the network keeps of a picture.",
     "resume": "Go on with a run that was cut off, as if nothing had happened.",

@@ -17,6 +17,7 @@ from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
 from nst.cli.trace import describe, step_record, write_trace
 from nst.errors import NSTError
+from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
@@ -27,7 +28,12 @@ __all__ = ["Outcome", "explain", "finish", "run", "run_transfer"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early."""
+    """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early.
+
+    Attributes:
+        picture: the last one.
+        description: for its metadata.
+    """
 
     status: int
     step: int
@@ -36,6 +42,8 @@ class Outcome:
     last: float
     seconds: float
     stopped: str | None
+    picture: Picture
+    description: Mapping[str, Any]
 
 
 def run_transfer(
@@ -89,8 +97,8 @@ def run_transfer(
     if keeper is not None and keeper.active and interrupted() and failure is None and first is not None:
         keeper.save(steps, first)
     if last is not None:
-        description = describe(transfer, paths, last)
-        write_picture(last.picture(), output, {**description, "step": last.step})
+        description, picture = describe(transfer, paths, last), last.picture()
+        write_picture(picture, output, {**description, "step": last.step})
         if trace is not None:
             write_trace(trace, description, steps)
     if failure is not None:
@@ -100,7 +108,11 @@ def run_transfer(
     finished = last.step >= last.steps
     status = 130 if interrupted() and not finished else 1 if last.stopped == "non-finite" else 0
     began = first if isinstance(first, float) else first.losses().total
-    return Outcome(status, last.step, last.steps, began, last.losses().total, last.seconds, last.stopped)
+    return Outcome(
+        *(status, last.step, last.steps, began, last.losses().total, last.seconds, last.stopped),
+        picture=picture,
+        description={**description, "step": last.step},
+    )
 
 
 def explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> NoReturn:
@@ -123,6 +135,8 @@ def run(
     animate: str | None = None,
     checkpoint: str | None = None,
     checkpoint_every: float = 60.0,
+    long_side: int | None = None,
+    plan: bool = False,
     **options: Any,
 ) -> int:
     """Set up, run and save; the exit status. Options are arguments of `StyleTransfer` beside those named here.
@@ -139,10 +153,19 @@ def run(
         "init": options["init"],
         "weights": options["weights"],
     }
-    job = Job(paths, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every, hashes(paths))
+    job = Job(
+        *(paths, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every, hashes(paths)),
+        long_side=long_side,
+    )
     job.check()
     transfer = make_transfer(content, style, quiet=quiet, **options)
     check_output(output, transfer.size)
+    if long_side is not None:
+        from nst.cli.posters import check_poster, plan_poster
+
+        check_poster(transfer, job)
+        if plan:
+            return plan_poster(transfer, job)
     if job.saved is not None and Path(job.saved).exists() and not quiet:
         click.echo(
             f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
@@ -169,11 +192,16 @@ def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None
     keeper = Keeper(transfer, job, frames, resumed=before is not None)
     outcome = run_transfer(transfer, job.paths, job.output, job.trace, quiet, frames.see, keeper, before)
     frames.finish()
+    size = transfer.size
+    if job.long_side is not None and outcome.status == 0:
+        from nst.cli.posters import write_poster
+
+        size = write_poster(transfer, job, outcome, quiet)
     if outcome.status != 130:
         keeper.remove()
     if not quiet:
         saved = keeper.path if keeper.written and outcome.status == 130 else None
-        click.echo(_summary(transfer, outcome, job.output, saved), err=outcome.status != 0)
+        click.echo(_summary(transfer, outcome, job.output, size, saved), err=outcome.status != 0)
     return outcome.status
 
 
@@ -181,8 +209,10 @@ def _loss(record: Progress) -> str:
     return f"loss {record.losses().total:.4g}"
 
 
-def _summary(transfer: StyleTransfer, outcome: Outcome, output: str, saved: str | None) -> str:
-    width, height = transfer.size
+def _summary(
+    transfer: StyleTransfer, outcome: Outcome, output: str, size: tuple[int, int], saved: str | None
+) -> str:
+    width, height = size
     first, last = outcome.first, outcome.last
     reason = {"converged": "; converged", "non-finite": "; stopped at a loss that is not finite"}
     ending = "; interrupted" if outcome.status == 130 else reason.get(outcome.stopped or "", "")

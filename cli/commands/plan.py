@@ -10,8 +10,6 @@ from nst.cli.options import PAINTING, engine_options, trace_option
 
 __all__ = ["plan"]
 
-MIB = 2**20
-
 
 @click.command()
 @click.argument("content", type=click.Path())
@@ -24,37 +22,14 @@ def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
     The time is measured: two steps of a small version of the picture are run.
     """
     from nst.cli.engine import make_transfer
-    from nst.forecast import forecast
+    from nst.cli.planning import plan_rows
 
     quiet = options.pop("quiet")
     options.pop("trace")
     transfer = make_transfer(content, style, quiet=quiet, **options)
-    chosen = transfer.plan
-    future = forecast(transfer)
-    width, height = transfer.size
-    scales = ", ".join(f"{side} px x {steps}" for side, steps in transfer.schedule)
-    free = "unknown" if chosen.free is None else _size(chosen.free)
-    rows = [
-        ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
-        ("scales", scales),
-        (
-            "windows",
-            f"{chosen.side} px, computing {future.overlap:.2f} times the pixels" if chosen.side else "none",
-        ),
-        (
-            "L-BFGS history",
-            f"{chosen.history} pairs{' in float16' if chosen.half else ''}, {_size(chosen.history_bytes)}",
-        ),
-        ("peak memory", f"{_size(chosen.peak)} of {free} that are free"),
-        ("time", f"{future.total:.0f} s, {future.step:.2f} s for a step at the full size"),
-    ]
-    for name, text in rows:
+    for name, text in plan_rows(transfer):
         click.echo(f"{name:15} {text}")
-    if not chosen.fits:
+    if not transfer.plan.fits:
         click.echo("nst: this will hardly fit: use a smaller --size", err=True)
         return 1
     return 0
-
-
-def _size(count: int) -> str:
-    return f"{count / MIB:.0f} MB" if count < 10_000 * MIB else f"{count / MIB / 1024:.1f} GB"
