@@ -35,7 +35,7 @@ __all__ = ["poster"]
 def poster(content: str, style: tuple[str, ...], output: str, long_side: int, **options: Any) -> int:
     """Paint CONTENT in the style of STYLE at --size, and bring what has changed up to --long-side.
 
-    The strokes are those of the small picture, enlarged; detail comes from the photograph, where the painting follows it.
+    The strokes are those of the small picture, enlarged; detail comes from the photograph, where they follow it.
 
     \b
     nst poster photo.jpg painting.jpg -o wall.png --size 1024 --long-side 8192

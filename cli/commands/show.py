@@ -30,9 +30,12 @@ def show(picture: str, as_json: bool) -> None:
         "versions": versions,
     }
     for name, value in rows.items():
-        shown = tuple(value) if isinstance(value, list) else value
-        if shown is not None and shown != () and shown != {}:
-            click.echo(f"{name.replace('_', ' '):17} {_paths(shown) if name == 'masks' else as_typed(shown)}")
+        if value is None or value in ([], {}):
+            continue
+        text = (
+            _paths(value) if name == "masks" else as_typed(tuple(value) if isinstance(value, list) else value)
+        )
+        click.echo(f"{name.replace('_', ' '):17} {text}")
     command = command_of(document, picture)
     if command is not None:
         click.echo(f"\n{command}")
