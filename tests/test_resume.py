@@ -80,6 +80,16 @@ def test_on_the_other_backends(backend, made, small_network, need, tmp_path):
     assert bits(last) == bits(whole[-1])
 
 
+@pytest.mark.parametrize("case", [{"padding": "circular", "content_layers": "conv2_1"}, {"tv_weight": 1.0}])
+def test_gradients_lie_in_memory_as_pictures_do(case, made, need):
+    """As they do when they come back from a file; torch adds up large tensors in the order of their memory."""
+    need("torch")
+    shallow = {"style_layers": "conv1_1", "scales": 1, "steps": 0}
+    (record,) = made("torch", **{**shallow, **case}).iterate()
+    state = record.position.state
+    assert state.evaluation.gradient.stride() == state.x.stride()
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_a_network_in_half_precision(precision, made, small_network, need, tmp_path):
     """With a loss scale that has been found on the way and is not what a stage starts with."""

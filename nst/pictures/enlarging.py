@@ -4,8 +4,8 @@ With p the content and x the result at the small size, p' the content at the lar
 
     x' = E(x - a p) + E(a) p',    0 <= a <= 1.
 
-That is E(x) and a share of the detail that the small size does not hold. a = 1 everywhere is what the pyramid hands over
-from scale to scale, x' = p' + E(x - p), and the optimiser then paints over that detail. Here nobody does, and a
+That is E(x) and a share of the detail that the small size does not hold. a = 1 everywhere is what the pyramid hands
+over from scale to scale, x' = p' + E(x - p), and the optimiser then paints over that detail. Here nobody does, and a
 photograph would shine through the strokes. So a is how far x follows p nearby: the slope of a local regression of x on
 p, as in the guided filter (He, Sun, Tang, *Guided Image Filtering*, ECCV 2010, eq. 5), of all three colours, in a
 Gaussian window.
