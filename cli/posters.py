@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +18,6 @@ from nst.pictures.writing import check_output, write_picture
 
 if TYPE_CHECKING:
     from nst.cli.checkpoints import Job
-    from nst.cli.running import Outcome
     from nst.transfer import StyleTransfer
 
 __all__ = ["check_poster", "plan_poster", "poster_bytes", "poster_size", "write_poster"]
@@ -65,8 +65,17 @@ def plan_poster(transfer: StyleTransfer, job: Job) -> int:
     return 0 if transfer.plan.fits else 1
 
 
-def write_poster(transfer: StyleTransfer, job: Job, outcome: Outcome, quiet: bool) -> tuple[int, int]:
+def write_poster(
+    transfer: StyleTransfer, job: Job, result: Picture, description: Mapping[str, Any], quiet: bool
+) -> tuple[int, int]:
     """Bring the result of a run up to size and write it in place of the small one; its (width, height).
+
+    Args:
+        transfer: that has run.
+        job: of the run.
+        result: of the run.
+        description: for the metadata.
+        quiet: no progress bar.
 
     Raises:
         NSTError: the photograph is not there any more, or the poster cannot be written.
@@ -76,12 +85,12 @@ def write_poster(transfer: StyleTransfer, job: Job, outcome: Outcome, quiet: boo
     size = poster_size(transfer, job.long_side)
     with progress_bar(quiet, "rows") as show:
         image = enlarged(
-            outcome.picture,
+            result,
             transfer.output.original,
             content,
             *size,
             told=lambda done, total: show(done, total, "bringing up"),
         )
     del content
-    write_picture(image, job.output, {**outcome.description, "long_side": job.long_side})
+    write_picture(image, job.output, {**description, "long_side": job.long_side})
     return size

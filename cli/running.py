@@ -196,7 +196,7 @@ def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None
     if job.long_side is not None and outcome.status == 0:
         from nst.cli.posters import write_poster
 
-        size = write_poster(transfer, job, outcome, quiet)
+        size = write_poster(transfer, job, outcome.picture, outcome.description, quiet)
     if outcome.status != 130:
         keeper.remove()
     if not quiet:
