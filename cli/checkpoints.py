@@ -246,18 +246,18 @@ def job_of(saved: Checkpoint, path: str, output: str | None) -> Job:
 def hashes(paths: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 of the input files of a job that can be read, by their whole paths."""
     named = [paths["content"], *paths["styles"], *paths["masks"].values(), paths["init"]]
-    found = {}
-    for name in named:
-        with suppress(OSError, ValueError):
-            found[os.path.abspath(name)] = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    return found
+    found = {os.path.abspath(name): _sha256(name) for name in named if name}
+    return {name: digest for name, digest in found.items() if digest is not None}
 
 
 def changed_inputs(job: Job) -> list[str]:
     """The input files that are there and are not what they were."""
-    changed = []
-    for name, before in job.inputs.items():
-        with suppress(OSError):
-            if hashlib.sha256(Path(name).read_bytes()).hexdigest() != before:
-                changed.append(name)
-    return changed
+    return [name for name, before in job.inputs.items() if _sha256(name) not in (before, None)]
+
+
+def _sha256(path: str) -> str | None:
+    """Of a file; None where there is none, such as a device that would never end."""
+    with suppress(OSError, ValueError):
+        if Path(path).is_file():
+            return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return None

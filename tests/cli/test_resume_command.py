@@ -1,6 +1,7 @@
 """`nst resume`: runs that are killed at any moment lose nothing; what is refused, and what goes on anyway."""
 
 import errno
+import hashlib
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import sys
 import pytest
 from PIL import Image
 
+from nst.cli.checkpoints import hashes
 from nst.files import check_writable, writing_atomically
 from nst.models.random import random_weights
 from nst.models.weights import save_weights
@@ -104,6 +106,7 @@ def test_killed_again_and_again(case, arguments, environment, tmp_path):
 def test_what_a_killed_process_leaves_is_gone_after_the_next_start(python, tmp_path):
     done = python("-c", """
 import os, signal
+from nst.cli.checkpoints import hashes
 from nst.files import writing_atomically
 with writing_atomically("picture.png") as file:
     file.write(b"half")
@@ -175,6 +178,18 @@ def test_an_input_that_has_changed(command, cut_off, pictures, tmp_path):
     cut_off(content=content)
     content.unlink()  # the picture is in the checkpoint
     assert command("resume", "run.nst").status == 0
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    """A device gives zeros without an end."""
+    (tmp_path / "a").write_bytes(b"a")
+    named = {
+        "content": "/dev/zero",
+        "styles": [str(tmp_path / "a"), str(tmp_path)],
+        "masks": {},
+        "init": "noise",
+    }
+    assert hashes(named) == {str(tmp_path / "a"): hashlib.sha256(b"a").hexdigest()}
 
 
 def test_another_network(command, cut_off, weights_file, tmp_path):
