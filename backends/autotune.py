@@ -21,7 +21,7 @@ from nst.models.store.cache import weights_folder
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend, Ops
 
-__all__ = ["backend_in", "choose_precision", "fastest"]
+__all__ = ["backend_in", "choose_precision", "fastest", "processor"]
 
 GAIN = 1.2
 """A lower precision is taken if it is this much faster."""
@@ -109,11 +109,12 @@ def _seconds(backend: Backend[Any], weights: NetworkWeights) -> float:
 
 def _key(backend: Backend[Any]) -> str:
     versions = " ".join(f"{name} {version}" for name, version in sorted(backend.versions().items()))
-    machine = f"{platform.node()} {_processor()} x{os.cpu_count()}"
+    machine = f"{platform.node()} {processor()} x{os.cpu_count()}"
     return f"{backend.name} ({versions}) on {backend.device} of {machine}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the processor calls itself; the architecture where it says nothing."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

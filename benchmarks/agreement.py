@@ -98,7 +98,7 @@ def measure(
     from _subject import network, pictures
 
     from nst.backends.registry import backend_class
-    from nst.engine.descent import descend
+    from nst.engine.descent import descend, first_state
     from nst.models.random import random_weights
     from nst.optim import LBFGS, Adam
     from nst.transfer import StyleTransfer
@@ -123,7 +123,8 @@ def measure(
     method: Any = LBFGS(history=run.plan.history) if word == "lbfgs" else Adam(*map(float, numbers[:1]))
     if numbers[1:]:
         method = replace(method, epsilon=float(numbers[1]))
-    *_, state = descend(engine, method, stage.evaluate, np.clip(start, 0, 1), steps)
+    begin = first_state(engine, method, stage.evaluate, np.clip(start, 0, 1))
+    *_, state = descend(engine.space, method, stage.evaluate, begin, steps)
     np.save(file, np.asarray(engine.to_numpy(state.x), np.float64))
     return {"total": state.total, "versions": engine.versions()}
 

@@ -27,8 +27,11 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "stylize": "Paint a picture in the style of one or more others.",
+    "poster": "Paint a picture and bring it up to the size of a poster.",
     "texture": "Make more of a texture, or a tile that repeats without a seam.",
     "invert": "Show what a layer of the network keeps of a picture.",
+    "resume": "Go on with a run that was cut off, as if nothing had happened.",
+    "show": "Print the settings in a picture, and the command that makes it.",
     "experiment": "Run the paper's experiments; write contact sheets and reports.",
     "presets": "Show the recipes that --preset takes.",
     "video": "Paint a video or a folder of frames, without flicker.",

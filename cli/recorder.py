@@ -92,6 +92,7 @@ class Recorder:
         every: save every so many steps.
         at: and these.
         animate: the animation to write.
+        frames: PNG files of the animation by step, of a run that goes on.
 
     Raises:
         SettingsError: a step that the run does not have.
@@ -105,6 +106,7 @@ class Recorder:
         every: int | None,
         at: Sequence[int],
         animate: str | None,
+        frames: Mapping[int, bytes] | None = None,
     ) -> None:
         counts = [count for _, count in transfer.schedule]
         self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
@@ -112,7 +114,9 @@ class Recorder:
         self._saved = saved_steps(every, at, self._steps)
         self._shown = frozenset(frame_steps(counts) if animate else ())
         self._folder = Scratch() if animate else None
-        self._frames: list[Path] = []
+        self.frames: dict[int, Path] = {}
+        for step, data in (frames or {}).items():
+            self._frame(step).write_bytes(data)
         self._last: Progress | None = None
 
     def see(self, record: Progress) -> None:
@@ -145,7 +149,7 @@ class Recorder:
         with self._folder:
             if self._last.step not in self._shown:
                 self._show(self._last)
-            write_animation(self._animate, self._frames)
+            write_animation(self._animate, list(self.frames.values()))
 
     def _show(self, record: Progress) -> None:
         """Keep a frame: the iterate at the final size, on white."""
@@ -154,11 +158,14 @@ class Recorder:
         from nst.pictures.picture import resize
         from nst.pictures.writing import to_pil
 
-        assert self._folder is not None
         picture = to_pil(resize(record.picture(), *self._transfer.size)).convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
-        self._frames.append(Path(self._folder.name, f"{len(self._frames)}.png"))
-        Image.alpha_composite(white, picture).convert("RGB").save(self._frames[-1], compress_level=1)
+        Image.alpha_composite(white, picture).convert("RGB").save(self._frame(record.step), compress_level=1)
+
+    def _frame(self, step: int) -> Path:
+        """Where a frame is kept until the animation is written."""
+        assert self._folder is not None
+        return self.frames.setdefault(step, Path(self._folder.name, f"{step}.png"))
 
 
 def _steps(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...]:

@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 import numpy as np
 
+from nst.cli.checkpoints import Before, Job, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
 from nst.cli.rescue import save_results
 from nst.cli.trace import describe, step_record
 from nst.errors import NSTError
+from nst.pictures.picture import Picture
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
 
-__all__ = ["Outcome", "explain", "run", "run_transfer"]
+__all__ = ["Outcome", "explain", "finish", "run", "run_transfer"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early."""
+    """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early.
+
+    Attributes:
+        picture: the last one.
+        description: for its metadata.
+    """
 
     status: int
     step: int
@@ -34,6 +42,8 @@ class Outcome:
     last: float
     seconds: float
     stopped: str | None
+    picture: Picture
+    description: Mapping[str, Any]
 
 
 def run_transfer(
@@ -43,6 +53,8 @@ def run_transfer(
     trace: str | None,
     quiet: bool,
     watch: Callable[[Progress], None] | None = None,
+    keeper: Keeper | None = None,
+    before: Before | None = None,
 ) -> Outcome:
     """Run to the end, to Ctrl-C or to an error; the picture so far and the trace are saved in every case.
 
@@ -53,12 +65,14 @@ def run_transfer(
         trace: the JSON file to write.
         quiet: no progress bar.
         watch: called with every record; see `nst.cli.recorder`.
+        keeper: that saves the run.
+        before: what a run that goes on has behind it.
 
     Raises:
         NSTError: out of memory, with what was saved; what `watch` raises, when that has been saved.
     """
-    steps: list[dict[str, Any]] = []
-    first: Progress | None = None
+    steps = [dict(step) for step in before.steps[:-1]] if before else []  # the last comes once more
+    first: Progress | float | None = before.first if before else None
     last: Progress | None = None
     failure: Exception | None = None
     # overflow shows in the losses, which are checked: numpy need not warn of it as well
@@ -66,7 +80,7 @@ def run_transfer(
     with silence, interruptible() as interrupted, progress_bar(quiet) as show:
         try:
             for record in transfer.iterate():
-                first, last = first or record, record
+                first, last = record if first is None else first, record
                 if trace is not None:
                     steps.append(step_record(record))
                 show(record.step, record.steps, "{}x{}".format(*record.size), partial(_loss, record))
@@ -74,21 +88,29 @@ def run_transfer(
                     watch(record)
                 if interrupted():
                     break
+                if keeper is not None:
+                    keeper.see(steps, first)
         except Exception as error:
             if last is None and isinstance(error, NSTError):
                 raise
             failure = error
+    if keeper is not None and keeper.active and interrupted() and failure is None and first is not None:
+        keeper.save(steps, first)
     if last is not None:
-        description = describe(transfer, paths, last)
-        save_results(last.picture(), last.step, output, description, trace, steps)
+        description, picture = describe(transfer, paths, last), last.picture()
+        save_results(picture, last.step, output, description, trace, steps)
     if failure is not None:
         explain(failure, transfer, output if last else None)
     assert first is not None
     assert last is not None
     finished = last.step >= last.steps
     status = 130 if interrupted() and not finished else 1 if last.stopped == "non-finite" else 0
-    totals = first.losses().total, last.losses().total
-    return Outcome(status, last.step, last.steps, *totals, last.seconds, last.stopped)
+    began = first if isinstance(first, float) else first.losses().total
+    return Outcome(
+        *(status, last.step, last.steps, began, last.losses().total, last.seconds, last.stopped),
+        picture=picture,
+        description={**description, "step": last.step},
+    )
 
 
 def explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> NoReturn:
@@ -109,6 +131,10 @@ def run(
     save_every: int | None = None,
     save_at: Sequence[int] = (),
     animate: str | None = None,
+    checkpoint: str | None = None,
+    checkpoint_every: float = 60.0,
+    long_side: int | None = None,
+    plan: bool = False,
     **options: Any,
 ) -> int:
     """Set up, run and save; the exit status. Options are arguments of `StyleTransfer` beside those named here.
@@ -116,28 +142,64 @@ def run(
     Raises:
         NSTError: bad input, found before any work where that is possible.
     """
-    from nst.cli.recorder import Recorder, check_frames
-    from nst.cli.running import run_transfer
-    from nst.cli.trace import check_trace_path
     from nst.pictures.writing import check_output
 
-    check_output(output)
-    if trace is not None:
-        check_trace_path(trace, output)
-    check_frames(animate, output, trace)
-    transfer = make_transfer(content, style, quiet=quiet, **options)
-    check_output(output, transfer.size)
     paths = {
         "content": content if isinstance(content, str) else "",
         "styles": list(style),
         "masks": masks_by_name(options.get("mask", ())),
-        "init": transfer.settings.init if transfer.settings.init != "picture" else options["init"],
+        "init": options["init"],
+        "weights": options["weights"],
     }
-    frames = Recorder(transfer, paths, output, save_every, save_at, animate)
-    outcome = run_transfer(transfer, paths, output, trace, quiet, frames.see)
+    job = Job(
+        *(paths, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every, hashes(paths)),
+        long_side=long_side,
+    )
+    job.check()
+    transfer = make_transfer(content, style, quiet=quiet, **options)
+    check_output(output, transfer.size)
+    if long_side is not None:
+        from nst.cli.posters import check_poster, plan_poster
+
+        check_poster(transfer, job)
+        if plan:
+            return plan_poster(transfer, job)
+    if job.saved is not None and Path(job.saved).exists() and not quiet:
+        click.echo(
+            f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
+        )
+    return finish(transfer, job, quiet)
+
+
+def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None = None) -> int:
+    """Run and save; the exit status.
+
+    Args:
+        transfer: set up, and either not yet run or to go on.
+        job: what to write.
+        quiet: print nothing but errors.
+        before: what a run that goes on has behind it.
+
+    Raises:
+        NSTError: out of memory, or a file cannot be written.
+    """
+    from nst.cli.recorder import Recorder
+
+    shown = before.frames if before else {}
+    frames = Recorder(transfer, job.paths, job.output, job.save_every, job.save_at, job.animate, shown)
+    keeper = Keeper(transfer, job, frames, resumed=before is not None)
+    outcome = run_transfer(transfer, job.paths, job.output, job.trace, quiet, frames.see, keeper, before)
     frames.finish()
+    size = transfer.size
+    if job.long_side is not None and outcome.status == 0:
+        from nst.cli.posters import write_poster
+
+        size = write_poster(transfer, job, outcome.picture, outcome.description, quiet)
+    if outcome.status != 130:
+        keeper.remove()
     if not quiet:
-        click.echo(_summary(transfer, outcome, output), err=outcome.status != 0)
+        saved = keeper.path if keeper.written and outcome.status == 130 else None
+        click.echo(_summary(transfer, outcome, job.output, size, saved), err=outcome.status != 0)
     return outcome.status
 
 
@@ -145,11 +207,14 @@ def _loss(record: Progress) -> str:
     return f"loss {record.losses().total:.4g}"
 
 
-def _summary(transfer: StyleTransfer, outcome: Any, output: str) -> str:
-    width, height = transfer.size
+def _summary(
+    transfer: StyleTransfer, outcome: Outcome, output: str, size: tuple[int, int], saved: str | None
+) -> str:
+    width, height = size
     first, last = outcome.first, outcome.last
     reason = {"converged": "; converged", "non-finite": "; stopped at a loss that is not finite"}
-    ending = "; interrupted" if outcome.status == 130 else reason.get(outcome.stopped, "")
+    ending = "; interrupted" if outcome.status == 130 else reason.get(outcome.stopped or "", "")
+    ending += f"; nst resume {saved} goes on" if saved else ""
     return (
         f"{output}: {width}x{height}, {outcome.step} of {outcome.steps} steps "
         f"in {outcome.seconds:.1f} s with {transfer.backend.name} on {transfer.backend.device}, "

@@ -41,7 +41,7 @@ def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress
 
     Args:
         transfer: what is run.
-        paths: what the user typed for "content", "styles", "init" and, by name, "masks".
+        paths: what the user typed for "content", "styles", "init", "weights" and, by name, "masks".
         record: the last iterate.
     """
     return {
@@ -62,7 +62,11 @@ def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress
             "numpy": np.__version__,
             **transfer.backend.versions(),
         },
-        "weights": {"name": transfer.weights.name, "sha256": transfer.weights.sha256},
+        "weights": {
+            "name": transfer.weights.name,
+            "sha256": transfer.weights.sha256,
+            "from": _text(paths.get("weights", "")),
+        },
     }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
     from nst.pictures.masks import Masks
+    from nst.planning.plan import Plan
     from nst.protocol import Backend
     from nst.settings import LayerSpec
 
@@ -103,7 +104,7 @@ class _Engine(TypedDict, total=False):
     init: Any
     masks: Masks | Mapping[str, Any] | None
     optimizer: str | Optimizer
-    memory: int | None
+    memory: int | Plan | None
     extra_terms: Sequence[Loss]
 
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["check_writable", "write_atomically"]
+__all__ = ["check_writable", "write_atomically", "writing_atomically"]
+
+if sys.platform != "win32":
+    import fcntl
+
+PREFIX, SUFFIX = ".nst-", ".tmp"
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -20,14 +28,28 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: `path` is as it was before, and nothing is left beside it.
     """
+    with writing_atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """`write_atomically` for what is written piece by piece: a file that takes the place of `path` in the end.
+
+    Raises:
+        OSError: `path` is as it was before, and nothing is left beside it.
+    """
     target = _target(path)
     descriptor, temporary = _create_beside(target)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
+            if sys.platform != "win32":  # still locked, so that nobody takes it for left over
+                temporary.replace(target)
+        if sys.platform == "win32":  # where an open file cannot be renamed
+            temporary.replace(target)
     except BaseException:  # Ctrl-C included
         with suppress(OSError):
             temporary.unlink()
@@ -35,14 +57,17 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Create and remove a file beside `path`.
+    """Create and remove a file beside `path`, and remove what a process left there that was killed while writing.
 
     The permission bits do not tell (root, read-only mounts, quotas).
 
     Raises:
         OSError: the folder is not there or not writable, or `path` is a folder itself.
     """
-    descriptor, temporary = _create_beside(_target(path))
+    target = _target(path)
+    for left in target.parent.glob(f"{PREFIX}*{SUFFIX}"):
+        _remove_if_left(left)
+    descriptor, temporary = _create_beside(target)
     os.close(descriptor)
     temporary.unlink()
 
@@ -57,10 +82,35 @@ def _target(path: str | os.PathLike[str]) -> Path:
 
 
 def _create_beside(target: Path) -> tuple[int, Path]:
-    """A new empty file in the folder of `target`: its descriptor and path.
+    """A new empty file in the folder of `target`, locked while it is open: its descriptor and path.
 
     Not by `tempfile`, which sets mode 0600: here the umask decides, as for every other file.
     """
-    temporary = target.with_name(f".nst-{secrets.token_hex(8)}.tmp")
     binary = getattr(os, "O_BINARY", 0)  # Windows
-    return os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | binary, 0o666), temporary
+    while True:
+        temporary = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | binary, 0o666)
+        _lock(descriptor)
+        if temporary.exists():  # else another process came between the last two lines
+            return descriptor, temporary
+        os.close(descriptor)
+
+
+def _remove_if_left(temporary: Path) -> None:
+    """Remove a file that no process has open; a lock goes with its process, however that ends."""
+    with suppress(OSError):
+        if sys.platform != "win32":  # Windows does not remove a file that is open
+            descriptor = os.open(temporary, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                temporary.unlink()
+            finally:
+                os.close(descriptor)
+        else:
+            temporary.unlink()
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform != "win32":
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nst.engine.position import Position
 from nst.optim import State, Stop
 from nst.pictures.color import Color
 from nst.pictures.picture import Picture
@@ -54,6 +55,8 @@ class Output:
 class Progress:
     """One iterate of the optimisation. Step 0 is the start picture before any change.
 
+    A last size without steps is the result of the one before brought up to size; losses and weights are those there.
+
     Attributes:
         step: steps done, at all scales together.
         steps: steps asked for.
@@ -77,6 +80,7 @@ class Progress:
     _output: Output
     _stage: Stage
     _state: State[Any]
+    _enlarged: Picture | None = None
 
     @property
     def weights(self) -> dict[str, float]:
@@ -87,6 +91,13 @@ class Progress:
     def settings(self) -> Settings:
         """The settings of the run, its size worked out; with them the run can be repeated."""
         return replace(self._settings, size=self._longest)
+
+    @property
+    def position(self) -> Position:
+        """Where the run is, for as long as this is the last record."""
+        done = self.step - self._state.step
+        scale = self.scale if self._enlarged is None else self.scale - 1
+        return Position(scale, done, self.seconds, self._stage.found, self._state)
 
     def losses(self) -> Losses:
         """The losses; waits for the device."""
@@ -105,6 +116,8 @@ class Progress:
 
     def raw_picture(self) -> Picture:
         """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
+        if self._enlarged is not None:
+            return self._enlarged
         backend = self._stage.machine.backend
         array = backend.to_numpy(self._state.result(backend.space))[0].transpose(1, 2, 0)
         return Picture(

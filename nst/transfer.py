@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
+from nst.backends import get_backend
 from nst.backends.autotune import backend_in
-from nst.engine.descent import descend
+from nst.checkpoint import Checkpoint, Pictures, make_checkpoint, read_checkpoint
 from nst.engine.machine import Machine
+from nst.engine.position import Position
 from nst.engine.pyramid import schedule
 from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
-from nst.errors import ImageError
+from nst.errors import ImageError, NSTError, SettingsError
 from nst.fields import require_known
-from nst.losses.objective import layers_of
 from nst.losses.term import Loss
 from nst.models import vgg
 from nst.models.store.resolve import network_of
@@ -34,10 +35,11 @@ from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
-from nst.pictures.scene import Scene, make_scene, whole_units
+from nst.pictures.scene import make_scene, whole_units
 from nst.planning.plan import Plan, Task, choose
 from nst.progress import Output, Progress
-from nst.protocol import Backend, HostArray
+from nst.protocol import Backend
+from nst.run import Run
 from nst.settings import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
@@ -52,71 +54,7 @@ from nst.words import STARTS
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
 
-__all__ = ["Run", "StyleTransfer", "stylize"]
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Everything that one run needs.
-
-    Attributes:
-        scene: the pictures at the size of the result.
-        losses: to minimise.
-        machine: what computes them.
-        optimizer: what minimises them.
-        start: the first picture, at any size.
-        schedule: (longest side in pixels, steps) of each scale, coarse to fine.
-        output: how iterates are seen.
-        ready: what is minimised at the only scale, where it is set up already.
-    """
-
-    scene: Scene
-    losses: tuple[Loss, ...]
-    machine: Machine
-    optimizer: Optimizer
-    start: Start
-    schedule: tuple[tuple[int, int], ...]
-    output: Output
-    ready: Stage | None = None
-
-    def stage(self, longest: int) -> Stage:
-        """What is minimised at a longest side of that many pixels."""
-        if self.ready is not None:
-            return self.ready
-        unit = unit_of(layers_of(self.losses), self.machine.settings.padding)
-        return Stage(self.scene.at(longest, unit), self.losses, self.machine)
-
-    def iterate(self) -> Iterator[Progress]:
-        """See `StyleTransfer.iterate`."""
-        began, backend = time.perf_counter(), self.machine.backend
-        done = 0
-        coarse: HostArray | None = None
-        for number, (longest, steps) in enumerate(self.schedule, start=1):
-            stage = self.stage(longest)
-            size = stage.scene.size
-            start = self.start.first(*size) if coarse is None else self.start.go_on(coarse, *size)
-            for state in descend(backend, self.optimizer, stage.evaluate, start, steps):
-                enlarged = done and state.step == 0 and steps and not state.stopped
-                passed = state.stopped == "converged" and number < len(self.schedule)
-                if not enlarged and not passed:  # neither is the outcome of a step
-                    yield Progress(
-                        step=done + state.step,
-                        steps=sum(count for _, count in self.schedule),
-                        scale=number,
-                        scales=len(self.schedule),
-                        size=size,
-                        seconds=time.perf_counter() - began,
-                        stopped=state.stopped,
-                        _settings=self.machine.settings,
-                        _longest=max(self.scene.size),
-                        _output=self.output,
-                        _stage=stage,
-                        _state=state,
-                    )
-            if state.stopped == "non-finite":
-                return
-            done += state.step
-            coarse = backend.to_numpy(state.result(backend.space))
+__all__ = ["StyleTransfer", "stylize"]
 
 
 class StyleTransfer:
@@ -139,7 +77,8 @@ class StyleTransfer:
         masks: where styles and content act: pictures by name, see `nst.pictures.masks.make_masks`.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
-        memory: bytes to stay within, the process and its framework included; None for what is free on the device.
+        memory: bytes to stay within, the process and its framework included, or the plan itself; None for what is free
+            on the device.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -159,7 +98,7 @@ class StyleTransfer:
         init: Any = "content",
         masks: Masks | Mapping[str, Any] | None = None,
         optimizer: str | Optimizer = "lbfgs",
-        memory: int | None = None,
+        memory: int | Plan | None = None,
         extra_terms: Sequence[Loss] = (),
         **settings: Unpack[SettingsArguments],
     ) -> None:
@@ -193,6 +132,7 @@ class StyleTransfer:
             styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
         given = None if named else from_any(init, max(size), most)[0]
         check_sizes(self.layers, self.settings.padding, original, styles)
+        self._pictures = Pictures(original, tuple(styles), given, drawn)
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         seen, styles = color.prepare(original, styles)
         self.output = Output(color, original, restore)
@@ -202,18 +142,20 @@ class StyleTransfer:
             backend = backend_in(backend, device, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
+        self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
         self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
-        average = self.settings.average
-        self._optimizer = Averaged(optimizer, average) if average else optimizer
+        self._optimizer = optimizer
         self._frame: Stage | None = None  # of the last frame, see `frame`
+        self._last: Progress | None = None  # of a run that is under way, see `save`
+        self._position: Position | None = None  # of a run that was saved, see `resume`
 
     @cached_property
     def plan(self) -> Plan:
         """How the picture will be computed, and the memory that it is expected to take."""
-        return choose(self._task, self._memory)
+        return self._memory if isinstance(self._memory, Plan) else choose(self._task, self._memory)
 
     @property
     def content(self) -> Picture:
@@ -243,12 +185,17 @@ class StyleTransfer:
         """Yield the start picture and then the iterate after each step.
 
         Ends after all steps, or earlier with a record whose `stopped` says why. The size grows from scale to
-        scale.
+        scale. After `resume` the first picture is the one that was saved, and a second call starts from the start.
 
         Raises:
             NSTError: the losses of the start picture are not finite.
         """
-        return self._run.iterate()
+        position, self._position = self._position, None
+        records = self._run.iterate(position)
+        del position  # whose memory is the run's to free
+        for self._last in records:
+            yield self._last
+        self._last = None
 
     def stage(self, longest: int) -> Stage:
         """What is minimised at a longest side of that many pixels."""
@@ -260,6 +207,99 @@ class StyleTransfer:
             if callback is not None:
                 callback(record)
         return record.image()
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        notes: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write what `resume` needs to go on from the last record that `iterate` gave, whole or not at all.
+
+        Args:
+            path: replaced in one step.
+            notes: of your own, for JSON; see `Checkpoint.notes`.
+            files: of your own, arrays of uint8 by name; see `Checkpoint.file`.
+
+        Raises:
+            NSTError: no run is under way, an optimiser of your own, or the file cannot be written.
+        """
+        record = self._last
+        if record is None:
+            raise NSTError("there is no run to save: call save between two steps of iterate()")
+        make_checkpoint(
+            settings=self.settings,
+            pictures=self._pictures,
+            plan=self.plan,
+            optimizer=self._optimizer,
+            losses=[loss.name for loss in self._extra],
+            position=record.position,
+            backend=self.backend,
+            weights=self.weights,
+            spec=self._spec,
+            notes=notes or {},
+            files=files or {},
+        ).write(path)
+
+    @classmethod
+    def resume(
+        cls,
+        saved: str | os.PathLike[str] | Checkpoint,
+        *,
+        backend: Backend[Any] | Callable[[], Backend[Any]] | None = None,
+        weights: str | Path | NetworkWeights | Callable[[], NetworkWeights] | None = None,
+        extra_terms: Sequence[Loss] = (),
+        like: Any = None,
+        anyway: bool = False,
+    ) -> StyleTransfer:
+        """A transfer that goes on where `save` was called: on the same machine with the very same bits.
+
+        Args:
+            saved: the file, or what `nst.checkpoint.read_checkpoint` read from it.
+            backend: the one to go on with; the same one unless given.
+            weights: the network; what it was asked for by, unless given.
+            extra_terms: the same losses of your own, if there were any: they cannot be saved.
+            like: a picture of the kind that the result is to be; a PIL image unless given.
+            anyway: go on although a version, the network or the machine is another; the bits then are others too.
+
+        Raises:
+            NSTError: the file is none, or something is not as it was.
+        """
+        if not isinstance(saved, Checkpoint):
+            saved = read_checkpoint(saved)
+        if [loss.name for loss in extra_terms] != list(saved.losses):
+            raise SettingsError(
+                f"the run has losses of your own ({', '.join(saved.losses)}): give extra_terms"
+            )
+        network = saved.weights["spec"] if weights is None else weights
+        if network is None:
+            raise SettingsError(f"the network {saved.weights['name']} was given as an object: give weights")
+        pictures, settings = saved.pictures, saved.settings
+        given = {
+            name: value for name, value in settings.as_dict().items() if name not in ("init", "optimizer")
+        }
+        transfer = cls(
+            pictures.content,
+            list(pictures.styles),
+            backend=partial(get_backend, **saved.backend) if backend is None else backend,
+            weights=network,
+            init=pictures.start if settings.init == "picture" else settings.init,
+            masks=pictures.masks,
+            optimizer=saved.optimizer if settings.optimizer == "custom" else settings.optimizer,
+            memory=saved.plan,
+            extra_terms=extra_terms,
+            **{**given, "size": None},  # the pictures have it
+        )
+        changed = saved.differences(transfer.backend, transfer.weights)
+        if changed and not anyway:
+            raise NSTError(
+                f"{'; '.join(changed)}: the result would be another; anyway=True (--anyway) goes on"
+            )
+        if like is not None:
+            transfer.output = replace(transfer.output, restore=from_any(like)[1])
+        transfer._spec = saved.weights["spec"] if transfer._spec is None else transfer._spec
+        transfer._position = saved.position(transfer.backend)
+        return transfer
 
     def frame(self, content: Any, init: Any, extra_terms: Sequence[Loss] = ()) -> Run:
         """A run for another content picture, such as the next frame of a video, at the size of the result alone.
@@ -290,15 +330,18 @@ class StyleTransfer:
 
     @cached_property
     def _task(self) -> Task:
-        return Task(self.settings, self.weights, self.backend, self.size, self.layers)
+        longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
+        size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
+        return Task(self.settings, self.weights, self.backend, size, self.layers)
 
     @cached_property
     def _run(self) -> Run:
+        average = self.settings.average
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
             machine=Machine(self.settings, self.weights, self.backend, self.plan.sides(self._task)),
-            optimizer=self._optimizer,
+            optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,
             output=self.output,

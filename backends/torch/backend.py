@@ -39,6 +39,8 @@ class TorchObjective:
             variable = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
             total, terms = self._function(self._ops, variable, constants)
             (gradient,) = torch.autograd.grad(total, variable)
+        # autograd may lay it out otherwise than `from_numpy`, and sums over another order have other last bits
+        gradient = _laid_out(gradient)
         return Evaluation(total.detach(), {name: term.detach() for name, term in terms.items()}, gradient)
 
 
@@ -92,11 +94,8 @@ class TorchBackend:
 
     def from_numpy(self, array: HostArray) -> Tensor:
         with torch.inference_mode(False):
-            tensor = torch.tensor(
-                np.asarray(array, order="C"), **self._place
-            )  # torch has no negative strides
-            # cuDNN and oneDNN run channels-last convolutions without reordering
-            return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+            # torch has no negative strides
+            return _laid_out(torch.tensor(np.asarray(array, order="C"), **self._place))
 
     def to_numpy(self, tensor: Tensor) -> HostArray:
         array: HostArray = tensor.detach().cpu().contiguous().numpy()
@@ -127,6 +126,11 @@ class TorchBackend:
         if not self._graphs:
             return objective
         return GraphedObjective(objective, lambda run: record_on_cuda(run, self.device))
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """Pictures and maps channels last, for which cuDNN and oneDNN need no reordering."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.checkpoints import checkpoint_options
 from nst.cli.options import engine_options, preset_option, trace_option
 
 __all__ = ["invert"]
@@ -26,6 +27,7 @@ __all__ = ["invert"]
 @preset_option
 @engine_options("size", "run", "losses", "content_weight", "start")
 @trace_option
+@checkpoint_options
 def invert(content: str, output: str, layer: str, **options: Any) -> int:
     """Show what a layer of the network keeps of CONTENT: another picture with the same features.
 

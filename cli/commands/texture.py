@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.checkpoints import checkpoint_options
 from nst.cli.options import engine_options, preset_option, trace_option
 
 __all__ = ["texture"]
@@ -37,6 +38,7 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @preset_option
 @engine_options("run", "losses", "style", "start")
 @trace_option
+@checkpoint_options
 def texture(
     style: tuple[str, ...],
     output: str,

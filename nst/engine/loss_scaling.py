@@ -9,13 +9,14 @@ is exact. The power is found on the way: down after an overflow, up again after 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from nst.protocol import Backend, Evaluation, LossFunction, Objective, Ops
 
-__all__ = ["OVERFLOW", "ScaledObjective", "compile_objective"]
+__all__ = ["OVERFLOW", "LossScale", "ScaledObjective", "compile_objective"]
 
 T = TypeVar("T")
 
@@ -30,12 +31,44 @@ OVERFLOW = "the losses are not finite with a network in float16, whose numbers e
 """What to say when the losses of the start picture overflow, which no scale helps."""
 
 
+@dataclass
+class LossScale:
+    """The scale of a stage: it changes from call to call, and is what a run that goes on later has to know.
+
+    Attributes:
+        value: in use, a power of two.
+        settled: whether a call has succeeded.
+        good: calls without an overflow since the value changed.
+    """
+
+    value: float = LARGEST
+    settled: bool = False
+    good: int = 0
+
+    def lower(self) -> None:
+        """After an overflow: far off at first, within a factor of two of the best later."""
+        self.value = max(SMALLEST, self.value / (2.0 if self.settled else 16.0))
+        self.good = 0
+
+    def succeed(self) -> None:
+        """After a call without one."""
+        self.settled = True
+        self.good += 1
+        if self.good == PATIENCE:
+            self.good = 0
+            self.value = min(LARGEST, 2.0 * self.value)
+
+
 def compile_objective(
-    backend: Backend[T], function: LossFunction[Any], like: T, constants: Mapping[str, T]
+    backend: Backend[T],
+    function: LossFunction[Any],
+    like: T,
+    constants: Mapping[str, T],
+    scale: LossScale | None = None,
 ) -> Objective[T]:
     """`Backend.compile`, with loss scaling where the network computes in float16."""
     if backend.precision == "float16":
-        return ScaledObjective(backend, function, like, constants)
+        return ScaledObjective(backend, function, like, constants, scale)
     return backend.compile(function, like, constants)
 
 
@@ -44,38 +77,40 @@ class ScaledObjective:
 
     An evaluation costs one synchronisation more, to see whether the gradient overflowed. Where the losses themselves
     do, no scale helps, and the evaluation comes back as it is: for an optimiser the step was too long.
-
-    Attributes:
-        scale: in use, a power of two.
     """
 
     def __init__(
-        self, backend: Backend[T], function: LossFunction[Any], like: T, constants: Mapping[str, T]
+        self,
+        backend: Backend[T],
+        function: LossFunction[Any],
+        like: T,
+        constants: Mapping[str, T],
+        scale: LossScale | None = None,
     ) -> None:
         def scaled(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
             total, terms = function(ops, x, constants)
             return ops.scale_by(total, constants[SCALE]), {**terms, TOTAL: total}
 
-        self.scale = LARGEST
+        self._scale = LossScale() if scale is None else scale
         self._backend: Backend[Any] = backend
         self._compiled = backend.compile(scaled, like, self._with_scale(constants))
-        self._settled = False
-        self._good = 0
+
+    @property
+    def scale(self) -> float:
+        """In use, a power of two."""
+        return self._scale.value
 
     def __call__(self, x: T, constants: Mapping[str, T]) -> Evaluation[T]:
         """See `nst.protocol.Objective`."""
         while True:
             evaluation, finite = self._evaluate(x, constants)
             if finite:
-                self._settled = True
-                self._succeed()
+                self._scale.succeed()
                 return evaluation
             total = self._backend.space.scalars([evaluation.total])
             if self.scale <= SMALLEST or not np.isfinite(total).all():
                 return evaluation
-            # far off at first, within a factor of two of the best later
-            self.scale = max(SMALLEST, self.scale / (2.0 if self._settled else 16.0))
-            self._good = 0
+            self._scale.lower()
 
     def _evaluate(self, x: Any, constants: Mapping[str, Any]) -> tuple[Evaluation[Any], bool]:
         """An evaluation at the present scale, and whether its gradient is finite."""
@@ -86,12 +121,6 @@ class ScaledObjective:
         gradient = space.lincomb([1.0 / self.scale], [scaled.gradient])
         finite = bool(np.isfinite(space.dots([(gradient, gradient)])).all())
         return Evaluation(total, terms, gradient), finite
-
-    def _succeed(self) -> None:
-        self._good += 1
-        if self._good == PATIENCE:
-            self._good = 0
-            self.scale = min(LARGEST, 2.0 * self.scale)
 
     def _with_scale(self, constants: Mapping[str, Any]) -> dict[str, Any]:
         return {**constants, SCALE: self._backend.from_numpy(np.array(self.scale))}

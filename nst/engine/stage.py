@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from nst.encoding.encoder import Encoder
-from nst.engine.loss_scaling import compile_objective
+from nst.engine.loss_scaling import LossScale, compile_objective
 from nst.engine.machine import Machine
 from nst.engine.windowed import TiledObjective
 from nst.losses.objective import layers_of, loss_function
@@ -19,7 +19,22 @@ from nst.pictures.scene import Scene
 from nst.planning.memory import is_out_of_memory
 from nst.protocol import Evaluation, LossFunction
 
-__all__ = ["Problem", "Stage"]
+__all__ = ["Found", "Problem", "Stage"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a stage has found out on its way; another one that starts with it computes the same bits.
+
+    Attributes:
+        weights: alpha, beta, gamma by the name of the loss.
+        sides: of the present windows, and of those to fall back on.
+        scale: of the loss, as the attributes of `nst.engine.loss_scaling.LossScale`.
+    """
+
+    weights: Mapping[str, float]
+    sides: tuple[int | None, ...]
+    scale: tuple[float, bool, int]
 
 
 class Stage:
@@ -33,6 +48,7 @@ class Stage:
         machine: what computes them; `sides` are tried one after the other as memory runs out.
         like: a stage of the same size, losses and machine for another content picture. Its weights, the targets of
             losses that do not follow the content, and its compiled code are taken over.
+        found: by a stage of the same size, losses and machine, as which this one goes on.
 
     Raises:
         Exception: the framework's own, when the smallest windows do not fit either.
@@ -42,13 +58,28 @@ class Stage:
     """
 
     def __init__(
-        self, scene: Scene, losses: Sequence[Loss], machine: Machine, like: Stage | None = None
+        self,
+        scene: Scene,
+        losses: Sequence[Loss],
+        machine: Machine,
+        like: Stage | None = None,
+        found: Found | None = None,
     ) -> None:
         self.scene, self.machine = scene, machine
-        self.weights: dict[str, float] = {} if like is None else dict(like.weights)
+        found = like.found if like is not None else found
+        self.weights: dict[str, float] = {} if found is None else dict(found.weights)
         self._losses = tuple(losses)
-        self._sides: list[int | None] = machine.fitting(scene) if like is None else like._sides
+        self._sides: list[int | None] = machine.fitting(scene) if found is None else list(found.sides)
+        self._scale: LossScale = LossScale() if found is None else LossScale(*found.scale)
+        if like is not None:
+            self._scale = like._scale  # which belongs to the compiled code
         self._problem: Problem | None = self._set_up(None if like is None else like.problem)
+
+    @property
+    def found(self) -> Found:
+        """What it has found out so far."""
+        scale = self._scale
+        return Found(dict(self.weights), tuple(self._sides), (scale.value, scale.settled, scale.good))
 
     @property
     def problem(self) -> Problem:
@@ -94,7 +125,8 @@ class Stage:
             weight = self.weights.setdefault(own.term.name, own.weight)
             prepared.append(replace(own, weight=weight))
         terms = [(own.term, own.weight) for own in prepared]
-        code = _AtOnce(encoder, terms) if side is None else TiledObjective(encoder, terms)
+        arrange = _AtOnce if side is None else TiledObjective
+        code = arrange(encoder, terms, self._scale)
         return Problem(encoder, tuple(prepared), code)
 
 
@@ -150,8 +182,8 @@ class Problem:
 class _AtOnce:
     """Losses and gradient of a picture that is computed at once; the counterpart of `TiledObjective`."""
 
-    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, float]]) -> None:
-        self._backend = encoder.backend
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, float]], scale: LossScale) -> None:
+        self._backend, self._scale = encoder.backend, scale
         self._function = loss_function(terms, encoder.seen, encoder.height, encoder.width)
         self._compiled: Any = None
 
@@ -160,6 +192,6 @@ class _AtOnce:
     ) -> Evaluation[Any]:
         (own,) = constants
         if self._compiled is None:
-            self._compiled = compile_objective(self._backend, self._function, x, own)
+            self._compiled = compile_objective(self._backend, self._function, x, own, self._scale)
         evaluation: Evaluation[Any] = self._compiled(x, own)
         return evaluation

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nst.encoding.encoder import Encoder
-from nst.engine.loss_scaling import compile_objective
+from nst.engine.loss_scaling import LossScale, compile_objective
 from nst.losses.objective import energy_of, loss_function, statistics_of
 from nst.losses.term import Term, add_up
 from nst.protocol import Evaluation, Ops
@@ -32,10 +32,13 @@ class TiledObjective:
     Args:
         encoder: the network and its windows.
         terms: with their weights. Those that read no layer are evaluated on the whole picture.
+        scale: of the loss, see `nst.engine.loss_scaling`.
     """
 
-    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, float]]) -> None:
-        self._encoder, self._backend = encoder, encoder.backend
+    def __init__(
+        self, encoder: Encoder, terms: Sequence[tuple[Term, float]], scale: LossScale | None = None
+    ) -> None:
+        self._encoder, self._backend, self._scale = encoder, encoder.backend, scale
         self._deep = [(term, weight) for term, weight in terms if term.layers]
         self._flat = [(term, weight) for term, weight in terms if not term.layers]
         self._statistics = statistics_of([term for term, _ in self._deep], encoder.network)
@@ -103,7 +106,7 @@ class TiledObjective:
         for view, own in zip(encoder.views, constants, strict=True):
             part = view.cut(self._backend, extended)
             if "pull" not in self._compiled:
-                self._compiled["pull"] = compile_objective(self._backend, function, part, own)
+                self._compiled["pull"] = compile_objective(self._backend, function, part, own, self._scale)
             slope = self._compiled["pull"](part, own).gradient
             if view.window is None:
                 return slope

@@ -34,7 +34,7 @@ class LBFGSState(State[T]):
     s: tuple[T, ...] = ()
     y: tuple[T, ...] = ()
     units: tuple[float, ...] = ()
-    gram: Float64 = field(default_factory=lambda: np.zeros((1, 1)))
+    gram: Float64 = field(default_factory=lambda: np.zeros((1, 1)), metadata={"host": True})
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def from_object(
 
             - a path (str or os.PathLike), the bytes of a file, or an open binary file: read by `read_picture`; Pillow
               images come back;
+            - a `Picture`, as it is; Pillow images come back;
             - a `PIL.Image.Image` of any mode, treated like a file: EXIF orientation, profile, alpha;
               RGB comes back, or RGBA where there was transparency;
             - a numpy array, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) sRGB with straight alpha, or such an
@@ -55,6 +56,8 @@ def from_object(
     """
     if isinstance(obj, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(obj, "read"):
         return read_picture(obj, longest, max_pixels), to_pil
+    if isinstance(obj, Picture):
+        return obj, to_pil
     if isinstance(obj, Image.Image):
         return decode(obj, getattr(obj, "filename", "") or f"the {obj.mode} image"), to_pil
     if isinstance(obj, np.ndarray):

@@ -9,13 +9,25 @@ the known one: very fine black and white detail comes out slightly darker than s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Picture", "cover", "fill_hidden", "fit_longest_side", "planar", "resample", "resize", "to_uint8"]
+__all__ = [
+    "Picture",
+    "cover",
+    "enlarge_part",
+    "fill_hidden",
+    "fit_longest_side",
+    "planar",
+    "resample",
+    "resize",
+    "resize_part",
+    "to_uint8",
+]
 
 _VISIBLE = np.float32(1 / 16)
 """Alpha below this hides the colour: files often hold garbage there, and 8 bits cannot divide it out."""
@@ -94,6 +106,36 @@ def cover(picture: Picture, width: int, height: int) -> Picture:
     part_height = min(picture.height, picture.width * height / width)
     left, top = (picture.width - part_width) / 2, (picture.height - part_height) / 2
     return _resample(picture, (width, height), (left, top, left + part_width, top + part_height))
+
+
+def resize_part(picture: Picture, size: tuple[int, int], rows: tuple[float, float]) -> Picture:
+    """The strip of a picture between two heights in [0, 1], resampled as by `resize` of the whole.
+
+    Args:
+        picture: the whole.
+        size: (width, height) of the strip in pixels.
+        rows: where it begins and ends.
+    """
+    near, box = _near(picture.height, picture.width, size, rows)
+    return _resample(
+        Picture(picture.rgb[near], None if picture.alpha is None else picture.alpha[near]), size, box
+    )
+
+
+def enlarge_part(
+    values: NDArray[np.float32], size: tuple[int, int], rows: tuple[float, float]
+) -> NDArray[np.float32]:
+    """The same for (H, W, C) of any range, as by `resample`."""
+    near, box = _near(values.shape[0], values.shape[1], size, rows)
+    return _scaled(values[near], size, Image.Resampling.BICUBIC, box)
+
+
+def _near(height: int, width: int, size: tuple[int, int], rows: tuple[float, float]) -> tuple[slice, _Box]:
+    """The rows of a picture that a strip is made of, with those that a filter sees beyond, and its box among them."""
+    top, bottom = rows[0] * height, rows[1] * height
+    margin = math.ceil(3 * max(1.0, (bottom - top) / size[1])) + 1  # three lobes
+    first, last = max(0, math.floor(top) - margin), min(height, math.ceil(bottom) + margin)
+    return slice(first, last), (0, top - first, width, bottom - first)
 
 
 def resample(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:

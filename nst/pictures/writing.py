@@ -68,7 +68,7 @@ def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = No
 
 
 def write_picture(
-    picture: Picture, path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None
+    picture: Picture | Image.Image, path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None
 ) -> None:
     """Write PNG, JPEG, WebP or TIFF by the extension of `path`, replacing an older file at once.
 
@@ -79,7 +79,7 @@ def write_picture(
     The mode of the new file is what the umask leaves of 0666.
 
     Args:
-        picture: what to write.
+        picture: what to write; an image is RGB or RGBA, sRGB.
         path: .png, .jpg, .jpeg, .webp, .tif or .tiff, upper or lower case.
         settings: go into the metadata as JSON, if given; numpy scalars as numbers, other objects as text.
 
@@ -121,12 +121,25 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def _encoded(picture: Picture, path: str | os.PathLike[str], settings: dict[str, Any] | None) -> bytes:
+def _on_white(picture: Picture | Image.Image) -> Picture | Image.Image:
+    """Without alpha."""
+    if isinstance(picture, Image.Image):
+        if picture.mode != "RGBA":
+            return picture
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    if picture.alpha is None:
+        return picture
+    alpha = picture.alpha[..., None]
+    return Picture(picture.rgb * alpha + (1 - alpha))
+
+
+def _encoded(
+    picture: Picture | Image.Image, path: str | os.PathLike[str], settings: dict[str, Any] | None
+) -> bytes:
     """The whole file as bytes."""
     kind = _format(path)
-    if kind is _JPEG and picture.alpha is not None:
-        alpha = picture.alpha[..., None]
-        picture = Picture(picture.rgb * alpha + (1 - alpha))
+    if kind is _JPEG:
+        picture = _on_white(picture)
     options = dict(kind.options, icc_profile=srgb_profile())
     software = f"nst {__version__}"
     if kind is _PNG:
@@ -142,7 +155,8 @@ def _encoded(picture: Picture, path: str | os.PathLike[str], settings: dict[str,
             exif[_DESCRIPTION] = json.dumps(settings, default=_plain)
     buffer = io.BytesIO()
     try:
-        to_pil(picture).save(buffer, kind.name, **options)
+        image = picture if isinstance(picture, Image.Image) else to_pil(picture)
+        image.save(buffer, kind.name, **options)
     except (OSError, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"cannot write {path} as {kind.name}: {reason}; write .png instead") from error

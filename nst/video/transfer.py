@@ -22,7 +22,8 @@ from nst.losses.temporal import Temporal
 from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, fill_hidden, resize
-from nst.transfer import Run, StyleTransfer
+from nst.run import Run
+from nst.transfer import StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
 if TYPE_CHECKING:

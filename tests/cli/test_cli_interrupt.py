@@ -9,6 +9,7 @@ import time
 import pytest
 from PIL import Image
 
+from nst.checkpoint import read_checkpoint
 from nst.pictures.writing import read_settings
 
 # `nst`, which tells when a step has been reached, and then takes `pause` seconds for the next one
@@ -100,3 +101,13 @@ def test_twice_stops_at_once(start, tmp_path):
     assert (process.returncode, output, errors.strip()) == (130, "", "nst: interrupted")
     assert not list(tmp_path.glob("*.png"))
     assert not list(tmp_path.glob(".nst-*"))
+
+
+def test_once_saves_the_run_too_where_that_was_asked_for(start, tmp_path):
+    process = start(3, 0, "--checkpoint", "run.nst")  # a minute would have to pass for one without Ctrl-C
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.endswith("; interrupted; nst resume run.nst goes on\n")
+    step = read_settings(tmp_path / "out.png")["step"]
+    assert len(json.loads(read_checkpoint(tmp_path / "run.nst").file("trace"))) == step + 1

@@ -142,7 +142,8 @@ def test_trace_has_exactly_what_is_promised(stylize, tmp_path, weights_file, pic
     assert list(trace["settings"]) == SETTINGS
     assert trace["settings"]["init"] == str(pictures.other)
     assert {"nst", "python", "numpy"} <= set(trace["versions"])
-    assert trace["weights"] == {"name": "random-0", "sha256": load_weights(weights_file).sha256}
+    sha256 = load_weights(weights_file).sha256
+    assert trace["weights"] == {"name": "random-0", "sha256": sha256, "from": str(weights_file)}
     assert len(trace["weights"]["sha256"]) == 64
     assert [step["step"] for step in trace["steps"]] == [0, 1, 2, 3]
     assert (

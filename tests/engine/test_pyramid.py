@@ -8,8 +8,10 @@ import pytest
 import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.engine.pyramid import scale_sizes, schedule, split_steps
+from nst.engine.stage import Stage
 from nst.errors import SettingsError
 from nst.optim import Averaged, State
+from nst.pictures.picture import resample
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,28 @@ def test_the_run_passes_through_the_sizes(options):
 def test_no_step_at_the_full_size_still_gives_a_picture_of_that_size(options):
     result = nst.stylize(picture(0, 32, 48), picture(1, 40, 30), scales=(24,), steps=(1, 0), **options)
     assert result.shape == (32, 48, 3)
+
+
+def test_no_step_at_the_full_size_is_no_work_there(options, monkeypatch):
+    """No network sees the large picture, memory is planned for the size that has steps, and losses are those there."""
+    sizes = []
+
+    class Watched(Stage):
+        def __init__(self, scene, *more, **options):
+            sizes.append(scene.size)
+            super().__init__(scene, *more, **options)
+
+    monkeypatch.setattr("nst.run.Stage", Watched)
+    large = picture(0, 640, 960)
+    transfer = nst.StyleTransfer(large, picture(1, 40, 30), scales=(24,), steps=(2, 0), **options)
+    assert transfer.plan.history_bytes == 2 * 2 * 3 * 8 * 24 * 16
+    *_, coarse, fine = transfer.iterate()
+    assert sizes == [(24, 16)]
+    assert (coarse.size, fine.size, fine.step, fine.scale) == ((24, 16), (960, 640), 2, 2)
+    assert fine.losses() == coarse.losses()
+    change = coarse.raw_picture().rgb - transfer.scene.at(24).content.rgb
+    expected = transfer.content.rgb + resample(change, 960, 640)
+    np.testing.assert_allclose(fine.raw_picture().rgb, expected.clip(0, 1), atol=1e-6)
 
 
 def test_the_change_is_handed_over_and_not_the_picture(options):

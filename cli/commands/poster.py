@@ -1,0 +1,45 @@
+"""`nst poster`: a result far larger than what a computer can paint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nst.cli.checkpoints import checkpoint_options
+from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
+
+__all__ = ["poster"]
+
+
+@click.command()
+@click.argument("content", type=click.Path())
+@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
+)
+@click.option(
+    "--long-side",
+    type=click.IntRange(1, 65535),
+    default=4096,
+    show_default=True,
+    metavar="PIXELS",
+    help="Longest side of the poster.",
+)
+@click.option("--plan", is_flag=True, help="Predict memory and time, and do nothing.")
+@preset_option
+@engine_options(*PAINTING)
+@mask_options
+@trace_option
+@checkpoint_options
+def poster(content: str, style: tuple[str, ...], output: str, long_side: int, **options: Any) -> int:
+    """Paint CONTENT in the style of STYLE at --size, and bring what has changed up to --long-side.
+
+    The strokes are those of the small picture, enlarged; detail comes from the photograph, where they follow it.
+
+    \b
+    nst poster photo.jpg painting.jpg -o wall.png --size 1024 --long-side 8192
+    """
+    from nst.cli.running import run
+
+    return run(content, style, output, long_side=long_side, **options)

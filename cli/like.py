@@ -1,0 +1,139 @@
+"""The settings in a picture's metadata: run again (`--like`), and shown as the command that makes it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from nst.cli.options import PAINTING, as_typed, option_name
+from nst.errors import ImageError
+from nst.fields import rule_of
+from nst.settings import Settings, make_settings
+
+__all__ = ["command_of", "library_alone", "like_option", "read_picture_settings", "typed"]
+
+PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
+"""As they are typed; float32 is every backend's own."""
+
+
+def like_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--like; the command gets the metadata."""
+    option = click.option(
+        "--like",
+        type=click.Path(dir_okay=False),
+        is_eager=True,
+        callback=_take,
+        metavar="PICTURE",
+        help="The settings and pictures that PICTURE of nst was made with; those that are given win.",
+    )
+    return option(command)
+
+
+def _take(context: click.Context, _: click.Parameter, path: str | None) -> dict[str, Any] | None:
+    """Put what the picture says behind the options; it is read first, whatever the order on the command line."""
+    if path is None:
+        return None
+    document = read_picture_settings(path)
+    context.default_map = {**(context.default_map or {}), **typed(document)}
+    return document
+
+
+def read_picture_settings(path: str) -> dict[str, Any]:
+    """The metadata of a picture that `nst stylize` or one of its kin has written.
+
+    Raises:
+        ImageError: there are none.
+    """
+    from nst.pictures.writing import read_settings
+
+    document = read_settings(path)
+    found = document.get("settings")
+    if not isinstance(found, dict) or not {"content", "styles", "init", "backend"} <= set(found):
+        raise ImageError(f"{path} carries no settings of a run of nst")
+    return document
+
+
+def settings_of(document: Mapping[str, Any]) -> Settings:
+    """The settings in the metadata, checked.
+
+    Raises:
+        SettingsError: values that they cannot have.
+    """
+    found, names = document["settings"], {declared.name for declared in fields(Settings)}
+    given = {name: value for name, value in found.items() if name in names}
+    own = given["init"] not in _words("init")
+    precision = PRECISIONS.get(given.get("precision", ""))
+    return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
+
+
+def typed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the options that differ from their defaults, as one would type them, by parameter name.
+
+    The content picture, an argument, is among them.
+    """
+    settings, found, plain = settings_of(document), document["settings"], Settings(size=512)
+    values: dict[str, Any] = {}
+    for declared in fields(Settings):
+        name, value = declared.name, getattr(settings, declared.name)
+        if rule_of(declared).group not in (*PAINTING, "masks") or value == getattr(plain, name):
+            continue
+        if name in ("content_layers", "style_layers"):
+            values[name] = [_layers(value)]
+        else:
+            values[name] = value if isinstance(value, bool) else str(as_typed(value))
+    if settings.init == "picture":
+        values["init"] = found["init"]
+    if found["content"]:
+        values["content"] = found["content"]
+    values["backend"], values["device"] = found["backend"], found["device"]
+    if document.get("weights", {}).get("from"):
+        values["weights"] = document["weights"]["from"]
+    if found.get("masks"):
+        values["mask"] = [f"{name}={path}" for name, path in found["masks"].items()]
+    return values
+
+
+def library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that no option has, where they differ from their defaults."""
+    settings, plain = settings_of(document), Settings()
+    return {
+        declared.name: getattr(settings, declared.name)
+        for declared in fields(Settings)
+        if not rule_of(declared).group and getattr(settings, declared.name) != getattr(plain, declared.name)
+    }
+
+
+def command_of(document: Mapping[str, Any], picture: str) -> str | None:
+    """The command that makes such a picture, for a shell; None where `nst stylize` does not make it.
+
+    Args:
+        document: the metadata.
+        picture: that it stands in, for settings that cannot be typed.
+    """
+    found = document["settings"]
+    if not found["content"] or not found["styles"] or found["optimizer"] == "custom":
+        return None
+    if library_alone(document):
+        return shlex.join(["nst", "stylize", "--like", picture, "-o", "out.png"])
+    words = ["nst", "stylize", found["content"], *found["styles"], "-o", "out.png"]
+    options = typed(document)
+    del options["content"]  # it stands above
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [option_name(name)] if one is True else [option_name(name), one]
+    return shlex.join(words)
+
+
+def _layers(weights: Mapping[str, float]) -> str:
+    """So that reading it gives the same weights bit for bit."""
+    if all(weight == 1.0 / len(weights) for weight in weights.values()):
+        return ",".join(weights)
+    return ",".join(f"{layer}={weight!r}" for layer, weight in weights.items())
+
+
+def _words(name: str) -> tuple[Any, ...]:
+    return rule_of(Settings.__dataclass_fields__[name]).words

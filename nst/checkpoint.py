@@ -1,0 +1,307 @@
+"""A run in the middle, as one file: with it the run goes on bit for bit, in another process, without its input files.
+
+What is in it: the pictures at the size of the result, the settings, the arrangement in memory, the optimiser with its
+state, and what the bits depend on besides: backend, network, versions and processor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from nst._version import __version__
+from nst.backends.autotune import processor
+from nst.engine.position import Position
+from nst.engine.stage import Found
+from nst.errors import NSTError
+from nst.models.weights import NetworkWeights
+from nst.optim import Optimizer
+from nst.optim.packing import pack, unpack
+from nst.pictures.masks import Masks
+from nst.pictures.picture import Picture
+from nst.planning.plan import Plan
+from nst.protocol import Backend
+from nst.settings import Settings, make_settings
+from nst.tensor_file import Reader, open_tensors, write_tensors
+
+__all__ = ["Checkpoint", "Pictures", "make_checkpoint", "read_checkpoint"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What a transfer is made of, at the size that it has there; made of them again, it is the same.
+
+    Attributes:
+        content: p at the size of the result, with its own colours.
+        styles: each at the size that it has beside the result, with its own colours.
+        start: of the caller's own, for `init` "picture".
+        masks: where styles and content act.
+    """
+
+    content: Picture
+    styles: tuple[Picture, ...]
+    start: Picture | None
+    masks: Masks | None
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A file's content: plain values, and arrays that are read when they are needed.
+
+    Attributes:
+        document: what JSON can hold.
+        arrays: the rest, by name.
+    """
+
+    document: Mapping[str, Any]
+    arrays: Mapping[str, Reader]
+
+    @property
+    def settings(self) -> Settings:
+        """Of the run."""
+        return make_settings(**self.document["settings"])
+
+    @property
+    def pictures(self) -> Pictures:
+        """Of the run."""
+        named = self.document["pictures"]
+        masks = named["masks"]
+        if masks is not None:
+            masks = Masks(
+                [self._array(name) for name in masks["regions"]],
+                [self._array(name) for name in masks["sources"]],
+                self._array(masks["protect"]),
+                self._array(masks["content"]),
+                masks["feather"],
+            )
+        styles = tuple(self._picture(f"style {number}") for number in range(1, named["styles"] + 1))
+        start = self._picture("start") if named["start"] else None
+        return Pictures(self._picture("content"), styles, start, masks)
+
+    @property
+    def plan(self) -> Plan:
+        """The arrangement in memory."""
+        return Plan(**self.document["plan"])
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """That of the run; for `optimizer` "custom"."""
+        optimizer: Optimizer = unpack(self.document["optimizer"], _no_tensor)
+        return optimizer
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Names of the losses of the caller's own."""
+        return tuple(self.document["losses"])
+
+    @property
+    def backend(self) -> Mapping[str, str]:
+        """`name`, `device`, `dtype` and `precision`."""
+        made: Mapping[str, str] = self.document["backend"]
+        return made
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """`name` and `sha256` of the network; `spec` is what it was asked for by, None for an object."""
+        network: Mapping[str, Any] = self.document["weights"]
+        return network
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """The caller's own."""
+        notes: Mapping[str, Any] = self.document["notes"]
+        return notes
+
+    def file(self, name: str) -> bytes:
+        """The caller's own."""
+        return self.arrays[f"file {name}"]().tobytes()
+
+    def position(self, backend: Backend[Any]) -> Position:
+        """Where the run was."""
+
+        def read(name: str) -> Any:
+            array = self.arrays[name]()
+            tensor = backend.from_numpy(array)
+            return backend.space.half(tensor) if array.dtype == np.float16 else tensor
+
+        packed = dict(self.document["position"])
+        found = packed.pop("found")
+        found = Found(found["weights"], tuple(found["sides"]), tuple(found["scale"]))
+        state = unpack(packed.pop("state"), read)
+        return Position(**packed, found=found, state=state)
+
+    def differences(self, backend: Backend[Any], weights: NetworkWeights) -> list[str]:
+        """What is other here than where the run was saved ("torch is 2.9 here, was 2.8"); none: the same bits."""
+        before = {**self.backend, **self.document["versions"]}
+        now = {**_made_with(backend), **_versions(backend)}
+        changed = [
+            f"{name} is {now.get(name)} here, was {before.get(name)}"
+            for name in {**before, **now}
+            if before.get(name) != now.get(name)
+        ]
+        if self.weights["sha256"] != weights.sha256:
+            changed.append(
+                f"the network is {weights.name} here, was {self.weights['name']} with other weights"
+            )
+        return changed
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the file whole or not at all.
+
+        Raises:
+            NSTError: it cannot be written; what was there before is there still.
+        """
+        try:
+            write_tensors(path, self.arrays, json.dumps(self.document))
+        except OSError as error:
+            raise NSTError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
+
+    def _array(self, name: str | None) -> NDArray[Any] | None:
+        return None if name is None else self.arrays[name]()
+
+    def _picture(self, name: str) -> Picture:
+        alpha = f"{name} alpha"
+        return Picture(self.arrays[name](), self.arrays[alpha]() if alpha in self.arrays else None)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Open a file that `Checkpoint.write` has written.
+
+    Raises:
+        NSTError: it is not there, damaged, of another program or of a later version.
+    """
+    try:
+        arrays, text = open_tensors(path)
+        document = json.loads(text)
+        written = document["format"]
+    except FileNotFoundError:
+        raise NSTError(f"there is no checkpoint {path}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise NSTError(f"{path} is not a whole checkpoint of nst ({reason})") from error
+    if written != FORMAT:
+        raise NSTError(f"{path} is a checkpoint of another version of nst (format {written}, here {FORMAT})")
+    return Checkpoint(document, arrays)
+
+
+def make_checkpoint(
+    *,
+    settings: Settings,
+    pictures: Pictures,
+    plan: Plan,
+    optimizer: Optimizer,
+    losses: Sequence[str],
+    position: Position,
+    backend: Backend[Any],
+    weights: NetworkWeights,
+    spec: str | None,
+    notes: Mapping[str, Any],
+    files: Mapping[str, NDArray[np.uint8]],
+) -> Checkpoint:
+    """A checkpoint of a run that is under way; tensors leave the device when it is written.
+
+    Args:
+        settings: as `StyleTransfer` has settled them.
+        pictures: it is made of.
+        plan: its arrangement in memory.
+        optimizer: that makes the steps.
+        losses: names of the losses of the caller's own.
+        position: where the run is.
+        backend: where it runs.
+        weights: of its network.
+        spec: what the network was asked for by; None for an object.
+        notes: the caller's own, for JSON.
+        files: the caller's own.
+
+    Raises:
+        SettingsError: an optimiser of the caller's own.
+    """
+    tensors: dict[str, Any] = {}
+    state = pack(position.state, tensors)
+    arrays, named = _pictures(pictures)
+    document = {
+        "format": FORMAT,
+        "settings": settings.as_dict(),
+        "pictures": named,
+        "plan": asdict(plan),
+        "optimizer": pack(optimizer, {}),
+        "losses": list(losses),
+        "position": {
+            "scale": position.scale,
+            "done": position.done,
+            "seconds": position.seconds,
+            "found": asdict(position.found),
+            "state": state,
+        },
+        "backend": _made_with(backend),
+        "weights": {"name": weights.name, "sha256": weights.sha256, "spec": spec},
+        "versions": _versions(backend),
+        "notes": dict(notes),
+    }
+    readers: dict[str, Reader] = {name: partial(backend.to_numpy, tensor) for name, tensor in tensors.items()}
+    held = {**arrays, **{f"file {name}": data for name, data in files.items()}}
+    return Checkpoint(document, {**readers, **{name: _holding(array) for name, array in held.items()}})
+
+
+def _pictures(pictures: Pictures) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays by name, and what there is of them."""
+    arrays: dict[str, NDArray[Any]] = {}
+    shown = {"content": pictures.content, "start": pictures.start}
+    shown |= {f"style {number}": style for number, style in enumerate(pictures.styles, start=1)}
+    for name, picture in shown.items():
+        if picture is not None:
+            arrays[name] = picture.rgb
+            if picture.alpha is not None:
+                arrays[f"{name} alpha"] = picture.alpha
+    named: dict[str, Any] = {"styles": len(pictures.styles), "start": pictures.start is not None}
+
+    def put(name: str, mask: NDArray[Any] | None) -> str | None:
+        if mask is None:
+            return None
+        arrays[name] = mask
+        return name
+
+    masks = pictures.masks
+    named["masks"] = masks and {
+        "regions": [put(f"region {i}", mask) for i, mask in enumerate(masks.regions)],
+        "sources": [put(f"source {i}", mask) for i, mask in enumerate(masks.sources)],
+        "protect": put("protect", masks.protect),
+        "content": put("content mask", masks.content),
+        "feather": masks.feather,
+    }
+    return arrays, named
+
+
+def _holding(array: NDArray[Any]) -> Reader:
+    return lambda: array
+
+
+def _no_tensor(name: str) -> Any:
+    raise KeyError(name)
+
+
+def _made_with(backend: Backend[Any]) -> dict[str, str]:
+    return {name: getattr(backend, name) for name in ("name", "device", "dtype", "precision")}
+
+
+def _versions(backend: Backend[Any]) -> dict[str, str]:
+    """What the last bits depend on: packages, the processor, and how many threads share a sum."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "nst": __version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        **backend.versions(),
+        "processor": processor(),
+        "cores": str(os.environ.get("OMP_NUM_THREADS") or cores),
+    }
