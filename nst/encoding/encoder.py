@@ -80,7 +80,7 @@ class Encoder:
     layers: Sequence[str]
     height: int
     width: int
-    padding: Literal["zero", "replicate", "circular"] = "zero"
+    padding: Literal["zero", "replicate", "circular", "mirror"] = "zero"
     side: int | None = None
     convolutions: Sequence[str] = vgg.LAYER_NAMES
 
@@ -88,12 +88,12 @@ class Encoder:
     def margin(self) -> int:
         """Pixels on each side that the picture is continued by.
 
-        A circular picture needs the whole halo, else it has a seam. For a repeated edge one position of the deepest
-        layer keeps the zeros of the convolutions out.
+        A circular picture needs the whole halo, else it has a seam, and a mirrored one, else it has a border. For a
+        repeated edge one position of the deepest layer keeps the zeros of the convolutions out.
         """
         if self.padding == "zero" or not self.layers:
             return 0
-        if self.padding == "circular":
+        if self.padding in ("circular", "mirror"):
             return halo(self.layers, self.convolutions)
         return vgg.minimum_size(self.layers)
 
@@ -102,6 +102,7 @@ class Encoder:
         """The network of a whole picture without its margin, which it adds."""
         if self.padding == "zero":
             return self.network
+        assert self.padding != "mirror"
         return PaddedNetwork(self.network, self.margin, self.padding)
 
     @cached_property
@@ -125,13 +126,24 @@ class Encoder:
         ]
 
     def resized(self, height: int, width: int) -> Encoder:
-        """For a picture of another size that is no torus: its edge is repeated where ours wraps around."""
-        padding: Literal["zero", "replicate"] = "zero" if self.padding == "zero" else "replicate"
+        """For a picture of another size that is no torus: it is mirrored where ours wraps around.
+
+        A torus has no border, so what it is compared with must have none either. A repeated edge is one, of straight
+        lines that run into it: a texture that wraps around found no place for them but its middle.
+        """
+        padding = "mirror" if self.padding == "circular" else self.padding
         return replace(self, height=height, width=width, padding=padding)
 
     def extended(self, x: Any) -> Any:
         """The picture with its margin."""
-        return x if self.padding == "zero" else self.backend.evaluate(self._pad, x, {})["x"]
+        if self.padding == "zero":
+            return x
+        if (
+            self.padding == "mirror"
+        ):  # no backend has to know it: it is for targets, which are worked out once
+            margins = ((0, 0), (0, 0), (self.margin, self.margin), (self.margin, self.margin))
+            return self.backend.from_numpy(np.pad(self.backend.to_numpy(x), margins, "symmetric"))
+        return self.backend.evaluate(self._pad, x, {})["x"]
 
     @cached_property
     def _pad(self) -> TensorFunction[Any]:

@@ -121,6 +121,7 @@ class TiledObjective:
         if encoder.padding == "zero":
             return gradient
         mode = encoder.padding
+        assert mode != "mirror"  # which is for targets
 
         def function(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> Any:
             total = ops.sum(ops.multiply(ops.pad(x, encoder.margin, mode), constants["gradient"]))

@@ -39,7 +39,8 @@ def means(page: TiffPage, file: BinaryIO, factor: int) -> tuple[NDArray[np.float
         part = values[: height - top, : width - left]  # tiles reach beyond the border
         low, high = np.minimum(low, part.min()), np.maximum(high, part.max())  # NaN stays
         rows, columns = (_starts(first, n, factor) for first, n in zip((top, left), part.shape, strict=False))
-        blocks = np.add.reduceat(np.add.reduceat(part, rows, axis=0, dtype=exact), columns, axis=1)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused by its range
+            blocks = np.add.reduceat(np.add.reduceat(part, rows, axis=0, dtype=exact), columns, axis=1)
         y, x = top // factor, left // factor
         sums[y : y + len(rows), x : x + len(columns), sample : sample + part.shape[2]] += blocks
     down, across = (
