@@ -245,7 +245,10 @@ def job_of(saved: Checkpoint, path: str, output: str | None) -> Job:
 
 def hashes(paths: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 of the input files of a job that can be read, by their whole paths."""
-    named = [paths["content"], *paths["styles"], *paths["masks"].values(), paths["init"]]
+    masks = [
+        mask[0] if isinstance(mask, tuple) else mask for mask in paths["masks"].values()
+    ]  # path and color
+    named = [paths["content"], *paths["styles"], *masks, paths["init"]]
     found = {os.path.abspath(name): _sha256(name) for name in named if name}
     return {name: digest for name, digest in found.items() if digest is not None}
 

@@ -14,7 +14,7 @@ from nst.errors import ImageError
 from nst.fields import rule_of
 from nst.settings import Settings, make_settings
 
-__all__ = ["command_of", "library_alone", "like_option", "read_picture_settings", "typed"]
+__all__ = ["command_of", "like_option", "read_picture_settings", "typed", "with_like"]
 
 PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 """As they are typed; float32 is every backend's own."""
@@ -97,7 +97,27 @@ def typed(document: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
+def with_like(
+    like: Mapping[str, Any] | None, style: tuple[str, ...], options: Mapping[str, Any]
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """STYLE and the options with what `--like` adds to what click has put behind them.
+
+    Raises:
+        click.UsageError: no style picture, or another recipe beside it.
+    """
+    if like is None:
+        found = dict(options)
+    elif options["preset"] is not None:
+        raise click.UsageError("--preset and --like are two recipes: give one of them")
+    else:
+        style = style or tuple(like["settings"]["styles"])  # click gives defaults to single arguments alone
+        found = {**_library_alone(like), **options}
+    if not style:
+        raise click.UsageError("Missing argument 'STYLE...'.")
+    return style, found
+
+
+def _library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that no option has, where they differ from their defaults."""
     settings, plain = settings_of(document), Settings()
     return {
@@ -117,7 +137,7 @@ def command_of(document: Mapping[str, Any], picture: str) -> str | None:
     found = document["settings"]
     if not found["content"] or not found["styles"] or found["optimizer"] == "custom":
         return None
-    if library_alone(document):
+    if _library_alone(document):
         return shlex.join(["nst", "stylize", "--like", picture, "-o", "out.png"])
     words = ["nst", "stylize", found["content"], *found["styles"], "-o", "out.png"]
     options = typed(document)

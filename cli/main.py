@@ -106,7 +106,10 @@ def main(arguments: list[str] | None = None) -> None:
         status = _fail(str(error))
     except MemoryError:
         status = _fail("out of memory: close other programs, or raise the limit (ulimit -v)")
-    except ImportError as error:  # a library that is damaged, or that a limit of memory keeps out
+    except (
+        ImportError,
+        SystemError,
+    ) as error:  # a library that is damaged, or that a limit of memory keeps out
         status = _fail(f"a library cannot be loaded: {_deepest(error)}")
     sys.exit(status if isinstance(status, int) else 0)
 

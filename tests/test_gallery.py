@@ -37,7 +37,7 @@ def test_every_run_can_be_set_up(gallery, pictures, small_network):
     for name, entry in gallery.ENTRIES.items():
         styles = [pictures.style] * len(entry.styles)
         for run in entry.runs:
-            options = {"size": 128, "steps": 1, **run.settings}
+            options = {**run.settings, "size": 128, "steps": 1}
             transfer = StyleTransfer(
                 pictures.content, styles, backend=NumpyBackend(), weights=small_network, **options
             )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from nst.cli.checkpoints import checkpoint_options
+from nst.cli.like import like_option, with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
 from nst.cli.recorder import frame_options
 
@@ -18,15 +19,16 @@ FILES = ("output", "trace", "animate", "save_at", "save_every", "checkpoint", "c
 
 @click.command()
 @click.argument("content", type=click.Path())
-@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.argument("style", type=click.Path(), nargs=-1)
 @click.option("-o", "--output", hidden=True)
 @preset_option
+@like_option
 @engine_options(*PAINTING)
 @mask_options
 @trace_option
 @checkpoint_options
 @frame_options
-def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
+def plan(content: str, style: tuple[str, ...], like: dict[str, Any] | None, **options: Any) -> int:
     """Predict memory and time of `nst stylize` with the same options, and how it would make the picture fit.
 
     The time is measured: a few steps of two small versions of the picture are run.
@@ -34,6 +36,7 @@ def plan(content: str, style: tuple[str, ...], **options: Any) -> int:
     from nst.cli.engine import make_transfer
     from nst.cli.planning import plan_rows
 
+    style, options = with_like(like, style, options)
     quiet = options.pop("quiet")
     transfer = make_transfer(
         content, style, quiet=quiet, **{name: value for name, value in options.items() if name not in FILES}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from nst.cli.checkpoints import checkpoint_options
-from nst.cli.like import library_alone, like_option
+from nst.cli.like import like_option, with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
 from nst.cli.recorder import frame_options
 
@@ -40,11 +40,5 @@ def stylize(
     """
     from nst.cli.running import run
 
-    if like is not None:
-        if options["preset"] is not None:
-            raise click.UsageError("--preset and --like are two recipes: give one of them")
-        style = style or tuple(like["settings"]["styles"])  # click gives defaults to single arguments alone
-        options = {**library_alone(like), **options}
-    if not style:
-        raise click.UsageError("Missing argument 'STYLE...'.")
+    style, options = with_like(like, style, options)
     return run(content, style, output, **options)

@@ -19,7 +19,8 @@ OPTIONS = [
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
 def test_like_makes_the_same_picture(suffix, stylize, command, pictures, tmp_path):
     made, again = tmp_path / f"made.{suffix}", tmp_path / f"again.{suffix}"
-    mask = ["--mask", f"style1={pictures.other}", "--feather", 1.5]
+    Image.linear_gradient("L").resize((32, 24)).save(tmp_path / "mask.png")
+    mask = ["--mask", f"style1={tmp_path / 'mask.png'}", "--feather", 1.5]
     assert stylize(*OPTIONS, *mask, style=[pictures.style, pictures.other], output=made).status == 0
     result = command("stylize", "--like", made, "-o", again)
     assert (result.status, result.stderr) == (0, "")

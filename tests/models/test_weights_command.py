@@ -143,7 +143,7 @@ def test_auto_paints_with_the_trained_network_and_says_nothing(stylize, tmp_path
     result = stylize("--weights", "auto", "--steps", 1, "--trace", "trace.json")
     assert (result.status, result.stderr) == (0, "")
     assert "weights vgg19-embedded" in result.stdout
-    expected = {"name": "vgg19-embedded", "sha256": resolve_weights("embedded").sha256}
+    expected = {"name": "vgg19-embedded", "from": "auto", "sha256": resolve_weights("embedded").sha256}
     assert json.loads((tmp_path / "trace.json").read_text())["weights"] == expected
     assert read_settings("out.png")["weights"] == expected
     result = stylize("--weights", "auto", "--content-layers", "conv5_2")
