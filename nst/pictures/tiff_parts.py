@@ -41,8 +41,8 @@ def means(page: TiffPage, file: BinaryIO, factor: int) -> tuple[NDArray[np.float
         rows, columns = (_starts(first, n, factor) for first, n in zip((top, left), part.shape, strict=False))
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused by its range
             blocks = np.add.reduceat(np.add.reduceat(part, rows, axis=0, dtype=exact), columns, axis=1)
-        y, x = top // factor, left // factor
-        sums[y : y + len(rows), x : x + len(columns), sample : sample + part.shape[2]] += blocks
+            y, x = top // factor, left // factor
+            sums[y : y + len(rows), x : x + len(columns), sample : sample + part.shape[2]] += blocks
     down, across = (
         np.minimum(factor, size - np.arange(0, size, factor))[:, None] for size in (height, width)
     )
