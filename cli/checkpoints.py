@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,36 +23,13 @@ if TYPE_CHECKING:
     from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
-__all__ = ["Before", "Job", "Keeper", "before", "changed_inputs", "checkpoint_options", "hashes", "job_of"]
+__all__ = ["Before", "Job", "Keeper", "before", "changed_inputs", "hashes", "job_of"]
 
 AFTER = 300.0
 """Seconds after which a run that nobody asked to be saved is saved all the same."""
 
 SHARE = 20.0
 """The time between two checkpoints is this many times what the last one took, or more."""
-
-
-def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--checkpoint and --checkpoint-every."""
-    for option in (
-        click.option(
-            "--checkpoint-every",
-            type=click.FloatRange(min=0),
-            default=60.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="Time between two of them; 0 for every step.",
-        ),
-        click.option(
-            "--checkpoint",
-            type=click.Path(dir_okay=False),
-            metavar="FILE|off",
-            help="Save the run here as it goes on, for 'nst resume FILE'; removed when it is finished.  "
-            "[default: OUT.checkpoint, of runs of more than five minutes]",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nst.settings import Settings
 __all__ = [
     "PAINTING",
     "as_typed",
+    "checkpoint_options",
     "default_of",
     "engine_options",
     "mask_options",
@@ -139,6 +140,29 @@ def _reader(rule: Rule) -> Callable[[click.Context, click.Parameter, Any], Any]:
             raise click.BadParameter(f"{text!r} is not {rule.want}") from None
 
     return callback
+
+
+def checkpoint_options(command: Command) -> Command:
+    """--checkpoint and --checkpoint-every."""
+    for option in (
+        click.option(
+            "--checkpoint-every",
+            type=click.FloatRange(min=0),
+            default=60.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="Time between two of them; 0 for every step.",
+        ),
+        click.option(
+            "--checkpoint",
+            type=click.Path(dir_okay=False),
+            metavar="FILE|off",
+            help="Save the run here as it goes on, for 'nst resume FILE'; removed when it is finished.  "
+            "[default: OUT.checkpoint, of runs of more than five minutes]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def trace_option(command: Command) -> Command:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.scratch import Scratch
 from nst.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -108,6 +107,8 @@ class Recorder:
         animate: str | None,
         frames: Mapping[int, bytes] | None = None,
     ) -> None:
+        from nst.cli.scratch import Scratch  # here and not above, so that help pages are quick
+
         counts = [count for _, count in transfer.schedule]
         self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
         self._steps = sum(counts)

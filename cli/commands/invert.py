@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.checkpoints import checkpoint_options
-from nst.cli.options import engine_options, preset_option, trace_option
+from nst.cli.options import checkpoint_options, engine_options, preset_option, trace_option
 
 __all__ = ["invert"]
 

@@ -6,8 +6,14 @@ from typing import Any
 
 import click
 
-from nst.cli.checkpoints import checkpoint_options
-from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
+from nst.cli.options import (
+    PAINTING,
+    checkpoint_options,
+    engine_options,
+    mask_options,
+    preset_option,
+    trace_option,
+)
 
 __all__ = ["poster"]
 

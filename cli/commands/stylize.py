@@ -6,9 +6,15 @@ from typing import Any
 
 import click
 
-from nst.cli.checkpoints import checkpoint_options
 from nst.cli.like import like_option, with_like
-from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
+from nst.cli.options import (
+    PAINTING,
+    checkpoint_options,
+    engine_options,
+    mask_options,
+    preset_option,
+    trace_option,
+)
 from nst.cli.recorder import frame_options
 
 __all__ = ["stylize"]
