@@ -27,6 +27,8 @@ __all__ = [
     "mask_options",
     "masks_by_name",
     "option_name",
+    "output_option",
+    "painting_options",
     "preset_option",
     "setting_options",
     "trace_option",
@@ -140,6 +142,20 @@ def _reader(rule: Rule) -> Callable[[click.Context, click.Parameter, Any], Any]:
             raise click.BadParameter(f"{text!r} is not {rule.want}") from None
 
     return callback
+
+
+def painting_options(command: Command) -> Command:
+    """What the commands that paint a content picture in the style of others have in common."""
+    options = (preset_option, engine_options(*PAINTING), mask_options, trace_option, checkpoint_options)
+    return _all(*options)(command)
+
+
+def output_option(command: Command) -> Command:
+    """--output, a picture."""
+    option = click.option(
+        "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
+    )
+    return option(command)
 
 
 def checkpoint_options(command: Command) -> Command:

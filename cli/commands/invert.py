@@ -6,16 +6,14 @@ from typing import Any
 
 import click
 
-from nst.cli.options import checkpoint_options, engine_options, preset_option, trace_option
+from nst.cli.options import checkpoint_options, engine_options, output_option, preset_option, trace_option
 
 __all__ = ["invert"]
 
 
 @click.command(context_settings={"default_map": {"init": "noise", "scales": "1"}})
 @click.argument("content", type=click.Path())
-@click.option(
-    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
-)
+@output_option
 @click.option(
     "--layer",
     default="conv4_2",

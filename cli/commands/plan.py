@@ -7,14 +7,7 @@ from typing import Any
 import click
 
 from nst.cli.like import like_option, with_like
-from nst.cli.options import (
-    PAINTING,
-    checkpoint_options,
-    engine_options,
-    mask_options,
-    preset_option,
-    trace_option,
-)
+from nst.cli.options import painting_options
 from nst.cli.recorder import frame_options
 
 __all__ = ["plan"]
@@ -27,12 +20,8 @@ FILES = ("output", "trace", "animate", "save_at", "save_every", "checkpoint", "c
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1)
 @click.option("-o", "--output", hidden=True)
-@preset_option
 @like_option
-@engine_options(*PAINTING)
-@mask_options
-@trace_option
-@checkpoint_options
+@painting_options
 @frame_options
 def plan(content: str, style: tuple[str, ...], like: dict[str, Any] | None, **options: Any) -> int:
     """Predict memory and time of `nst stylize` with the same options, and how it would make the picture fit.

@@ -6,14 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import (
-    PAINTING,
-    checkpoint_options,
-    engine_options,
-    mask_options,
-    preset_option,
-    trace_option,
-)
+from nst.cli.options import output_option, painting_options
 
 __all__ = ["poster"]
 
@@ -21,9 +14,7 @@ __all__ = ["poster"]
 @click.command()
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
-)
+@output_option
 @click.option(
     "--long-side",
     type=click.IntRange(1, 65535),
@@ -33,11 +24,7 @@ __all__ = ["poster"]
     help="Longest side of the poster.",
 )
 @click.option("--plan", is_flag=True, help="Predict memory and time, and do nothing.")
-@preset_option
-@engine_options(*PAINTING)
-@mask_options
-@trace_option
-@checkpoint_options
+@painting_options
 def poster(content: str, style: tuple[str, ...], output: str, long_side: int, **options: Any) -> int:
     """Paint CONTENT in the style of STYLE at --size, and bring what has changed up to --long-side.
 

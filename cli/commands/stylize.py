@@ -7,14 +7,7 @@ from typing import Any
 import click
 
 from nst.cli.like import like_option, with_like
-from nst.cli.options import (
-    PAINTING,
-    checkpoint_options,
-    engine_options,
-    mask_options,
-    preset_option,
-    trace_option,
-)
+from nst.cli.options import output_option, painting_options
 from nst.cli.recorder import frame_options
 
 __all__ = ["stylize"]
@@ -23,15 +16,9 @@ __all__ = ["stylize"]
 @click.command()
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
-)
-@preset_option
+@output_option
 @like_option
-@engine_options(*PAINTING)
-@mask_options
-@trace_option
-@checkpoint_options
+@painting_options
 @frame_options
 def stylize(
     content: str, style: tuple[str, ...], output: str, like: dict[str, Any] | None, **options: Any

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import checkpoint_options, engine_options, preset_option, trace_option
+from nst.cli.options import checkpoint_options, engine_options, output_option, preset_option, trace_option
 
 __all__ = ["texture"]
 
@@ -22,9 +22,7 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 
 @click.command(context_settings={"default_map": {"init": "noise"}})
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
-)
+@output_option
 @click.option(
     "--size", "sides", callback=_sides, metavar="WxH", help="In pixels.  [default: that of the first style]"
 )

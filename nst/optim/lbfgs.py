@@ -98,12 +98,8 @@ class LBFGS:
             finite = bool(np.isfinite(products).all() and np.isfinite(total))
             bound = state.total + self.armijo * t * slope + self.slack * abs(state.total)
             if finite and total <= bound:
-                k = len(state.s)
-                turned = products[_new_positions(k).index((2 * k + 1, 2 * k + 1))]  # |y|^2
-                if (
-                    turned == 0.0 and total == state.total
-                ):  # a step too short for the precision of the picture
-                    return None, "converged"
+                if total == state.total and products[4 * len(state.s) + 2] == 0.0:  # y . y
+                    return None, "converged"  # the step is too short for the precision of the picture
                 point = replace(state, x=x, evaluation=evaluation, total=total, step=state.step + 1)
                 return self._remember(space, point, s, y, products), "converged"
             stop = "converged" if finite else "non-finite"
