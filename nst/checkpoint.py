@@ -34,7 +34,7 @@ from nst.tensor_file import Reader, open_tensors, write_tensors
 
 __all__ = ["Checkpoint", "Pictures", "make_checkpoint", "read_checkpoint"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class Checkpoint:
     @property
     def optimizer(self) -> Optimizer:
         """That of the run; for `optimizer` "custom"."""
-        optimizer: Optimizer = unpack(self.document["optimizer"], _no_tensor)
+        optimizer: Optimizer = unpack(self.document["optimizer"], _no_tensor, _no_tensor)
         return optimizer
 
     @property
@@ -130,14 +130,20 @@ class Checkpoint:
         """Where the run was."""
 
         def read(name: str) -> Any:
-            array = self.arrays[name]()
-            tensor = backend.from_numpy(array)
-            return backend.space.half(tensor) if array.dtype == np.float16 else tensor
+            return backend.from_numpy(self.arrays[name]())
+
+        def read_stack(name: str) -> Any:
+            array, space = self.arrays[name](), backend.space
+            rows = [backend.from_numpy(array[row : row + 1]) for row in range(len(array))]
+            stack = space.stack(len(rows), rows[0], array.dtype == np.float16)
+            for number, row in enumerate(rows):
+                stack = space.put(stack, number, row, 1.0)
+            return stack
 
         packed = dict(self.document["position"])
         found = packed.pop("found")
         found = Found(found["weights"], tuple(found["sides"]), tuple(found["scale"]))
-        state = unpack(packed.pop("state"), read)
+        state = unpack(packed.pop("state"), read, read_stack)
         return Position(**packed, found=found, state=state)
 
     def differences(self, backend: Backend[Any], weights: NetworkWeights) -> list[str]:

@@ -144,8 +144,20 @@ class VectorSpace(Protocol[T]):
     def paste(self, total: T, tile: T, top: int, left: int) -> T:
         """`total` with `tile` added from row `top` and column `left` on; may reuse the memory of `total`."""
 
-    def half(self, a: T) -> T:
-        """A copy in float16 to keep; `dots` and `lincomb` take it beside full vectors and compute in full precision."""
+    def stack(self, rows: int, like: T, half: bool) -> T:
+        """Memory for `rows` vectors shaped like `like`, (1, ...): zeros (rows, ...), in float16 with `half`."""
+
+    def put(self, stack: T, row: int, vector: T, factor: float) -> T:
+        """`stack` with `factor * vector`, (1, ...), as that row; may reuse the memory of `stack`."""
+
+    def products(self, stack: T, vectors: Sequence[T]) -> NDArray[np.float64]:
+        """Inner products of k vectors with the rows of a stack and then with each other, (rows + k, k).
+
+        Computed in full precision, whatever the stack is kept in, with one synchronisation.
+        """
+
+    def combine(self, coefficients: Sequence[float], stack: T) -> T:
+        """`sum_i coefficients[i] * stack[i]`, (1, ...), a new tensor in full precision."""
 
 
 class Network(Protocol[T]):

@@ -146,7 +146,8 @@ class StyleTransfer:
         self.weights.require(self.layers)
         self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
-            optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
+            pairs = min(self.plan.history, max(1, sum(steps for _, steps in self.schedule)))
+            optimizer = named_optimizer(optimizer, self.settings.rate, pairs, self.plan.half)
         self._optimizer = optimizer
         self._frame: Stage | None = None  # of the last frame, see `frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 __all__ = ["NumpySpace"]
 
+SLAB = 2**14
+"""Products of so many numbers are added in the working precision, and their sums in float64."""
+
 Array = NDArray[np.floating[Any]]
 
 
@@ -48,8 +51,31 @@ class NumpySpace:
         total[:, :, top : top + height, left : left + width] += tile
         return total
 
-    def half(self, a: Array) -> Array:
-        return a.astype(np.float16)
+    def stack(self, rows: int, like: Array, half: bool) -> Array:
+        return np.zeros((rows, *like.shape[1:]), np.float16 if half else self._dtype)
+
+    def put(self, stack: Array, row: int, vector: Array, factor: float) -> Array:
+        stack[row] = vector.dtype.type(factor) * vector[0]
+        return stack
+
+    def products(self, stack: Array, vectors: Sequence[Array]) -> NDArray[np.float64]:
+        old, new = _rows(stack), np.concatenate([_rows(self._full(vector)) for vector in vectors])
+        total = np.zeros((len(old) + len(new), len(new)))
+        for first in range(0, new.shape[1], SLAB):
+            slab = np.s_[:, first : first + SLAB]
+            total[: len(old)] += self._full(old[slab]) @ new[slab].T
+            total[len(old) :] += new[slab] @ new[slab].T
+        return total
+
+    def combine(self, coefficients: Sequence[float], stack: Array) -> Array:
+        if stack.dtype != self._dtype:
+            return self.lincomb(coefficients, np.split(stack, len(stack)))
+        return (np.array([coefficients], self._dtype) @ _rows(stack)).reshape(1, *stack.shape[1:])
 
     def _full(self, a: Array) -> Array:
         return a.astype(self._dtype, copy=False)
+
+
+def _rows(stack: Array) -> Array:
+    """A vector (1, ...) or a stack (rows, ...) as a matrix."""
+    return stack.reshape(len(stack), -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import onnx
@@ -34,15 +35,22 @@ class Program:
         self._inputs = [value.name for value in self.session.get_inputs()]
         self._outputs = [value.name for value in self.session.get_outputs()]
 
-    def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def __call__(
+        self, feeds: Mapping[str, Tensor], into: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> dict[str, Tensor]:
+        """The outputs by name; those of `into` are written there, which may be an input that is scattered into."""
         # a new binding each time: one that is run again writes into the tensors that it returned before
         binding = self.session.io_binding()
         for name in self._inputs:
             binding.bind_ortvalue_input(name, feeds[name])
         for name in self._outputs:
-            binding.bind_output(name, *self._device)
+            if name in into:
+                binding.bind_ortvalue_output(name, into[name])
+            else:
+                binding.bind_output(name, *self._device)
         self.session.run_with_iobinding(binding)
-        return dict(zip(self._outputs, binding.get_outputs(), strict=True))
+        # what was bound stays itself: on the CPU it owns the memory
+        return {**dict(zip(self._outputs, binding.get_outputs(), strict=True)), **into}
 
 
 def to_host(tensor: Tensor) -> HostArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ __all__ = ["OnnxSpace"]
 
 ELEMENTS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
 """What an OrtValue calls its type -> numpy name."""
+
+
+SLAB = 2**16
+"""Products of so many numbers are added in the working precision, and their sums in float64."""
 
 
 class OnnxSpace:
@@ -91,8 +96,53 @@ class OnnxSpace:
         margins = _integers(0, 0, top, left, 0, 0, rows - top - height, columns - left - width)
         return self._run(("paste",), build, [total, tile, margins])
 
-    def half(self, a: Tensor) -> Tensor:
-        return self._run(("half",), lambda kernels, v: kernels.graph.cast(v[0], "float16"), [a])
+    def stack(self, rows: int, like: Tensor, half: bool) -> Tensor:
+        shape = (rows, *like.shape()[1:])
+        return to_device(np.zeros(shape, np.float16 if half else self._dtype), self._device)
+
+    def put(self, stack: Tensor, row: int, vector: Tensor, factor: float) -> Tensor:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            old, index, new, by = v
+            scaled = kernels.graph.cast(kernels.multiply(new, by), old.dtype)
+            return kernels.graph.node("ScatterND", [old, index, scaled], old.shape)
+
+        index = to_device(np.array([[row]], np.int64), self._device)
+        inputs = [stack, index, vector, self._tensor(np.array(factor))]
+        return self._run(("put",), build, inputs, into=stack)
+
+    def products(self, stack: Tensor, vectors: Sequence[Tensor]) -> NDArray[np.float64]:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            graph, (old, *new) = kernels.graph, v
+            rows, columns = _rows(graph, old), _concat(graph, [_rows(graph, vector) for vector in new])
+            length, found = columns.shape[1], []
+            for first in range(0, length, SLAB):
+                slab = [graph.slice(a, 1, first, min(first + SLAB, length)) for a in (rows, columns)]
+                for part in slab:
+                    operands = [_full(graph, part), slab[1]]
+                    found.append(graph.node("Gemm", operands, (part.shape[0], len(new)), transB=1))
+            return _concat(graph, found)
+
+        found = to_host(self._run(("products",), build, [stack, *vectors]))
+        count = len(vectors)
+        return found.reshape(-1, stack.shape()[0] + count, count).sum(0, np.float64)
+
+    def combine(self, coefficients: Sequence[float], stack: Tensor) -> Tensor:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            graph, (factors, old) = kernels.graph, v
+            shape = (1, *old.shape[1:])
+            if old.dtype == graph.dtype.name:
+                found = graph.node("MatMul", [factors, _rows(graph, old)], (1, math.prod(shape)))
+                return graph.reshape(found, *shape)
+            total: Value | None = None
+            for row in range(old.shape[0]):
+                vector = graph.cast(graph.slice(old, 0, row, row + 1), graph.dtype.name)
+                factor = graph.reshape(graph.slice(factors, 1, row, row + 1))
+                part = kernels.multiply(vector, factor)
+                total = part if total is None else kernels.add(total, part)
+            assert total is not None
+            return total
+
+        return self._run(("combine",), build, [self._tensor(np.array([coefficients])), stack])
 
     def _tensor(self, array: HostArray) -> Tensor:
         return to_device(array.astype(self._dtype), self._device)
@@ -102,6 +152,7 @@ class OnnxSpace:
         key: tuple[Any, ...],
         build: Callable[[GraphKernels, list[Value]], Value],
         tensors: Sequence[Tensor],
+        into: Tensor | None = None,
     ) -> Tensor:
         kinds = tuple((tuple(tensor.shape()), tensor.data_type()) for tensor in tensors)
         program = self._programs.get((key, kinds))
@@ -110,11 +161,23 @@ class OnnxSpace:
             inputs = [graph.input(f"v{i}", shape, ELEMENTS[kind]) for i, (shape, kind) in enumerate(kinds)]
             model = graph.model({"result": build(GraphKernels(graph), inputs)})
             program = self._programs[key, kinds] = Program(model, self._device, threads=1)
-        return program({f"v{i}": tensor for i, tensor in enumerate(tensors)})["result"]
+        feeds = {f"v{i}": tensor for i, tensor in enumerate(tensors)}
+        return program(feeds, {} if into is None else {"result": into})["result"]
 
 
 def _full(graph: Graph, a: Value) -> Value:
     return graph.cast(a, graph.dtype.name)
+
+
+def _rows(graph: Graph, a: Value) -> Value:
+    """A vector (1, ...) or a stack (rows, ...) as a matrix."""
+    return graph.reshape(a, a.shape[0], math.prod(a.shape[1:]))
+
+
+def _concat(graph: Graph, matrices: Sequence[Value]) -> Value:
+    """One above the other."""
+    rows = sum(matrix.shape[0] for matrix in matrices)
+    return graph.node("Concat", matrices, (rows, matrices[0].shape[1]), axis=0)
 
 
 def _integers(*numbers: int) -> Tensor:

@@ -78,6 +78,8 @@ class TensorFlowBackend:
         self.space = TensorFlowSpace(self.dtype)
         kind, index = parse_device(self.device)
         self._device = f"/{'GPU' if kind == 'cuda' else 'CPU'}:{index}"
+        if kind == "cuda":  # for the process: TensorFlow has no narrower way
+            tf.config.experimental.enable_tensor_float_32_execution(False)
 
     @staticmethod
     def versions() -> dict[str, str]:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 __all__ = ["TensorFlowSpace"]
 
+SLAB = 2**16
+"""Products of so many numbers are added in the working precision, and their sums in float64."""
+
 Tensor = Any  # tf.Tensor
 
 
@@ -50,8 +53,35 @@ class TensorFlowSpace:
         right = total.shape[2] - left - tile.shape[2]
         return total + tf.pad(tile, ((0, 0), (top, bottom), (left, right), (0, 0)))
 
-    def half(self, a: Tensor) -> Tensor:
-        return tf.cast(a, tf.float16)
+    def stack(self, rows: int, like: Tensor, half: bool) -> Tensor:
+        with tf.device(like.device):
+            zeros = tf.zeros((rows, *like.shape[1:]), tf.float16 if half else self._dtype)
+            return tf.Variable(zeros, trainable=False)  # a tensor could not be written to
+
+    def put(self, stack: Tensor, row: int, vector: Tensor, factor: float) -> Tensor:
+        stack.scatter_update(tf.IndexedSlices(tf.cast(factor * vector, stack.dtype), [row]))
+        return stack
+
+    def products(self, stack: Tensor, vectors: Sequence[Tensor]) -> NDArray[np.float64]:
+        old, new = _rows(stack), tf.concat([_rows(self._full(vector)) for vector in vectors], 0)
+        parts = []
+        for first in range(0, new.shape[1], SLAB):
+            slab = new[:, first : first + SLAB]
+            rows = tf.concat([self._full(old[:, first : first + SLAB]), slab], 0)
+            parts.append(tf.matmul(rows, slab, transpose_b=True))
+        array: NDArray[np.float64] = tf.stack(parts).numpy().sum(0, np.float64)
+        return array
+
+    def combine(self, coefficients: Sequence[float], stack: Tensor) -> Tensor:
+        if stack.dtype != self._dtype:
+            return self.lincomb(coefficients, tf.split(stack, stack.shape[0]))
+        factors = tf.constant([list(coefficients)], self._dtype)
+        return tf.reshape(tf.matmul(factors, _rows(stack)), (1, *stack.shape[1:]))
 
     def _full(self, a: Tensor) -> Tensor:
         return tf.cast(a, self._dtype)
+
+
+def _rows(stack: Tensor) -> Tensor:
+    """A vector (1, ...) or a stack (rows, ...) as a matrix."""
+    return tf.reshape(stack, (stack.shape[0], -1))

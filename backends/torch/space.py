@@ -11,6 +11,9 @@ from torch import Tensor
 
 __all__ = ["TorchSpace"]
 
+SLAB = 2**18
+"""Products of so many numbers are added in the working precision, and their sums in float64."""
+
 
 class TorchSpace:
     """See `nst.protocol.VectorSpace`; `dtype` is that of the sums, whatever the vectors are kept in."""
@@ -22,7 +25,7 @@ class TorchSpace:
         return self.scalars([torch.sum(a.to(self._dtype) * b) for a, b in pairs])
 
     def scalars(self, values: Sequence[Tensor]) -> NDArray[np.float64]:
-        stacked: NDArray[np.float64] = torch.stack(list(values)).double().cpu().numpy()
+        stacked: NDArray[np.float64] = torch.stack(list(values)).cpu().double().numpy()
         return stacked
 
     def lincomb(self, coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
@@ -49,5 +52,34 @@ class TorchSpace:
         total[:, :, top : top + height, left : left + width] += tile
         return total
 
-    def half(self, a: Tensor) -> Tensor:
-        return a.half()
+    def stack(self, rows: int, like: Tensor, half: bool) -> Tensor:
+        layout = torch.channels_last if like.ndim == 4 else torch.contiguous_format
+        dtype = torch.float16 if half else self._dtype
+        empty = torch.empty((rows, *like.shape[1:]), dtype=dtype, device=like.device, memory_format=layout)
+        return empty.zero_()
+
+    def put(self, stack: Tensor, row: int, vector: Tensor, factor: float) -> Tensor:
+        stack[row : row + 1] = factor * vector
+        return stack
+
+    def products(self, stack: Tensor, vectors: Sequence[Tensor]) -> NDArray[np.float64]:
+        columns = torch.cat([_rows(vector) for vector in vectors])
+        slabs = zip(_rows(stack).split(SLAB, 1), columns.split(SLAB, 1), strict=True)
+        parts = [torch.cat([old.to(self._dtype) @ new.T, new @ new.T]) for old, new in slabs]
+        total: NDArray[np.float64] = torch.stack(parts).cpu().double().sum(0).numpy()
+        return total
+
+    def combine(self, coefficients: Sequence[float], stack: Tensor) -> Tensor:
+        if stack.dtype != self._dtype:
+            return self.lincomb(coefficients, stack.split(1))
+        factors = torch.tensor([list(coefficients)], dtype=self._dtype, device=stack.device)
+        found = factors @ _rows(stack)
+        if stack.ndim != 4:
+            return found.view(1, *stack.shape[1:])
+        _, channels, height, width = stack.shape
+        return found.view(1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _rows(stack: Tensor) -> Tensor:
+    """(N, C, H, W) as a matrix (N, C H W), without a copy where it is laid out channels last."""
+    return (stack.permute(0, 2, 3, 1) if stack.ndim == 4 else stack).flatten(1)

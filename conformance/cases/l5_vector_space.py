@@ -156,37 +156,62 @@ def _paste(subject: Subject) -> Iterator[Measurement]:
     yield subject.compare("the whole", subject.tested.host({"y": whole})["y"], 2 * a, "exact")
 
 
-def _half(subject: Subject) -> Iterator[Measurement]:
-    """Sums that would overflow or lose digits in float16 show that they are not computed in it."""
-    space, arrays = subject.tested.backend.space, [inputs.exact(200 * a) for a in HOST]
-    h = [a.astype(np.float16).astype(np.float64) for a in arrays]
-    v = [subject.tested.backend.from_numpy(a) for a in arrays]
-    halves, full = [space.half(tensor) for tensor in v], arrays[0]
+def _stack(subject: Subject) -> Iterator[Measurement]:
+    """A ring of vectors: rows are written one by one and again; the rest are zeros."""
+    backend, space = subject.tested.backend, subject.tested.backend.space
+    for half in (False, True):
+        kind = "float16" if half else "full"
+        keep = np.float16 if half else np.float64
+        # elements that float16 has; sums of their products it has not
+        rows = [inputs.exact(200 * field) for field in (inputs.field(80 + i, 1, 3, 5, 7) for i in range(4))]
+        rows = [row.astype(np.float16).astype(np.float64) for row in rows]
+        written = [backend.from_numpy(row) for row in rows]
+        stack = space.stack(5, written[0], half)
+        want = np.zeros((5, 3, 5, 7))
+        for place, number, factor in ((3, 0, 1.0), (0, 1, 0.5), (4, 2, -2.0), (3, 3, 1.0)):
+            stack = space.put(stack, place, written[number], factor)
+            want[place] = (factor * rows[number][0]).astype(keep)
+        vectors = [inputs.field(90 + i, 1, 3, 5, 7) for i in range(3)]
+        flat, columns = want.reshape(5, -1), np.array(vectors).reshape(3, -1)
+        own = [backend.from_numpy(vector) for vector in vectors]
+        got = space.products(stack, own)
+        scale = _norms(flat[3], columns[0])
+        yield subject.compare(f"{kind}: products with the rows", got[:5], flat @ columns.T, "vector", scale)
+        scale = _norms(columns[0], columns[0])
+        yield subject.compare(
+            f"{kind}: products of the vectors", got[5:], columns @ columns.T, "vector", scale
+        )
+        yield subject.check(f"{kind}: the numbers are float64 on the host", got.dtype == np.float64)
+        for coefficients in ([0.0, 0.0, 0.0, 1.0, 0.0], [1 / 3, 7.0, -700.0, 0.5, 20.0]):
+            tensor = space.combine(coefficients, stack)
+            whole = np.tensordot(coefficients, want, 1)[None]
+            scale = float(np.abs(coefficients) @ np.abs(want).max((1, 2, 3)))
+            label = f"{kind}: sum of the rows, {coefficients[0]:.2f} first"
+            yield subject.compare(label, subject.tested.host({"y": tensor})["y"], whole, "vector", scale)
+            again = space.products(stack, [tensor])  # what is combined is laid out as any other picture
+            yield subject.compare(f"{label}, and its products", again[:5, 0], flat @ whole.ravel(), "vector",
+                                  _norms(flat[3], whole))  # fmt: skip
+        host = subject.tested.host({f"{i}": tensor for i, tensor in enumerate([*written, *own])})
+        for i, vector in enumerate([*rows, *vectors]):
+            yield subject.compare(f"{kind}: vector {i}", host[f"{i}"], vector, "exact")
+        yield subject.check(
+            f"{kind}: kept in {keep.__name__ if half else backend.dtype}",
+            str(backend.to_numpy(stack).dtype) == ("float16" if half else backend.dtype),
+        )
+        yield subject.compare(f"{kind}: the stack on the host", backend.to_numpy(stack), want, "exact")
 
-    def host(tensor: Any) -> np.ndarray:
-        return subject.tested.host({"y": tensor})["y"]
 
-    yield subject.compare("1 half(a)", host(space.lincomb([1.0], halves[:1])), h[0], "exact")
-    got = host(space.lincomb([1 / 3, 700.0, -0.1], halves))
-    want = h[0] / 3 + 700.0 * h[1] - 0.1 * h[2]
-    yield subject.compare("sum of halves", got, want, "vector")
-    for label, got, want in (
-        ("full first", space.lincomb([0.3, 500.0], [v[0], halves[1]]), 0.3 * full + 500.0 * h[1]),
-        ("half first", space.lincomb([500.0, 0.3], [halves[1], v[0]]), 500.0 * h[1] + 0.3 * full),
-    ):
-        yield subject.compare(f"sum of both, {label}", host(got), want, "vector")
-    pairs = [
-        (halves[0], halves[1]),
-        (halves[0], halves[0]),
-        (v[0], halves[1]),
-        (halves[1], v[0]),
-        (v[0], v[0]),
-    ]
-    want = np.array(
-        [np.vdot(a, b) for a, b in ((h[0], h[1]), (h[0], h[0]), (full, h[1]), (h[1], full), (full, full))]
+def _products_of_many(subject: Subject) -> Iterator[Measurement]:
+    """Sums over 786,432 numbers: their error must not grow with the number."""
+    backend, space = subject.tested.backend, subject.tested.backend.space
+    vectors = [np.random.default_rng(seed).standard_normal((1, 3, 512, 512)) for seed in (1, 2)]
+    vectors = [vector.astype(np.float32).astype(np.float64) for vector in vectors]
+    a, b = (backend.from_numpy(vector) for vector in vectors)
+    stack = space.put(space.stack(2, a, False), 1, a, 1.0)
+    want = np.array([[np.sum(x * vectors[1])] for x in (0 * vectors[0], *vectors)])
+    yield subject.compare(
+        "products", space.products(stack, [b]), want, "vector", _norms(vectors[1], vectors[1])
     )
-    yield subject.compare("inner products", space.dots(pairs), want, "vector", scale=_norms(full, full))
-    yield subject.compare("full vector", host(v[0]), full, "exact")
 
 
 def _inputs_are_unmodified(subject: Subject) -> Iterator[Measurement]:
@@ -199,7 +224,6 @@ def _inputs_are_unmodified(subject: Subject) -> Iterator[Measurement]:
     space.clip(v[1], 0.0, 0.5)
     space.dots([(v[0], v[1])])
     space.crop(v[0], 0, 0, *SHAPE[2:])
-    space.lincomb([2.0, 3.0], [space.half(v[0]), v[1]])
     for i, tensor in enumerate(v):
         yield subject.compare(f"vector {i}", subject.tested.host({"v": tensor})["v"], HOST[i], "exact")
     yield subject.compare("b of whiten", subject.tested.host({"b": squared})["b"], HOST[2] ** 2, "exact")
@@ -220,7 +244,8 @@ CASES = [
         "clip": _clip,
         "crop": _crop,
         "paste": _paste,
-        "half": _half,
+        "stack": _stack,
+        "products-of-many": _products_of_many,
         "inputs-are-unmodified": _inputs_are_unmodified,
     }.items()
 ]

@@ -22,17 +22,18 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LBFGSState(State[T]):
-    """The state of L-BFGS.
+    """The state of L-BFGS. It is good until the next one is made, which writes into the same stack.
 
     Attributes:
-        s: steps x_{k+1} - x_k, oldest first.
-        y: changes of the gradient over the same steps.
+        stack: the pairs (s, y) as rows: steps s = x_{k+1} - x_k, and in the lower half of the rows the change of the
+            gradient over each, its y. A ring: the newest pair takes the place of the oldest.
+        slots: rows of the s that there are, oldest first.
         units: what each of (s..., y...) is to be multiplied by; 1 unless they are kept in float16.
-        gram: inner products of the basis (s..., y..., g), (2k + 1, 2k + 1), on the host.
+        gram: inner products of the basis (s..., y..., g), oldest first, (2k + 1, 2k + 1), on the host.
     """
 
-    s: tuple[T, ...] = ()
-    y: tuple[T, ...] = ()
+    stack: T = field(kw_only=True, metadata={"stack": True})
+    slots: tuple[int, ...] = ()
     units: tuple[float, ...] = ()
     gram: Float64 = field(default_factory=lambda: np.zeros((1, 1)), metadata={"host": True})
 
@@ -42,7 +43,8 @@ class LBFGS:
     """Vector-free L-BFGS (Chen, Wang and Zhou 2014) with Armijo backtracking.
 
     The two-loop recursion (Nocedal and Wright, algorithm 7.4) runs on the host, in float64, on the Gram matrix of the
-    basis (s, y, g). The device computes 3 (2k + 1) new inner products a step and one linear combination.
+    basis (s, y, g). The device keeps the pairs as rows of one matrix, so that a step is two products with it, of one
+    shape throughout: the inner products of the new s, y and g, and the direction.
 
     Attributes:
         history: pairs (s, y) kept; each costs two pictures of memory, or one with `half`.
@@ -58,9 +60,10 @@ class LBFGS:
 
     def start(self, space: VectorSpace[T], x: T, evaluation: Evaluation[T]) -> LBFGSState[T]:
         """See `Optimizer`."""
+        stack = space.stack(2 * self.history, x, self.half)
         squared_norm = space.dots([(evaluation.gradient, evaluation.gradient)])
         total = float(space.scalars([evaluation.total])[0])
-        return LBFGSState(x, evaluation, total, gram=squared_norm.reshape(1, 1))
+        return LBFGSState(x, evaluation, total, stack=stack, gram=squared_norm.reshape(1, 1))
 
     def advance(self, space: VectorSpace[T], objective: Objective[T], state: State[T]) -> LBFGSState[T]:
         """See `Optimizer`. When no step along the direction will do, once more from steepest descent."""
@@ -72,7 +75,7 @@ class LBFGS:
             candidate, stop = self._search(space, objective, attempt)
             if candidate is not None:
                 return candidate
-            if not state.s:
+            if not state.slots:
                 break
         return replace(state, stopped=stop)
 
@@ -83,67 +86,75 @@ class LBFGS:
         slope = float(coefficients @ state.gram[:, -1])
         if not slope < 0.0:  # not a descent direction, or not a number
             return None, "converged" if np.isfinite(slope) else "non-finite"
-        basis = [*state.s, *state.y, state.evaluation.gradient]
-        direction = space.lincomb(list(coefficients * [*state.units, 1.0]), basis)
-        t = 1.0 if state.s else 1.0 / np.sqrt(state.gram[-1, -1])
+        direction = self._combination(space, state, coefficients)
+        t = 1.0 if state.slots else 1.0 / np.sqrt(state.gram[-1, -1])
         stop: Stop = "converged"
         for _ in range(MAX_TRIALS):
             x = space.lincomb([1.0, t], [state.x, direction])
             evaluation = objective(x)
             s = direction if t == 1.0 else space.lincomb([t], [direction])
             y = space.lincomb([1.0, -1.0], [evaluation.gradient, state.evaluation.gradient])
-            pairs, factors = _new_pairs(state, s, y, evaluation.gradient)
-            products = space.dots(pairs) * factors
+            gram = self._extended(state, space.products(state.stack, [s, y, evaluation.gradient]))
             total = float(space.scalars([evaluation.total])[0])
-            finite = bool(np.isfinite(products).all() and np.isfinite(total))
+            finite = bool(np.isfinite(gram).all() and np.isfinite(total))
             bound = state.total + self.armijo * t * slope + self.slack * abs(state.total)
             if finite and total <= bound:
-                if total == state.total and products[4 * len(state.s) + 2] == 0.0:  # y . y
+                if total == state.total and gram[-2, -2] == 0.0:  # y . y
                     return None, "converged"  # the step is too short for the precision of the picture
                 point = replace(state, x=x, evaluation=evaluation, total=total, step=state.step + 1)
-                return self._remember(space, point, s, y, products), "converged"
+                return self._remember(space, point, s, y, gram), "converged"
             stop = "converged" if finite else "non-finite"
             t *= _shrink(state.total, slope, t, total) if finite else 0.1
         return None, stop
 
+    def _rows(self, state: LBFGSState[T]) -> list[int]:
+        """Of (s..., y...) in the stack, oldest first."""
+        return [*state.slots, *(slot + self.history for slot in state.slots)]
+
+    def _combination(self, space: VectorSpace[T], state: LBFGSState[T], coefficients: Float64) -> T:
+        """Of the basis (s..., y..., g)."""
+        if not state.slots:
+            return space.lincomb([coefficients[-1]], [state.evaluation.gradient])
+        factors = np.zeros(2 * self.history)
+        factors[self._rows(state)] = coefficients[:-1] * state.units
+        past = space.combine(list(factors), state.stack)
+        return space.lincomb([1.0, coefficients[-1]], [past, state.evaluation.gradient])
+
+    def _extended(self, state: LBFGSState[T], products: Float64) -> Float64:
+        """Inner products of (old s, old y, new s, y, g), from those of the stack's rows and the new vectors."""
+        new = products[[*self._rows(state), -3, -2, -1]] * np.array([*state.units, 1.0, 1.0, 1.0])[:, None]
+        count = len(new)
+        gram = np.zeros((count, count))
+        gram[:-3, :-3] = state.gram[:-1, :-1]
+        gram[:, -3:] = new
+        gram[-3:, :] = new.T
+        return gram
+
     def _remember(
-        self, space: VectorSpace[T], state: LBFGSState[T], s: T, y: T, products: Float64
+        self, space: VectorSpace[T], state: LBFGSState[T], s: T, y: T, gram: Float64
     ) -> LBFGSState[T]:
-        """Extend the history by a pair, drop the oldest, and carry the Gram matrix along."""
-        k = len(state.s)
-        old = list(range(2 * k))
-        # order of `gram` here: old s, old y, new s, new y, new g
-        gram = np.zeros((2 * k + 3, 2 * k + 3))
-        gram[: 2 * k, : 2 * k] = state.gram[: 2 * k, : 2 * k]
-        for position, (i, j) in enumerate(_new_positions(k)):
-            gram[i, j] = gram[j, i] = products[position]
-        new_s, new_y, new_g = 2 * k, 2 * k + 1, 2 * k + 2
-        (s, unit_s), (y, unit_y) = (
-            self._kept(space, vector, gram[i, i]) for vector, i in ((s, new_s), (y, new_y))
+        """The pair takes its place in the ring, unless it has no curvature; the Gram matrix is carried along."""
+        k = len(state.slots)
+        old_s, old_y, (new_s, new_y, new_g) = [*range(k)], [*range(k, 2 * k)], range(2 * k, 2 * k + 3)
+        if gram[new_s, new_y] <= 1e-10 * np.sqrt(gram[new_s, new_s] * gram[new_y, new_y]):
+            kept = [*old_s, *old_y, new_g]
+            return replace(state, gram=gram[np.ix_(kept, kept)])
+        slot = (state.slots[-1] + 1) % self.history if k else 0
+        first = 1 if k == self.history else 0
+        # a gradient's own elements may lie below float16
+        unit_s, unit_y = (
+            (float(np.sqrt(gram[i, i])) / SPREAD or 1.0) if self.half else 1.0 for i in (new_s, new_y)
         )
-        all_s, all_y = [*state.s, s], [*state.y, y]
-        units_s, units_y = [*state.units[:k], unit_s], [*state.units[k:], unit_y]
-        index_s, index_y = [*old[:k], new_s], [*old[k:], new_y]
-        curvature = gram[new_s, new_y]
-        if curvature <= 1e-10 * np.sqrt(gram[new_s, new_s] * gram[new_y, new_y]):
-            all_s, all_y, index_s, index_y = all_s[:-1], all_y[:-1], index_s[:-1], index_y[:-1]
-            units_s, units_y = units_s[:-1], units_y[:-1]
-        first = max(0, len(all_s) - self.history)
-        keep = [*index_s[first:], *index_y[first:], new_g]
+        stack = space.put(state.stack, slot, s, 1.0 / unit_s)
+        stack = space.put(stack, slot + self.history, y, 1.0 / unit_y)
+        kept = [*old_s[first:], new_s, *old_y[first:], new_y, new_g]
         return replace(
             state,
-            s=tuple(all_s[first:]),
-            y=tuple(all_y[first:]),
-            units=(*units_s[first:], *units_y[first:]),
-            gram=gram[np.ix_(keep, keep)],
+            stack=stack,
+            slots=(*state.slots[first:], slot),
+            units=(*state.units[first:k], unit_s, *state.units[k + first :], unit_y),
+            gram=gram[np.ix_(kept, kept)],
         )
-
-    def _kept(self, space: VectorSpace[T], vector: T, squared_norm: float) -> tuple[T, float]:
-        """A vector as the history keeps it, and its unit: a gradient's own elements may lie below float16."""
-        if not self.half:
-            return vector, 1.0
-        unit = float(np.sqrt(squared_norm)) / SPREAD or 1.0
-        return space.half(space.lincomb([1.0 / unit], [vector])), unit
 
 
 def two_loop(gram: Float64) -> Float64:
@@ -168,19 +179,7 @@ def two_loop(gram: Float64) -> Float64:
 
 
 def _forget(state: LBFGSState[T]) -> LBFGSState[T]:
-    return replace(state, s=(), y=(), units=(), gram=state.gram[-1:, -1:])
-
-
-def _new_positions(k: int) -> list[tuple[int, int]]:
-    """Where the inner products of the new s, y, g with everything go; k pairs are old."""
-    return [(i, j) for i in (2 * k, 2 * k + 1, 2 * k + 2) for j in range(i + 1)]
-
-
-def _new_pairs(state: LBFGSState[T], s: T, y: T, gradient: T) -> tuple[list[tuple[T, T]], Float64]:
-    """The vectors of the new inner products, and what each product is to be multiplied by."""
-    basis, units = [*state.s, *state.y, s, y, gradient], [*state.units, 1.0, 1.0, 1.0]
-    positions = _new_positions(len(state.s))
-    return [(basis[i], basis[j]) for i, j in positions], np.array([units[i] * units[j] for i, j in positions])
+    return replace(state, slots=(), units=(), gram=state.gram[-1:, -1:])
 
 
 def _shrink(total: float, slope: float, t: float, trial: float) -> float:

@@ -47,10 +47,14 @@ def pack(value: Any, tensors: dict[str, Any], name: str = "state") -> Any:
         packed: dict[str, Any] = {"kind": type(value).__name__}
         for declared in fields(value):
             item = getattr(value, declared.name)
-            on_host = declared.metadata.get("host")
-            packed[declared.name] = (
-                {"matrix": item.tolist()} if on_host else pack(item, tensors, f"{name}/{declared.name}")
-            )
+            own = f"{name}/{declared.name}"
+            if declared.metadata.get("host"):
+                packed[declared.name] = {"matrix": item.tolist()}
+            elif declared.metadata.get("stack"):
+                tensors[own] = item
+                packed[declared.name] = {"stacked": own}
+            else:
+                packed[declared.name] = pack(item, tensors, own)
         return packed
     if hasattr(value, "advance") or hasattr(value, "evaluation"):
         raise SettingsError(
@@ -62,25 +66,27 @@ def pack(value: Any, tensors: dict[str, Any], name: str = "state") -> Any:
     return {"tensor": known}
 
 
-def unpack(packed: Any, read: Callable[[str], Any]) -> Any:
-    """What `pack` has packed; `read` gives a tensor by its name and is called once for each.
+def unpack(packed: Any, read: Callable[[str], Any], read_stack: Callable[[str], Any]) -> Any:
+    """What `pack` has packed; `read` gives a tensor by its name and is called once for each, `read_stack` a stack.
 
     Raises:
         KeyError, TypeError: it is not what `pack` makes.
     """
-    return _unpack(packed, cache(read))
+    return _unpack(packed, cache(read), read_stack)
 
 
-def _unpack(packed: Any, read: Callable[[str], Any]) -> Any:
+def _unpack(packed: Any, read: Callable[[str], Any], read_stack: Callable[[str], Any]) -> Any:
     if isinstance(packed, PLAIN):
         return packed
     if isinstance(packed, list):
-        return tuple(_unpack(item, read) for item in packed)
+        return tuple(_unpack(item, read, read_stack) for item in packed)
     if "tensor" in packed:
         return read(packed["tensor"])
+    if "stacked" in packed:
+        return read_stack(packed["stacked"])
     if "matrix" in packed:
         return np.array(packed["matrix"], np.float64)
     if "mapping" in packed:
-        return {key: _unpack(item, read) for key, item in packed["mapping"].items()}
-    values = {key: _unpack(item, read) for key, item in packed.items() if key != "kind"}
+        return {key: _unpack(item, read, read_stack) for key, item in packed["mapping"].items()}
+    values = {key: _unpack(item, read, read_stack) for key, item in packed.items() if key != "kind"}
     return KINDS[packed["kind"]](**values)

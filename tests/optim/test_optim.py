@@ -15,7 +15,8 @@ SPACE = NumpySpace()
 
 
 def objective(function, gradient):
-    return lambda x: Evaluation(np.asarray(function(x)), {}, np.asarray(gradient(x), x.dtype))
+    """Of x (1, n), from functions of n numbers."""
+    return lambda x: Evaluation(np.asarray(function(x[0])), {}, np.asarray(gradient(x[0]), x.dtype)[None])
 
 
 def quadratic(diagonal):
@@ -31,7 +32,8 @@ def rosenbrock():
 
 
 def run(optimizer, f, x, steps):
-    state = optimizer.start(SPACE, np.asarray(x, float), f(np.asarray(x, float)))
+    x = np.asarray(x, float)[None]
+    state = optimizer.start(SPACE, x, f(x))
     states = [state]
     for _ in range(steps):
         state = optimizer.advance(SPACE, f, state)
@@ -66,36 +68,39 @@ def test_lbfgs_steps_are_dense_bfgs_steps():
     pairs = []
     for before, after in itertools.pairwise(states[1:]):
         previous = states[len(pairs)]
-        s, y = before.x - previous.x, before.evaluation.gradient - previous.evaluation.gradient
+        s, y = before.x[0] - previous.x[0], (before.evaluation.gradient - previous.evaluation.gradient)[0]
         pairs.append((s, y))
         H = np.eye(4) * (s @ y) / (y @ y)
         for s_i, y_i in pairs:
             V = np.eye(4) - np.outer(y_i, s_i) / (s_i @ y_i)
             H = V.T @ H @ V + np.outer(s_i, s_i) / (s_i @ y_i)
-        step = after.x - before.x
-        expected = -H @ before.evaluation.gradient
+        step = after.x[0] - before.x[0]
+        expected = -H @ before.evaluation.gradient[0]
         cosine = step @ expected / np.linalg.norm(step) / np.linalg.norm(expected)
         assert cosine == pytest.approx(1.0, abs=1e-9)
 
 
 def test_lbfgs_solves_rosenbrock():
     states = run(LBFGS(), rosenbrock(), [-1.2, 1.0], 80)
-    np.testing.assert_allclose(states[-1].x, [1.0, 1.0], atol=1e-5)
+    np.testing.assert_allclose(states[-1].x[0], [1.0, 1.0], atol=1e-5)
 
 
 def test_lbfgs_first_step_has_length_one():
     before, after = run(LBFGS(), quadratic([3.0, 4.0]), [30.0, -40.0], 1)
-    step = after.x - before.x
+    step = after.x[0] - before.x[0]
     assert np.linalg.norm(step) == pytest.approx(1.0)
-    g = before.evaluation.gradient
+    g = before.evaluation.gradient[0]
     assert step @ g == pytest.approx(-np.linalg.norm(g))  # along steepest descent
 
 
 def test_lbfgs_keeps_at_most_its_history():
     states = run(LBFGS(history=3), quadratic(np.arange(1.0, 9.0)), np.ones(8), 6)
-    assert [len(state.s) for state in states] == [0, 1, 2, 3, 3, 3, 3]
-    last = states[-1]
-    basis = np.vstack([*last.s, *last.y, last.evaluation.gradient])
+    assert [len(state.slots) for state in states] == [0, 1, 2, 3, 3, 3, 3]
+    last, xs = states[-1], np.vstack([state.x for state in states])
+    gs = np.vstack([state.evaluation.gradient for state in states])
+    basis = np.vstack([np.diff(xs, axis=0)[-3:], np.diff(gs, axis=0)[-3:], gs[-1:]])
+    kept = last.stack[[*last.slots, *(slot + 3 for slot in last.slots)]]
+    np.testing.assert_allclose(kept, basis[:-1], rtol=1e-12)
     # The cache is what it says. A sum of n products is right to n eps |a| |b| (Higham 2002, eq. 3.5), whatever it comes
     # to: here a step and the gradient are orthogonal, and what is left of their product depends on the BLAS.
     lengths = np.linalg.norm(basis, axis=1)
@@ -113,7 +118,7 @@ def test_lbfgs_backtracks_until_armijo_holds():
     # f = x^4 from 0.1: the first step of length one overshoots to 0.9 and must be shortened
     f = objective(lambda x: np.sum(x**4), lambda x: 4 * x**3)
     before, after = run(LBFGS(), f, [0.1], 1)
-    t = (after.x[0] - before.x[0]) / -(4 * 0.1**3)
+    t = (after.x[0, 0] - before.x[0, 0]) / -(4 * 0.1**3)
     assert after.total <= before.total - 1e-4 * t * (4 * 0.1**3) ** 2 + 1e-6 * before.total
 
 
@@ -121,7 +126,7 @@ def test_lbfgs_skips_a_pair_without_curvature():
     # along a straight slope the gradient does not change: y = 0
     f = objective(lambda x: np.sum(x), lambda x: np.ones_like(x))
     states = run(LBFGS(), f, [5.0, 5.0], 3)
-    assert all(state.s == () for state in states)
+    assert all(state.slots == () for state in states)
     assert states[-1].total == pytest.approx(10 - 3 * np.sqrt(2))
 
 
@@ -149,14 +154,14 @@ def test_stops_at_the_last_good_iterate_when_nothing_is_finite(optimizer):
     f = objective(lambda x: 1.0 if np.array_equal(x, start) else np.nan, lambda x: np.array([1.0, 2.0]))
     states = run(optimizer, f, start, 5)
     assert [state.stopped for state in states] == [None, "non-finite"]
-    assert np.array_equal(states[-1].x, start)
+    assert np.array_equal(states[-1].x[0], start)
     assert states[-1].total == 1.0
 
 
 def test_lbfgs_calls_a_slope_that_is_not_a_number_non_finite():
     f = quadratic([1.0, 2.0])
     state = run(LBFGS(), f, [3.0, 1.0], 1)[-1]
-    after = LBFGS().advance(SPACE, f, replace(state, gram=np.full((1, 1), np.nan), s=(), y=()))
+    after = LBFGS().advance(SPACE, f, replace(state, gram=np.full((1, 1), np.nan), slots=(), units=()))
     assert after.stopped == "non-finite"
 
 
@@ -175,7 +180,7 @@ def test_lbfgs_stops_where_a_gradient_of_rounding_size_leads_nowhere():
         return f(x)
 
     space = NumpySpace("float32")
-    x = np.full(4, 0.5, np.float32)
+    x = np.full((1, 4), 0.5, np.float32)
     state = LBFGS().advance(space, counted, LBFGS().start(space, x, f(x)))
     assert (state.stopped, state.step) == ("converged", 0)
     assert len(calls) <= 25
@@ -186,22 +191,22 @@ def test_adam_by_hand():
     # Kingma and Ba, algorithm 1, on f = x^2 from 1 with rate 0.1, beta 0.9 and 0.99
     f = objective(lambda x: np.sum(x * x), lambda x: 2 * x)
     _, one, two = run(Adam(rate=0.1, box=None), f, [1.0], 2)
-    assert one.x[0] == pytest.approx(0.9)  # the first step is rate * sign(g)
+    assert one.x[0, 0] == pytest.approx(0.9)  # the first step is rate * sign(g)
     x1 = 1 - 0.1 * 2 / (2 + 1e-8)
     m, v = 0.9 * 0.2 + 0.1 * 2 * x1, 0.99 * 0.04 + 0.01 * (2 * x1) ** 2
     expected = x1 - 0.1 * (m / (1 - 0.9**2)) / (np.sqrt(v / (1 - 0.99**2)) + 1e-8)
-    assert two.x[0] == pytest.approx(expected, rel=1e-12)
+    assert two.x[0, 0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_adam_keeps_to_its_box():
     f = objective(lambda x: np.sum((x - 3) ** 2), lambda x: 2 * (x - 3))
-    assert run(Adam(rate=0.4), f, [0.5], 4)[-1].x[0] == 1.0
+    assert run(Adam(rate=0.4), f, [0.5], 4)[-1].x[0, 0] == 1.0
 
 
 def test_states_are_not_changed_by_a_step():
     for optimizer in (LBFGS(), Adam()):
         states = run(optimizer, quadratic([1.0, 5.0]), [0.9, 0.8], 3)
-        assert states[0].x.tolist() == [0.9, 0.8]
+        assert states[0].x.tolist() == [[0.9, 0.8]]
 
 
 class CountingSpace(NumpySpace):
@@ -209,19 +214,19 @@ class CountingSpace(NumpySpace):
         super().__init__()
         self.calls = []
 
-    def dots(self, pairs):
-        self.calls.append(len(pairs))
-        return super().dots(pairs)
+    def products(self, stack, vectors):
+        self.calls.append((len(stack), len(vectors)))
+        return super().products(stack, vectors)
 
 
-def test_an_lbfgs_step_asks_for_inner_products_once():
+def test_an_lbfgs_step_asks_for_inner_products_once_and_for_as_many_at_every_step():
+    """A backend that compiles a program for each shape has one."""
     space, f = CountingSpace(), quadratic(np.arange(1.0, 30.0))
     optimizer = LBFGS(history=4)
-    state = optimizer.start(space, np.ones(29), f(np.ones(29)))
+    state = optimizer.start(space, np.ones((1, 29)), f(np.ones((1, 29))))
     for _ in range(7):
         state = optimizer.advance(space, f, state)
-    # new s, y, g with the 2k old ones and with each other: 3 * 2k + 6
-    assert space.calls == [1, 6, 12, 18, 24, 30, 30, 30]
+    assert space.calls == [(8, 3)] * 7  # 4 pairs with the new s, y and g
 
 
 def test_a_history_in_float16_takes_nearly_the_same_steps():
@@ -229,7 +234,7 @@ def test_a_history_in_float16_takes_nearly_the_same_steps():
     f = quadratic([1.0, 2.0, 4.0, 3.0])
     full = run(LBFGS(), f, [1.0, -1.0, 0.5, 2.0], 6)
     half = run(LBFGS(half=True), f, [1.0, -1.0, 0.5, 2.0], 6)
-    assert all(vector.dtype == np.float16 for vector in (*half[-1].s, *half[-1].y))
+    assert half[-1].stack.dtype == np.float16
     for a, b in zip(full, half, strict=True):
         np.testing.assert_allclose(b.x, a.x, atol=2e-3)
     assert abs(half[-1].total - full[-1].total) < 1e-4

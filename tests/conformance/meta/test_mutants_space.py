@@ -73,30 +73,68 @@ class PasteChangesTheTile(NumpySpace):
         return total
 
 
-class HalfIsNoCopy(NumpySpace):
+class HalfIsWhole(NumpySpace):
     """Keeps all digits, and twice the memory."""
 
-    def half(self, a):
-        return a
+    def stack(self, rows, like, half):
+        return super().stack(rows, like, False)
 
 
-class HalfCutsOff(NumpySpace):
-    def half(self, a):
-        half = a.astype(np.float16)
-        return np.where(np.abs(half) > np.abs(a), np.nextafter(half, np.float16(0)), half)
+class StackIsNotCleared(NumpySpace):
+    def stack(self, rows, like, half):
+        stack = super().stack(rows, like, half)
+        stack[1] = like[0]
+        return stack
 
 
-class SumsInHalf(NumpySpace):
-    def lincomb(self, coefficients, vectors):
-        total = np.zeros(vectors[0].shape, vectors[0].dtype)
-        for coefficient, vector in zip(coefficients, vectors, strict=True):
-            total = total + vector.dtype.type(coefficient) * vector
-        return total
+class PutAdds(NumpySpace):
+    def put(self, stack, row, vector, factor):
+        stack[row] += factor * vector[0]
+        return stack
 
 
-class DotsOfHalvesInHalf(NumpySpace):
-    def dots(self, pairs):
-        return np.array([np.sum(a * b, dtype=np.float64) for a, b in pairs])
+class PutForgetsTheFactor(NumpySpace):
+    def put(self, stack, row, vector, factor):
+        return super().put(stack, row, vector, 1.0)
+
+
+class PutScalesTheVector(NumpySpace):
+    def put(self, stack, row, vector, factor):
+        vector *= factor
+        return super().put(stack, row, vector, 1.0)
+
+
+class CombinesInHalf(NumpySpace):
+    def combine(self, coefficients, stack):
+        total = np.zeros((1, *stack.shape[1:]), stack.dtype)
+        for coefficient, row in zip(coefficients, stack, strict=True):
+            total += stack.dtype.type(coefficient) * row
+        return total.astype(np.float64)
+
+
+class ProductsInHalf(NumpySpace):
+    def products(self, stack, vectors):
+        found = super().products(stack, vectors)
+        new = np.stack([vector[0] for vector in vectors]).astype(stack.dtype)
+        found[: len(stack)] = np.einsum("r...,k...->rk", stack, new)
+        return found
+
+
+class ProductsWithoutTheOwn(NumpySpace):
+    def products(self, stack, vectors):
+        found = super().products(stack, vectors)
+        found[len(stack) :] = np.diag(np.diag(found[len(stack) :]))
+        return found
+
+
+class ProductsOfManyInFloat32(NumpySpace):
+    """One after the other."""
+
+    def products(self, stack, vectors):
+        found = super().products(stack, vectors)
+        for j, vector in enumerate(vectors):
+            found[-1, j] = np.cumsum((vectors[-1] * vector).ravel(), dtype=np.float32)[-1]
+        return found
 
 
 SPACES = [
@@ -108,15 +146,20 @@ SPACES = [
     (EpsilonUnderTheRoot, "optimizer/trajectory/deep/adam"),
     (ClipLosesNaN, "space/clip"),
     (NoClip, "space/clip"),
-    (DotsInFloat16, "optimizer/trajectory/deep/lbfgs"),
     (CropIsOneOff, "space/crop"),
     (CropOfHeightAndWidthSwapped, "space/crop"),
     (PasteOverwrites, "space/paste"),
     (PasteChangesTheTile, "space/paste"),
-    (HalfIsNoCopy, "space/half"),
-    (HalfCutsOff, "space/half"),
-    (SumsInHalf, "space/half"),
-    (DotsOfHalvesInHalf, "space/half"),
+    (HalfIsWhole, "space/stack"),
+    (StackIsNotCleared, "space/stack"),
+    (PutAdds, "space/stack"),
+    (PutForgetsTheFactor, "space/stack"),
+    (PutScalesTheVector, "space/stack"),
+    (CombinesInHalf, "space/stack"),
+    (ProductsInHalf, "space/stack"),
+    (ProductsWithoutTheOwn, "space/stack"),
+    (ProductsWithoutTheOwn, "optimizer/trajectory/deep/lbfgs"),
+    (ProductsOfManyInFloat32, "space/products-of-many"),
 ]
 
 

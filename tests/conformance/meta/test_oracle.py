@@ -154,15 +154,17 @@ def test_windows_of_a_picture_by_hand():
     np.testing.assert_array_equal(total[0, 0], [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9.5, 1, 11]])
 
 
-def test_half_is_a_float16_and_sums_are_not():
-    a = np.array([1.0, 1.0 + 2**-11, 60000.0])
-    half = SPACE.half(a)
-    np.testing.assert_array_equal(half, np.array([1.0, 1.0, 60000.0], np.float16))
-    assert half.dtype == np.float16
-    assert SPACE.dots([(half, half)])[0] == 2 + 60000.0**2
-    total = SPACE.lincomb([2.0, 2.0**-11], [half, half])
-    assert total.dtype == np.float64
-    np.testing.assert_array_equal(total, (2 + 2**-11) * np.array([1.0, 1.0, 60000.0]))
+def test_a_stack_in_float16_and_sums_of_it_by_hand():
+    a = np.array([[1.0, 1.0 + 2**-11, 60000.0]])
+    for half, kept in ((False, a[0]), (True, np.array([1.0, 1.0, 60000.0]))):
+        stack = SPACE.put(SPACE.stack(2, a, half), 1, a, 1.0)
+        assert stack.dtype == (np.float16 if half else np.float64)
+        np.testing.assert_array_equal(stack, [[0, 0, 0], kept])
+        products = SPACE.products(stack, [a, np.array([[1.0, 0.0, 0.0]])])
+        np.testing.assert_array_equal(products, [[0, 0], [kept @ a[0], 1], [a[0] @ a[0], 1], [1, 1]])
+        total = SPACE.combine([5.0, 2**-11], stack)
+        assert total.dtype == np.float64
+        np.testing.assert_array_equal(total, [2**-11 * kept])
 
 
 SMOOTH = [

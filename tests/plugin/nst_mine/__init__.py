@@ -51,8 +51,19 @@ class Space:
         total[:, :, top : top + height, left : left + width] += tile
         return total
 
-    def half(self, a):
-        return a.astype(np.float16)
+    def stack(self, rows, like, half):
+        return np.zeros((rows, *like.shape[1:]), np.float16 if half else np.float32)
+
+    def put(self, stack, row, vector, factor):
+        stack[row] = np.float32(factor) * vector[0]
+        return stack
+
+    def products(self, stack, vectors):
+        rows = [*stack.astype(np.float32), *(vector[0] for vector in vectors)]
+        return np.array([self.dots([(row, vector[0]) for vector in vectors]) for row in rows])
+
+    def combine(self, coefficients, stack):
+        return self.lincomb(coefficients, np.split(stack, len(stack)))
 
 
 @dataclass(frozen=True)
