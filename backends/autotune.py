@@ -29,6 +29,12 @@ GAIN = 1.2
 DEPTH = "conv2_1"
 SIDE = {"cpu": 128}
 SIDE_ELSEWHERE = 1024
+GLIMPSE = 32
+"""Side of a first, small picture in pixels."""
+
+EMULATED = 3.0
+"""So many times slower there is a precision that the processor has no instructions for: bfloat16 was 30 times slower."""
+
 REMEMBERED = 50
 
 
@@ -61,7 +67,11 @@ def choose_precision(name: str, device: str) -> str:
         chosen: str = known["precision"]
         return chosen
     weights = random_weights(0, depth=DEPTH)
-    seconds = {backend.precision: _seconds(backend, weights) for backend in (base, *rivals)}
+    side = SIDE.get(base.device, SIDE_ELSEWHERE)
+    glimpse, seconds = _seconds(base, weights, GLIMPSE), {base.precision: _seconds(base, weights, side)}
+    for rival in rivals:  # one that the processor emulates is not waited for
+        emulated = _seconds(rival, weights, GLIMPSE) > EMULATED * glimpse
+        seconds[rival.precision] = float("inf") if emulated else _seconds(rival, weights, side)
     chosen = fastest(seconds)
     _remember(key, {"precision": chosen, "seconds": seconds})
     return chosen
@@ -84,9 +94,8 @@ def _rival(base: Backend[Any], precision: str) -> Backend[Any] | None:
     return None
 
 
-def _seconds(backend: Backend[Any], weights: NetworkWeights) -> float:
-    """Of one forward and backward pass through three convolutions; infinite if it fails."""
-    side = SIDE.get(backend.device, SIDE_ELSEWHERE)
+def _seconds(backend: Backend[Any], weights: NetworkWeights, side: int) -> float:
+    """Of one forward and backward pass through three convolutions at that size; infinite if it fails."""
     network = backend.network(weights, [DEPTH], "avg")
 
     def function(ops: Ops[Any], x: Any, _: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -249,8 +249,9 @@ def measured(monkeypatch, tmp_path):
     """Precisions in the order in which they are measured; bfloat16 is faster."""
     seen = []
 
-    def seconds(backend, weights):
-        seen.append(backend.precision)
+    def seconds(backend, weights, side):
+        if side != autotune.GLIMPSE:
+            seen.append(backend.precision)
         return {"float32": 1.0, "bfloat16": 0.4}[backend.precision]
 
     monkeypatch.setattr(autotune, "_seconds", seconds)
@@ -264,6 +265,21 @@ def test_auto_measures_once_and_never_float16_on_a_cpu(measured, tmp_path):
     assert measured == ["float32", "bfloat16"]
     (entry,) = json.loads((tmp_path / "home" / "precision.json").read_text()).values()
     assert entry == {"precision": "bfloat16", "seconds": {"float32": 1.0, "bfloat16": 0.4}}
+
+
+def test_auto_does_not_wait_for_what_the_processor_emulates(monkeypatch, tmp_path):
+    """One look at a small picture is enough: on a large one it would take a minute."""
+    seen = []
+
+    def seconds(backend, weights, side):
+        seen.append((backend.precision, side))
+        return (30.0 if backend.precision == "bfloat16" else 1.0) * side**2 * 1e-6
+
+    monkeypatch.setattr(autotune, "_seconds", seconds)
+    monkeypatch.setenv("NST_HOME", str(tmp_path / "home"))
+    for _ in range(2):  # and once a machine
+        assert autotune.choose_precision("torch", "cpu") == "float32"
+    assert sorted(seen) == [("bfloat16", 32), ("float32", 32), ("float32", 128)]
 
 
 def test_auto_without_a_choice_measures_nothing(measured):
@@ -284,15 +300,14 @@ def test_auto_bears_a_folder_that_cannot_be_written(measured, tmp_path):
     assert autotune.choose_precision("torch", "cpu") == "bfloat16"
 
 
-def test_auto_takes_no_precision_that_fails(monkeypatch):
+def test_auto_takes_no_precision_that_fails():
     class Broken(NumpyBackend):
         def compile(self, function, like, constants):
             raise RuntimeError("no such kernel")
 
     weights = random_weights(0, 0.125, autotune.DEPTH)
-    assert autotune._seconds(Broken(), weights) == float("inf")
-    monkeypatch.setitem(autotune.SIDE, "cpu", 16)
-    assert 0 < autotune._seconds(NumpyBackend(), weights) < 60
+    assert autotune._seconds(Broken(), weights, 16) == float("inf")
+    assert 0 < autotune._seconds(NumpyBackend(), weights, 16) < 60
 
 
 # CUDA graphs, with a stand-in for the recording
