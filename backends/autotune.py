@@ -33,7 +33,7 @@ GLIMPSE = 32
 """Side of a first, small picture in pixels."""
 
 EMULATED = 3.0
-"""So many times slower there is a precision that the processor has no instructions for: bfloat16 was 30 times slower."""
+"""So many times slower is a precision that the processor has no instructions for; bfloat16 was 30 times slower."""
 
 REMEMBERED = 50
 
