@@ -15,6 +15,7 @@ from nst.backends.torch.cuda_graphs import GraphedObjective, record_on_cuda
 from nst.backends.torch.network import VGG, TorchNetwork
 from nst.backends.torch.ops import TorchOps
 from nst.backends.torch.space import TorchSpace
+from nst.backends.torch.winograd import WinogradConv2d
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
@@ -111,6 +112,10 @@ class TorchBackend:
                     filters = round_filters(weights.convolutions[name][0], self.precision)
                     child.weight.copy_(torch.from_numpy(filters))
                     child.to(DTYPES[self.precision])
+        elif self.device == "cpu" and self.dtype == "float32":
+            for name, child in list(module.named_children()):
+                if isinstance(child, nn.Conv2d) and WinogradConv2d.suits(child):
+                    setattr(module, name, WinogradConv2d.like(child))
         return TorchNetwork(module)
 
     def evaluate(

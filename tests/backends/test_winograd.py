@@ -1,0 +1,111 @@
+"""Winograd's convolution on the CPU against PyTorch's own in float64."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def torch(need):
+    need("torch")
+    return import_module("torch")
+
+
+@pytest.fixture
+def module(torch):
+    return import_module("nst.backends.torch.winograd")
+
+
+def convolution(torch, channels=64, outputs=96):
+    torch.manual_seed(0)
+    made = torch.nn.Conv2d(channels, outputs, 3, padding=1).requires_grad_(False)
+    made.weight *= 3.0  # so that an output is as large as an input
+    return made
+
+
+def both(torch, module, shape, outputs=96):
+    """Output and gradient of the picture, ours and PyTorch's in float64."""
+    plain = convolution(torch, shape[1], outputs)
+    own = module.WinogradConv2d.like(plain)
+    x = torch.randn(shape).contiguous(memory_format=torch.channels_last).requires_grad_()
+    pull = torch.randn(shape[0], outputs, *shape[2:])
+    y = own(x)
+    (gradient,) = torch.autograd.grad((y * pull).sum(), x)
+    exact = torch.nn.functional.conv2d(x.double(), plain.weight.double(), plain.bias.double(), padding=1)
+    (want,) = torch.autograd.grad((exact * pull.double()).sum(), x)
+    return (y, gradient), (exact, want)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 16, 16), (2, 64, 13, 22), (1, 96, 7, 9), (3, 64, 5, 4)])
+@pytest.mark.parametrize("strip", [1, 100_000, 8_000_000])  # a row of tiles at once, some, all
+def test_a_convolution_and_its_adjoint(torch, module, monkeypatch, shape, strip):
+    monkeypatch.setattr(module, "STRIP", strip)
+    ours, exact = both(torch, module, shape)
+    for got, want in zip(ours, exact, strict=True):
+        assert got.shape == want.shape
+        assert got.is_contiguous(memory_format=torch.channels_last)
+        error = (got.detach().double() - want.detach()).abs().max() / want.detach().abs().max()
+        assert error < 4e-5  # some five times that of a convolution in float32
+
+
+def test_one_tile_by_hand(torch, module):
+    """A single 1 in the picture and a single 1 in the filter."""
+    x = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
+    x[0, 0, 1, 2] = 1.0
+    weight = torch.zeros(1, 1, 3, 3, dtype=torch.float64)
+    weight[0, 0, 0, 2] = 5.0  # y[i, j] = 5 x[i - 1, j + 1]
+    y = module.winograd(x, module.transformed(weight))
+    want = np.zeros((4, 4))
+    want[2, 1] = 5.0
+    np.testing.assert_allclose(y[0, 0].numpy(), want, atol=1e-12)
+
+
+def test_where_it_does_not_apply_it_is_an_ordinary_convolution(torch, module, monkeypatch):
+    def never(*_):
+        raise AssertionError
+
+    plain = convolution(torch)
+    own, trained = module.WinogradConv2d.like(plain), module.WinogradConv2d.like(convolution(torch))
+    trained.weight.requires_grad_()
+    monkeypatch.setattr(module, "winograd", never)
+    small, wide = torch.randn(1, 64, 2, 9), torch.randn(1, 64, 16, 16)
+    torch.testing.assert_close(own(small), plain(small), rtol=0, atol=0)  # a tile would be half empty
+    loss = trained(wide).square().sum()
+    loss.backward()
+    assert trained.weight.grad.abs().sum() > 0
+    half = module.WinogradConv2d.like(convolution(torch)).double()
+    assert half(wide.double()).dtype == torch.float64
+    exported = torch.export.export(own, (wide,)).module()  # a program of PyTorch's own operators
+    torch.testing.assert_close(exported(wide), plain(wide), rtol=0, atol=1e-5)
+    with pytest.raises(AssertionError):
+        own(wide)
+
+
+def test_new_weights_are_noticed(torch, module):
+    own, x = module.WinogradConv2d.like(convolution(torch)), torch.randn(1, 64, 8, 8)
+    before = own(x)
+    with torch.no_grad():
+        own.weight.mul_(2.0)
+        own.bias.zero_()
+    want = torch.nn.functional.conv2d(x, own.weight, padding=1)
+    assert (before - want).abs().max() > 0.1
+    torch.testing.assert_close(own(x), want, rtol=0, atol=1e-4)
+
+
+def test_the_network_of_a_cpu_has_it_in_float32_alone(torch, module, need):
+    from nst.backends import get_backend
+    from nst.models.random import random_weights
+
+    weights = random_weights(0, depth="conv2_1")
+    for settings, expected in (
+        ({}, ["conv1_2", "conv2_1"]),
+        ({"dtype": "float64"}, []),
+        ({"precision": "bfloat16"}, []),
+    ):
+        native = get_backend("torch", "cpu", **settings).network(weights, ["conv2_1"], "avg").native
+        found = [n for n, m in native.named_children() if isinstance(m, module.WinogradConv2d)]
+        assert found == expected
+        names = [name for name, _ in native.named_parameters()]
+        assert names[:2] == ["conv1_1.weight", "conv1_1.bias"]
+        assert len(names) == 6
