@@ -92,8 +92,11 @@ def typed(document: Mapping[str, Any]) -> dict[str, Any]:
     values["backend"], values["device"] = found["backend"], found["device"]
     if document.get("weights", {}).get("from"):
         values["weights"] = document["weights"]["from"]
-    if found.get("masks"):
-        values["mask"] = [f"{name}={path}" for name, path in found["masks"].items()]
+    for name, path in (found.get("masks") or {}).items():
+        if name == "protect":
+            values["protect"] = path
+        else:
+            values.setdefault("mask", []).append(f"{name}={path}")
     return values
 
 

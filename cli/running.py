@@ -15,10 +15,12 @@ from nst.cli.checkpoints import Before, Job, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
+from nst.cli.protecting import save_mask
 from nst.cli.rescue import save_results
 from nst.cli.trace import describe, step_record
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
+from nst.pictures.subjects import FINDERS
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
@@ -147,7 +149,7 @@ def run(
     paths = {
         "content": content if isinstance(content, str) else "",
         "styles": list(style),
-        "masks": masks_by_name(options.get("mask", ())),
+        "masks": masks_by_name(options),
         "init": options["init"],
         "weights": options["weights"],
     }
@@ -168,6 +170,8 @@ def run(
         click.echo(
             f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
         )
+    if paths["masks"].get("protect") in FINDERS and transfer.scene.masks.protect is not None:
+        save_mask(transfer.scene.masks.protect, transfer.size, output)
     return finish(transfer, job, quiet)
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from nst.engine.position import Position
 from nst.optim import State, Stop
 from nst.pictures.color import Color
+from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
+from nst.pictures.protection import kept
 from nst.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,15 +42,17 @@ class Output:
         color: what becomes of the colours.
         original: the content picture at the size of the result, with its own colours.
         restore: a picture as the kind of object that the content picture was.
+        masks: where `original` stays.
     """
 
     color: Color
     original: Picture
     restore: Callable[[Picture], Any]
+    masks: Masks | None = None
 
     def finish(self, picture: Picture) -> Picture:
-        """An iterate with its colours as `settings.color` says."""
-        return self.color.finish(picture, self.original)
+        """An iterate with its colours as `settings.color` says, and the photograph where it is protected."""
+        return kept(self.color.finish(picture, self.original), self.original, self.masks)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class Progress:
         return self._output.finish(self.raw_picture())
 
     def raw_picture(self) -> Picture:
-        """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
+        """The picture as the optimisation has it, before `finish` changes it; waits for the device."""
         if self._enlarged is not None:
             return self._enlarged
         backend = self._stage.machine.backend
