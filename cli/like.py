@@ -14,7 +14,7 @@ from nst.errors import ImageError
 from nst.fields import rule_of
 from nst.settings import Settings, make_settings
 
-__all__ = ["command_of", "like_option", "read_picture_settings", "typed", "with_like"]
+__all__ = ["command_of", "like_option", "read_picture_settings", "settings_of", "typed", "with_like"]
 
 PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 """As they are typed; float32 is every backend's own."""

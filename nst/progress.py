@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst.engine.position import Position
+from nst.errors import SettingsError
 from nst.optim import State, Stop
 from nst.pictures.color import Color
 from nst.pictures.masks import Masks
@@ -117,6 +118,20 @@ class Progress:
     def picture(self) -> Picture:
         """The picture as sRGB in [0, 1], with the content picture's alpha; waits for the device."""
         return self._output.finish(self.raw_picture())
+
+    def colored(self, color: Color) -> Progress:
+        """The same iterate as a run with other colours has it, which come afterwards as do those of this run.
+
+        Raises:
+            SettingsError: colours that the optimisation sees.
+        """
+        for one in (self._output.color, color):
+            if one.early:
+                raise SettingsError(f"color {one.mode} changes what is optimised: it takes a run of its own")
+        changed = replace(
+            self._settings, color=color.mode, color_strength=color.strength, color_when=color.when
+        )
+        return replace(self, _settings=changed, _output=replace(self._output, color=color))
 
     def raw_picture(self) -> Picture:
         """The picture as the optimisation has it, before `finish` changes it; waits for the device."""
