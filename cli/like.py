@@ -130,25 +130,37 @@ def _library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def command_of(document: Mapping[str, Any], picture: str) -> str | None:
+def command_of(
+    document: Mapping[str, Any], picture: str, output: str = "out.png", **changes: Any
+) -> str | None:
     """The command that makes such a picture, for a shell; None where `nst stylize` does not make it.
 
     Args:
         document: the metadata.
         picture: that it stands in, for settings that cannot be typed.
+        output: the picture that the command writes.
+        changes: settings that are to be others.
     """
-    found = document["settings"]
+    found = {**document["settings"], **changes}
+    document = {**document, "settings": found}
     if not found["content"] or not found["styles"] or found["optimizer"] == "custom":
         return None
     if _library_alone(document):
-        return shlex.join(["nst", "stylize", "--like", picture, "-o", "out.png"])
-    words = ["nst", "stylize", found["content"], *found["styles"], "-o", "out.png"]
+        words = ["nst", "stylize", "--like", picture, "-o", output]
+        return shlex.join([*words, *(word for name in changes for word in _option(name, changes[name]))])
+    words = ["nst", "stylize", found["content"], *found["styles"], "-o", output]
     options = typed(document)
     del options["content"]  # it stands above
-    for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            words += [option_name(name)] if one is True else [option_name(name), one]
-    return shlex.join(words)
+    return shlex.join([*words, *(word for name in options for word in _option(name, options[name]))])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """As one would type it; a list is several of them."""
+    return [
+        word
+        for one in (value if isinstance(value, list) else [value])
+        for word in ([option_name(name)] if one is True else [option_name(name), str(one)])
+    ]
 
 
 def _layers(weights: Mapping[str, float]) -> str:

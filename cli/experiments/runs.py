@@ -153,7 +153,13 @@ def open_runs(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str]) 
     return [list(group.values()) for group in groups.values() if group]
 
 
-def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], quiet: bool) -> list[Done]:
+def run_cells(
+    workshop: Workshop,
+    cells: Sequence[Cell],
+    judges: Sequence[str],
+    quiet: bool,
+    announce: Callable[[Sequence[StyleTransfer]], bool] = lambda transfers: True,
+) -> list[Done]:
     """Every run, from its file or computed; after Ctrl-C those that are finished.
 
     Args:
@@ -161,6 +167,7 @@ def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], 
         cells: the runs.
         judges: networks that measure every result, besides its own.
         quiet: no progress bar.
+        announce: called with what is to be optimised; whether to do it.
 
     Raises:
         NSTError: a run that cannot be set up, before any work.
@@ -169,6 +176,8 @@ def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], 
     for judge in judges if groups else ():
         workshop.network({"weights": judge})  # now, since one that is built has a bar of its own
     groups = [group for group in groups if not _recolor(workshop, judges, group)]
+    if not announce([group[0].transfer for group in groups]):
+        return []
     total = sum(steps_of(group[0].transfer) for group in groups)
     silence = np.errstate(over="ignore", invalid="ignore")  # as in `nst.cli.running`
     with silence, interruptible() as interrupted, progress_bar(quiet) as show:

@@ -157,7 +157,12 @@ def settled(settings: Settings, weights: NetworkWeights, height: int, width: int
         return replace(settings, style_weight=0.0)
     if strength == 1:
         return replace(settings, content_weight=0.0)
-    return replace(settings, balance=settings.balance * (strength / (1 - strength)) ** STEEPNESS)
+    return replace(settings, balance=balance_of(strength, settings.balance))
+
+
+def balance_of(strength: float, balance: float) -> float:
+    """The balance that a strength between 0 and 1 stands for; `balance` is that of 0.5."""
+    return balance * (strength / (1 - strength)) ** STEEPNESS
 
 
 def carried(settings: Settings, height: int, width: int) -> Settings:
