@@ -109,7 +109,7 @@ def vary(
     from nst.cli.experiments.runs import Workshop, run_cells
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
-    from nst.pictures.writing import check_output
+    from nst.errors import ImageError
 
     varied = axes({name: str(options.pop(name)) for name in VARIED}, style, blends)
     masks = masks_by_name(options)
@@ -119,7 +119,11 @@ def vary(
         make_grid(Experiment("variations"), varied, given | ({"masks": masks} if masks else {}), len(style)),
         BASE,
     )
-    check_output(Path(output).parent / "vary.png")
+    if not plan:
+        try:
+            Path(output).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImageError(f"cannot make the folder {output}: {error.strerror}") from error
     workshop = Workshop(Path(output), content, style, offline, quiet)
     stopped = False
 

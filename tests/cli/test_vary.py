@@ -164,3 +164,12 @@ def test_mistakes(vary, options, says):
     result = vary(*options)
     assert result.status == 2
     assert says in result.stderr
+
+
+def test_a_folder_that_cannot_be_made(vary, begun):
+    Path("file").write_text("")
+    result = vary("-o", "file/s")
+    assert (result.status, result.stderr) == (
+        2, "nst: error: cannot make the folder file/s: Not a directory\n"
+    )  # fmt: skip
+    assert begun == []
