@@ -15,12 +15,11 @@ from nst.cli.checkpoints import Before, Job, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
-from nst.cli.protecting import save_mask
+from nst.cli.protecting import save_found
 from nst.cli.rescue import save_results
 from nst.cli.trace import describe, step_record
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
-from nst.pictures.subjects import FINDERS
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
@@ -170,8 +169,7 @@ def run(
         click.echo(
             f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
         )
-    if paths["masks"].get("protect") in FINDERS and transfer.scene.masks.protect is not None:
-        save_mask(transfer.scene.masks.protect, transfer.size, output)
+    save_found(transfer, paths["masks"], output)
     return finish(transfer, job, quiet)
 
 

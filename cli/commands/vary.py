@@ -109,6 +109,7 @@ def vary(
     from nst.cli.experiments.runs import Workshop, run_cells
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
+    from nst.cli.protecting import save_found
     from nst.errors import ImageError
 
     varied = axes({name: str(options.pop(name)) for name in VARIED}, style, blends)
@@ -130,6 +131,8 @@ def vary(
     def announce(transfers: Sequence[StyleTransfer]) -> bool:
         nonlocal stopped
         stopped = plan
+        if transfers and not plan:
+            save_found(transfers[0], masks, str(Path(output) / "vary.png"))
         if plan or not quiet:
             click.echo(_announced(len(table.cells), transfers), err=not plan)
         return not plan

@@ -24,11 +24,13 @@ from nst.models.weights import NetworkWeights
 from nst.pictures.color import Color
 from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.reading import read_picture
+from nst.pictures.subjects import FINDERS, with_found
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
 from nst.protocol import Backend
 from nst.settings import style_shares
 from nst.transfer import StyleTransfer
+from nst.words import MAX_PIXELS
 
 __all__ = ["Done", "Open", "Workshop", "color_of", "fetch", "open_runs", "run_cells", "steps_of"]
 
@@ -77,7 +79,13 @@ class Workshop:
         def network(spec: str, seed: int) -> NetworkWeights:
             return find_network(spec, offline=offline, seed=seed, quiet=quiet)
 
-        self._network = network
+        @cache
+        def found(word: str, longest: int, most: int) -> Mapping[str, Any]:
+            masks = with_found({"protect": word}, read_picture(content, longest, most))
+            assert isinstance(masks, Mapping)
+            return masks
+
+        self._network, self._found = network, found
 
     def network(self, settings: Mapping[str, Any]) -> NetworkWeights:
         """The network of a run."""
@@ -107,6 +115,11 @@ class Workshop:
         settings = dict(cell.settings)
         where = settings.pop("backend", "auto"), settings.pop("device", "auto"), settings.get("precision")
         memory = settings.pop("memory", None)
+        word = _masks(cell).get("protect")
+        if word in FINDERS:  # once for all runs
+            rest = {name: mask for name, mask in _masks(cell).items() if name != "protect"}
+            most = settings.get("max_pixels", MAX_PIXELS)
+            settings["masks"] = {**rest, **self._found(word, settings["size"], most)}
         changed = {
             "weights": self.network(cell.settings),
             "backend": lambda: self.backend(*where),

@@ -58,3 +58,25 @@ def test_mistakes(stylize, pictures):
         2, "nst: error: --protect and --mask protect=... are the same: give one of them\n"
     )  # fmt: skip
     assert stylize("--protect", "fase").status == 2
+
+
+def test_a_sheet_of_variations_looks_for_it_once(
+    command, photo, tmp_path, pictures, weights_file, monkeypatch
+):
+    from nst.pictures import subjects
+
+    looked = []
+
+    def counting(picture):
+        looked.append(picture.size)
+        return subjects.faces(picture)
+
+    monkeypatch.setitem(subjects.FINDERS, "face", counting)
+    fixed = ["--weights", weights_file, "--backend", "numpy", "--steps", 0, "--size", 64, "--style-scale", 1]
+    made = command("vary", photo, pictures.style, "-o", "s", "--protect", "face", *fixed)
+    assert made.status == 0
+    assert looked == [(128, 128)]
+    mask = np.asarray(Image.open(tmp_path / "s" / "vary.protect.png").convert("L"))
+    assert mask.shape == (64, 64)
+    assert mask[14, 27] == 255
+    assert "--protect face" in (tmp_path / "s" / "vary.html").read_text()
