@@ -149,9 +149,8 @@ def vary(
         page = write_page(title, table, done, inputs, commands)
         files = write_files(Path(output), "vary", sheet_of(title, table, done, list(inputs.values())), page)
         if not quiet:
-            click.echo(
-                f"{files}: {len(done)} of {len(table.cells)} pictures{'; interrupted' if missing else ''}"
-            )
+            pictures = _count(len(table.cells), "picture")
+            click.echo(f"{files}: {len(done)} of {pictures}{'; interrupted' if missing else ''}")
     return 130 if missing else 0
 
 
@@ -160,10 +159,15 @@ def _announced(pictures: int, transfers: Sequence[StyleTransfer]) -> str:
     from nst.cli.planning import duration_text
     from nst.forecast import forecast
 
-    if not transfers:
-        return f"{pictures} pictures, nothing to be painted"
-    seconds = forecast(transfers[0]).total * len(transfers)
-    return f"{pictures} pictures from {len(transfers)} runs, about {duration_text(seconds)}"
+    runs = len(transfers)
+    if not runs:
+        return f"{_count(pictures, 'picture')}, nothing to be painted"
+    seconds = forecast(transfers[0]).total * runs
+    return f"{_count(pictures, 'picture')} from {_count(runs, 'run')}, about {duration_text(seconds)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _longest(content: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -74,9 +75,7 @@ def full_command(done: Done, size: int, steps: int) -> str | None:
         size: longest side in pixels.
         steps: of the optimiser.
     """
-    name = "-".join("".join(c if c.isalnum() or c in ".+" else "-" for c in done.cell.label).split("-"))
-    while "--" in name:
-        name = name.replace("--", "-")
+    name = re.sub(r"[^\w.]+", "-", done.cell.label)
     changes = {"size": size, "steps": steps, "scales": "auto", **_strength(done)}
     return command_of(done.trace, str(done.picture), f"{name}.png", **changes)
 

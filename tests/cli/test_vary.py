@@ -133,14 +133,14 @@ def test_masks_and_presets_go_into_the_commands(vary, command):
     one = ["--style-strength", 0.5, "--style-scale", 1, "--color", "none", "--full-size", 33]
     preset = ["--protect", "mask.png", "--preset", "neural-style-pt", "--full-steps", 1]
     made = vary(*one, *preset)
-    assert (made.status, made.stdout) == (0, "s/vary.png and .html: 1 of 1 pictures\n")
+    assert (made.status, made.stdout) == (0, "s/vary.png and .html: 1 of 1 picture\n")
     (words,) = commands()
     assert command(*words[1:]).status == 0
     settings = read_settings(words[words.index("-o") + 1])["settings"]
     assert settings["masks"] == {"protect": "mask.png"}
     assert [settings[name] for name in ("tv_power", "size", "steps")] == [1, 33, 1]
     Image.fromarray(255 - mask).save("mask.png")
-    assert "1 pictures from 1 runs" in vary(*one, *preset).stderr  # another mask is another run
+    assert "1 picture from 1 run," in vary(*one, *preset).stderr  # another mask is another run
 
 
 def test_the_plan_does_nothing(vary, begun, tmp_path):
