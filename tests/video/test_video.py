@@ -157,6 +157,17 @@ def test_what_goes_on_is_the_picture_before_its_colours_are_put_back(options):
     assert np.abs(chroma - own).mean() < 0.02
 
 
+def test_what_is_protected_is_that_of_each_frame(options):
+    mask = np.zeros(FRAMES[0].shape[:2], np.float32)
+    mask[8:24, 8:32] = 1
+    video = VideoTransfer(FRAMES[0], STYLE, next_steps=0, masks={"protect": mask}, **options)
+    *_, before = video.first.iterate()
+    *_, record = video.after(Last(FRAMES[0], before.raw_picture().rgb), FRAMES[1]).iterate()
+    inner = slice(12, 20), slice(12, 28)
+    np.testing.assert_allclose(record.picture().rgb[inner], FRAMES[1][inner] / 255, atol=1e-5)
+    assert np.abs(FRAMES[1][inner] - FRAMES[0][inner].astype(float)).mean() > 5
+
+
 def test_frames_of_another_size_are_refused(options):
     results = stylize_frames([FRAMES[0], FRAMES[1][:-1]], STYLE, next_steps=1, **options)
     next(results)
