@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nst.engine.kept import Kept
+from nst.planning.memory import free_memory
 from nst.planning.plan import Plan, Task, choose
 
 __all__ = ["Workshop"]
@@ -14,23 +15,30 @@ class Workshop:
     Args:
         sizes: of so many sizes of pictures code and targets are kept, 0 or more. A picture that is painted coarse to
             fine goes through several.
+        processes: that share the free memory.
 
     Attributes:
         networks: of a backend, by weights, layers and pooling.
         benches: by network, size and windows.
     """
 
-    def __init__(self, sizes: int = 16) -> None:
+    def __init__(self, sizes: int = 16, processes: int = 1) -> None:
+        self._processes = processes
         self.networks, self.benches = Kept(min(sizes, 2)), Kept(sizes)
         self._plans = Kept(4 * sizes)
 
     def plan(self, task: Task, limit: int | None = None) -> Plan:
         """See `nst.planning.plan.choose`; the same task has the same plan, however much memory is taken by then."""
         key = (task.size, task.layers, limit, task.backend, task.settings, task.weights)
-        return self._plans.get(key, lambda: choose(task, limit))
+        return self._plans.get(key, lambda: choose(task, self._share(task) if limit is None else limit))
 
     def clear(self) -> bool:
         """Free the memory of all sizes; whether there were others than the last."""
         others = len(self.benches) > 1
         self.benches.clear()
         return others
+
+    def _share(self, task: Task) -> int | None:
+        """Of the free memory; None for all of it."""
+        free = free_memory(task.backend.device) if self._processes > 1 else None
+        return None if free is None else free // self._processes
