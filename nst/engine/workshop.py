@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 from nst.engine.kept import Kept
 from nst.planning.memory import free_memory
-from nst.planning.plan import Plan, Task, choose
+from nst.planning.plan import HISTORIES, Plan, Task, choose
 
 __all__ = ["Workshop"]
 
@@ -30,13 +32,22 @@ class Workshop:
     def plan(self, task: Task, limit: int | None = None) -> Plan:
         """See `nst.planning.plan.choose`; the same task has the same plan, however much memory is taken by then."""
         key = (task.size, task.layers, limit, task.backend, task.settings, task.weights)
-        return self._plans.get(key, lambda: choose(task, self._share(task) if limit is None else limit))
+        return self._plans.get(key, lambda: self._planned(task, limit))
 
     def clear(self) -> bool:
         """Free the memory of all sizes; whether there were others than the last."""
         others = len(self.benches) > 1
         self.benches.clear()
         return others
+
+    def _planned(self, task: Task, limit: int | None) -> Plan:
+        found = choose(task, self._share(task) if limit is None else limit)
+        frugal = found.side is not None or found.half or found.history < max(HISTORIES)
+        if frugal and limit is None and len(self.benches):  # which take some of the memory themselves
+            self.benches.clear()
+            gc.collect()
+            found = choose(task, self._share(task))
+        return found
 
     def _share(self, task: Task) -> int | None:
         """Of the free memory; None for all of it."""
