@@ -140,17 +140,6 @@ def test_bad_input_is_one_line(batch, words, message):
 
 QUICK = ["--size", "32", "--steps", "2", "--scales", "1"]
 QUICK += ["--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1"]
-    "--size",
-    "32",
-    "--steps",
-    "2",
-    "--scales",
-    "1",
-    "--content-layers",
-    "conv2_1",
-    "--style-layers",
-    "conv1_1,conv2_1",
-]
 
 
 def start(gallery, environment, weights_file, backend, output):
