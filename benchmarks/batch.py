@@ -9,6 +9,7 @@ all pictures of one size. Memory is the resident set after 20 pictures and at th
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -28,18 +29,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--singles", type=int, default=50, help="single calls")
     parser.add_argument("--count", type=int, default=200, help="pictures of the batch")
+    parser.add_argument("--jobs", type=int, help="processes of the batch, in place of this one alone")
     options = parser.parse_args()
     report = Report(__file__, options, KEY)
-    same = {name: getattr(options, name) for name in ("device", "weights", "size", "steps")}
+    same = {name: getattr(options, name) for name in ("device", "weights", "size", "steps", "jobs")}
+    batch = f"batch, {options.jobs} jobs" if options.jobs else "batch"
+    counts = {mode: count for mode, count in (("single", options.singles), (batch, options.count)) if count}
     for backend in () if options.table_only else options.backends.split(","):
-        for mode, count in (("single", options.singles), ("batch", options.count)):
+        for mode, count in counts.items():
             report.add(child(__file__, backend=backend, mode=mode, count=count, **same))
     note = "*Ratio* is the time of a picture of the batch over that of a single call; the goal is 0.5."
     report.publish(note, markdown(report.rows))
 
 
 def measure(
-    backend: str, device: str, mode: str, count: int, weights: str, size: int, steps: int
+    backend: str, device: str, mode: str, count: int, weights: str, size: int, steps: int, jobs: int | None
 ) -> dict[str, Any]:
     """Paint `count` pictures; seconds and memory after each."""
     import numpy as np
@@ -70,7 +74,7 @@ def measure(
             Image.fromarray(noisy).save(contents / f"{number}.png")
         options: dict[str, Any] = {"backend": backend, "device": device, "weights": weights}
         options |= {"steps": steps, "scales": 1}
-        stamps, used = [time.perf_counter()], time.process_time()
+        stamps, used = [time.perf_counter()], busy()
         if mode == "single":
             for number in range(count):
                 result = nst.stylize(contents / f"{number}.png", Path(folder, "style.png"), **options)
@@ -85,8 +89,8 @@ def measure(
                     done = int(status.done)
                     look()
 
-            nst.Batch(contents, Path(folder, "style.png"), out, **options).run(watch)
-        used = time.process_time() - used
+            nst.Batch(contents, Path(folder, "style.png"), out, jobs=jobs, **options).run(watch)
+        used = busy() - used
     return {
         "backend": backend,
         "mode": mode,
@@ -101,6 +105,11 @@ def measure(
         "end": resident[-1],
         "versions": nst.get_backend(backend, device).versions(),
     }
+
+
+def busy() -> float:
+    """Seconds of the processor that this process has taken, and those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
@@ -120,7 +129,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     single = {row["backend"]: row for row in rows if row["mode"] == "single"}
     for row in rows:
         each, busy = row["seconds"] / row["count"], row["cpu"] / row["count"]
-        other = single.get(row["backend"]) if row["mode"] == "batch" else None
+        other = single.get(row["backend"]) if row["mode"] != "single" else None
         ratios = "| |"
         if other is not None:
             ratios = f"{each * other['count'] / other['seconds']:.2f} | {busy * other['count'] / other['cpu']:.2f} |"
