@@ -62,7 +62,7 @@ def run(
         with interruptible() as interrupted, progress_bar(quiet, "pictures") as show:
             summary = batch.run(watch)
     except KeyboardInterrupt:
-        done = int(last.done) - last.failed if last else 0
+        done = last.there if last else 0
         click.echo(
             f"nst: interrupted: {done} of {len(rows)} are in {output}; the same command goes on", err=True
         )
