@@ -155,13 +155,15 @@ class Batch:
         self._make_folders()
         files, keys, parts = Fingerprints(), dict[str, str](), dict[str, float]()
         failed: list[tuple[str, str]] = []
+        latest: Row | None = None
         done = kept = 0
 
         def tell(row: Row | None, part: float = 0.0) -> None:
+            nonlocal latest
             if row is not None:
-                parts[row.output] = part
+                parts[row.output], latest = part, row
             answered = kept + done + len(failed)
-            watch(Status(len(self.rows), answered + sum(parts.values()), kept + done, len(failed), row))
+            watch(Status(len(self.rows), answered + sum(parts.values()), kept + done, len(failed), latest))
 
         with ExitStack() as ending:
             manifest = ending.enter_context(Manifest(self.folder))
