@@ -17,7 +17,8 @@ from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
 from nst.cli.protecting import save_found
 from nst.cli.rescue import save_results
-from nst.cli.trace import describe, step_record
+from nst.cli.trace import step_record
+from nst.description import describe
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
 from nst.planning.memory import is_out_of_memory

@@ -49,12 +49,14 @@ BELOW = {
     "nst/planning/": "encoding models protocol settings",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
     "nst/progress.py": "engine optim pictures settings",
-    "nst/arguments.py": "losses models optim pictures planning protocol settings words",
+    "nst/arguments.py": "engine losses models optim pictures planning protocol settings words",
     "nst/tensor_file.py": "files",
     "nst/checkpoint.py": "backends engine models optim pictures planning protocol settings tensor_file",
-    "nst/": "arguments backends checkpoint encoding engine fields losses models optim pictures planning presets"
+    "nst/": "arguments backends batch checkpoint encoding engine fields losses models optim pictures planning presets"
     " progress protocol run settings synthesis transfer words",
-    "nst/video/": "arguments fields losses pictures run transfer",
+    "nst/batch/": "arguments backends description engine fields models pictures planning progress settings transfer"
+    " words",
+    "nst/video/": "arguments engine fields losses pictures run transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim pictures protocol settings",
     "cli/": "*",
