@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from nst.backends import get_backend
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.optim import LBFGS, Adam
+    from nst.painting import stylize
     from nst.presets import preset
     from nst.progress import Losses, Progress
+    from nst.result import Result
     from nst.settings import Settings
     from nst.synthesis import invert, texture
-    from nst.transfer import StyleTransfer, stylize
+    from nst.transfer import StyleTransfer
 
 __all__ = [
     "LBFGS",
@@ -30,6 +32,7 @@ __all__ = [
     "Losses",
     "NSTError",
     "Progress",
+    "Result",
     "Settings",
     "SettingsError",
     "StyleTransfer",
@@ -47,7 +50,9 @@ _HOME = {
         ("BackendError", "ImageError", "NSTError", "SettingsError", "WeightsError"), "nst.errors"
     ),
     **dict.fromkeys(("Losses", "Progress"), "nst.progress"),
-    **dict.fromkeys(("StyleTransfer", "stylize"), "nst.transfer"),
+    "Result": "nst.result",
+    "StyleTransfer": "nst.transfer",
+    "stylize": "nst.painting",
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Settings": "nst.settings",
     "get_backend": "nst.backends",

@@ -18,20 +18,25 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from nst.control import Cancel
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
     from nst.pictures.masks import Masks
     from nst.planning.plan import Plan
+    from nst.progress import Progress
     from nst.protocol import Backend
     from nst.settings import LayerSpec
 
 __all__ = [
     "AnyDtype",
     "AnyTensor",
+    "ControlArguments",
     "File",
     "InvertArguments",
+    "PaintArguments",
     "SettingsArguments",
+    "StylizeArguments",
     "TextureArguments",
     "TransferArguments",
 ]
@@ -115,12 +120,30 @@ class TransferArguments(SettingsArguments, _Engine, total=False):
     style_layers: LayerSpec
 
 
-class TextureArguments(_Always, _Engine, total=False):
+class PaintArguments(TypedDict, total=False):
+    """Those of `StyleTransfer.run` beside its callback; see `nst.control.Control`."""
+
+    progress: Literal["auto"] | bool
+    deadline: float | None
+    cancel: Cancel | None
+
+
+class ControlArguments(PaintArguments, total=False):
+    """Those of `StyleTransfer.paint`, which every function that paints a picture takes."""
+
+    callback: Callable[[Progress], object] | None
+
+
+class StylizeArguments(TransferArguments, ControlArguments, total=False):
+    """Those of `stylize`."""
+
+
+class TextureArguments(_Always, _Engine, ControlArguments, total=False):
     """Those of `texture`, which has no content and a size of its own."""
 
     style_layers: LayerSpec
     style_scale: float | None
 
 
-class InvertArguments(SettingsArguments, _Engine, total=False):
+class InvertArguments(SettingsArguments, _Engine, ControlArguments, total=False):
     """Those of `invert`, which has layers of its own and no style."""

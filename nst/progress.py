@@ -12,6 +12,7 @@ from nst.engine.position import Position
 from nst.optim import State, Stop
 from nst.pictures.color import Color
 from nst.pictures.picture import Picture
+from nst.protocol import HostArray
 from nst.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,8 +119,12 @@ class Progress:
         """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
         if self._enlarged is not None:
             return self._enlarged
-        backend = self._stage.machine.backend
-        array = backend.to_numpy(self._state.result(backend.space))[0].transpose(1, 2, 0)
+        array = self.array()[0].transpose(1, 2, 0)
         return Picture(
             np.clip(array, 0.0, 1.0).astype(np.float32, order="C"), self._stage.scene.content.alpha
         )
+
+    def array(self) -> HostArray:
+        """The picture as the optimiser has it, (1, 3, H, W), also below 0 and above 1; waits for the device."""
+        backend = self._stage.machine.backend
+        return backend.to_numpy(self._state.result(backend.space))

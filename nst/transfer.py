@@ -7,30 +7,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal
 
-from numpy.typing import NDArray
-from PIL.Image import Image
-
-from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
+from nst.arguments import PaintArguments, SettingsArguments, TransferArguments
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, Pictures, make_checkpoint, read_checkpoint
+from nst.control import Cancel, Control
 from nst.engine.machine import Machine
 from nst.engine.position import Position
 from nst.engine.pyramid import schedule
-from nst.engine.sizes import check_sizes, limiting_picture, unit_of
+from nst.engine.sizes import check_sizes, layers_read, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.fields import require_known
 from nst.losses.term import Loss
-from nst.models import vgg
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.optim import Averaged, Optimizer, named_optimizer
-from nst.pictures.batches import pictures_of_batch
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
@@ -39,22 +35,23 @@ from nst.pictures.scene import make_scene, whole_units
 from nst.planning.plan import Plan, Task, choose
 from nst.progress import Output, Progress
 from nst.protocol import Backend
+from nst.result import Result
 from nst.run import Run
 from nst.settings import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
     LayerSpec,
-    Settings,
     layer_weights,
     make_settings,
     style_shares,
 )
+from nst.watching import follow
 from nst.words import STARTS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
 
-__all__ = ["StyleTransfer", "stylize"]
+__all__ = ["StyleTransfer"]
 
 
 class StyleTransfer:
@@ -112,7 +109,7 @@ class StyleTransfer:
             **settings,
         )
         self._extra, self._memory = tuple(extra_terms), memory
-        self.layers = _layers(self.settings, self._extra)
+        self.layers = layers_read(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
         most = self.settings.max_pixels
@@ -181,32 +178,73 @@ class StyleTransfer:
         styles = [style.picture for style in self.scene.styles]
         return limiting_picture(self.layers, self.settings.padding, self.content, styles)
 
-    def iterate(self) -> Iterator[Progress]:
+    def iterate(self, until: Callable[[], object] = lambda: False) -> Iterator[Progress]:
         """Yield the start picture and then the iterate after each step.
 
         Ends after all steps, or earlier with a record whose `stopped` says why. The size grows from scale to
         scale. After `resume` the first picture is the one that was saved, and a second call starts from the start.
 
+        Args:
+            until: asked before each step and while a size is set up; what is true ends the run, which may then be
+                saved. `threading.Event().is_set` is one.
+
         Raises:
             NSTError: the losses of the start picture are not finite.
         """
+        ended: object = False
+
+        def asked() -> object:
+            nonlocal ended
+            ended = until()
+            return ended
+
         position, self._position = self._position, None
-        records = self._run.iterate(position)
+        records = self._run.iterate(position, asked)
         del position  # whose memory is the run's to free
         for self._last in records:
             yield self._last
-        self._last = None
+        if not ended:
+            self._last = None
 
     def stage(self, longest: int) -> Stage:
         """What is minimised at a longest side of that many pixels."""
         return self._run.stage(longest)
 
-    def run(self, callback: Callable[[Progress], None] | None = None) -> Any:
-        """Iterate to the end and return the picture, of the same kind as the content picture."""
-        for record in self.iterate():
-            if callback is not None:
-                callback(record)
-        return record.image()
+    def full_size(self, record: Progress) -> Picture:
+        """The picture of a record at the size of the result, which a record of a coarser scale is brought up to."""
+        return self._run.full_size(record)
+
+    def paint(
+        self,
+        callback: Callable[[Progress], object] | None = None,
+        *,
+        progress: Literal["auto"] | bool = "auto",
+        deadline: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Result:
+        """Iterate to the end, to a deadline or until it is cancelled; the picture, its losses and why it ended.
+
+        Args:
+            callback: called here with the record of the start picture and of every step; what it raises ends the run.
+            progress: True for a bar on stderr or in the notebook, "auto" for one where somebody looks, False for none.
+            deadline: seconds from here; no step begins after them. The picture has its full size even so, and is the
+                start picture if there was no time at all. `save` keeps what is needed to go on.
+            cancel: a `threading.Event`; the same when it is set, from any thread.
+
+        Raises:
+            NSTError: as `iterate`, or an argument that is none.
+        """
+        return self.paint_under(Control(callback, progress, deadline, cancel))
+
+    def paint_under(self, control: Control) -> Result:
+        """`paint` with its arguments as one value, whose time may have begun before."""
+        return follow(self._run, self.iterate, control)
+
+    def run(
+        self, callback: Callable[[Progress], object] | None = None, **options: Unpack[PaintArguments]
+    ) -> Any:
+        """The picture of `paint`, of the same kind as the content picture."""
+        return self.paint(callback, **options).image
 
     def save(
         self,
@@ -346,38 +384,3 @@ class StyleTransfer:
             schedule=self.schedule,
             output=self.output,
         )
-
-
-def _layers(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
-    """Every layer that a loss reads, in network order.
-
-    Raises:
-        SettingsError: a loss of the caller's own reads a layer that does not exist.
-    """
-    read = {*settings.layers, *(layer for loss in extra for layer in loss.layers)}
-    vgg.validate_layers(read)
-    return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
-
-
-@overload
-def stylize(content: File, style: Any, **options: Unpack[TransferArguments]) -> Image: ...
-@overload
-def stylize(
-    content: NDArray[AnyDtype], style: Any, **options: Unpack[TransferArguments]
-) -> NDArray[AnyDtype]: ...
-@overload
-def stylize(content: AnyTensor, style: Any, **options: Unpack[TransferArguments]) -> AnyTensor: ...
-def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> Any:
-    """Paint `content` in the style of `style`; the result is of the same kind as `content`.
-
-    Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says
-    otherwise. A batch (N, ...) of contents becomes a batch of results, each as if it were painted alone.
-
-    Raises:
-        NSTError: as `StyleTransfer`.
-    """
-    batch = pictures_of_batch(content)
-    if batch is None:
-        return StyleTransfer(content, style, **options).run()
-    pictures, stack = batch
-    return stack([StyleTransfer(picture, style, **options).run() for picture in pictures])

@@ -10,9 +10,17 @@ import pytest
 
 import nst
 from nst import words
-from nst.arguments import InvertArguments, SettingsArguments, TextureArguments, TransferArguments
+from nst.arguments import (
+    ControlArguments,
+    InvertArguments,
+    SettingsArguments,
+    StylizeArguments,
+    TextureArguments,
+    TransferArguments,
+)
 from nst.backends.selection import PRECISIONS as PRECISIONS_OF_BACKENDS
 from nst.cli.options import PAINTING, default_of, option_name
+from nst.control import Control
 from nst.engine.weights import kind_of
 from nst.errors import SettingsError
 from nst.fields import rule_of
@@ -164,9 +172,16 @@ def test_the_types_of_the_arguments_are_those_of_the_fields():
     assert given(TransferArguments) == wanted | own
     assert given(VideoArguments) == wanted | own | signature(VideoTransfer.__init__)
     layers = {"content_layers": own["content_layers"], "style_layers": own["style_layers"]}
-    assert given(InvertArguments) == {k: v for k, v in (wanted | own).items() if k not in layers}
+    control = {
+        name: declared.type for name, declared in Control.__dataclass_fields__.items() if name[0] != "_"
+    }
+    assert given(ControlArguments) == control == signature(StyleTransfer.paint) | {
+        "callback": control["callback"]
+    }
+    assert given(StylizeArguments) == wanted | own | control
+    assert given(InvertArguments) == control | {k: v for k, v in (wanted | own).items() if k not in layers}
     texture = {k: v for k, v in (wanted | own).items() if k not in ("content_layers", "size")}
-    assert given(TextureArguments) == texture | {"style_scale": "float | None"}
+    assert given(TextureArguments) == control | texture | {"style_scale": "float | None"}
 
 
 def test_an_unknown_argument_names_the_nearest(pictures, small_network):
@@ -181,6 +196,16 @@ def test_an_unknown_argument_names_the_nearest(pictures, small_network):
                 SettingsError, match=f"^unknown setting '{wrong}': did you mean '{right}'\\?$"
             ):
                 paint(pictures.content, pictures.style, **{wrong: 1})
+    for paint, wrong, right in (
+        (nst.stylize, "deadlin", "deadline"),
+        (nst.stylize, "call_back", "callback"),
+        (nst.texture, "cancle", "cancel"),
+        (nst.texture, "sise", "size"),
+        (nst.invert, "layers", "layer"),
+        (nst.invert, "progres", "progress"),
+    ):
+        with pytest.raises(SettingsError, match=f"^unknown setting '{wrong}': did you mean '{right}'\\?$"):
+            paint(pictures.content, pictures.style, **{wrong: 1})
     with pytest.raises(SettingsError, match="did you mean 'memory'"):
         nst.invert(pictures.content, memori=1)
     with pytest.raises(SettingsError, match="did you mean 'next_steps'"):

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from nst.cli import console
-from nst.cli.console import progress_bar
+from nst import bar
+from nst.bar import progress_bar
 
 
 class Screen(io.StringIO):
@@ -63,7 +63,7 @@ def test_a_unit_is_named_and_an_unknown_total_is_no_mistake(shown):
 
 def test_the_loss_is_looked_at_ten_times_a_second_and_at_the_end(shown, monkeypatch):
     times, looks = [], []
-    monkeypatch.setattr(console.time, "monotonic", lambda: times[-1] if times else 0.0)
+    monkeypatch.setattr(bar.time, "monotonic", lambda: times[-1] if times else 0.0)
 
     def moves():
         for step in range(11):
