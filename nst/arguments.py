@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from nst.control import Cancel
+    from nst.layers import LayerSpec
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from nst.planning.plan import Plan
     from nst.progress import Progress
     from nst.protocol import Backend
-    from nst.settings import LayerSpec
 
 __all__ = [
     "AnyDtype",
@@ -96,7 +96,7 @@ class _Always(TypedDict, total=False):
 class SettingsArguments(_Always, total=False):
     """The settings that `StyleTransfer` takes as they are."""
 
-    size: int | None
+    size: Literal["content"] | int
     style_scale: float
 
 

@@ -18,9 +18,9 @@ from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, StylizeArg
 from nst.control import control_among
 from nst.errors import SettingsError
 from nst.fields import require_known
+from nst.layers import LayerSpec
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
-from nst.settings import LayerSpec
 from nst.transfer import StyleTransfer
 from nst.words import MAX_PIXELS
 
@@ -95,7 +95,7 @@ def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, A
     if isinstance(arguments["init"], str) and arguments["init"] == "content":  # of a preset: there is none
         arguments["init"] = "noise"
     blank = np.full((height, width, 3), 0.5, np.float32)
-    return {**arguments, "content": blank, "content_layers": (), "size": None}
+    return {**arguments, "content": blank, "content_layers": (), "size": "content"}
 
 
 def _limits(size: Size, options: Mapping[str, Any]) -> tuple[int | None, int]:

@@ -23,6 +23,7 @@ from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.fields import require_known
+from nst.layers import LayerSpec, layer_weights
 from nst.losses.term import Loss
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
@@ -37,14 +38,7 @@ from nst.progress import Output, Progress
 from nst.protocol import Backend
 from nst.result import Result
 from nst.run import Run
-from nst.settings import (
-    CONTENT_LAYERS,
-    STYLE_LAYERS,
-    LayerSpec,
-    layer_weights,
-    make_settings,
-    style_shares,
-)
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, make_settings, style_shares
 from nst.watching import follow
 from nst.words import STARTS
 
@@ -113,11 +107,11 @@ class StyleTransfer:
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
         most = self.settings.max_pixels
-        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.size, most)
-        content_picture, restore = from_any(content, self.settings.size, most)
+        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.longest, most)
+        content_picture, restore = from_any(content, self.settings.longest, most)
         size = content_picture.size
-        if self.settings.size is not None:
-            size = fit_longest_side(*size, self.settings.size)
+        if self.settings.longest is not None:
+            size = fit_longest_side(*size, self.settings.longest)
         size = whole_units(*size, unit_of(self.layers, self.settings.padding))
         longest = max(1, round(self.settings.style_scale * max(size)))
         original = resize(content_picture, *size)
@@ -326,7 +320,7 @@ class StyleTransfer:
             optimizer=saved.optimizer if settings.optimizer == "custom" else settings.optimizer,
             memory=saved.plan,
             extra_terms=extra_terms,
-            **{**given, "size": None},  # the pictures have it
+            **{**given, "size": "content"},  # the pictures have it
         )
         changed = saved.differences(transfer.backend, transfer.weights)
         if changed and not anyway:

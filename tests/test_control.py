@@ -127,7 +127,8 @@ def test_a_deadline_among_the_small_sizes(transfer, clock):
     content = transfer.content
     change = small[0].transpose(1, 2, 0) - resize(content, 32, 24).rgb
     enlarged = [
-        np.asarray(Image.fromarray(change[..., i]).resize((64, 48), Image.Resampling.BICUBIC)) for i in range(3)
+        np.asarray(Image.fromarray(change[..., i]).resize((64, 48), Image.Resampling.BICUBIC))
+        for i in range(3)
     ]
     expected = np.clip(content.rgb + np.stack(enlarged, axis=-1), 0, 1)
     np.testing.assert_allclose(result.picture.rgb, expected, atol=1e-6)
@@ -219,14 +220,14 @@ def test_cancelled_while_a_size_is_set_up(transfer, monkeypatch):
 
 
 def test_what_a_callback_raises_ends_the_run(transfer, tmp_path):
-    class Disk(Exception):
+    class DiskError(Exception):
         pass
 
     def callback(record):
         if record.step == 2:
-            raise Disk
+            raise DiskError
 
-    with pytest.raises(Disk):
+    with pytest.raises(DiskError):
         transfer.paint(callback)
     assert transfer.paint().steps == 7
 
@@ -271,7 +272,7 @@ def test_textures_and_inversions_too(content, pictures, options):
     tile = nst.texture(pictures.style, 32, **given, callback=seen.append)
     assert tile.size == (25, 32)
     assert nst.texture(content, 32, **given, deadline=0).shape == (24, 32, 3)
-    nst.invert(content, "conv2_1", **given, callback=seen.append)
+    nst.invert(content, "conv2_1", **given, size="content", callback=seen.append)
     assert [record.step for record in seen] == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
@@ -279,7 +280,8 @@ def test_textures_and_inversions_too(content, pictures, options):
 def test_four_at_once_are_as_one_after_the_other(name, content, pictures, small_network, need):
     if name != "numpy":
         need(name)
-    given = {"backend": name, "device": "cpu", "weights": small_network, "steps": 3}
+    given = {"backend": name, "device": "cpu", "weights": small_network, "size": "content", "steps": 2}
+    given |= {"content_layers": "conv2_1", "style_layers": "conv1_1,conv2_1"}
     seeds = range(4)
 
     def paint(seed):

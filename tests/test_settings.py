@@ -55,7 +55,9 @@ REFUSED = [
     ({"style_scale": 17}, "style scale is 17: it must be a number above 0, at most 16"),
     ({"average": 1}, "average is 1: it must be a number, 0 or more, below 1"),
     ({"style_power": -5}, "style power is -5: it must be a number from -4 to 4"),
-    ({"size": 65537}, "size is 65537: it must be an integer from 1 to 65536"),
+    ({"size": 65537}, "size is 65537: it must be content, or an integer from 1 to 65536"),
+    ({"size": None}, "size is None: it must be content, or an integer from 1 to 65536"),
+    ({"size": "own"}, "size is 'own': it must be content, or"),
     ({"seed": 2**64}, "seed is 18446744073709551616: it must be an integer from 0 to 18446744073709551615"),
     ({"history": 0}, "history is 0: it must be an integer, 1 or more"),
     ({"smoothing": 1}, "smoothing is 1: it must be true or false"),
@@ -90,9 +92,10 @@ def test_what_is_refused(wrong, cause):
     "right",
     [
         {"steps": (200, 100, "...")}, {"steps": 0}, {"steps": (0, 5)}, {"scales": (128, 256)}, {"tile": "off"},
-        {"style_scale": 16}, {"average": 0}, {"style_power": 4}, {"size": 65536}, {"seed": 2**64 - 1},
-        {"means": ("content", "tv")}, {"init": "picture"}, {"optimizer": "custom"}, {"style_weights": (0, 3)},
-        {"tuned_for": "caffe"}, {"color": "lab", "color_when": "after", "color_strength": 1}, {"style_strength": 0},
+        {"style_scale": 16}, {"average": 0}, {"style_power": 4}, {"size": 65536}, {"size": "content"},
+        {"seed": 2**64 - 1}, {"means": ("content", "tv")}, {"init": "picture"}, {"optimizer": "custom"},
+        {"style_weights": (0, 3)}, {"tuned_for": "caffe"}, {"style_strength": 0},
+        {"color": "lab", "color_when": "after", "color_strength": 1},
     ],
     ids=str,
 )  # fmt: skip
@@ -175,9 +178,11 @@ def test_the_types_of_the_arguments_are_those_of_the_fields():
     control = {
         name: declared.type for name, declared in Control.__dataclass_fields__.items() if name[0] != "_"
     }
-    assert given(ControlArguments) == control == signature(StyleTransfer.paint) | {
-        "callback": control["callback"]
-    }
+    assert (
+        given(ControlArguments)
+        == control
+        == signature(StyleTransfer.paint) | {"callback": control["callback"]}
+    )
     assert given(StylizeArguments) == wanted | own | control
     assert given(InvertArguments) == control | {k: v for k, v in (wanted | own).items() if k not in layers}
     texture = {k: v for k, v in (wanted | own).items() if k not in ("content_layers", "size")}
