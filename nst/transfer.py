@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from nst.layers import LayerSpec, layer_weights
 from nst.losses.term import Loss
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
+from nst.notices import about_inputs, about_memory
 from nst.optim import Averaged, Optimizer, named_optimizer
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
@@ -135,7 +137,8 @@ class StyleTransfer:
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self.settings = settled(self.settings, self.weights, size[1], size[0])
+        asked, self.settings = self.settings, settled(self.settings, self.weights, size[1], size[0])
+        self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
         self._optimizer = optimizer
@@ -157,6 +160,11 @@ class StyleTransfer:
     def size(self) -> tuple[int, int]:
         """(width, height) of the result in pixels."""
         return self.scene.size
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know before a run, a line each; `iterate` logs them as warnings of the logger "nst"."""
+        return self._notices + about_memory(self.plan, self.size)
 
     @property
     def schedule(self) -> tuple[tuple[int, int], ...]:
@@ -192,6 +200,8 @@ class StyleTransfer:
             ended = until()
             return ended
 
+        for line in self.notices:
+            logging.getLogger("nst").warning(line)
         position, self._position = self._position, None
         records = self._run.iterate(position, asked)
         del position  # whose memory is the run's to free
