@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nst._version import __version__
 
 if TYPE_CHECKING:
+    from nst import plot
     from nst.backends import get_backend
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.optim import LBFGS, Adam
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "get_backend",
     "invert",
+    "plot",
     "preset",
     "stylize",
     "texture",
@@ -62,6 +64,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":  # whose module loads matplotlib
+        return import_module("nst.plot")
     if name not in _HOME:
         raise AttributeError(f"module 'nst' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

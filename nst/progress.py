@@ -10,10 +10,12 @@ import numpy as np
 
 from nst.engine.position import Position
 from nst.optim import State, Stop
+from nst.pictures.captioned import captioned
 from nst.pictures.color import Color
 from nst.pictures.picture import Picture
 from nst.protocol import HostArray
 from nst.settings import Settings
+from nst.shown import Shown
 
 if TYPE_CHECKING:
     from nst.engine.stage import Stage
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Losses", "Output", "Progress"]
 
 
-@dataclass(frozen=True)
-class Losses:
+@dataclass(frozen=True, repr=False)
+class Losses(Shown):
     """Losses of one iterate: `terms` are unweighted, `total` is their weighted sum.
 
     The terms are the paper's, but for the style loss of a weight that was left open: it is relative, see
@@ -31,6 +33,9 @@ class Losses:
 
     total: float
     terms: Mapping[str, float]
+
+    def _shown(self) -> dict[str, str]:
+        return {name: f"{value:.4g}" for name, value in {"total": self.total, **self.terms}.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ class Output:
         return self.color.finish(picture, self.original)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Progress:
     """One iterate of the optimisation. Step 0 is the start picture before any change.
 
@@ -82,6 +87,21 @@ class Progress:
     _stage: Stage
     _state: State[Any]
     _enlarged: Picture | None = None
+
+    def __repr__(self) -> str:
+        scales = f", scale {self.scale} of {self.scales}" if self.scales > 1 else ""
+        stopped = f", {self.stopped}" if self.stopped else ""
+        size = "{}x{}".format(*self.size)
+        return f"Progress(step {self.step} of {self.steps}{scales}, {size}, {self.seconds:.1f} s{stopped})"
+
+    def _repr_png_(self) -> bytes:
+        told, losses, weights = (
+            repr(self).removeprefix("Progress(").removesuffix(")"),
+            self.losses(),
+            self.weights,
+        )
+        terms = ", ".join(f"{name} {weights[name] * value:.4g}" for name, value in losses.terms.items())
+        return captioned(self.picture(), f"{told}\nloss {losses.total:.4g}: {terms}")
 
     @property
     def weights(self) -> dict[str, float]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from nst.control import Ended
 from nst.optim import Stop
+from nst.pictures.captioned import captioned
 from nst.pictures.picture import Picture
 from nst.progress import Progress
 from nst.settings import Settings
+
+if TYPE_CHECKING:
+    from nst.plot import Chart
 
 __all__ = ["History", "Result"]
 
@@ -46,6 +50,35 @@ class Result:
     backend: str
     weights: str
     _restore: Callable[[Picture], Any]
+
+    def __repr__(self) -> str:
+        return f"Result({self._told}, {self.backend}, {self.weights})"
+
+    def _repr_png_(self) -> bytes:
+        terms = ""
+        if len(self.losses):
+            last = self.losses[-1]
+            names = [name for name in last.dtype.names if f"{name}_weight" in last.dtype.names]
+            terms = "\n" + ", ".join(f"{name} {last[name] * last[f'{name}_weight']:.4g}" for name in names)
+        return captioned(self.picture, self._told + terms)
+
+    @property
+    def _told(self) -> str:
+        totals = self.losses.total
+        loss = f", loss {totals[0]:.4g} -> {totals[-1]:.4g}" if len(totals) else ""
+        stopped = f", {self.stopped}" if self.stopped else ""
+        width, height = self.size
+        return f"{width}x{height}, {self.steps} of {self.asked} steps in {self.seconds:.1f} s{stopped}{loss}"
+
+    def plot(self) -> Chart:
+        """A figure of the picture and of the losses by step; needs matplotlib.
+
+        Raises:
+            NSTError: it is not installed.
+        """
+        from nst.plot import course
+
+        return course(self.picture, self.losses)
 
     @property
     def image(self) -> Any:

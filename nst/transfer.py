@@ -17,7 +17,7 @@ from nst.checkpoint import Checkpoint, Pictures, make_checkpoint, read_checkpoin
 from nst.control import Cancel, Control
 from nst.engine.machine import Machine
 from nst.engine.position import Position
-from nst.engine.pyramid import schedule
+from nst.engine.pyramid import schedule, schedule_text
 from nst.engine.sizes import check_sizes, layers_read, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
@@ -41,6 +41,7 @@ from nst.protocol import Backend
 from nst.result import Result
 from nst.run import Run
 from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, make_settings, style_shares
+from nst.shown import Shown
 from nst.watching import follow
 from nst.words import STARTS
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["StyleTransfer"]
 
 
-class StyleTransfer:
+class StyleTransfer(Shown):
     """A style transfer that is set up and not yet run.
 
     Args:
@@ -145,6 +146,11 @@ class StyleTransfer:
         self._frame: Stage | None = None  # of the last frame, see `frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`
         self._position: Position | None = None  # of a run that was saved, see `resume`
+
+    def _shown(self) -> dict[str, str]:
+        machine = {"backend": f"{self.backend.name} on {self.backend.device}", "network": self.weights.name}
+        size, scales = "{}x{}".format(*self.size), schedule_text(self.schedule)
+        return {"size": size, "scales and steps": scales, **machine, **self.plan._shown()}
 
     @cached_property
     def plan(self) -> Plan:

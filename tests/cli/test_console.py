@@ -3,9 +3,11 @@
 import io
 import re
 import sys
+import threading
 
 import pytest
 
+import nst
 from nst import bar
 from nst.bar import progress_bar
 
@@ -35,6 +37,46 @@ def shown(monkeypatch):
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
 
     return run
+
+
+def test_a_run_in_the_library_has_a_bar_where_somebody_looks(monkeypatch, pictures, small_network):
+    """In a terminal and in the main thread, unless told otherwise; lines in a log where it is asked for."""
+    transfer = nst.StyleTransfer(
+        pictures.content, pictures.style, backend="numpy", weights=small_network, size=32, steps=2
+    )
+
+    def printed(terminal, progress, run=lambda paint: paint()):
+        screen = Screen(terminal)
+        with monkeypatch.context() as patch:
+            patch.setenv("TERM", "xterm")
+            patch.setattr(sys, "stderr", screen)
+            run(lambda: transfer.paint(progress=progress))
+        return screen.getvalue()
+
+    def in_a_thread(paint):
+        thread = threading.Thread(target=paint)
+        thread.start()
+        thread.join()
+
+    assert "2/2" in printed(True, "auto")
+    assert "2/2" in printed(True, True, in_a_thread)
+    assert printed(True, "auto", in_a_thread) == ""
+    assert printed(True, False) == ""
+    assert printed(False, "auto") == ""
+    monkeypatch.setattr(bar, "PACE", 0.0)
+    assert re.search("^nst: 32x24 1 of 2 loss [0-9.]+ [0-9]+ s left$", printed(False, True), re.MULTILINE)
+    assert printed(False, "auto") == ""
+
+
+def test_without_rich_there_are_lines(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich", None)  # as if it were not installed
+    monkeypatch.setattr(bar, "find_spec", lambda name: None)
+    monkeypatch.setattr(bar, "PACE", 0.0)
+    screen = Screen(True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_bar(False) as show:
+        show(1, 2, "32x24")
+    assert screen.getvalue().startswith("nst: 32x24 1 of 2")
 
 
 @pytest.mark.parametrize("where", [{"quiet": True}, {"terminal": False}])
