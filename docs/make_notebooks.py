@@ -3,7 +3,7 @@
     python docs/make_notebooks.py                  all of docs/notebooks
     python docs/make_notebooks.py first-picture    these
 
-Needs `nst[torch,onnx,notebook]`, nbclient and ipykernel. The cell with the tag "parameters" says how large and how long.
+Needs `nst[torch,onnx,notebook]`, nbclient and ipykernel. The cell tagged "parameters" says how large and how long.
 """
 
 from __future__ import annotations

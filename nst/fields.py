@@ -62,8 +62,16 @@ def rule_of(declared: Field[Any]) -> Rule:
     return rule
 
 
-def require_known(given: Iterable[str], known: Collection[str]) -> None:
+def require_known(
+    given: Iterable[str], known: Collection[str], elsewhere: Collection[str] = (), where: str = ""
+) -> None:
     """Check the names of arguments.
+
+    Args:
+        given: the names.
+        known: those that exist.
+        elsewhere: those that another function takes.
+        where: which one, for the error message.
 
     Raises:
         SettingsError: one that does not exist, with the most similar one that does.
@@ -71,6 +79,8 @@ def require_known(given: Iterable[str], known: Collection[str]) -> None:
     from difflib import get_close_matches
 
     for name in given:
+        if name in elsewhere:
+            raise SettingsError(f"{name} is no setting: give it to {where}")
         if name not in known:
             near = get_close_matches(name, known, n=1)
             fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"

@@ -10,20 +10,21 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nst.arguments import PaintArguments, SettingsArguments, TransferArguments
+from nst.arguments import ControlArguments, PaintArguments, SettingsArguments, TransferArguments
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
-from nst.checkpoint import Checkpoint, Pictures, make_checkpoint, read_checkpoint
+from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import Cancel, Control
 from nst.engine.machine import Machine
 from nst.engine.position import Position
 from nst.engine.pyramid import schedule, schedule_text
-from nst.engine.sizes import check_sizes, layers_read, limiting_picture, unit_of
+from nst.engine.sizes import layers_read, limiting_picture
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
-from nst.errors import ImageError, NSTError, SettingsError
+from nst.errors import NSTError, SettingsError
 from nst.fields import require_known
+from nst.inputs import read_inputs
 from nst.layers import LayerSpec, layer_weights
 from nst.losses.term import Loss
 from nst.models.store.resolve import network_of
@@ -32,9 +33,9 @@ from nst.notices import about_inputs, about_memory
 from nst.optim import Averaged, Optimizer, named_optimizer
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
-from nst.pictures.masks import Masks, make_masks
+from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
-from nst.pictures.scene import make_scene, whole_units
+from nst.pictures.scene import make_scene
 from nst.planning.plan import Plan, Task, choose
 from nst.progress import Output, Progress
 from nst.protocol import Backend
@@ -96,7 +97,8 @@ class StyleTransfer(Shown):
         extra_terms: Sequence[Loss] = (),
         **settings: Unpack[SettingsArguments],
     ) -> None:
-        require_known(settings, TransferArguments.__optional_keys__)
+        known, run = TransferArguments.__optional_keys__, ControlArguments.__optional_keys__
+        require_known(settings, known, run, "paint() or run()")
         named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
@@ -109,36 +111,20 @@ class StyleTransfer(Shown):
         self.layers = layers_read(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
-        most = self.settings.max_pixels
-        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.longest, most)
-        content_picture, restore = from_any(content, self.settings.longest, most)
-        size = content_picture.size
-        if self.settings.longest is not None:
-            size = fit_longest_side(*size, self.settings.longest)
-        size = whole_units(*size, unit_of(self.layers, self.settings.padding))
-        longest = max(1, round(self.settings.style_scale * max(size)))
-        original = resize(content_picture, *size)
-        styles = []
-        for number, item in enumerate(sources, start=1):
-            picture, _ = from_any(item, longest, most)
-            if picture.hidden:
-                raise ImageError(f"style picture {number} is transparent all over: give one that can be seen")
-            styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
-        given = None if named else from_any(init, max(size), most)[0]
-        check_sizes(self.layers, self.settings.padding, original, styles)
-        self._pictures = Pictures(original, tuple(styles), given, drawn)
+        self._pictures, restore = read_inputs(self.settings, self.layers, content, sources, init, masks)
+        original, (width, height) = self._pictures.content, self._pictures.content.size
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
-        seen, styles = color.prepare(original, styles)
+        seen, styles = color.prepare(original, self._pictures.styles)
         self.output = Output(color, original, restore)
-        self.scene = make_scene(seen, styles, shares, drawn)
-        self.start = Start(self.settings, seen, styles, given)
+        self.scene = make_scene(seen, styles, shares, self._pictures.masks)
+        self.start = Start(self.settings, seen, styles, self._pictures.start)
         if isinstance(backend, str):
             backend = backend_in(backend, device, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        asked, self.settings = self.settings, settled(self.settings, self.weights, size[1], size[0])
+        asked, self.settings = self.settings, settled(self.settings, self.weights, height, width)
         self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)

@@ -59,9 +59,11 @@ BELOW = {
     "nst/watching.py": "bar control progress result run",
     "nst/notices.py": "models pictures planning settings",
     "nst/tensor_file.py": "files",
-    "nst/checkpoint.py": "backends engine models optim pictures planning protocol settings tensor_file",
-    "nst/": "arguments backends checkpoint control encoding engine fields layers losses models notices optim painting"
-    " pictures planning plot presets progress protocol result run settings shown synthesis transfer watching words",
+    "nst/inputs.py": "engine pictures settings",
+    "nst/checkpoint.py": "backends engine inputs models optim pictures planning protocol settings tensor_file",
+    "nst/": "arguments backends checkpoint control encoding engine fields inputs layers losses models notices"
+    " optim painting pictures planning plot presets"
+    " progress protocol result run settings shown synthesis transfer watching words",
     "nst/video/": "arguments fields losses pictures run transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim pictures protocol settings",

@@ -278,6 +278,7 @@ def test_textures_and_inversions_too(content, pictures, options):
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "tf", "onnx"])
 def test_four_at_once_are_as_one_after_the_other(name, content, pictures, small_network, need):
+    """With backends of their own, and with one that all of them share."""
     if name != "numpy":
         need(name)
     given = {"backend": name, "device": "cpu", "weights": small_network, "size": "content", "steps": 2}
@@ -289,6 +290,8 @@ def test_four_at_once_are_as_one_after_the_other(name, content, pictures, small_
 
     expected = [paint(seed) for seed in seeds]
     with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(paint, seeds)) == expected
+        given["backend"] = nst.get_backend(name, "cpu")
         assert list(pool.map(paint, seeds)) == expected
     assert len(set(expected)) == 4
 

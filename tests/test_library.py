@@ -360,6 +360,8 @@ def test_no_style(content, options):
 def test_what_is_no_picture(thing, style, options):
     with pytest.raises(ImageError):
         nst.stylize(thing, style, **options)
+    with pytest.raises(ImageError):
+        nst.stylize(style, style, init=thing, **options)
 
 
 def test_public_names():

@@ -1,4 +1,4 @@
-"""The tutorial notebooks run, at small sizes; those in the repository are as a reader wants them: short, with pictures."""
+"""The tutorials run, at small sizes; those in the repository are as a reader wants them: short, with pictures."""
 
 import sys
 from importlib import import_module
