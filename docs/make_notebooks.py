@@ -23,6 +23,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).with_name("notebooks")
 COLORS = 128
+KEPT = ("text/plain", "text/html", "image/png")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -64,6 +65,8 @@ def tidied(notebook: Any) -> Any:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
             for output in cell.outputs:
+                if "data" in output:
+                    output.data = {kind: data for kind, data in output.data.items() if kind in KEPT}
                 if "image/png" in output.get("data", {}):
                     output.data["image/png"] = smaller(output.data["image/png"])
     return notebook

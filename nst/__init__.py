@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nst._version import __version__
 
 if TYPE_CHECKING:
-    from nst import plot
+    from nst import plot as plot
     from nst.backends import get_backend
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.optim import LBFGS, Adam
@@ -41,7 +41,6 @@ __all__ = [
     "__version__",
     "get_backend",
     "invert",
-    "plot",
     "preset",
     "stylize",
     "texture",
@@ -64,7 +63,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":  # whose module loads matplotlib
+    if name == "plot":  # which needs matplotlib: no part of `from nst import *`
         return import_module("nst.plot")
     if name not in _HOME:
         raise AttributeError(f"module 'nst' has no attribute {name!r}")
@@ -72,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "plot"]

@@ -124,6 +124,7 @@ WITHOUT = """
 import sys
 sys.modules["matplotlib"] = None  # as if it were not installed
 import nst
+from nst import *
 try:
     nst.plot
 except nst.NSTError as error:

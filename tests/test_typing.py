@@ -53,6 +53,7 @@ assert_type(nst.invert(array, callback=lambda record: None, cancel=cancel), NDAr
 transfer = nst.StyleTransfer(image, style, size="content")
 assert_type(transfer.paint(print, deadline=1), nst.Result)
 transfer.run(records.append, progress=False, cancel=cancel)
+chart: nst.plot.Chart = nst.plot.losses(transfer.paint(), labels=["one"])
 for record in transfer.iterate(until=cancel.is_set):
     assert_type(record, nst.Progress)
 nst.stylize("photo.jpg", style, **nst.preset("crowson"))
