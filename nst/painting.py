@@ -44,8 +44,10 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
     if batch is None:
         return StyleTransfer(content, style, **arguments).paint_under(control).image
     pictures, stack = batch
-    results = []
+    results: list[Any] = []
     for done, picture in enumerate(pictures):
         share = control if control.left is None else control.renewed(control.left / (len(pictures) - done))
-        results.append(StyleTransfer(picture, style, **arguments).paint_under(share).image)
+        transfer = StyleTransfer(picture, style, **arguments)
+        arguments |= {"backend": transfer.backend, "weights": transfer.weights}
+        results.append(transfer.paint_under(share).image)
     return stack(results)

@@ -259,10 +259,27 @@ def test_batches_share_the_time_out(content, pictures, options, clock):
     painted = nst.stylize(batch, pictures.style, **options, callback=tick, deadline=6.5)
     assert painted.shape == (2, 48, 64, 3)
     assert steps == [0, 1, 2, 3, 0, 1, 2]  # 3.25 s for the one, what is left for the other
-    event = threading.Event()
-    event.set()
-    left = nst.stylize(batch, pictures.style, **options, cancel=event)
-    assert left.shape == painted.shape
+
+
+def test_what_is_left_of_a_cancelled_batch_costs_no_backend_and_no_network(content, pictures, options):
+    called, event = [], threading.Event()
+
+    def made(what, value):
+        return lambda: called.append(what) or value
+
+    given = options | {
+        "backend": made("backend", nst.get_backend("numpy")),
+        "weights": made("weights", options["weights"]),
+    }
+    batch = np.stack([content, content[:, ::-1], content])
+    painted = nst.stylize(
+        batch, pictures.style, **given, callback=lambda record: record.step == 2 and event.set(), cancel=event
+    )
+    assert called == ["backend", "weights"]
+    start = nst.stylize(content, pictures.style, **options, deadline=0)
+    assert np.array_equal(painted[1], start[:, ::-1])
+    assert np.array_equal(painted[2], start)
+    assert not np.array_equal(painted[0], start)
 
 
 def test_textures_and_inversions_too(content, pictures, options):
