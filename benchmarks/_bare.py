@@ -110,15 +110,10 @@ def onnx_step(
     from nst.engine.weights import losses_of
     from nst.pictures.picture import Picture
     from nst.pictures.scene import make_scene
-    from nst.settings import Settings, layer_weights
+    from nst.settings import Settings
 
     backend = OnnxBackend(device)
-    settings = Settings(
-        content_layers=layer_weights(CONTENT_LAYERS),
-        style_layers=layer_weights(STYLE_LAYERS),
-        content_weight=alpha,
-        style_weight=beta,
-    )
+    settings = Settings(content_weight=alpha, style_weight=beta)
     pictures = [Picture(np.ascontiguousarray(array[0].transpose(1, 2, 0))) for array in (content, style)]
     scene = make_scene(pictures[0], pictures[1:], [1.0])
     problem = Stage(scene, losses_of(settings, weights), Machine(settings, weights, backend)).problem

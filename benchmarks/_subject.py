@@ -57,7 +57,8 @@ def transfer(
 ) -> StyleTransfer:
     """The demo pictures at one size."""
     content, style = pictures(("demo", "demo"), width, height)
-    return StyleTransfer(content, style, backend=backend, weights=weights, scales=1, **settings)
+    given = {"size": "content", "scales": 1, **settings}
+    return StyleTransfer(content, style, backend=backend, weights=weights, **given)
 
 
 def step_flop(weights: NetworkWeights, layers: Sequence[str], width: int, height: int) -> int:

@@ -73,6 +73,7 @@ def measure(
         style,
         backend=engine,
         weights=network(weights),
+        size="content",
         steps=steps,
         scales=1,
         tile=int(tile) if tile.isdecimal() else tile,

@@ -73,9 +73,6 @@ def make_transfer(
     if not quiet:
         for line in notes(content, style):
             click.echo(f"nst: {line}", err=True)
-    if given.get("tuned_for") and transfer.settings.tuned_for is None and not quiet:
-        suits = f"the weights of {preset} suit a {given['tuned_for']} VGG19"
-        click.echo(f"{suits}: carried over to {transfer.weights.name}", err=True)
     return transfer
 
 

@@ -75,7 +75,7 @@ def typed(document: Mapping[str, Any]) -> dict[str, Any]:
 
     The content picture, an argument, is among them.
     """
-    settings, found, plain = settings_of(document), document["settings"], Settings(size=512)
+    settings, found, plain = settings_of(document), document["settings"], Settings()
     values: dict[str, Any] = {}
     for declared in fields(Settings):
         name, value = declared.name, getattr(settings, declared.name)

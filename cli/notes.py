@@ -1,58 +1,41 @@
-"""What a user should know of the pictures that were given, beside errors: one line each, on stderr."""
+"""What a user should know, beside errors: one line each on stderr."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nst.errors import ImageError
-from nst.pictures.formats import ANIMATED
-from nst.pictures.opening import open_file, open_picture
+import click
 
-__all__ = ["notes"]
+__all__ = ["notes", "warnings_as_notes"]
 
 _MANY = 4
 """Style pictures from which on it is likelier that somebody typed *.jpg than that all of them are meant."""
 
 
 def notes(content: Any, styles: Sequence[Any]) -> list[str]:
-    """Lines about the pictures of a transfer; those that are no files have none.
+    """Lines about what was typed; pictures that are no files have none.
 
     Args:
         content: what was typed first.
         styles: what was typed after it.
     """
-    lines = []
-    if _is_path(content) and _is_animated(content):
-        lines.append(f"{content} is animated: its first frame is painted; nst video paints all of them")
-    lines += [
-        f"{style} is animated: its first frame is the style"
-        for style in styles
-        if _is_path(style) and _is_animated(style)
-    ]
     alike = [
         style for style in styles if _is_path(content) and _is_path(style) and _are_alike(content, style)
     ]
-    if _is_path(content) and (alike or len(styles) >= _MANY):
-        rest = f"{styles[0]} is its style" if len(styles) == 1 else f"the {len(styles)} others are its styles"
-        lines.append(f"{content} is painted and {rest}: to paint several pictures, run nst once for each")
-    return lines
+    if not _is_path(content) or not (alike or len(styles) >= _MANY):
+        return []
+    rest = f"{styles[0]} is its style" if len(styles) == 1 else f"the {len(styles)} others are its styles"
+    return [f"{content} is painted and {rest}: to paint several pictures, run nst once for each"]
 
 
 def _is_path(given: Any) -> bool:
     return isinstance(given, (str, os.PathLike)) and bool(os.fspath(given))
-
-
-def _is_animated(path: str) -> bool:
-    try:
-        with open_file(path) as file:
-            image = open_picture(file, path)
-            return image.format in ANIMATED and bool(getattr(image, "is_animated", False))
-    except (ImageError, OSError, ValueError, EOFError):
-        return False  # who reads the picture says what is wrong with it
 
 
 def _are_alike(one: str, other: str) -> bool:
@@ -60,3 +43,31 @@ def _are_alike(one: str, other: str) -> bool:
     first, second = Path(one), Path(other)
     patterns = [re.sub(r"\d+", "#", path.name) for path in (first, second)]
     return first.name != second.name and "#" in patterns[0] and patterns[0] == patterns[1]
+
+
+class _Notes(logging.Handler):
+    """Prints what the library warns of, each line once, unless the command is quiet."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        context, line = click.get_current_context(silent=True), record.getMessage()
+        if line in self._said or (context is not None and context.params.get("quiet")):
+            return
+        self._said.add(line)
+        with suppress(OSError):  # a log on a full disk is no reason to stop
+            click.echo(f"nst: {line}", err=True)
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """What the library warns of goes to stderr, as notes."""
+    handler, logger = _Notes(), logging.getLogger("nst")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -40,9 +40,6 @@ Command = Callable[..., Any]
 PAINTING = ("size", "run", "losses", "content", "style", "both", "start")
 """The groups of settings for a content picture in the style of others."""
 
-DEFAULTS = {"size": 512}
-"""Where a command line wants another default than a program."""
-
 
 class SettingOption(click.Option):
     """An option whose help page shows the range of its field, and what it stands for when it is left open."""
@@ -108,7 +105,7 @@ def default_of(declared: Field[Any]) -> Any:
     """What the option of a setting is unless given, as one would type it; None where it is left open."""
     if declared.default_factory is not MISSING:
         return ",".join(declared.default_factory())  # layers, all of one weight
-    return DEFAULTS.get(declared.name, declared.default)
+    return declared.default
 
 
 def _setting(declared: Field[Any]) -> Callable[[Command], Command]:

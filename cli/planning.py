@@ -14,15 +14,15 @@ MIB = 2**20
 
 def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
     """What is planned, by name. A few steps of small versions are run, for the time."""
+    from nst.engine.pyramid import schedule_text
     from nst.forecast import forecast
 
     chosen, future = transfer.plan, forecast(transfer)
     width, height = transfer.size
-    scales = ", ".join(f"{side} px x {steps}" for side, steps in transfer.schedule)
     free = "unknown" if chosen.free is None else size_text(chosen.free)
     return [
         ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
-        ("scales", scales),
+        ("scales", schedule_text(transfer.schedule)),
         (
             "windows",
             f"{chosen.side} px, computing {future.overlap:.2f} times the pixels" if chosen.side else "none",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +23,7 @@ from nst.pictures.picture import Picture
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
+from nst.watching import show_record
 
 __all__ = ["Outcome", "explain", "finish", "run", "run_transfer"]
 
@@ -85,7 +85,7 @@ def run_transfer(
                 first, last = record if first is None else first, record
                 if trace is not None:
                     steps.append(step_record(record))
-                show(record.step, record.steps, "{}x{}".format(*record.size), partial(_loss, record))
+                show_record(show, record)
                 if watch is not None:
                     watch(record)
                 if interrupted():
@@ -204,10 +204,6 @@ def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None
         saved = keeper.path if keeper.written and outcome.status == 130 else None
         click.echo(_summary(transfer, outcome, job.output, size, saved), err=outcome.status != 0)
     return outcome.status
-
-
-def _loss(record: Progress) -> str:
-    return f"loss {record.losses().total:.4g}"
 
 
 def _summary(

@@ -88,7 +88,7 @@ def networks() -> Image.Image:
     for label, weights in available():
         run = partial(stylize, weights=weights, size=SHEET_SIZE, steps=SHEET_STEPS)
         texture = stylize(
-            fit(painting, 160), painting, weights, steps=SHEET_STEPS, content_weight=0, init="noise"
+            fit(painting, 160), painting, weights, size=160, steps=SHEET_STEPS, content_weight=0, init="noise"
         )
         rows.append([run(cat, painting), run(coffee, cells), texture])
         labels.append(label)

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 from nst._version import __version__
 
 if TYPE_CHECKING:
+    from nst import plot as plot
     from nst.backends import get_backend
     from nst.batch import Batch
     from nst.engine.workshop import Workshop
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.optim import LBFGS, Adam
+    from nst.painting import stylize
     from nst.presets import preset
     from nst.progress import Losses, Progress
+    from nst.result import Result
     from nst.settings import Settings
     from nst.synthesis import invert, texture
-    from nst.transfer import StyleTransfer, stylize
+    from nst.transfer import StyleTransfer
 
 __all__ = [
     "LBFGS",
@@ -33,6 +36,7 @@ __all__ = [
     "Losses",
     "NSTError",
     "Progress",
+    "Result",
     "Settings",
     "SettingsError",
     "StyleTransfer",
@@ -51,7 +55,9 @@ _HOME = {
         ("BackendError", "ImageError", "NSTError", "SettingsError", "WeightsError"), "nst.errors"
     ),
     **dict.fromkeys(("Losses", "Progress"), "nst.progress"),
-    **dict.fromkeys(("StyleTransfer", "stylize"), "nst.transfer"),
+    "Result": "nst.result",
+    "StyleTransfer": "nst.transfer",
+    "stylize": "nst.painting",
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Batch": "nst.batch",
     "Settings": "nst.settings",
@@ -63,10 +69,12 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":  # which needs matplotlib: no part of `from nst import *`
+        return import_module("nst.plot")
     if name not in _HOME:
         raise AttributeError(f"module 'nst' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "plot"]

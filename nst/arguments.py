@@ -18,21 +18,26 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from nst.control import Cancel
     from nst.engine.workshop import Workshop
+    from nst.layers import LayerSpec
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
     from nst.pictures.masks import Masks
     from nst.planning.plan import Plan
+    from nst.progress import Progress
     from nst.protocol import Backend
-    from nst.settings import LayerSpec
 
 __all__ = [
     "AnyDtype",
     "AnyTensor",
+    "ControlArguments",
     "File",
     "InvertArguments",
+    "PaintArguments",
     "SettingsArguments",
+    "StylizeArguments",
     "TextureArguments",
     "TransferArguments",
 ]
@@ -92,7 +97,7 @@ class _Always(TypedDict, total=False):
 class SettingsArguments(_Always, total=False):
     """The settings that `StyleTransfer` takes as they are."""
 
-    size: int | None
+    size: Literal["content"] | int
     style_scale: float
 
 
@@ -117,12 +122,30 @@ class TransferArguments(SettingsArguments, _Engine, total=False):
     style_layers: LayerSpec
 
 
-class TextureArguments(_Always, _Engine, total=False):
+class PaintArguments(TypedDict, total=False):
+    """Those of `StyleTransfer.run` beside its callback; see `nst.control.Control`."""
+
+    progress: Literal["auto"] | bool
+    deadline: float | None
+    cancel: Cancel | None
+
+
+class ControlArguments(PaintArguments, total=False):
+    """Those of `StyleTransfer.paint`, which every function that paints a picture takes."""
+
+    callback: Callable[[Progress], object] | None
+
+
+class StylizeArguments(TransferArguments, ControlArguments, total=False):
+    """Those of `stylize`."""
+
+
+class TextureArguments(_Always, _Engine, ControlArguments, total=False):
     """Those of `texture`, which has no content and a size of its own."""
 
     style_layers: LayerSpec
     style_scale: float | None
 
 
-class InvertArguments(SettingsArguments, _Engine, total=False):
+class InvertArguments(SettingsArguments, _Engine, ControlArguments, total=False):
     """Those of `invert`, which has layers of its own and no style."""

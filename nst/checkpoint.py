@@ -22,6 +22,7 @@ from nst.backends.autotune import processor
 from nst.engine.position import Position
 from nst.engine.stage import Found
 from nst.errors import NSTError
+from nst.inputs import Pictures
 from nst.models.weights import NetworkWeights
 from nst.optim import Optimizer
 from nst.optim.packing import pack, unpack
@@ -32,26 +33,9 @@ from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.tensor_file import Reader, open_tensors, write_tensors
 
-__all__ = ["Checkpoint", "Pictures", "make_checkpoint", "read_checkpoint"]
+__all__ = ["Checkpoint", "make_checkpoint", "read_checkpoint"]
 
 FORMAT = 2
-
-
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """What a transfer is made of, at the size that it has there; made of them again, it is the same.
-
-    Attributes:
-        content: p at the size of the result, with its own colours.
-        styles: each at the size that it has beside the result, with its own colours.
-        start: of the caller's own, for `init` "picture".
-        masks: where styles and content act.
-    """
-
-    content: Picture
-    styles: tuple[Picture, ...]
-    start: Picture | None
-    masks: Masks | None
 
 
 @dataclass(frozen=True, eq=False)

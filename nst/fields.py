@@ -31,7 +31,6 @@ class Rule(NamedTuple):
         limits: The range of a number, for the help page.
         read: From what is typed to the value; ValueError for what is none. None where `kind` says it all.
         none: What None stands for; empty where a value is needed.
-        none_word: How None is typed, where the command line has another default.
         group: The group of options that it is one of on the command line; empty for what the library alone has.
         metavar: What the help page calls a value; empty for the kind's own word.
     """
@@ -44,7 +43,6 @@ class Rule(NamedTuple):
     limits: str = ""
     read: Callable[[str], object] | None = None
     none: str = ""
-    none_word: str = ""
     group: str = ""
     metavar: str = ""
 
@@ -64,8 +62,16 @@ def rule_of(declared: Field[Any]) -> Rule:
     return rule
 
 
-def require_known(given: Iterable[str], known: Collection[str]) -> None:
+def require_known(
+    given: Iterable[str], known: Collection[str], elsewhere: Collection[str] = (), where: str = ""
+) -> None:
     """Check the names of arguments.
+
+    Args:
+        given: the names.
+        known: those that exist.
+        elsewhere: those that another function takes.
+        where: which one, for the error message.
 
     Raises:
         SettingsError: one that does not exist, with the most similar one that does.
@@ -73,6 +79,8 @@ def require_known(given: Iterable[str], known: Collection[str]) -> None:
     from difflib import get_close_matches
 
     for name in given:
+        if name in elsewhere:
+            raise SettingsError(f"{name} is no setting: give it to {where}")
         if name not in known:
             near = get_close_matches(name, known, n=1)
             fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"
@@ -138,7 +146,8 @@ def numbers(
     item: type[int] | type[float],
     *,
     at_least: float,
-    want: str,
+    at_most: float = math.inf,
+    want: str = "",
     words: tuple[str, ...] = (),
     one: bool = True,
     many: bool = True,
@@ -151,7 +160,8 @@ def numbers(
         default: Any of these.
         item: Type of the numbers.
         at_least: The least of them that is allowed.
-        want: What a value must be, for error messages.
+        at_most: The largest, for a single number.
+        want: What a value must be, for error messages; unless given, one of the words or such a number.
         words: Words that may stand in place of numbers.
         one: Whether a number may stand alone; a list of one is then that number.
         many: Whether a list is allowed.
@@ -161,7 +171,7 @@ def numbers(
     is_item = _is_integer if item is int else _is_number
 
     def fits(value: Any) -> bool:
-        return is_item(value) and bool(value >= at_least)
+        return is_item(value) and bool(at_least <= value <= at_most)
 
     def allows(value: object) -> bool:
         if isinstance(value, str):
@@ -183,6 +193,9 @@ def numbers(
             return (*found, "...")
         return found[0] if one and len(found) == 1 else found
 
+    if not want:
+        more["limits"] = _range(at_least=at_least, at_most=at_most)[1]
+        want = f"{', '.join(words)}, or {'an integer' if item is int else 'a number'} {more['limits']}"
     rule = Rule("list" if many else "word", want=want, allows=allows, words=words, read=read, **more)
     return declare(default, rule)
 
@@ -213,14 +226,7 @@ def _bounded(kind: Literal["number", "integer"], default: Any, bounds: Range, mo
     def allows(value: object) -> bool:
         return is_item(value) and inside(value)
 
-    word = more.get("none_word")
-
-    def read(text: str) -> object:
-        return None if text == word else int(text) if kind == "integer" else float(text)
-
-    return declare(
-        default, Rule(kind, want=want, limits=limits, allows=allows, read=read if word else None, **more)
-    )
+    return declare(default, Rule(kind, want=want, limits=limits, allows=allows, **more))
 
 
 def _is_number(value: object) -> bool:

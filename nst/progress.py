@@ -11,11 +11,14 @@ import numpy as np
 from nst.engine.position import Position
 from nst.errors import SettingsError
 from nst.optim import State, Stop
+from nst.pictures.captioned import captioned
 from nst.pictures.color import Color
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
 from nst.pictures.protection import kept
+from nst.protocol import HostArray
 from nst.settings import Settings
+from nst.shown import Shown
 
 if TYPE_CHECKING:
     from nst.engine.stage import Stage
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Losses", "Output", "Progress"]
 
 
-@dataclass(frozen=True)
-class Losses:
+@dataclass(frozen=True, repr=False)
+class Losses(Shown):
     """Losses of one iterate: `terms` are unweighted, `total` is their weighted sum.
 
     The terms are the paper's, but for the style loss of a weight that was left open: it is relative, see
@@ -33,6 +36,9 @@ class Losses:
 
     total: float
     terms: Mapping[str, float]
+
+    def _shown(self) -> dict[str, str]:
+        return {name: f"{value:.4g}" for name, value in {"total": self.total, **self.terms}.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +62,7 @@ class Output:
         return kept(self.color.finish(picture, self.original), self.original, self.masks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Progress:
     """One iterate of the optimisation. Step 0 is the start picture before any change.
 
@@ -86,6 +92,21 @@ class Progress:
     _stage: Stage
     _state: State[Any]
     _enlarged: Picture | None = None
+
+    def __repr__(self) -> str:
+        scales = f", scale {self.scale} of {self.scales}" if self.scales > 1 else ""
+        stopped = f", {self.stopped}" if self.stopped else ""
+        size = "{}x{}".format(*self.size)
+        return f"Progress(step {self.step} of {self.steps}{scales}, {size}, {self.seconds:.1f} s{stopped})"
+
+    def _repr_png_(self) -> bytes:
+        told, losses, weights = (
+            repr(self).removeprefix("Progress(").removesuffix(")"),
+            self.losses(),
+            self.weights,
+        )
+        terms = ", ".join(f"{name} {weights[name] * value:.4g}" for name, value in losses.terms.items())
+        return captioned(self.picture(), f"{told}\nloss {losses.total:.4g}: {terms}")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -137,8 +158,12 @@ class Progress:
         """The picture as the optimisation has it, before `finish` changes it; waits for the device."""
         if self._enlarged is not None:
             return self._enlarged
-        backend = self._stage.machine.backend
-        array = backend.to_numpy(self._state.result(backend.space))[0].transpose(1, 2, 0)
+        array = self.array()[0].transpose(1, 2, 0)
         return Picture(
             np.clip(array, 0.0, 1.0).astype(np.float32, order="C"), self._stage.scene.content.alpha
         )
+
+    def array(self) -> HostArray:
+        """The picture as the optimiser has it, (1, 3, H, W), also below 0 and above 1; waits for the device."""
+        backend = self._stage.machine.backend
+        return backend.to_numpy(self._state.result(backend.space))

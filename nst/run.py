@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,14 @@ class Run:
         unit = unit_of(layers_of(self.losses), self.machine.settings.padding)
         return Stage(self.scene.at(longest, unit), self.losses, self.machine, found)
 
-    def iterate(self, position: Position | None = None) -> Iterator[Progress]:
+    def iterate(
+        self, position: Position | None = None, until: Callable[[], object] = lambda: False
+    ) -> Iterator[Progress]:
         """See `StyleTransfer.iterate`.
 
         Args:
-            position: of a run like this one, to go on from: its iterate comes first.
+            position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
+            until: asked before each step and each part of the setting up of a size; what is true ends the run.
         """
         backend, optimizer = self.machine.backend, self.optimizer
         began = time.perf_counter() - (position.seconds if position else 0.0)
@@ -75,8 +78,12 @@ class Run:
             elif steps == 0 and coarse is not None:
                 yield self._record(done, number, began, stage, state, self._enlarged(coarse))
                 return
+            elif until():
+                return
             else:
                 stage = self.stage(longest)
+                if until():
+                    return
                 state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage))
             states = descend(backend.space, optimizer, stage.evaluate, state, steps)
             for state in states:
@@ -84,10 +91,21 @@ class Run:
                 passed = state.stopped == "converged" and number < len(self.schedule)
                 if not enlarged and not passed:  # neither is the outcome of a step
                     yield self._record(done + state.step, number, began, stage, state)
+                if state.step < steps and not state.stopped and until():
+                    return
             if state.stopped == "non-finite":
                 return
             done += state.step
             coarse = backend.to_numpy(state.result(backend.space))
+
+    def full_size(self, record: Progress | None) -> Picture:
+        """A record's picture at the size of the result, with its colours as they are seen; None: the start picture."""
+        width, height = self.scene.size
+        if record is not None and record.size == (width, height):
+            return record.picture()
+        if record is None:
+            return self.output.finish(self._picture(self.start.first(width, height)))
+        return self.output.finish(self._enlarged(record.array()))
 
     def _record(
         self,
@@ -116,8 +134,12 @@ class Run:
 
     def _enlarged(self, coarse: HostArray) -> Picture:
         """A result (1, 3, h, w) at the size of the scene, without a step there."""
-        array = self.start.go_on(coarse, *self.scene.size)[0].transpose(1, 2, 0)
-        return Picture(np.clip(array, 0.0, 1.0).astype(np.float32), self.scene.content.alpha)
+        return self._picture(self.start.go_on(coarse, *self.scene.size))
+
+    def _picture(self, array: HostArray) -> Picture:
+        """(1, 3, H, W) of the size of the scene."""
+        rgb = np.clip(array[0].transpose(1, 2, 0), 0.0, 1.0).astype(np.float32, order="C")
+        return Picture(rgb, self.scene.content.alpha)
 
     def _first(self, coarse: HostArray | None, stage: Stage) -> HostArray:
         """The first iterate of a stage, from the result of the one before."""

@@ -6,9 +6,9 @@ Each choice is declared here and nowhere else: type, default, range, words and h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 from nst import words
 from nst.errors import SettingsError
@@ -17,11 +17,8 @@ from nst.models import vgg
 
 __all__ = [
     "CONTENT_LAYERS",
-    "PRECISIONS",
     "STYLE_LAYERS",
-    "LayerSpec",
     "Settings",
-    "layer_weights",
     "make_settings",
     "style_shares",
 ]
@@ -34,8 +31,6 @@ CONTENT_LAYERS = ("conv4_2",)
 
 BALANCE = 30.0
 """Of the relative losses; chosen by looking at results of VGG19 and VGG16, see docs/networks.md."""
-
-PRECISIONS = words.PRECISIONS
 
 _SHARES = "a list of numbers, 0 or more, not all zero"
 _WEIGHT = rule_of(number(1.0, at_least=0, help="Weight of a layer."))
@@ -184,12 +179,13 @@ class Settings:
         help="Sizes that the optimisation goes through, coarse to fine: auto, a number of them, or the longest side "
         "of each in pixels.",
     )
-    size: int | None = integer(
-        None,
+    size: Literal["content"] | int = numbers(
+        512,
+        int,
         at_least=1,
         at_most=65536,
-        none="the content picture's own",
-        none_word="content",
+        words=("content",),
+        many=False,
         metavar="N|content",
         group="size",
         help="Longest side of the result in pixels, or the content picture's own size.",
@@ -286,6 +282,11 @@ class Settings:
             raise SettingsError("no loss takes part: give content or style layers, and a weight above zero")
 
     @property
+    def longest(self) -> int | None:
+        """The longest side of the result in pixels; None for the content picture's own."""
+        return None if self.size == "content" else self.size
+
+    @property
     def uses_content(self) -> bool:
         """Whether the content loss takes part."""
         share = self.style_strength
@@ -341,9 +342,6 @@ def _plain(value: Any) -> Any:
     return tuple(value) if listed else value
 
 
-LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]
-
-
 def style_shares(weights: Sequence[float] | None, count: int, needed: bool = True) -> list[float]:
     """The share of each of `count` style pictures; they add up to 1. `needed=False` allows no picture at all.
 
@@ -361,40 +359,3 @@ def style_shares(weights: Sequence[float] | None, count: int, needed: bool = Tru
             f"{len(weights)} style weights for {count} style picture(s): give one weight for each"
         )
     return [weight / sum(weights) for weight in weights]
-
-
-def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
-    """w_l by layer from "conv1_1,conv2_1=0.5", a list of such words, or a mapping.
-
-    A layer without a number weighs 1 / (number of layers), as in the paper. A layer of weight 0 is left out.
-
-    Raises:
-        SettingsError: a weight that is not a number, a layer that does not exist or is named twice.
-    """
-    if isinstance(spec, Mapping):
-        pairs = [(name, _layer_weight(name, weight, what)) for name, weight in spec.items()]
-    else:
-        listed = [spec] if isinstance(spec, str) else list(spec)
-        typed = [word.strip() for text in listed for word in text.split(",") if word.strip()]
-        pairs = [_layer_pair(word, 1.0 / len(typed), what) for word in typed]
-    weights = dict(pairs)
-    vgg.validate_layers(weights)
-    if len(weights) != len(pairs):
-        raise SettingsError(f"{what}: a layer is named twice in {','.join(name for name, _ in pairs)}")
-    return {name: weight for name, weight in weights.items() if weight != 0}
-
-
-def _layer_pair(word: str, default: float, what: str) -> tuple[str, float]:
-    name, equals, weight = word.partition("=")
-    if not equals:
-        return name, default
-    return name.strip(), _layer_weight(name.strip(), weight, what)
-
-
-def _layer_weight(name: str, weight: Any, what: str) -> float:
-    try:
-        return float(weight)
-    except (TypeError, ValueError):
-        raise SettingsError(
-            f"{what}: the weight of {name} is {weight!r}: it must be a number, for example {name}=0.5"
-        ) from None

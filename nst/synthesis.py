@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, TextureArguments
+from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, StylizeArguments, TextureArguments
+from nst.control import control_among
 from nst.errors import SettingsError
+from nst.fields import require_known
+from nst.layers import LayerSpec
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
-from nst.settings import LayerSpec
 from nst.transfer import StyleTransfer
 from nst.words import MAX_PIXELS
 
@@ -63,11 +65,12 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
     Raises:
         NSTError: as `StyleTransfer`.
     """
+    require_known(options, {*StylizeArguments.__optional_keys__, "size"})
+    control, given = control_among(options)
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
-    arguments = texture_arguments(styles, size, options)
-    _, restore = from_any(styles[0], *_limits(size, options))
-    *_, record = StyleTransfer(style=styles, **arguments).iterate()
-    return restore(record.picture())
+    arguments = texture_arguments(styles, size, given)
+    _, restore = from_any(styles[0], *_limits(size, given))
+    return restore(StyleTransfer(style=styles, **arguments).paint_under(control).picture)
 
 
 def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, A
     if isinstance(arguments["init"], str) and arguments["init"] == "content":  # of a preset: there is none
         arguments["init"] = "noise"
     blank = np.full((height, width, 3), 0.5, np.float32)
-    return {**arguments, "content": blank, "content_layers": (), "size": None}
+    return {**arguments, "content": blank, "content_layers": (), "size": "content"}
 
 
 def _limits(size: Size, options: Mapping[str, Any]) -> tuple[int | None, int]:
@@ -120,12 +123,14 @@ def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Unpack[InvertA
     Raises:
         NSTError: as `StyleTransfer`.
     """
+    require_known(options, {*StylizeArguments.__optional_keys__, "layer"})
+    control, given = control_among(options)
     # smaller sizes first would show more than the layer holds
     arguments: dict[str, Any] = {
         "init": "noise",
         "scales": 1,
-        **options,
+        **given,
         "content_layers": layer,
         "style_layers": (),
     }
-    return StyleTransfer(content, [], **arguments).run()
+    return StyleTransfer(content, [], **arguments).paint_under(control).image

@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal
 
-from numpy.typing import NDArray
-from PIL.Image import Image
-
-from nst.arguments import AnyDtype, AnyTensor, File, SettingsArguments, TransferArguments
+from nst.arguments import ControlArguments, PaintArguments, SettingsArguments, TransferArguments
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
-from nst.checkpoint import Checkpoint, Pictures, make_checkpoint, read_checkpoint
+from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
+from nst.control import Cancel, Control
 from nst.engine.machine import Machine
 from nst.engine.position import Position
-from nst.engine.pyramid import schedule
-from nst.engine.sizes import check_sizes, limiting_picture, unit_of
+from nst.engine.pyramid import schedule, schedule_text
+from nst.engine.sizes import layers_read, limiting_picture
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
 from nst.engine.workshop import Workshop
-from nst.errors import ImageError, NSTError, SettingsError
+from nst.errors import NSTError, SettingsError
 from nst.fields import require_known
+from nst.inputs import read_inputs
+from nst.layers import LayerSpec, layer_weights
 from nst.losses.term import Loss
-from nst.models import vgg
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
+from nst.notices import about_inputs, about_memory
 from nst.optim import Averaged, Optimizer, named_optimizer
-from nst.pictures.batches import pictures_of_batch
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any
-from nst.pictures.masks import Masks, make_masks
+from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
-from nst.pictures.scene import make_scene, whole_units
-from nst.pictures.subjects import with_found
+from nst.pictures.scene import make_scene
 from nst.planning.plan import Plan, Task
 from nst.progress import Output, Progress
 from nst.protocol import Backend
+from nst.result import Result
 from nst.run import Run
-from nst.settings import (
-    CONTENT_LAYERS,
-    STYLE_LAYERS,
-    LayerSpec,
-    Settings,
-    layer_weights,
-    make_settings,
-    style_shares,
-)
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, make_settings, style_shares
+from nst.shown import Shown
+from nst.watching import follow
 from nst.words import STARTS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
 
-__all__ = ["StyleTransfer", "stylize"]
+__all__ = ["StyleTransfer"]
 
 
-class StyleTransfer:
+class StyleTransfer(Shown):
     """A style transfer that is set up and not yet run.
 
     Args:
@@ -107,7 +101,8 @@ class StyleTransfer:
         workshop: Workshop | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
-        require_known(settings, TransferArguments.__optional_keys__)
+        known, run = TransferArguments.__optional_keys__, ControlArguments.__optional_keys__
+        require_known(settings, known, run, "paint() or run()")
         named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
@@ -118,40 +113,24 @@ class StyleTransfer:
         )
         self._extra, self._memory = tuple(extra_terms), memory
         self._workshop = Workshop(0) if workshop is None else workshop
-        self.layers = _layers(self.settings, self._extra)
+        self.layers = layers_read(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
-        most = self.settings.max_pixels
-        content_picture, restore = from_any(content, self.settings.size, most)
-        masks = with_found(masks, content_picture)
-        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.size, most)
-        size = content_picture.size
-        if self.settings.size is not None:
-            size = fit_longest_side(*size, self.settings.size)
-        size = whole_units(*size, unit_of(self.layers, self.settings.padding))
-        longest = max(1, round(self.settings.style_scale * max(size)))
-        original = resize(content_picture, *size)
-        styles = []
-        for number, item in enumerate(sources, start=1):
-            picture, _ = from_any(item, longest, most)
-            if picture.hidden:
-                raise ImageError(f"style picture {number} is transparent all over: give one that can be seen")
-            styles.append(resize(picture, *fit_longest_side(*picture.size, longest)))
-        given = None if named else from_any(init, max(size), most)[0]
-        check_sizes(self.layers, self.settings.padding, original, styles)
-        self._pictures = Pictures(original, tuple(styles), given, drawn)
+        self._pictures, restore = read_inputs(self.settings, self.layers, content, sources, init, masks)
+        original, (width, height) = self._pictures.content, self._pictures.content.size
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
-        seen, styles = color.prepare(original, styles)
-        self.output = Output(color, original, restore, drawn)
-        self.scene = make_scene(seen, styles, shares, drawn)
-        self.start = Start(self.settings, seen, styles, given)
+        seen, styles = color.prepare(original, self._pictures.styles)
+        self.output = Output(color, original, restore, self._pictures.masks)
+        self.scene = make_scene(seen, styles, shares, self._pictures.masks)
+        self.start = Start(self.settings, seen, styles, self._pictures.start)
         if isinstance(backend, str):
             backend = backend_in(backend, device, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self.settings = settled(self.settings, self.weights, size[1], size[0])
+        asked, self.settings = self.settings, settled(self.settings, self.weights, height, width)
+        self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             pairs = min(self.plan.history, max(1, sum(steps for _, steps in self.schedule)))
             optimizer = named_optimizer(optimizer, self.settings.rate, pairs, self.plan.half)
@@ -159,6 +138,11 @@ class StyleTransfer:
         self._frame: Stage | None = None  # of the last frame, see `frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`
         self._position: Position | None = None  # of a run that was saved, see `resume`
+
+    def _shown(self) -> dict[str, str]:
+        machine = {"backend": f"{self.backend.name} on {self.backend.device}", "network": self.weights.name}
+        size, scales = "{}x{}".format(*self.size), schedule_text(self.schedule)
+        return {"size": size, "scales and steps": scales, **machine, **self.plan._shown()}
 
     @cached_property
     def plan(self) -> Plan:
@@ -177,6 +161,11 @@ class StyleTransfer:
         return self.scene.size
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know before a run, a line each; `iterate` logs them as warnings of the logger "nst"."""
+        return self._notices + about_memory(self.plan, self.size)
+
+    @property
     def schedule(self) -> tuple[tuple[int, int], ...]:
         """(longest side in pixels, steps) of each scale, coarse to fine."""
         scales = self.settings.scales
@@ -190,32 +179,75 @@ class StyleTransfer:
         styles = [style.picture for style in self.scene.styles]
         return limiting_picture(self.layers, self.settings.padding, self.content, styles)
 
-    def iterate(self) -> Iterator[Progress]:
+    def iterate(self, until: Callable[[], object] = lambda: False) -> Iterator[Progress]:
         """Yield the start picture and then the iterate after each step.
 
         Ends after all steps, or earlier with a record whose `stopped` says why. The size grows from scale to
         scale. After `resume` the first picture is the one that was saved, and a second call starts from the start.
 
+        Args:
+            until: asked before each step and while a size is set up; what is true ends the run, which may then be
+                saved. `threading.Event().is_set` is one.
+
         Raises:
             NSTError: the losses of the start picture are not finite.
         """
+        ended: object = False
+
+        def asked() -> object:
+            nonlocal ended
+            ended = until()
+            return ended
+
+        for line in self.notices:
+            logging.getLogger("nst").warning(line)
         position, self._position = self._position, None
-        records = self._run.iterate(position)
+        records = self._run.iterate(position, asked)
         del position  # whose memory is the run's to free
         for self._last in records:
             yield self._last
-        self._last = None
+        if not ended:
+            self._last = None
 
     def stage(self, longest: int) -> Stage:
         """What is minimised at a longest side of that many pixels."""
         return self._run.stage(longest)
 
-    def run(self, callback: Callable[[Progress], None] | None = None) -> Any:
-        """Iterate to the end and return the picture, of the same kind as the content picture."""
-        for record in self.iterate():
-            if callback is not None:
-                callback(record)
-        return record.image()
+    def full_size(self, record: Progress) -> Picture:
+        """The picture of a record at the size of the result, which a record of a coarser scale is brought up to."""
+        return self._run.full_size(record)
+
+    def paint(
+        self,
+        callback: Callable[[Progress], object] | None = None,
+        *,
+        progress: Literal["auto"] | bool = "auto",
+        deadline: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Result:
+        """Iterate to the end, to a deadline or until it is cancelled; the picture, its losses and why it ended.
+
+        Args:
+            callback: called here with the record of the start picture and of every step; what it raises ends the run.
+            progress: True for a bar on stderr or in the notebook, "auto" for one where somebody looks, False for none.
+            deadline: seconds from here; no step begins after them. The picture has its full size even so, and is the
+                start picture if there was no time at all. `save` keeps what is needed to go on.
+            cancel: a `threading.Event`; the same when it is set, from any thread.
+
+        Raises:
+            NSTError: as `iterate`, or an argument that is none.
+        """
+        return self.paint_under(Control(callback, progress, deadline, cancel))
+
+    def paint_under(self, control: Control) -> Result:
+        """`paint` with its arguments as one value, whose time may have begun before."""
+        return follow(self._run, self.iterate, control)
+
+    def run(
+        self, callback: Callable[[Progress], object] | None = None, **options: Unpack[PaintArguments]
+    ) -> Any:
+        """The picture of `paint`, of the same kind as the content picture."""
+        return self.paint(callback, **options).image
 
     def save(
         self,
@@ -297,7 +329,7 @@ class StyleTransfer:
             optimizer=saved.optimizer if settings.optimizer == "custom" else settings.optimizer,
             memory=saved.plan,
             extra_terms=extra_terms,
-            **{**given, "size": None},  # the pictures have it
+            **{**given, "size": "content"},  # the pictures have it
         )
         changed = saved.differences(transfer.backend, transfer.weights)
         if changed and not anyway:
@@ -359,44 +391,3 @@ class StyleTransfer:
             schedule=self.schedule,
             output=self.output,
         )
-
-
-def _layers(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
-    """Every layer that a loss reads, in network order.
-
-    Raises:
-        SettingsError: a loss of the caller's own reads a layer that does not exist.
-    """
-    read = {*settings.layers, *(layer for loss in extra for layer in loss.layers)}
-    vgg.validate_layers(read)
-    return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
-
-
-@overload
-def stylize(content: File, style: Any, **options: Unpack[TransferArguments]) -> Image: ...
-@overload
-def stylize(
-    content: NDArray[AnyDtype], style: Any, **options: Unpack[TransferArguments]
-) -> NDArray[AnyDtype]: ...
-@overload
-def stylize(content: AnyTensor, style: Any, **options: Unpack[TransferArguments]) -> AnyTensor: ...
-def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> Any:
-    """Paint `content` in the style of `style`; the result is of the same kind as `content`.
-
-    Takes the arguments of `StyleTransfer`. A result has the content picture's own size unless `size` says
-    otherwise. A batch (N, ...) of contents becomes a batch of results, each as if it were painted alone.
-
-    Raises:
-        NSTError: as `StyleTransfer`.
-    """
-    batch = pictures_of_batch(content)
-    if batch is None:
-        return StyleTransfer(content, style, **options).run()
-    pictures, stack = batch
-    results: list[Any] = []
-    ready: dict[str, Any] = {**options, "workshop": options.get("workshop") or Workshop()}
-    for picture in pictures:
-        transfer = StyleTransfer(picture, style, **ready)
-        ready |= {"backend": transfer.backend, "weights": transfer.weights}
-        results.append(transfer.run())
-    return stack(results)

@@ -17,7 +17,7 @@ SIZE = (32, 24)
 
 @pytest.fixture
 def options(small_network):
-    return {"backend": "numpy", "weights": small_network, "steps": 2}
+    return {"backend": "numpy", "weights": small_network, "steps": 2, "size": "content"}
 
 
 @pytest.fixture
@@ -107,8 +107,13 @@ def test_grey_array_gives_colour_back(content, style, options):
 
 
 def test_size(content, style, options):
-    assert nst.stylize(content, style, size=48, **options).shape == (36, 48, 3)
-    assert nst.stylize(content, style, **options).shape == (24, 32, 3)
+    def size(**given):
+        return nst.StyleTransfer(content, style, **{**options, **given}).size
+
+    assert nst.stylize(content, style, **{**options, "size": 48}).shape == (36, 48, 3)
+    assert size(size="content") == (32, 24)
+    del options["size"]
+    assert size() == (512, 384)  # as on the command line
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32", "float64"])
@@ -172,7 +177,8 @@ from PIL import Image
 from nst.models.weights import load_weights
 content, style, weights = sys.argv[1:]
 p, a = (np.asarray(Image.open(path)) for path in (content, style))
-options = {"backend": "numpy", "device": "cpu", "weights": load_weights(weights), "steps": 2}
+options = {"backend": "numpy", "device": "cpu", "weights": load_weights(weights), "steps": 2,
+           "size": "content"}
 expected = nst.stylize(p / 255, a / 255, **options)
 for dtype in (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64):
     top = 255 if dtype == tf.uint8 else 1
@@ -291,7 +297,10 @@ def test_functions_for_backend_and_weights(content, style, small_network):
     with pytest.raises(SettingsError):
         nst.stylize(content, style, steps=-1, backend=backend, weights=weights)
     assert called == []
-    assert nst.stylize(content, style, steps=1, backend=backend, weights=weights).shape == content.shape
+    assert (
+        nst.stylize(content, style, steps=1, size="content", backend=backend, weights=weights).shape
+        == content.shape
+    )
     assert called == ["backend", "weights"]
 
 
@@ -351,12 +360,14 @@ def test_no_style(content, options):
 def test_what_is_no_picture(thing, style, options):
     with pytest.raises(ImageError):
         nst.stylize(thing, style, **options)
+    with pytest.raises(ImageError):
+        nst.stylize(style, style, init=thing, **options)
 
 
 def test_public_names():
     for name in nst.__all__:
         assert getattr(nst, name) is not None
-    assert set(dir(nst)) == set(nst.__all__)
+    assert set(dir(nst)) == {*nst.__all__, "plot"}
     with pytest.raises(AttributeError, match="no attribute 'paint'"):
         getattr(nst, "paint")  # noqa: B009
 

@@ -92,7 +92,7 @@ def test_the_rest_of_the_recipes():
 
 def test_the_loss_of_neural_style_is_what_it_computes(small_network, pictures):
     """5 mean (F - P)^2 + 100 sum_l mean (G / (C M) - A / (C M))^2 + 1e-3 sum |difference of 0..255|."""
-    changes = {"content_weight": 5.0, "style_weight": 100.0, "size": None, "steps": 0}
+    changes = {"content_weight": 5.0, "style_weight": 100.0, "size": "content", "steps": 0}
     arguments = preset("neural-style-pt", **changes)
     transfer = nst.StyleTransfer(
         pictures.content, pictures.style, backend="numpy", weights=small_network, **arguments
@@ -129,6 +129,7 @@ def test_means_do_not_depend_on_the_scale(small_network, pictures):
         weights=small_network,
         means=("content",),
         content_weight=7.0,
+        size="content",
         scales=(24, 32),
         steps=(1, 1),
     )
@@ -152,7 +153,7 @@ def test_kinds_of_network(fields, kind, vgg19, small_network):
 
 def test_weights_for_another_network_are_carried_over(small_network, pictures):
     def weights(**changes):
-        arguments = preset("neural-style", size=None, steps=0, **changes)
+        arguments = preset("neural-style", size="content", steps=0, **changes)
         transfer = nst.StyleTransfer(
             pictures.content, pictures.style, backend="numpy", weights=small_network, **arguments
         )

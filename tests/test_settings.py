@@ -10,9 +10,17 @@ import pytest
 
 import nst
 from nst import words
-from nst.arguments import InvertArguments, SettingsArguments, TextureArguments, TransferArguments
+from nst.arguments import (
+    ControlArguments,
+    InvertArguments,
+    SettingsArguments,
+    StylizeArguments,
+    TextureArguments,
+    TransferArguments,
+)
 from nst.backends.selection import PRECISIONS as PRECISIONS_OF_BACKENDS
 from nst.cli.options import PAINTING, default_of, option_name
+from nst.control import Control
 from nst.engine.weights import kind_of
 from nst.errors import SettingsError
 from nst.fields import rule_of
@@ -47,7 +55,9 @@ REFUSED = [
     ({"style_scale": 17}, "style scale is 17: it must be a number above 0, at most 16"),
     ({"average": 1}, "average is 1: it must be a number, 0 or more, below 1"),
     ({"style_power": -5}, "style power is -5: it must be a number from -4 to 4"),
-    ({"size": 65537}, "size is 65537: it must be an integer from 1 to 65536"),
+    ({"size": 65537}, "size is 65537: it must be content, or an integer from 1 to 65536"),
+    ({"size": None}, "size is None: it must be content, or an integer from 1 to 65536"),
+    ({"size": "own"}, "size is 'own': it must be content, or"),
     ({"seed": 2**64}, "seed is 18446744073709551616: it must be an integer from 0 to 18446744073709551615"),
     ({"history": 0}, "history is 0: it must be an integer, 1 or more"),
     ({"smoothing": 1}, "smoothing is 1: it must be true or false"),
@@ -82,9 +92,10 @@ def test_what_is_refused(wrong, cause):
     "right",
     [
         {"steps": (200, 100, "...")}, {"steps": 0}, {"steps": (0, 5)}, {"scales": (128, 256)}, {"tile": "off"},
-        {"style_scale": 16}, {"average": 0}, {"style_power": 4}, {"size": 65536}, {"seed": 2**64 - 1},
-        {"means": ("content", "tv")}, {"init": "picture"}, {"optimizer": "custom"}, {"style_weights": (0, 3)},
-        {"tuned_for": "caffe"}, {"color": "lab", "color_when": "after", "color_strength": 1}, {"style_strength": 0},
+        {"style_scale": 16}, {"average": 0}, {"style_power": 4}, {"size": 65536}, {"size": "content"},
+        {"seed": 2**64 - 1}, {"means": ("content", "tv")}, {"init": "picture"}, {"optimizer": "custom"},
+        {"style_weights": (0, 3)}, {"tuned_for": "caffe"}, {"style_strength": 0},
+        {"color": "lab", "color_when": "after", "color_strength": 1},
     ],
     ids=str,
 )  # fmt: skip
@@ -164,9 +175,18 @@ def test_the_types_of_the_arguments_are_those_of_the_fields():
     assert given(TransferArguments) == wanted | own
     assert given(VideoArguments) == wanted | own | signature(VideoTransfer.__init__)
     layers = {"content_layers": own["content_layers"], "style_layers": own["style_layers"]}
-    assert given(InvertArguments) == {k: v for k, v in (wanted | own).items() if k not in layers}
+    control = {
+        name: declared.type for name, declared in Control.__dataclass_fields__.items() if name[0] != "_"
+    }
+    assert (
+        given(ControlArguments)
+        == control
+        == signature(StyleTransfer.paint) | {"callback": control["callback"]}
+    )
+    assert given(StylizeArguments) == wanted | own | control
+    assert given(InvertArguments) == control | {k: v for k, v in (wanted | own).items() if k not in layers}
     texture = {k: v for k, v in (wanted | own).items() if k not in ("content_layers", "size")}
-    assert given(TextureArguments) == texture | {"style_scale": "float | None"}
+    assert given(TextureArguments) == control | texture | {"style_scale": "float | None"}
 
 
 def test_an_unknown_argument_names_the_nearest(pictures, small_network):
@@ -181,6 +201,18 @@ def test_an_unknown_argument_names_the_nearest(pictures, small_network):
                 SettingsError, match=f"^unknown setting '{wrong}': did you mean '{right}'\\?$"
             ):
                 paint(pictures.content, pictures.style, **{wrong: 1})
+    for paint, wrong, right in (
+        (nst.stylize, "deadlin", "deadline"),
+        (nst.stylize, "call_back", "callback"),
+        (nst.texture, "cancle", "cancel"),
+        (nst.texture, "sise", "size"),
+        (nst.invert, "layers", "layer"),
+        (nst.invert, "progres", "progress"),
+    ):
+        with pytest.raises(SettingsError, match=f"^unknown setting '{wrong}': did you mean '{right}'\\?$"):
+            paint(pictures.content, pictures.style, **{wrong: 1})
+    with pytest.raises(SettingsError, match=r"^deadline is no setting: give it to paint\(\) or run\(\)$"):
+        nst.StyleTransfer(pictures.content, pictures.style, deadline=3)
     with pytest.raises(SettingsError, match="did you mean 'memory'"):
         nst.invert(pictures.content, memori=1)
     with pytest.raises(SettingsError, match="did you mean 'next_steps'"):

@@ -20,7 +20,7 @@ def options(small_network):
 
 
 def last_losses(content, style, **options):
-    return list(nst.StyleTransfer(content, style, **options).iterate())[-1].losses().terms
+    return list(nst.StyleTransfer(content, style, size="content", **options).iterate())[-1].losses().terms
 
 
 def test_a_texture_is_of_the_style_pictures_kind_and_size(style, options):
@@ -74,7 +74,7 @@ def test_a_style_has_no_border_either_where_the_result_has_none(style_loss, smoo
     stripes = np.repeat((wave[:, None] * wave)[..., None], 3, axis=2)
     transfer = nst.StyleTransfer(
         stripes, stripes, padding="circular", content_weight=0, style_layers=SHALLOW, style_loss=style_loss,
-        smoothing=smoothing, scales=1, **options,
+        smoothing=smoothing, scales=1, size="content", **options,
     )  # fmt: skip
     start = next(transfer.iterate())
     assert (
@@ -100,7 +100,7 @@ def test_a_circular_picture_wraps_around_once(style, options):
         nst.texture(style, (48, 48), padding="circular", **options)
     assert nst.texture(style, (96, 80), padding="circular", steps=0, **options).shape == (80, 96, 3)
     large = np.asarray(Image.fromarray(style).resize((256, 128)))
-    transfer = nst.StyleTransfer(large, large, padding="circular", scales=4, **options)
+    transfer = nst.StyleTransfer(large, large, padding="circular", scales=4, size="content", **options)
     assert [longest for longest, _ in transfer.schedule] == [181, 256]  # 128 and 91 would be 64 and 45 high
 
 
@@ -112,7 +112,10 @@ def test_a_preset_makes_a_texture(style, options):
 def test_inversion_of_smoothed_features(pictures, options):
     """There is no style to take the temperature from: it is the content's."""
     content = np.asarray(Image.open(pictures.content)) / 255
-    assert nst.invert(content, "conv1_1", steps=1, smoothing=True, **options).shape == content.shape
+    assert (
+        nst.invert(content, "conv1_1", steps=1, smoothing=True, size="content", **options).shape
+        == content.shape
+    )
     transfer = nst.StyleTransfer(
         content,
         [],
@@ -121,6 +124,7 @@ def test_inversion_of_smoothed_features(pictures, options):
         init="noise",
         smoothing=True,
         steps=40,
+        size="content",
         **options,
     )
     first, *_, last = (record.losses().total for record in transfer.iterate())
@@ -129,9 +133,9 @@ def test_inversion_of_smoothed_features(pictures, options):
 
 def test_inversion_matches_the_layer(pictures, options):
     content = np.asarray(Image.open(pictures.content)) / 255
-    shallow = nst.invert(content, "conv1_1", steps=60, **options)
+    shallow = nst.invert(content, "conv1_1", steps=60, size="content", **options)
     assert (shallow.shape, shallow.dtype) == (content.shape, content.dtype)
-    deep = nst.invert(content, "conv4_2", steps=60, **options)
+    deep = nst.invert(content, "conv4_2", steps=60, size="content", **options)
     noise = np.random.default_rng(0).random(content.shape, np.float32)
 
     def content_loss(layer, picture):
@@ -152,7 +156,7 @@ def test_no_style_picture(pictures, options):
     with pytest.raises(SettingsError, match="no style picture: give at least one"):
         nst.texture([], **options)
     with pytest.raises(SettingsError, match="no style picture to start from"):
-        nst.invert(pictures.content, init="statistics", **options)
+        nst.invert(pictures.content, init="statistics", size="content", **options)
     with pytest.raises(SettingsError, match="size is 0x5"):
         nst.texture(pictures.style, (0, 5), **options)
 

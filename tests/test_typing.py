@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import pytest
 
 PROGRAM = """
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ style = "painting.jpg"
 array = np.zeros((8, 8, 3), np.uint8)
 image = Image.new("RGB", (8, 8))
 rest: dict[str, Any] = {"size": 8}
+records: list[nst.Progress] = []
+cancel = threading.Event()
 
 
 class Tensor:
@@ -43,6 +46,16 @@ assert_type(nst.invert(array, "conv3_1", steps=3, scales="auto"), NDArray[np.uin
 assert_type(nst.texture(style, (32, 32), padding="circular", style_scale=None), Image.Image)
 assert_type(nst.texture([array, array], 32), NDArray[np.uint8])
 assert_type(stylize_frames([array], style, next_steps=5), Iterator[NDArray[np.uint8]])
+watched = nst.stylize(array, style, callback=records.append, progress=True, deadline=2.5, cancel=cancel)
+assert_type(watched, NDArray[np.uint8])
+assert_type(nst.texture(style, 32, progress="auto", deadline=None), Image.Image)
+assert_type(nst.invert(array, callback=lambda record: None, cancel=cancel), NDArray[np.uint8])
+transfer = nst.StyleTransfer(image, style, size="content")
+assert_type(transfer.paint(print, deadline=1), nst.Result)
+transfer.run(records.append, progress=False, cancel=cancel)
+chart: nst.plot.Chart = nst.plot.losses(transfer.paint(), labels=["one"])
+for record in transfer.iterate(until=cancel.is_set):
+    assert_type(record, nst.Progress)
 nst.stylize("photo.jpg", style, **nst.preset("crowson"))
 nst.stylize("photo.jpg", style, backend="numpy", **rest)
 nst.StyleTransfer("photo.jpg", style, content_layers={"conv4_2": 1.0}, means=("content",), memory=10**9)
@@ -55,6 +68,14 @@ nst.stylize("photo.jpg", style, pooling="bogus")  # refused
 nst.stylize("photo.jpg", style, color="mauve")  # refused
 nst.stylize("photo.jpg", style, steps=(1, "more"))  # refused
 nst.stylize(5, style)  # refused
+nst.stylize("photo.jpg", style, size=None)  # refused
+nst.stylize("photo.jpg", style, deadline="soon")  # refused
+nst.stylize("photo.jpg", style, progress="yes")  # refused
+nst.stylize("photo.jpg", style, cancel=True)  # refused
+nst.stylize("photo.jpg", style, callback=3)  # refused
+nst.StyleTransfer("photo.jpg", style, deadline=3)  # refused
+transfer.run(deadlin=3)  # refused
+nst.texture(style, cancel=True)  # refused
 nst.StyleTransfer("photo.jpg", style, steps="ten")  # refused
 nst.StyleTransfer("photo.jpg", style, stepz=3)  # refused
 nst.StyleTransfer("photo.jpg", style, pooling="bogus")  # refused

@@ -30,7 +30,7 @@ def made_with(
     """Everything that decides the frames, for JSON. Backend, device and windows do not, so they may change."""
     settings = video.first.settings.as_dict()
     start = options["init"]
-    digest = partial(_digest, longest=settings["size"], max_pixels=settings["max_pixels"])
+    digest = partial(_digest, longest=video.first.settings.longest, max_pixels=settings["max_pixels"])
     return {
         **{name: value for name, value in settings.items() if name not in ("tile", "max_pixels")},
         "init": digest(start) if Path(start).is_file() else start,

@@ -24,7 +24,7 @@ from nst.models.vgg import Pooling
 from nst.pictures.picture import Picture
 from nst.pictures.scene import make_scene
 from nst.protocol import Evaluation
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, layer_weights
+from nst.settings import Settings
 
 __all__ = ["CASES", "OBJECTIVES", "embedded_outputs", "golden_values"]
 
@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 Run = Callable[[Subject], Iterator[Measurement]]
 
 SIZE, STYLE_SIZE = (48, 61), (43, 56)
-OPEN = Settings(layer_weights(CONTENT_LAYERS), layer_weights(STYLE_LAYERS))
+OPEN = Settings()
 OBJECTIVES = {
     "open": OPEN,  # the default: relative per layer
     "paper": replace(OPEN, content_weight=1.0, style_weight=1.0, tv_weight=4e6),

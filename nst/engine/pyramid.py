@@ -13,7 +13,7 @@ from typing import Literal
 
 from nst.errors import SettingsError
 
-__all__ = ["SMALLEST", "scale_sizes", "schedule", "split_steps"]
+__all__ = ["SMALLEST", "scale_sizes", "schedule", "schedule_text", "split_steps"]
 
 SMALLEST = 128
 """Longest side in pixels of the coarsest scale that "auto" takes."""
@@ -89,3 +89,8 @@ def schedule(
     counts = split_steps(steps, sizes)
     last = len(sizes) - 1
     return tuple((sizes[i], counts[i]) for i in range(len(sizes)) if counts[i] or i == last)
+
+
+def schedule_text(scales: Sequence[tuple[int, int]]) -> str:
+    """A schedule for people."""
+    return ", ".join(f"{side} px x {steps}" for side, steps in scales)

@@ -1,4 +1,6 @@
-"""Which sizes the layers allow: whole positions where a picture wraps around, and one position at least everywhere.
+"""Which layers are read, and which sizes they allow.
+
+Whole positions where a picture wraps around, and one position at least everywhere.
 
 The network is not known yet when sizes are checked: halos are VGG19's, which are as wide as VGG16's or wider.
 """
@@ -9,10 +11,23 @@ from collections.abc import Sequence
 
 from nst.encoding.windows import halo
 from nst.errors import SettingsError
+from nst.losses.term import Loss
 from nst.models import vgg
 from nst.pictures.picture import Picture
+from nst.settings import Settings
 
-__all__ = ["check_sizes", "limiting_picture", "unit_of"]
+__all__ = ["check_sizes", "layers_read", "limiting_picture", "unit_of"]
+
+
+def layers_read(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
+    """Every layer that a loss reads, those of the caller's own included, in network order.
+
+    Raises:
+        SettingsError: one of these reads a layer that does not exist.
+    """
+    read = {*settings.layers, *(layer for loss in extra for layer in loss.layers)}
+    vgg.validate_layers(read)
+    return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
 
 
 def unit_of(layers: Sequence[str], padding: str) -> int:

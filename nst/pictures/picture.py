@@ -35,7 +35,7 @@ _VISIBLE = np.float32(1 / 16)
 _Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """A picture in memory.
 
@@ -49,6 +49,9 @@ class Picture:
 
     rgb: NDArray[np.float32]
     alpha: NDArray[np.float32] | None = None
+
+    def __repr__(self) -> str:
+        return f"Picture({self.width}x{self.height}{'' if self.alpha is None else ' with alpha'})"
 
     @property
     def width(self) -> int:

@@ -21,6 +21,7 @@ from nst.models.weights import NetworkWeights
 from nst.planning.memory import free_memory
 from nst.protocol import Backend
 from nst.settings import Settings
+from nst.shown import Shown
 
 __all__ = ["Plan", "choose", "predict"]
 
@@ -57,8 +58,8 @@ class Task:
     layers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Shown):
     """How to compute a picture, and what that takes.
 
     Attributes:
@@ -76,6 +77,14 @@ class Plan:
     peak: int
     history_bytes: int
     free: int | None = None
+
+    def _shown(self) -> dict[str, str]:
+        free = "" if self.free is None else f" of {self.free / 1e9:.2f} GB that are free"
+        return {
+            "windows": "none" if self.side is None else f"of {self.side} px",
+            "history": f"of {self.history} pairs{' in float16' if self.half else ''}",
+            "memory": f"{self.peak / 1e9:.2f} GB{free}{'' if self.fits else ': it may not fit'}",
+        }
 
     def sides(self, task: Task) -> list[int | None]:
         """The windows to take, and those to fall back on: none if the caller has chosen them."""

@@ -96,7 +96,7 @@ class VideoTransfer:
             )
         require_opencv()
         self.first = StyleTransfer(first, style, **options)
-        self._limits = self.first.settings.size, self.first.settings.max_pixels
+        self._limits = self.first.settings.longest, self.first.settings.max_pixels
         self._size = from_any(first, *self._limits)[0].size
         self._weight, self._flow = temporal_weight, flow
         self._extra = tuple(options.get("extra_terms", ()))

@@ -185,7 +185,7 @@ def test_torch_computes_the_same_in_the_callers_modes(small_network, optimizer, 
     def result():
         return nst.stylize(
             content, style, backend="torch", device="cpu", weights=small_network, steps=3, optimizer=optimizer,
-            tile=tile, **layers,
+            tile=tile, size="content", **layers,
         )  # fmt: skip
 
     expected = result()

@@ -172,7 +172,7 @@ BAD_OPTIONS = [
     (["--style-weights", ""], "'' is not a list of numbers"),
     (["--size", "0"], "size is 0"),
     (["--size", "-5"], "size is -5"),
-    (["--size", "1e3"], "'1e3' is not an integer from 1 to 65536"),
+    (["--size", "1e3"], "'1e3' is not content, or an integer from 1 to 65536"),
     (["--size", "99999999"], "size is 99999999"),
     (["--steps", "-1"], "steps is -1"),
     (["--seed", "-1"], "seed is -1"),

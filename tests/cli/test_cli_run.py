@@ -78,7 +78,7 @@ def test_a_result_of_the_contents_own_size(stylize, tmp_path):
     assert Image.open("out.png").size == (41, 20)
     refused = stylize("--size", "own")
     assert refused.status == 2
-    assert "'own' is not an integer from 1 to 65536" in refused.stderr
+    assert "'own' is not content, or an integer from 1 to 65536" in refused.stderr
 
 
 def test_quiet_prints_nothing(stylize):

@@ -3,11 +3,13 @@
 import io
 import re
 import sys
+import threading
 
 import pytest
 
-from nst.cli import console
-from nst.cli.console import progress_bar
+import nst
+from nst import bar
+from nst.bar import progress_bar
 
 
 class Screen(io.StringIO):
@@ -37,6 +39,46 @@ def shown(monkeypatch):
     return run
 
 
+def test_a_run_in_the_library_has_a_bar_where_somebody_looks(monkeypatch, pictures, small_network):
+    """In a terminal and in the main thread, unless told otherwise; lines in a log where it is asked for."""
+    transfer = nst.StyleTransfer(
+        pictures.content, pictures.style, backend="numpy", weights=small_network, size=32, steps=2
+    )
+
+    def printed(terminal, progress, run=lambda paint: paint()):
+        screen = Screen(terminal)
+        with monkeypatch.context() as patch:
+            patch.setenv("TERM", "xterm")
+            patch.setattr(sys, "stderr", screen)
+            run(lambda: transfer.paint(progress=progress))
+        return screen.getvalue()
+
+    def in_a_thread(paint):
+        thread = threading.Thread(target=paint)
+        thread.start()
+        thread.join()
+
+    assert "2/2" in printed(True, "auto")
+    assert "2/2" in printed(True, True, in_a_thread)
+    assert printed(True, "auto", in_a_thread) == ""
+    assert printed(True, False) == ""
+    assert printed(False, "auto") == ""
+    monkeypatch.setattr(bar, "PACE", 0.0)
+    assert re.search("^nst: 32x24 1 of 2 loss [0-9.]+ [0-9]+ s left$", printed(False, True), re.MULTILINE)
+    assert printed(False, "auto") == ""
+
+
+def test_without_rich_there_are_lines(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich", None)  # as if it were not installed
+    monkeypatch.setattr(bar, "find_spec", lambda name: None)
+    monkeypatch.setattr(bar, "PACE", 0.0)
+    screen = Screen(True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_bar(False) as show:
+        show(1, 2, "32x24")
+    assert screen.getvalue().startswith("nst: 32x24 1 of 2")
+
+
 @pytest.mark.parametrize("where", [{"quiet": True}, {"terminal": False}])
 def test_nothing_is_shown_where_there_is_no_terminal_or_when_quiet(shown, where):
     looks = []
@@ -63,7 +105,7 @@ def test_a_unit_is_named_and_an_unknown_total_is_no_mistake(shown):
 
 def test_the_loss_is_looked_at_ten_times_a_second_and_at_the_end(shown, monkeypatch):
     times, looks = [], []
-    monkeypatch.setattr(console.time, "monotonic", lambda: times[-1] if times else 0.0)
+    monkeypatch.setattr(bar.time, "monotonic", lambda: times[-1] if times else 0.0)
 
     def moves():
         for step in range(11):

@@ -31,7 +31,7 @@ def test_every_setting_of_every_experiment_is_one_of_the_engine(pictures, small_
             settings = {key: value for key, value in cell.settings.items() if key != "weights"}
             transfer = StyleTransfer(
                 pictures.content, [pictures.style] * experiment.styles, backend=NumpyBackend(), weights=small_network,
-                **settings,
+                **{"size": "content", **settings},
             )  # fmt: skip
             assert transfer.schedule, name
 
@@ -166,7 +166,7 @@ def test_distances_are_the_papers_losses_by_layer(small_network):
             other = {"content_weight": 0.0, "balance": 1.0, "style_layers": layer}
         transfer = StyleTransfer(
             p.rgb, [a.rgb, b.rgb], backend=backend, weights=small_network, init=x.rgb, scales=1, pooling="max",
-            style_weights=[3, 1], **other,
+            style_weights=[3, 1], size="content", **other,
         )  # fmt: skip
         total = next(transfer.iterate()).losses().total
         assert found[kind][layer] == pytest.approx(total, rel=1e-5)

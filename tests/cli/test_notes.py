@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from nst.cli.notes import notes
+from nst.notices import about_inputs
 from nst.pictures.writing import read_settings
+from nst.settings import Settings
 
 
 @pytest.fixture
@@ -34,11 +36,11 @@ def test_an_animated_picture(suffix, moving, stylize, pictures):
     assert stylize(style=path).stderr == f"nst: {path} is animated: its first frame is the style\n"
 
 
-def test_pages_and_views_are_no_frames(tmp_path):
+def test_pages_and_views_are_no_frames(tmp_path, small_network):
     frames = [Image.new("RGB", (32, 24), color) for color in ("red", "lime")]
     for suffix, kind in (("tif", "TIFF"), ("jpg", "MPO")):
         frames[0].save(tmp_path / f"a.{suffix}", kind, save_all=True, append_images=frames[1:])
-        assert notes(str(tmp_path / f"a.{suffix}"), []) == []
+        assert about_inputs(str(tmp_path / f"a.{suffix}"), [], Settings(), Settings(), small_network) == ()
 
 
 @pytest.mark.parametrize(

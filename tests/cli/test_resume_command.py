@@ -227,7 +227,9 @@ def test_no_checkpoint(command, cut_off, pictures, tmp_path):
 
 
 def test_one_that_a_program_has_saved(command, pictures, weights_file, tmp_path):
-    transfer = StyleTransfer(pictures.content, pictures.style, backend="numpy", weights=weights_file, steps=2)
+    transfer = StyleTransfer(
+        pictures.content, pictures.style, backend="numpy", weights=weights_file, steps=2, size="content"
+    )
     records = transfer.iterate()
     next(records)
     transfer.save("saved.nst")

@@ -105,9 +105,9 @@ def test_ctrl_c_keeps_the_frames_that_are_done(video, clip, tmp_path, monkeypatc
     assert video(clip, "whole").status == 0
     iterate, calls = transfer.Run.iterate, []
 
-    def interrupted(self, position=None):
+    def interrupted(self, *arguments):
         calls.append(self)
-        for record in iterate(self, position):
+        for record in iterate(self, *arguments):
             if len(calls) == 2 and record.step == 1:
                 signal.raise_signal(signal.SIGINT)
             yield record

@@ -56,7 +56,7 @@ def test_a_scale_without_steps_is_left_out_but_for_the_last():
 
 @pytest.fixture
 def options(small_network):
-    return {"backend": "numpy", "weights": small_network}
+    return {"backend": "numpy", "weights": small_network, "size": "content"}
 
 
 def picture(seed, height, width):

@@ -13,7 +13,7 @@ from nst.models.normalise import normalise
 from nst.models.weights import NetworkWeights
 from nst.settings import BALANCE
 
-ONE_SIZE = {"backend": "numpy", "scales": 1}
+ONE_SIZE = {"backend": "numpy", "scales": 1, "size": "content"}
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
 
@@ -31,7 +31,7 @@ def style(pictures, content):
 
 
 def first(content, style, network, **options):
-    return next(nst.StyleTransfer(content, style, weights=network, **ONE_SIZE, **options).iterate())
+    return next(nst.StyleTransfer(content, style, weights=network, **{**ONE_SIZE, **options}).iterate())
 
 
 def grams(network, picture):

@@ -117,7 +117,7 @@ def picture(seed, height, width):
 
 
 SETTINGS = Settings(content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.5, "conv2_1": 0.5})
-LAYERS = {"content_layers": "conv2_2", "style_layers": "conv1_1,conv2_1"}
+LAYERS = {"content_layers": "conv2_2", "style_layers": "conv1_1,conv2_1", "size": "content"}
 
 
 def maps_of(network, shown, layer=LAYER):

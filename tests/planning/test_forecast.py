@@ -16,7 +16,7 @@ def transfer():
     picture = np.zeros((384, 512, 3), np.uint8)
     return nst.StyleTransfer(
         picture, picture, backend="numpy", weights=random_weights(0, 0.1), scales=(128, 256, 512), steps=(10, 20, 5),
-        tile="off",
+        tile="off", size=512,
     )  # fmt: skip
 
 
@@ -36,7 +36,9 @@ def test_a_small_version_that_is_too_quick_counts_for_nothing(monkeypatch, trans
 
 def test_a_narrow_picture_is_timed_at_a_size_that_its_layers_allow():
     picture = np.zeros((20, 300, 3), np.uint8)  # 16 pixels are one position of conv5_1
-    transfer = nst.StyleTransfer(picture, picture, backend="numpy", weights=random_weights(0, 0.1))
+    transfer = nst.StyleTransfer(
+        picture, picture, backend="numpy", weights=random_weights(0, 0.1), size="content"
+    )
     assert forecast.forecast(transfer).step > 0
 
 

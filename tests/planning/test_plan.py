@@ -98,7 +98,7 @@ def test_the_librarys_memory_is_a_bound(full):
     """50 MB were asked for, 938 MB planned, and nothing said."""
     picture = np.zeros((48, 64, 3), np.uint8)
     with pytest.raises(SettingsError, match=r"64x48 pixels need .* limited to 0\.05 GB: allow more"):
-        nst.StyleTransfer(picture, picture, backend=Torch(), weights=full, memory=50 * 10**6)
+        nst.StyleTransfer(picture, picture, backend=Torch(), weights=full, size="content", memory=50 * 10**6)
 
 
 def test_a_shorter_history_comes_before_windows_that_compute_everything_many_times():
@@ -161,7 +161,7 @@ def test_running_out_of_memory_goes_on_in_windows_with_the_same_result(small_net
     monkeypatch.setattr(plan, "SIDES", (256, 224, 200))
     rng = np.random.default_rng(0)
     content, style = (rng.integers(0, 256, (240, 240, 3), np.uint8) for _ in range(2))
-    options = {"weights": small_network, "steps": 1, "scales": 1}
+    options = {"weights": small_network, "steps": 1, "scales": 1, "size": "content"}
     expected = nst.stylize(content, style, backend=NumpyBackend(), **options)
     with caplog.at_level(logging.WARNING, "nst"):
         found = nst.stylize(content, style, backend=Cramped(), **options)
@@ -180,7 +180,8 @@ def test_a_frame_that_runs_out_of_memory_goes_on_in_windows_and_so_do_the_next(
     def still(frame, other):
         return np.zeros((64, 64, 2), np.float32)
 
-    options = {"weights": small_network, "steps": 1, "scales": 1, "next_steps": 1, "flow": still}
+    options = {"weights": small_network, "steps": 1, "scales": 1, "size": "content"}
+    options |= {"next_steps": 1, "flow": still}
     options |= {"content_layers": "conv2_1", "style_layers": "conv1_1,conv2_1"}
     options["temporal_weight"] = 0  # a term without layers is evaluated on the whole picture
     expected = list(stylize_frames(frames, frames[0], backend=NumpyBackend(), **options))
@@ -200,4 +201,6 @@ def test_the_smallest_windows_may_be_too_large(small_network, monkeypatch):
     monkeypatch.setattr(Cramped, "limit", 100)
     picture = np.zeros((240, 240, 3), np.uint8)
     with pytest.raises(MemoryError):
-        nst.stylize(picture, picture, backend=Cramped(), weights=small_network, steps=1, scales=1)
+        nst.stylize(
+            picture, picture, backend=Cramped(), weights=small_network, steps=1, scales=1, size="content"
+        )

@@ -18,7 +18,7 @@ WIDTH, HEIGHT, RIGHT = 48, 32, 3
 CAT = data.chelsea()[100:250:2, 100:300:2]
 FRAMES = [CAT[10 : 10 + HEIGHT, 4 + RIGHT * k : 4 + RIGHT * k + WIDTH].copy() for k in range(3)]
 STYLE = data.coffee()[:160:4, :200:4]
-LAYERS = {"content_layers": "conv3_1", "style_layers": "conv1_1,conv2_1,conv3_1"}
+LAYERS = {"content_layers": "conv3_1", "style_layers": "conv1_1,conv2_1,conv3_1", "size": "content"}
 
 
 def pan(frame, other):

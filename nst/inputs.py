@@ -1,0 +1,75 @@
+"""The pictures of a transfer, from whatever the caller has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nst.engine.sizes import check_sizes, unit_of
+from nst.errors import ImageError
+from nst.pictures.kinds import Restore, from_any
+from nst.pictures.masks import Masks, make_masks
+from nst.pictures.picture import Picture, fit_longest_side, resize
+from nst.pictures.scene import whole_units
+from nst.pictures.subjects import with_found
+from nst.settings import Settings
+
+__all__ = ["Pictures", "read_inputs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What a transfer is made of, at the size that it has there; made of them again, it is the same.
+
+    Attributes:
+        content: p at the size of the result, with its own colours.
+        styles: each at the size that it has beside the result, with its own colours.
+        start: of the caller's own, for `init` "picture".
+        masks: where styles and content act.
+    """
+
+    content: Picture
+    styles: tuple[Picture, ...]
+    start: Picture | None
+    masks: Masks | None
+
+
+def read_inputs(
+    settings: Settings,
+    layers: Sequence[str],
+    content: Any,
+    styles: Sequence[Any],
+    init: Any,
+    masks: Masks | Mapping[str, Any] | None,
+) -> tuple[Pictures, Restore]:
+    """The pictures, and how a result becomes an object of the kind that the content picture was.
+
+    Args:
+        settings: their sizes, and whether `init` is one of them.
+        layers: that all losses read.
+        content: of any kind that `nst.StyleTransfer` takes.
+        styles: the same.
+        init: the same.
+        masks: the same.
+
+    Raises:
+        ImageError: a picture that cannot be used.
+        SettingsError: one that is too small for the layers.
+    """
+    most = settings.max_pixels
+    picture, restore = from_any(content, settings.longest, most)
+    found = with_found(masks, picture)
+    drawn = make_masks(found, len(styles), settings.feather, settings.longest, most)
+    size = picture.size if settings.longest is None else fit_longest_side(*picture.size, settings.longest)
+    original = resize(picture, *whole_units(*size, unit_of(layers, settings.padding)))
+    longest = max(1, round(settings.style_scale * max(original.size)))
+    sized = []
+    for number, style in enumerate(styles, start=1):
+        picture, _ = from_any(style, longest, most)
+        if picture.hidden:
+            raise ImageError(f"style picture {number} is transparent all over: give one that can be seen")
+        sized.append(resize(picture, *fit_longest_side(*picture.size, longest)))
+    given = from_any(init, max(original.size), most)[0] if settings.init == "picture" else None
+    check_sizes(layers, settings.padding, original, sized)
+    return Pictures(original, tuple(sized), given, drawn), restore
