@@ -1,0 +1,5 @@
+"""A transfer for programs without Python: one step as an ONNX graph, and the targets of a style as a file."""
+
+from nst.export.step import export_onnx
+
+__all__ = ["export_onnx"]
