@@ -10,7 +10,7 @@ import onnx
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["describe", "write_model"]
+__all__ = ["describe", "read_metadata", "write_model"]
 
 LARGE = 1024
 """Bytes from which a tensor goes into the file beside the graph."""
@@ -53,6 +53,19 @@ def write_model(model: onnx.ModelProto, path: Path, weights: Path | None = None)
             raise NSTError(f"{weights} holds other weights: choose another file, or remove it")
         write_atomically(weights, data)
     write_atomically(path, model.SerializeToString())
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that `describe` put into a file.
+
+    Raises:
+        NSTError: it cannot be read as a model.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # whatever protobuf raises
+        raise NSTError(f"{path} cannot be read as an ONNX model") from error
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def _taken_out(model: onnx.ModelProto, name: str) -> bytes:

@@ -1,8 +1,8 @@
 """The losses as an exported graph has them: every weight is an input, and the targets of its own picture are outputs.
 
 A run of the library works out targets and weights once and then takes steps. A program without the library gets both
-from the very graph that takes the steps: run on the photograph it gives the targets and weights of the content loss, run on the
-painting those of the style loss. They are outputs named `own/NAME`, and inputs named `NAME`.
+from the very graph that takes the steps: run on the photograph it gives the targets and weights of the content loss,
+run on the painting those of the style loss. They are outputs named `own/NAME`, and inputs named `NAME`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from nst.encoding.encoder import Encoder, inner_features
 from nst.engine.stage import Problem
 from nst.engine.weights import losses_of
-from nst.errors import SettingsError
 from nst.losses.content import Content, ContentTerm
 from nst.losses.style import Style, StyleTerm
 from nst.losses.style_statistics import Gram
@@ -36,8 +35,8 @@ class Outcome:
     Attributes:
         total: the sum of weight times loss.
         losses: unweighted, by `TERM/LAYER` or `TERM`.
-        own: the picture's own targets and weights, by the names of the inputs that take them; numbers where the settings
-            fix a weight.
+        own: the picture's own targets and weights, by the names of the inputs that take them; numbers where
+            the settings fix a weight.
     """
 
     total: Any
@@ -59,15 +58,7 @@ class ExportedLosses:
 
     @classmethod
     def of(cls, transfer: StyleTransfer) -> ExportedLosses:
-        """The losses of a transfer at its size.
-
-        Raises:
-            SettingsError: a setting that a graph for all pictures cannot have.
-        """
-        if transfer.settings.smoothing:
-            raise SettingsError(
-                "smoothing cannot be exported: its temperatures belong to one style; leave it out"
-            )
+        """The losses of a transfer at its size."""
         return cls(transfer, transfer.stage(max(transfer.size)).problem)
 
     @property
@@ -92,11 +83,13 @@ class ExportedLosses:
     @cached_property
     def weights(self) -> dict[str, float]:
         """By the name of the input: what the loss of that name is multiplied by for the pictures of the transfer."""
-        found = {}
+        found: dict[str, float] = {}
         for loss in self.problem.losses:
             term = loss.term
-            layered = isinstance(term, (ContentTerm, StyleTerm))
-            own = {f"{term.name}/{layer}": w for layer, w in term.weights.items()} if layered else {term.name: 1.0}
+            if isinstance(term, (ContentTerm, StyleTerm)):
+                own = {f"{term.name}/{layer}": weight for layer, weight in term.weights.items()}
+            else:
+                own = {term.name: 1.0}
             found |= {f"{name}/weight": loss.weight * weight for name, weight in own.items()}
         return found
 
@@ -134,8 +127,8 @@ class ExportedLosses:
         weighted = [ops.scale_by(loss, constants[f"{name}/weight"]) for name, loss in losses.items()]
         return Outcome(add_up(ops, weighted), losses, self._own(ops, features, statistics))
 
-    def _own(self, ops: Ops[T], features: Mapping[str, T], statistics: Mapping[str, T]) -> dict[str, T | float]:
-        own: dict[str, T | float] = {}
+    def _own(self, ops: Ops[T], features: Mapping[str, T], statistics: Mapping[str, T]) -> dict[str, Any]:
+        own: dict[str, Any] = {}
         recipes = losses_of(self.transfer.settings, self.transfer.weights)
         for recipe, loss in zip(recipes, self.problem.losses, strict=True):
             term = loss.term
@@ -151,10 +144,10 @@ class ExportedLosses:
 
 def _own_content(
     ops: Ops[T], recipe: Content, term: ContentTerm, features: Mapping[str, T]
-) -> dict[str, T | float]:
+) -> dict[str, Any]:
     """The maps, and alpha w_l: open, alpha is 1 over the loss of a picture without features."""
     maps = {f"{term.name}/{layer}/maps": features[layer] for layer in term.layers}
-    own: dict[str, T | float] = dict(maps)
+    own: dict[str, Any] = dict(maps)
     unit = term.unit(ops, maps)
     for layer, weight in term.weights.items():
         relative = ops.scale(_inverse(ops, unit), weight)
@@ -164,10 +157,10 @@ def _own_content(
 
 def _own_style(
     ops: Ops[T], recipe: Style, term: StyleTerm, means: Mapping[str, Mapping[str, T]]
-) -> dict[str, T | float]:
+) -> dict[str, Any]:
     """The Gram matrices, and beta w_l: open, each layer is relative to a picture without features."""
     grams = {f"{term.name}/{layer}/second": means[layer]["second"] for layer in term.layers}
-    own: dict[str, T | float] = dict(grams)
+    own: dict[str, Any] = dict(grams)
     units, total = term.units(ops, grams), sum(recipe.weights.values())
     for layer, weight in recipe.weights.items():
         relative = ops.scale(_inverse(ops, units[layer]), recipe.balance * weight / total)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from nst._version import __version__
 from nst.errors import SettingsError
+from nst.export.choices import require_exportable
 from nst.export.identity import identity
 from nst.export.losses import ExportedLosses, Outcome
 from nst.models.weights import NetworkWeights
@@ -31,7 +32,7 @@ def export_onnx(
     path: str | Path,
     size: tuple[int, int],
     *,
-    optimizer: Literal["adam", "none"] = "adam",
+    adam: bool = True,
     weights: str | Path | NetworkWeights = "auto",
     weights_file: str | Path | None = None,
     **settings: Any,
@@ -41,16 +42,17 @@ def export_onnx(
     Args:
         path: of the file, .onnx.
         size: (width, height) of pictures in pixels.
-        optimizer: "adam" for a graph that also takes the step, "none" for losses and gradient alone.
+        adam: whether the graph takes a step of Adam as well; else losses and gradient alone.
         weights: as for `StyleTransfer`. Layers of at most 256 different weights, as those of the embedded network, keep
             8 bits a weight.
         weights_file: in the same folder, for the network's weights: graphs of several sizes may share it.
-        settings: fields of `nst.Settings` about losses, layers, pooling and padding.
+        settings: those of `nst.Settings` in `nst.export.choices.EXPORTED`.
 
     Raises:
         NSTError: a setting that cannot be exported, or onnx is not installed.
         OSError: a file cannot be written.
     """
+    require_exportable(settings)
     width, height = size
     pictures = np.random.default_rng(0).random((2, height, width, 3), np.float32)
     transfer = StyleTransfer(
@@ -63,10 +65,12 @@ def export_onnx(
             f"size is {width}x{height}, and the picture would be {'{}x{}'.format(*transfer.size)} with these "
             "layers and padding: export that size"
         )
-    _write(ExportedLosses.of(transfer), Path(path), None if weights_file is None else Path(weights_file), optimizer)
+    _write(
+        ExportedLosses.of(transfer), Path(path), None if weights_file is None else Path(weights_file), adam
+    )
 
 
-def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, optimizer: str) -> None:
+def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, adam: bool) -> None:
     # these need the packages, which the backend of the transfer has found
     from nst.backends.onnx.kernels import GraphKernels
     from nst.backends.onnx.model_file import describe, write_model
@@ -92,7 +96,7 @@ def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, optimi
     outputs |= {name: loss.value for name, loss in outcome.losses.items()}
     for name, value in outcome.own.items():
         outputs[OWN + name] = graph.number(value) if isinstance(value, float) else value.value
-    if optimizer == "adam":
+    if adam:
         first, second = (graph.input(name, shape) for name in STATE[1:])
         age = GraphNumber(graph, graph.input("age", ())) + 1.0
         rate: Any = GraphNumber(graph, graph.input("rate", ()))
@@ -105,7 +109,7 @@ def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, optimi
     model = graph.model(outputs)
     about = _about(losses, outcome)
     names = [value.name for value in (*model.graph.input, *model.graph.output)]
-    describe(model, {name: about[name] for name in names}, _metadata(losses, optimizer))
+    describe(model, {name: about[name] for name in names}, _metadata(losses, adam))
     write_model(model, path, weights_file)
 
 
@@ -131,7 +135,7 @@ def _about(losses: ExportedLosses, outcome: Outcome) -> dict[str, str]:
     return about | {f"{NEXT}{name}": f"{name} after the step" for name in (*STATE, "age")}
 
 
-def _metadata(losses: ExportedLosses, optimizer: str) -> Mapping[str, str]:
+def _metadata(losses: ExportedLosses, adam: bool) -> Mapping[str, str]:
     """Texts for the file; `nst` is JSON for programs."""
     transfer = losses.transfer
     width, height = transfer.size
@@ -140,7 +144,7 @@ def _metadata(losses: ExportedLosses, optimizer: str) -> Mapping[str, str]:
         "version": __version__,
         "width": width,
         "height": height,
-        "optimizer": optimizer,
+        "adam": adam,
         "rate": transfer.settings.rate,
         "content": [name for name in names if not name.startswith("style/")],
         "style": [name for name in names if name.startswith("style/")],
