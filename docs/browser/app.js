@@ -1,0 +1,181 @@
+// The page: takes wishes, hands them to the worker, shows what comes back.
+
+import { nearestShape } from "./picture.js";
+
+const get = (id) => document.getElementById(id);
+const wishes = new URLSearchParams(location.search); // ?threads=1 computes with one thread
+const pictures = { photograph: null, painting: null }; // ImageBitmaps
+let worker = null;
+let models = [];
+let losses = [];
+
+start().catch((error) => fail(error.message));
+
+async function start() {
+  if (await isolated()) return; // the page is about to load once more
+  const found = await fetch("models/models.json");
+  if (!found.ok) throw new Error('there are no graphs yet: run "make browser" first');
+  models = await found.json();
+  showSides();
+  for (const name of Object.keys(pictures)) {
+    pictures[name] = await decoded(await (await fetch(get(`${name}-shown`).src)).blob());
+    listen(name);
+  }
+  worker = new Worker("worker.js", { type: "module" });
+  worker.onmessage = ({ data }) => ({ status: told, step: shown, done: finished, failed: ({ text }) => fail(text) })[data.type](data);
+  worker.onerror = (event) => fail(event.message ?? "the worker could not be started");
+  get("strength").oninput = () => {
+    get("strength-shown").value = strength().toFixed(2);
+    worker.postMessage({ type: "strength", strength: strength() }); // takes effect at the next step
+  };
+  get("steps").oninput = () => (get("steps-shown").value = get("steps").value);
+  get("controls").onsubmit = paint;
+  get("stop").onclick = stop;
+  get("save").onclick = save;
+  document.body.dataset.ready = "yes";
+}
+
+/** Threads need two headers. Where the server does not send them, a service worker adds them and the page loads once more. */
+async function isolated() {
+  if (crossOriginIsolated || wishes.get("threads") === "1" || !("serviceWorker" in navigator)) return false;
+  if (sessionStorage.getItem("isolated")) return false; // it was tried
+  sessionStorage.setItem("isolated", "tried");
+  try {
+    await navigator.serviceWorker.register("isolation.js");
+    await navigator.serviceWorker.ready;
+  } catch {
+    return false; // one thread will do
+  }
+  location.reload();
+  return true;
+}
+
+function showSides() {
+  const sides = [...new Set(models.map(({ width, height }) => Math.max(width, height)))].sort((a, b) => a - b);
+  for (const side of sides) {
+    const label = document.createElement("label");
+    const radio = Object.assign(document.createElement("input"), { type: "radio", name: "side", value: side });
+    radio.checked = side === (sides.includes(192) ? 192 : sides[0]);
+    label.append(radio, ` ${side} px`);
+    get("sides").append(label);
+  }
+}
+
+function listen(name) {
+  const input = get(name);
+  input.onchange = () => take(name, input.files[0]);
+  const place = input.parentElement;
+  place.ondragover = (event) => {
+    event.preventDefault();
+    place.classList.add("over");
+  };
+  place.ondragleave = () => place.classList.remove("over");
+  place.ondrop = (event) => {
+    event.preventDefault();
+    place.classList.remove("over");
+    take(name, event.dataTransfer.files[0]);
+  };
+}
+
+async function take(name, file) {
+  if (!file) return;
+  try {
+    pictures[name] = await decoded(file);
+  } catch {
+    fail(`${file.name} is no picture that this browser can read`);
+    return;
+  }
+  const shown = get(`${name}-shown`);
+  URL.revokeObjectURL(shown.src);
+  shown.src = URL.createObjectURL(file);
+  shown.alt = `The ${name}: ${file.name}`;
+  told({ text: "Ready." });
+}
+
+const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: "default" });
+const strength = () => Number(get("strength").value);
+
+function paint(event) {
+  event.preventDefault();
+  const { photograph, painting } = pictures;
+  const side = Number(document.querySelector("input[name=side]:checked").value);
+  const sizes = models.filter(({ width, height }) => Math.max(width, height) === side);
+  const model = nearestShape(sizes, photograph.width, photograph.height);
+  Object.assign(get("picture"), { width: model.width, height: model.height });
+  losses = [];
+  running(true);
+  worker.postMessage({
+    type: "start",
+    model,
+    photograph,
+    painting,
+    strength: strength(),
+    steps: Number(get("steps").value),
+    rate: 0.02,
+    device: get("device").value,
+    threads: threads(),
+  });
+}
+
+function threads() {
+  const most = crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 8) : 1;
+  return Math.min(most, Number(wishes.get("threads") ?? most));
+}
+
+function shown({ number, steps, total, seconds, device, width, height, picture }) {
+  get("picture").getContext("2d").putImageData(new ImageData(picture, width, height), 0, 0);
+  losses.push(total);
+  get("progress").value = number / steps;
+  get("step").textContent = `${number} of ${steps}`;
+  get("loss").textContent = total.toPrecision(4);
+  get("pace").textContent = seconds.toFixed(2);
+  get("left").textContent = `${Math.ceil((steps - number) * seconds)} s`;
+  get("save").disabled = false;
+  if (number === 1) told({ text: `Painting with the ${device} …` }); // not at every step: it is read out
+  drawCurve();
+}
+
+function drawCurve() {
+  const logs = losses.map(Math.log);
+  const [low, high] = [Math.min(...logs), Math.max(...logs)];
+  const points = logs.map((value, i) => {
+    const x = (100 * i) / Math.max(1, logs.length - 1);
+    return `${x.toFixed(2)},${(29 - (28 * (value - low)) / (high - low || 1)).toFixed(2)}`;
+  });
+  get("curve").firstElementChild.setAttribute("points", points.join(" "));
+}
+
+function finished() {
+  running(false);
+  told({ text: "Done. More steps, another strength or another picture?" });
+}
+
+function stop() {
+  worker.postMessage({ type: "stop" });
+  running(false);
+  told({ text: "Stopped." });
+}
+
+function save() {
+  get("picture").toBlob((blob) => {
+    const address = URL.createObjectURL(blob);
+    Object.assign(document.createElement("a"), { href: address, download: "painted.png" }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 1000);
+  });
+}
+
+function running(yes) {
+  get("start").disabled = yes;
+  get("stop").disabled = !yes;
+}
+
+function told({ text }) {
+  get("status").className = "";
+  get("status").textContent = text;
+}
+
+function fail(text) {
+  running(false);
+  told({ text: `That did not work: ${text}` });
+  get("status").className = "failed";
+}
