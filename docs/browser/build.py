@@ -53,14 +53,19 @@ def build(site: Path, graphs: Sequence[tuple[int, int]], weights: str | NetworkW
     for width, height in graphs:
         graph = f"{width}x{height}.onnx"
         export_onnx(
-            site / "models" / graph, (width, height), weights=weights, weights_file=site / "models/network.bin"
+            site / "models" / graph,
+            (width, height),
+            weights=weights,
+            weights_file=site / "models/network.bin",
         )
         listed.append({"graph": graph, "weights": "network.bin", "width": width, "height": height})
     (site / "models/models.json").write_text(json.dumps(listed, indent=1))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--weights", default="auto", help="as for nst export-onnx")
     parser.add_argument("--sides", type=int, nargs="+", default=list(SIDES), help="longest sides in pixels")
     given = parser.parse_args()
