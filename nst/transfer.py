@@ -23,6 +23,7 @@ from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
+from nst.engine.workshop import Workshop
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.fields import require_known
 from nst.losses.term import Loss
@@ -36,7 +37,7 @@ from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.scene import make_scene, whole_units
-from nst.planning.plan import Plan, Task, choose
+from nst.planning.plan import Plan, Task
 from nst.progress import Output, Progress
 from nst.protocol import Backend
 from nst.run import Run
@@ -79,6 +80,8 @@ class StyleTransfer:
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
         memory: bytes to stay within, the process and its framework included, or the plan itself; None for what is free
             on the device.
+        workshop: shared with other transfers of the same backend and weights, given as objects: what is compiled for a
+            size, and the targets of a style, then serve them all.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -100,6 +103,7 @@ class StyleTransfer:
         optimizer: str | Optimizer = "lbfgs",
         memory: int | Plan | None = None,
         extra_terms: Sequence[Loss] = (),
+        workshop: Workshop | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
         require_known(settings, TransferArguments.__optional_keys__)
@@ -112,6 +116,7 @@ class StyleTransfer:
             **settings,
         )
         self._extra, self._memory = tuple(extra_terms), memory
+        self._workshop = Workshop(0) if workshop is None else workshop
         self.layers = _layers(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
@@ -155,7 +160,8 @@ class StyleTransfer:
     @cached_property
     def plan(self) -> Plan:
         """How the picture will be computed, and the memory that it is expected to take."""
-        return self._memory if isinstance(self._memory, Plan) else choose(self._task, self._memory)
+        memory = self._memory
+        return memory if isinstance(memory, Plan) else self._workshop.plan(self._task, memory)
 
     @property
     def content(self) -> Picture:
@@ -304,7 +310,8 @@ class StyleTransfer:
     def frame(self, content: Any, init: Any, extra_terms: Sequence[Loss] = ()) -> Run:
         """A run for another content picture, such as the next frame of a video, at the size of the result alone.
 
-        Weights of the losses, targets of the styles and what is compiled are those of the frame before.
+        Weights of the losses are those of the frame before; its targets of the styles and what is compiled are in the
+        workshop.
 
         Args:
             content: of the same size, of any kind that `StyleTransfer` takes.
@@ -317,7 +324,8 @@ class StyleTransfer:
         seen, _ = self.output.color.prepare(original, [])
         scene = replace(self.scene, content=seen)
         losses = (*losses_of(self.settings, self.weights), *extra_terms)
-        self._frame = Stage(scene, losses, self._run.machine, self._frame or self.stage(longest))
+        before = self._frame or self.stage(longest)
+        self._frame = Stage(scene, losses, self._run.machine, before.found)
         return replace(
             self._run,
             scene=scene,
@@ -340,7 +348,9 @@ class StyleTransfer:
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
-            machine=Machine(self.settings, self.weights, self.backend, self.plan.sides(self._task)),
+            machine=Machine(
+                self.settings, self.weights, self.backend, self.plan.sides(self._task), self._workshop
+            ),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,
@@ -380,4 +390,10 @@ def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> A
     if batch is None:
         return StyleTransfer(content, style, **options).run()
     pictures, stack = batch
-    return stack([StyleTransfer(picture, style, **options).run() for picture in pictures])
+    results: list[Any] = []
+    ready: dict[str, Any] = {**options, "workshop": options.get("workshop") or Workshop()}
+    for picture in pictures:
+        transfer = StyleTransfer(picture, style, **ready)
+        ready |= {"backend": transfer.backend, "weights": transfer.weights}
+        results.append(transfer.run())
+    return stack(results)

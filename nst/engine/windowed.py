@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from nst.encoding.encoder import Encoder
-from nst.engine.loss_scaling import LossScale, compile_objective
+from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
 from nst.losses.objective import energy_of, loss_function, statistics_of
-from nst.losses.term import Term, add_up
+from nst.losses.term import Factor, Term, add_up
 from nst.protocol import Evaluation, Ops
 
 __all__ = ["TiledObjective"]
@@ -32,13 +32,10 @@ class TiledObjective:
     Args:
         encoder: the network and its windows.
         terms: with their weights. Those that read no layer are evaluated on the whole picture.
-        scale: of the loss, see `nst.engine.loss_scaling`.
     """
 
-    def __init__(
-        self, encoder: Encoder, terms: Sequence[tuple[Term, float]], scale: LossScale | None = None
-    ) -> None:
-        self._encoder, self._backend, self._scale = encoder, encoder.backend, scale
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]]) -> None:
+        self._encoder, self._backend = encoder, encoder.backend
         self._deep = [(term, weight) for term, weight in terms if term.layers]
         self._flat = [(term, weight) for term, weight in terms if not term.layers]
         self._statistics = statistics_of([term for term, _ in self._deep], encoder.network)
@@ -46,7 +43,7 @@ class TiledObjective:
         self._compiled: dict[str, Any] = {}
 
     def __call__(
-        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
+        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]], scale: LossScale
     ) -> Evaluation[Any]:
         """Total, terms and gradient.
 
@@ -54,27 +51,26 @@ class TiledObjective:
             x: picture (1, 3, H, W).
             shared: targets that all windows share.
             constants: all of each window's: these, targets on its own positions, and masks of those that count.
+            scale: of the loss, see `nst.engine.loss_scaling`.
         """
         space = self._backend.space
         extended = self._encoder.extended(x)
-        totals = self._encoder.add_up(self._statistics, extended, constants)
-        terms, pulls = self._differentiate_energy(totals, shared)
-        gradient = self._fold(x, self._pull_back(extended, [{**own, **pulls} for own in constants]))
-        values = [terms[term.name] for term, _ in self._deep]
-        weights = [weight for _, weight in self._deep]
+        sums = self._encoder.add_up(self._statistics, extended, constants)
+        totals, terms, pulls = self._differentiate_energy(sums, shared)
+        gradient = self._fold(x, self._pull_back(extended, [{**own, **pulls} for own in constants], scale))
         if self._flat:
             evaluation = self._flat_objective(x, shared)(x, shared)
             gradient = space.lincomb([1.0, 1.0], [gradient, evaluation.gradient])
             terms |= evaluation.terms
-            values.append(evaluation.total)
-            weights.append(1.0)
-        return Evaluation(space.lincomb(weights, values), terms, gradient)
+            totals.append(evaluation.total)
+        return Evaluation(space.lincomb([1.0] * len(totals), totals), terms, gradient)
 
     def _differentiate_energy(
         self, totals: Mapping[str, Any], shared: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The unweighted terms, and dE/dS of every statistic, as `pull/name`."""
+    ) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+        """The weighted total if there is any, the unweighted terms, and dE/dS of every statistic, as `pull/name`."""
         constants = {**shared, **{f"sum/{name}": value for name, value in totals.items()}}
+        total: list[Any] = []
         terms: dict[str, Any] = {}
         pulls: dict[str, Any] = {}
         for name, statistic in totals.items():
@@ -87,10 +83,10 @@ class TiledObjective:
                 self._compiled[name] = self._backend.compile(function, statistic, constants)
             evaluation = self._compiled[name](statistic, constants)
             pulls[f"pull/{name}"] = evaluation.gradient
-            terms = dict(evaluation.terms)
-        return terms, pulls
+            total, terms = [evaluation.total], dict(evaluation.terms)
+        return total, terms, pulls
 
-    def _pull_back(self, extended: Any, constants: Sequence[Mapping[str, Any]]) -> Any:
+    def _pull_back(self, extended: Any, constants: Sequence[Mapping[str, Any]], scale: LossScale) -> Any:
         """Pass 2: the gradient of <dE/dS, S(x)> over all windows, each with its constants and dE/dS."""
 
         def function(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> Any:
@@ -106,8 +102,8 @@ class TiledObjective:
         for view, own in zip(encoder.views, constants, strict=True):
             part = view.cut(self._backend, extended)
             if "pull" not in self._compiled:
-                self._compiled["pull"] = compile_objective(self._backend, function, part, own, self._scale)
-            slope = self._compiled["pull"](part, own).gradient
+                self._compiled["pull"] = compile_objective(self._backend, function, part, own)
+            slope = evaluate(self._compiled["pull"], part, own, scale).gradient
             if view.window is None:
                 return slope
             gradient = self._backend.space.paste(
