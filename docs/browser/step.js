@@ -96,10 +96,6 @@ export class Step {
  */
 export function strengthened(ort, targets, strength) {
   const factor = (strength / (1 - strength)) ** 2; // as --style-strength of the command line
-  const entries = Object.entries(targets).map(([name, tensor]) =>
-    name.endsWith("/weight")
-      ? [name, new ort.Tensor("float32", tensor.data.map((weight) => weight * factor), tensor.dims)]
-      : [name, tensor],
-  );
-  return Object.fromEntries(entries);
+  const weight = targets["style/weight"];
+  return { ...targets, "style/weight": new ort.Tensor("float32", weight.data.map((w) => w * factor), weight.dims) };
 }

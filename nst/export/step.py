@@ -83,8 +83,7 @@ def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, adam: 
     graph = PackedGraph("float32")
     kernels = GraphKernels(graph)
     ops: TapeOps[Any] = TapeOps(kernels)
-    inputs = {name: graph.input(name, to_numpy(value).shape) for name, value in losses.targets.items()}
-    inputs |= {name: graph.input(name, ()) for name in losses.weights}
+    inputs = {name: graph.input(name, to_numpy(value).shape) for name, value in losses.inputs.items()}
     inputs["picture"] = graph.input("picture", shape)
     constants = {name: ops.constant(value) for name, value in inputs.items() if name != "picture"}
     for name, value in losses.fixed.items():
@@ -125,12 +124,10 @@ def _about(losses: ExportedLosses, outcome: Outcome) -> dict[str, str]:
         "moments, age 0 and half the rate",
         "gradient": "of the total by the picture",
     }
-    for name in losses.terms:
+    for name in outcome.losses:
         about[name] = "unweighted loss of the picture that came in"
-        about[f"{name}/weight"] = "what the loss is multiplied by, 0 or more"
-    for name in losses.targets:
-        about[name] = "target of the loss"
-    for name in outcome.own:
+    for name in losses.inputs:
+        about[name] = "factor, 0 or more" if name.endswith("/weight") else "target"
         about[OWN + name] = f"what {name} is when this picture is the one to be like"
     return about | {f"{NEXT}{name}": f"{name} after the step" for name in (*STATE, "age")}
 
@@ -139,7 +136,7 @@ def _metadata(losses: ExportedLosses, adam: bool) -> Mapping[str, str]:
     """Texts for the file; `nst` is JSON for programs."""
     transfer = losses.transfer
     width, height = transfer.size
-    names = [*losses.targets, *losses.weights]
+    names = losses.inputs
     facts = {
         "version": __version__,
         "width": width,

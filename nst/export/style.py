@@ -46,8 +46,7 @@ def export_style(style: Any, path: str | Path, size: int, **options: Any) -> Non
         raise SettingsError("there is no style loss: give style layers and a weight above zero")
     losses = ExportedLosses.of(transfer)
     to_numpy = transfer.backend.to_numpy
-    tensors = {name: to_numpy(value) for name, value in losses.targets.items() if name.startswith("style/")}
-    tensors |= {name: np.array(value) for name, value in losses.weights.items() if name.startswith("style/")}
+    tensors = {name: to_numpy(value) for name, value in losses.inputs.items() if name.startswith("style/")}
     facts = {
         "version": __version__,
         "shares": [one.share for one in transfer.scene.styles],
