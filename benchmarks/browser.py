@@ -28,7 +28,7 @@ async ([model, steps, device, threads]) => {
   const picture = async (name) => createImageBitmap(await (await fetch(`samples/${name}.jpg`)).blob());
   window.worker ??= new Worker("worker.js", { type: "module" });
   const seconds = [];
-  const wish = { type: "start", model, steps, device, threads, strength: 0.5, rate: 0.02 };
+  const wish = { type: "start", models: [model], steps, device, threads, strength: 0.5, rate: 0.02 };
   Object.assign(wish, { photograph: await picture("rocket"), painting: await picture("starry_night") });
   return new Promise((resolve, reject) => {
     window.worker.onmessage = ({ data }) => {

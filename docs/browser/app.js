@@ -8,6 +8,7 @@ const pictures = { photograph: null, painting: null }; // ImageBitmaps
 let worker = null;
 let models = [];
 let losses = [];
+let run = 0; // its number; what comes late from one that was stopped is not heard
 
 start().catch((error) => fail(error.message));
 
@@ -22,7 +23,8 @@ async function start() {
     listen(name);
   }
   worker = new Worker("worker.js", { type: "module" });
-  worker.onmessage = ({ data }) => ({ status: told, step: shown, done: finished, failed: ({ text }) => fail(text) })[data.type](data);
+  const answers = { status: told, step: shown, done: finished, failed: ({ text }) => fail(text) };
+  worker.onmessage = ({ data }) => data.run === run && answers[data.type](data);
   worker.onerror = (event) => fail(event.message ?? "the worker could not be started");
   get("strength").oninput = () => {
     get("strength-shown").value = strength().toFixed(2);
@@ -50,12 +52,14 @@ async function isolated() {
   return true;
 }
 
+const longest = ({ width, height }) => Math.max(width, height);
+const sides = () => [...new Set(models.map(longest))].sort((a, b) => a - b);
+
 function showSides() {
-  const sides = [...new Set(models.map(({ width, height }) => Math.max(width, height)))].sort((a, b) => a - b);
-  for (const side of sides) {
+  for (const side of sides()) {
     const label = document.createElement("label");
     const radio = Object.assign(document.createElement("input"), { type: "radio", name: "side", value: side });
-    radio.checked = side === (sides.includes(192) ? 192 : sides[0]);
+    radio.checked = side === (sides().includes(192) ? 192 : sides()[0]);
     label.append(radio, ` ${side} px`);
     get("sides").append(label);
   }
@@ -98,15 +102,17 @@ const strength = () => Number(get("strength").value);
 function paint(event) {
   event.preventDefault();
   const { photograph, painting } = pictures;
-  const side = Number(document.querySelector("input[name=side]:checked").value);
-  const sizes = models.filter(({ width, height }) => Math.max(width, height) === side);
-  const model = nearestShape(sizes, photograph.width, photograph.height);
-  Object.assign(get("picture"), { width: model.width, height: model.height });
+  const largest = Number(document.querySelector("input[name=side]:checked").value);
+  const shapes = sides()
+    .filter((side) => side <= largest)
+    .map((side) => models.filter((model) => longest(model) === side))
+    .map((sizes) => nearestShape(sizes, photograph.width, photograph.height));
   losses = [];
   running(true);
   worker.postMessage({
     type: "start",
-    model,
+    run: ++run,
+    models: shapes,
     photograph,
     painting,
     strength: strength(),
@@ -122,16 +128,18 @@ function threads() {
   return Math.min(most, Number(wishes.get("threads") ?? most));
 }
 
-function shown({ number, steps, total, seconds, device, width, height, picture }) {
-  get("picture").getContext("2d").putImageData(new ImageData(picture, width, height), 0, 0);
+function shown({ number, steps, total, seconds, left, device, width, height, picture }) {
+  const canvas = get("picture");
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.getContext("2d").putImageData(new ImageData(picture, width, height), 0, 0);
   losses.push(total);
   get("progress").value = number / steps;
   get("step").textContent = `${number} of ${steps}`;
   get("loss").textContent = total.toPrecision(4);
   get("pace").textContent = seconds.toFixed(2);
-  get("left").textContent = `${Math.ceil((steps - number) * seconds)} s`;
+  get("left").textContent = left < 100 ? `${Math.ceil(left)} s` : `${Math.ceil(left / 60)} min`;
   get("save").disabled = false;
-  if (number === 1) told({ text: `Painting with the ${device} …` }); // not at every step: it is read out
+  told({ text: `Painting ${width} x ${height} with the ${device} …` });
   drawCurve();
 }
 
@@ -151,6 +159,7 @@ function finished() {
 }
 
 function stop() {
+  run++;
   worker.postMessage({ type: "stop" });
   running(false);
   told({ text: "Stopped." });
@@ -171,7 +180,7 @@ function running(yes) {
 
 function told({ text }) {
   get("status").className = "";
-  get("status").textContent = text;
+  if (get("status").textContent !== text) get("status").textContent = text; // which is read out
 }
 
 function fail(text) {

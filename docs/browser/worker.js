@@ -1,6 +1,7 @@
 // The work, away from the page: gets pictures and wishes, sends a picture after every step.
 
 import { bytes, planes } from "./picture.js";
+import { goOn, shares } from "./scales.js";
 import { Step, strengthened } from "./step.js";
 
 const here = (path) => new URL(path, import.meta.url).href;
@@ -16,39 +17,69 @@ self.onmessage = ({ data: message }) => {
   if (message.type === "start") {
     job = message;
     run(message).catch((error) => {
-      if (job === message) self.postMessage({ type: "failed", text: String(error?.message ?? error) });
+      if (job === message) tell({ type: "failed", text: String(error?.message ?? error) });
     });
   }
 };
 
 async function run(wanted) {
-  const { model, photograph, painting, steps, rate } = wanted;
-  const step = await load(wanted);
-  if (job !== wanted) return;
-  say("Looking at the two pictures …");
-  const content = planes(photograph, step.width, step.height);
-  const content_targets = await step.targets(content, "content");
-  const style = await step.targets(planes(painting, step.width, step.height), "style");
-  let state = step.start(content);
-  for (let number = 1; number <= steps; number++) {
-    await later(); // a message may have come
+  const counts = shares(wanted.steps, wanted.models.length);
+  let done = 0;
+  let painted = null; // the result of the size before
+  let small = null; // the photograph at that size
+  for (const [i, model] of wanted.models.entries()) {
+    const { width, height } = model;
+    const photograph = planes(wanted.photograph, width, height);
+    const start = painted ? goOn(painted, small, { data: photograph, width, height }) : photograph;
+    const later = counts.slice(i + 1).map((count, j) => (count * area(wanted.models[i + 1 + j])) / area(model));
+    const data = await paint(wanted, model, { photograph, start, done, count: counts[i], later: sum(later) });
     if (job !== wanted) return;
+    [painted, small] = [{ data, width, height }, photograph];
+    done += counts[i];
+  }
+  tell({ type: "done" });
+  job = null;
+}
+
+/**
+ * All steps at one size; the last picture.
+ * @param {object} wanted the message
+ * @param {object} model graph and size
+ * @param {object} here photograph and start at this size, steps done before, steps to do, and those at later sizes in steps
+ *   of this one
+ */
+async function paint(wanted, model, { photograph, start, done, count, later }) {
+  const step = await load(wanted, model);
+  if (job !== wanted) return null;
+  say("Looking at the two pictures …");
+  const content = await step.targets(photograph, "content");
+  const style = await step.targets(planes(wanted.painting, step.width, step.height), "style");
+  // a step of Adam moves all pixels at first: what is painted already is to be kept
+  const rate = (wanted.rate * wanted.models[0].width) / step.width;
+  let state = step.start(start);
+  for (let number = done + 1; number <= done + count; number++) {
+    await messages();
+    if (job !== wanted) return null;
     const began = performance.now();
-    const targets = { ...content_targets, ...strengthened(step.ort, style, strength) };
+    const targets = { ...content, ...strengthened(step.ort, style, strength) };
     const { total, losses, state: next } = await step.advance(targets, state, rate);
     if (!Number.isFinite(total)) throw new Error("the losses are no finite numbers: try other pictures");
     state = next;
     const seconds = (performance.now() - began) / 1000;
-    const { width, height } = model;
-    const picture = bytes(state.picture.data);
-    const report = { type: "step", number, steps, total, losses, seconds, device: kept.device, width, height, picture };
-    if (job === wanted) self.postMessage(report, [picture.buffer]);
+    const left = seconds * (done + count - number + later);
+    const { width, height } = step;
+    report({ wanted, number, total, losses, seconds, left, width, height }, state.picture.data);
   }
-  self.postMessage({ type: "done" });
-  job = null;
+  return state.picture.data;
 }
 
-async function load({ model, device, threads }) {
+function report({ wanted, ...facts }, floats) {
+  if (job !== wanted) return;
+  const picture = bytes(floats);
+  tell({ type: "step", steps: wanted.steps, device: kept.device, ...facts, picture }, [picture.buffer]);
+}
+
+async function load({ device, threads }, model) {
   const wish = `${model.graph} ${device} ${threads}`;
   if (kept?.wish === wish) return kept.step;
   await kept?.step.release();
@@ -100,5 +131,8 @@ async function* chunks(stream) {
   }
 }
 
-const say = (text) => self.postMessage({ type: "status", text });
-const later = () => new Promise((resolve) => setTimeout(resolve));
+const tell = (message, owned = []) => self.postMessage({ run: job?.run, ...message }, owned);
+const say = (text) => tell({ type: "status", text });
+const messages = () => new Promise((resolve) => setTimeout(resolve)); // that may have come
+const area = ({ width, height }) => width * height;
+const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);

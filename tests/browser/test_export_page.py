@@ -192,6 +192,21 @@ def test_stop_save_and_another_strength(opened, tmp_path):
     assert strong["losses"] == reports(page)[0]["losses"]
 
 
+def test_a_large_picture_is_painted_coarse_to_fine(opened):
+    page = opened()
+    page.get_by_label("64 px").check()
+    page.get_by_label("Steps", exact=True).fill("20")
+    page.get_by_role("button", name="Paint", exact=True).click()
+    wait_for(page, "done")
+    seen = reports(page)
+    assert [report["number"] for report in seen] == list(range(1, 21))
+    assert [report["width"] for report in seen] == [WIDTH] * 10 + [64] * 10
+    totals = [report["total"] for report in seen]
+    # the larger photograph alone would begin near totals[0]: it goes on from what was painted
+    assert totals[10] < 0.5 * totals[0]
+    assert page.locator("#picture").evaluate("canvas => [canvas.width, canvas.height]") == [64, 48]
+
+
 def test_what_is_no_picture_is_refused_and_the_shape_of_the_photograph_is_kept(opened, tmp_path):
     page = opened()
     (tmp_path / "note.png").write_text("no picture")
