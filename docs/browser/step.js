@@ -29,6 +29,7 @@ export class Step {
     const session = await ort.InferenceSession.create(graph, {
       executionProviders: providers,
       externalData: weights,
+      logSeverityLevel: 3, // errors
     });
     return new Step(ort, session);
   }

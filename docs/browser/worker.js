@@ -7,8 +7,9 @@ import { Step, strengthened } from "./step.js";
 const here = (path) => new URL(path, import.meta.url).href;
 
 let job = null; // of the run that is under way
+let before = Promise.resolve(); // the run before, which ends soon after it is stopped
 let strength = 0.5;
-let kept = null; // the step that was loaded last: {graph, device, step}
+let kept = null; // the step that was loaded last: {wish, device, step}
 let weights = null; // {path, data}
 
 self.onmessage = ({ data: message }) => {
@@ -16,13 +17,14 @@ self.onmessage = ({ data: message }) => {
   if (message.type === "stop") job = null;
   if (message.type === "start") {
     job = message;
-    run(message).catch((error) => {
+    before = before.then(() => run(message)).catch((error) => {
       if (job === message) tell({ type: "failed", text: String(error?.message ?? error) });
     });
   }
 };
 
 async function run(wanted) {
+  if (job !== wanted) return;
   const counts = shares(wanted.steps, wanted.models.length);
   let done = 0;
   let painted = null; // the result of the size before
