@@ -52,6 +52,7 @@ BELOW = {
     "nst/checkpoint.py": "backends engine models optim pictures planning protocol settings tensor_file",
     "nst/": "arguments backends checkpoint encoding engine fields losses models optim pictures planning presets"
     " progress protocol run settings synthesis transfer words",
+    "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
     "nst/video/": "arguments engine fields losses pictures run transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim pictures protocol settings",
