@@ -102,7 +102,13 @@ def test_the_targets_of_a_style_are_worked_out_once_a_size(small_network, monkey
 
 def test_other_settings_are_other_programs(small_network):
     backend, workshop = counting("numpy"), Workshop()
-    for options in ({}, {"padding": "replicate"}, {"pooling": "max"}, {"style_loss": "moments"}, {"size": 32}):
+    for options in (
+        {},
+        {"padding": "replicate"},
+        {"pooling": "max"},
+        {"style_loss": "moments"},
+        {"size": 32},
+    ):
         given = {"weights": small_network, "backend": backend, **options}
         got, _ = paint(CONTENTS[0], STYLES[0], workshop=workshop, **given)
         np.testing.assert_array_equal(got, paint(CONTENTS[0], STYLES[0], **given)[0])

@@ -199,6 +199,18 @@ def test_graphs_of_several_sizes_share_one_file_of_weights(exported, network, tm
         export_onnx(tmp_path / "48.onnx", (WIDTH, HEIGHT), weights=network, weights_file="other.bin")
 
 
+def test_the_program_in_the_documentation_paints(exported, root, monkeypatch):
+    page = (root / "docs/export.md").read_text()
+    program = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(exported.parent)
+    names = {"photograph": planar(picture(1)), "painting": planar(picture(2))}
+    exec(program, names)  # an own name space
+    runner = Runner(exported)
+    first = runner.run({**names["goal"], "picture": names["photograph"]})["total"]
+    assert names["total"] < 0.5 * first
+    assert names["state"]["age"] == 100
+
+
 def test_the_file_says_what_is_in_it(exported, network):
     onnx = pytest.importorskip("onnx")
     model = onnx.load(exported)
