@@ -34,6 +34,7 @@ async function start() {
   get("controls").onsubmit = paint;
   get("stop").onclick = stop;
   get("save").onclick = save;
+  showPhotograph();
   document.body.dataset.ready = "yes";
 }
 
@@ -93,7 +94,29 @@ async function take(name, file) {
   URL.revokeObjectURL(shown.src);
   shown.src = URL.createObjectURL(file);
   shown.alt = `The ${name}: ${file.name}`;
+  if (name === "photograph" && !get("start").disabled) showPhotograph();
   told({ text: "Ready." });
+}
+
+/** The photograph as it will be cut, before it is painted. */
+function showPhotograph() {
+  const { photograph } = pictures;
+  const size = chosen().at(-1);
+  const scale = Math.max(size.width / photograph.width, size.height / photograph.height);
+  const [width, height] = [size.width / scale, size.height / scale];
+  const [left, top] = [(photograph.width - width) / 2, (photograph.height - height) / 2];
+  const canvas = Object.assign(get("picture"), { width: Math.round(width), height: Math.round(height) });
+  canvas.getContext("2d").drawImage(photograph, left, top, width, height, 0, 0, canvas.width, canvas.height);
+}
+
+/** The graphs up to the size that is chosen, coarse to fine, of the shape that is nearest to the photograph's. */
+function chosen() {
+  const largest = Number(document.querySelector("input[name=side]:checked").value);
+  const { width, height } = pictures.photograph;
+  return sides()
+    .filter((side) => side <= largest)
+    .map((side) => models.filter((model) => longest(model) === side))
+    .map((sizes) => nearestShape(sizes, width, height));
 }
 
 const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: "default" });
@@ -102,17 +125,13 @@ const strength = () => Number(get("strength").value);
 function paint(event) {
   event.preventDefault();
   const { photograph, painting } = pictures;
-  const largest = Number(document.querySelector("input[name=side]:checked").value);
-  const shapes = sides()
-    .filter((side) => side <= largest)
-    .map((side) => models.filter((model) => longest(model) === side))
-    .map((sizes) => nearestShape(sizes, photograph.width, photograph.height));
   losses = [];
   running(true);
+  get("picture").scrollIntoView({ block: "nearest" });
   worker.postMessage({
     type: "start",
     run: ++run,
-    models: shapes,
+    models: chosen(),
     photograph,
     painting,
     strength: strength(),

@@ -89,7 +89,8 @@ async function load({ device, threads }, model) {
   weights ??= { path: model.weights, data: await download(here(`models/${model.weights}`)) };
   const gpu = device !== "cpu" && (await navigator.gpu?.requestAdapter());
   if (device === "gpu" && !gpu) throw new Error("this browser has no WebGPU here: choose the processor");
-  if (gpu) {
+  const pretended = gpu && (gpu.info?.isFallbackAdapter ?? gpu.isFallbackAdapter); // the processor in disguise, and slower
+  if (gpu && !(pretended && device === "auto")) {
     try {
       kept = { wish, device: "WebGPU", step: await open("webgpu", model, threads) };
       return kept.step;
