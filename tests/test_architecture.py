@@ -53,6 +53,8 @@ BELOW = {
     "nst/": "arguments backends checkpoint encoding engine fields losses models optim pictures planning presets"
     " progress protocol run settings synthesis transfer words",
     "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
+    "nst/batch/": "arguments backends description engine fields models pictures planning progress settings transfer"
+    " words",
     "nst/video/": "arguments engine fields losses pictures run transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim pictures protocol settings",

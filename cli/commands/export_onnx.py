@@ -55,10 +55,7 @@ def export_onnx(output: str, size: tuple[int, int], quiet: bool, **options: Any)
     from nst.export import export_onnx as write
 
     arguments = exported_arguments(options, quiet)
-    try:
-        write(output, size, **arguments)
-    except ImportError as error:
-        raise click.ClickException(f"package {error.name} is missing: pip install 'nst[onnx]'") from error
+    write(output, size, **arguments)
     files = [output, *([arguments["weights_file"]] if arguments["weights_file"] else [])]
     if not quiet:
         sizes = " + ".join(f"{file} ({Path(file).stat().st_size / 1e6:.1f} MB)" for file in files)

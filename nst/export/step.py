@@ -94,7 +94,7 @@ def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, adam: 
     outputs = {"total": outcome.total.value, "gradient": gradient}
     outputs |= {name: loss.value for name, loss in outcome.losses.items()}
     for name, value in outcome.own.items():
-        outputs[OWN + name] = graph.number(value) if isinstance(value, float) else value.value
+        outputs[OWN + name] = graph.number(value) if isinstance(value, (int, float)) else value.value
     if adam:
         first, second = (graph.input(name, shape) for name in STATE[1:])
         age = GraphNumber(graph, graph.input("age", ())) + 1.0

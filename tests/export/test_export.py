@@ -119,7 +119,7 @@ SETTINGS = {
     ),
     "w2": ({"style_loss": "w2"}, False),
     "moments": ({"style_loss": "moments", "style_strength": 0.7}, False),
-    "absolute": ({"content_weight": 2.0, "style_weight": 300.0, "pooling": "max", "tv_weight": 0.01}, True),
+    "absolute": ({"content_weight": 2, "style_weight": 300.0, "pooling": "max", "tv_weight": 0.01}, True),
     "mean": ({"content_layers": "conv2_2=0.7,conv3_1=2", "means": ("content", "tv"), "tv_weight": 3.0}, True),
 }
 
