@@ -3,7 +3,8 @@
     make browser && python benchmarks/browser.py
 
 The page's own worker (docs/browser) takes steps in Chromium, then ONNX Runtime takes as many in a process of its own,
-and so on in turn, so that both see the same machine. The fastest step counts: other work on the machine only adds. Needs Chromium and playwright.
+and so on in turn, so that both see the same machine. The fastest step counts: other work on the machine only adds.
+Needs Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main() -> None:
             for model in wide:
                 for threads in options.threads:
                     report.add(_row(page, version, model, threads, options))
-    note = "VGG19 to conv5_1 (embedded), forward, backward and a step of Adam; the page of docs/browser. The fastest step."
+    note = "VGG19 to conv5_1 (embedded), forward, backward and a step of Adam. The fastest step of each."
     report.publish(note, markdown(report.rows))
 
 
