@@ -23,11 +23,13 @@ class Workshop:
     Attributes:
         networks: of a backend, by weights, layers and pooling.
         benches: by network, size and windows.
+        measured: of styles, at their own size (`nst.encoding.encoder.Encoder.remember`).
     """
 
     def __init__(self, sizes: int = 16, processes: int = 1) -> None:
         self._processes = processes
         self.networks, self.benches = Kept(min(sizes, 2)), Kept(sizes)
+        self.measured = Kept(sizes)
         self._plans = Kept(4 * sizes)
 
     def plan(self, task: Task, limit: int | None = None) -> Plan:

@@ -95,7 +95,10 @@ def test_the_targets_of_a_style_are_worked_out_once_a_size(small_network, monkey
     monkeypatch.setattr("nst.losses.style.style_means", style_means)
     options = {"weights": small_network, "backend": get_backend("numpy"), "workshop": Workshop(), **LAYERS}
     for style in STYLES:
-        for content in CONTENTS:
+        for content in (
+            *CONTENTS,
+            picture(6, 32, 48),
+        ):  # the last one has another size, in which the style has its own
             nst.stylize(content, style, steps=2, scales=(24, 48), **options)
     assert sorted(seen) == [(24, 24), (24, 24), (48, 48), (48, 48)]
 
