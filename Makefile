@@ -5,13 +5,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 BENCHMARKS := step speed precision to_loss memory history scaling
 
-.PHONY: demo test fuzz lint format bench bench-gpu clean
+.PHONY: demo test browser fuzz lint format bench bench-gpu clean
 
 demo: .venv/.demo
 	$(BIN)/nst demo -o out.png
 
-test: .venv/.test
+test: .venv/.test docs/browser/node_modules
 	NST_REQUIRE_BACKENDS=torch,tf,onnx $(BIN)/python -m pytest
+
+# the page docs/browser with all that it needs, ready to be served
+browser: .venv/.test docs/browser/node_modules
+	$(BIN)/python docs/browser/build.py
 
 # minutes; what is found is kept in build/fuzz
 fuzz: .venv/.test
@@ -35,6 +39,7 @@ bench-gpu:
 
 clean:
 	rm -rf .venv build *.egg-info demo out.png
+	cd docs/browser && rm -rf node_modules vendor models samples
 
 .venv/.demo: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[onnx,cli]'
@@ -46,3 +51,8 @@ clean:
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
+
+# ONNX Runtime for browsers, where there is npm to fetch it; without it the test of the page is skipped
+docs/browser/node_modules: docs/browser/package.json
+	-command -v npm > /dev/null && cd docs/browser && \
+	npm install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error && touch node_modules

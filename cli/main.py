@@ -40,13 +40,15 @@ COMMANDS = {
     "experiment": "Run the paper's experiments; write contact sheets and reports.",
     "presets": "Show the recipes that --preset takes.",
     "video": "Paint a video or a folder of frames, without flicker.",
+    "export-onnx": "Write one step as an ONNX graph, for a browser, a phone or C++.",
+    "export-style": "Write the targets of a style, for an exported graph.",
     "plan": "Predict memory and time of a run, and how it would fit.",
     "backends": "Show the backends, their versions and the devices they see.",
     "conformance": "Prove that the backends compute the same thing.",
     "weights": "List, download, import and check network weights.",
     "demo": "Draw two pictures and stylize one in the style of the other.",
 }
-"""name -> short help; a command is imported only when it is run, from the module of its name."""
+"""name -> short help; a command is imported only when it is run, from the module of its name with _ for -."""
 
 
 class LazyGroup(click.Group):
@@ -60,7 +62,8 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"nst.cli.commands.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"nst.cli.commands.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

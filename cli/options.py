@@ -26,10 +26,12 @@ __all__ = [
     "engine_options",
     "mask_options",
     "masks_by_name",
+    "network_options",
     "option_name",
     "output_option",
     "painting_options",
     "preset_option",
+    "quiet_option",
     "setting_options",
     "trace_option",
     "with_preset",
@@ -65,6 +67,18 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
             "--backend", "auto, torch, tf (tensorflow, keras), onnx, numpy, or a plug-in.", "auto", "NAME"
         ),
         _option("--device", "auto, cpu, cuda, cuda:N or mps.", "auto", "DEVICE"),
+        network_options,
+        click.option(
+            "--memory", type=float, metavar="GB", help="Memory to stay within.  [default: what is free]"
+        ),
+        setting_options(*settings),
+        quiet_option,
+    )
+
+
+def network_options(command: Command) -> Command:
+    """Which network, and whether it may be downloaded."""
+    options = (
         _option(
             "--weights",
             "auto (the trained VGG19), embedded, random, a name from 'nst weights list', or a file.",
@@ -72,12 +86,13 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
             "NAME|PATH",
         ),
         click.option("--offline", is_flag=True, help="Never download weights (also: NST_OFFLINE=1)."),
-        click.option(
-            "--memory", type=float, metavar="GB", help="Memory to stay within.  [default: what is free]"
-        ),
-        setting_options(*settings),
-        click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
     )
+    return _all(*options)(command)
+
+
+def quiet_option(command: Command) -> Command:
+    """--quiet."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(command)
 
 
 def setting_options(*wanted: str) -> Callable[[Command], Command]:

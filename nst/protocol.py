@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nst.models.weights import NetworkWeights
 
 __all__ = [
+    "Arithmetic",
     "Axis",
     "Backend",
     "Capabilities",
@@ -117,14 +118,11 @@ class Ops(Protocol[T]):
         """Sum of all elements, a scalar tensor of shape ()."""
 
 
-class VectorSpace(Protocol[T]):
-    """Arithmetic on pictures for the optimiser; nothing leaves the device but what `dots` and `scalars` return."""
+class Arithmetic(Protocol[T]):
+    """Arithmetic on pictures that needs no number of them: it may be done at once, or written into a graph.
 
-    def dots(self, pairs: Sequence[tuple[T, T]]) -> NDArray[np.float64]:
-        """Inner products <a, b> of all pairs, with one synchronisation."""
-
-    def scalars(self, values: Sequence[T]) -> NDArray[np.float64]:
-        """The numbers in scalar tensors, with one synchronisation."""
+    A graph's coefficients may be numbers of the graph, which take part in the arithmetic of floats.
+    """
 
     def lincomb(self, coefficients: Sequence[float], vectors: Sequence[T]) -> T:
         """`sum_i coefficients[i] * vectors[i]`, a new tensor."""
@@ -137,6 +135,16 @@ class VectorSpace(Protocol[T]):
 
     def clip(self, a: T, low: float, high: float) -> T:
         """`a` limited to [low, high], a new tensor; NaN stays NaN."""
+
+
+class VectorSpace(Arithmetic[T], Protocol[T]):
+    """Arithmetic on pictures for the optimiser; nothing leaves the device but what `dots` and `scalars` return."""
+
+    def dots(self, pairs: Sequence[tuple[T, T]]) -> NDArray[np.float64]:
+        """Inner products <a, b> of all pairs, with one synchronisation."""
+
+    def scalars(self, values: Sequence[T]) -> NDArray[np.float64]:
+        """The numbers in scalar tensors, with one synchronisation."""
 
     def crop(self, a: T, top: int, left: int, height: int, width: int) -> T:
         """Rows `top` to `top + height` and columns `left` to `left + width` of (N, C, H, W), a new tensor."""

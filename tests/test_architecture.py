@@ -66,6 +66,7 @@ BELOW = {
     "nst/": "arguments backends batch checkpoint control encoding engine fields inputs layers losses models notices"
     " optim painting pictures planning plot presets"
     " progress protocol result run settings shown synthesis transfer watching words",
+    "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
     "nst/batch/": "arguments backends description engine fields models pictures planning progress settings transfer"
     " words",
     "nst/video/": "arguments engine fields losses pictures run transfer",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nst.backends.onnx.graph import Graph, Value
 from nst.backends.onnx.kernels import GraphKernels
 from nst.backends.onnx.program import Program, Tensor, to_device, to_host
+from nst.backends.onnx.symbolic import GraphNumber, GraphSpace
 from nst.protocol import HostArray
 
 __all__ = ["OnnxSpace"]
@@ -51,31 +52,26 @@ class OnnxSpace:
     def lincomb(self, coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
         def build(kernels: GraphKernels, values: list[Value]) -> Value:
             *terms, factors = values
-            total: Value | None = None
-            for i, vector in enumerate(terms):
-                index = kernels.graph.initializer(f"index {i}", np.array(i, np.int64))
-                factor = kernels.graph.node("Gather", [factors, index], (), axis=0)
-                part = kernels.multiply(_full(kernels.graph, vector), factor)
-                total = part if total is None else kernels.add(total, part)
-            assert total is not None
-            return total
+            graph = kernels.graph
+            indices = [graph.initializer(f"index {i}", np.array(i, np.int64)) for i in range(len(terms))]
+            chosen = [graph.node("Gather", [factors, index], (), axis=0) for index in indices]
+            return GraphSpace(kernels).lincomb([GraphNumber(graph, factor) for factor in chosen], terms)
 
         factors = self._tensor(np.array(coefficients))
         return self._run(("lincomb", len(vectors)), build, [*vectors, factors])
 
     def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        return self._run(("multiply",), lambda kernels, v: kernels.multiply(v[0], v[1]), [a, b])
+        return self._run(("multiply",), lambda kernels, v: GraphSpace(kernels).multiply(v[0], v[1]), [a, b])
 
     def whiten(self, a: Tensor, b: Tensor, epsilon: float) -> Tensor:
         def build(kernels: GraphKernels, v: list[Value]) -> Value:
-            return kernels.divide(v[0], kernels.add(kernels.sqrt(v[1]), kernels.graph.number(epsilon)))
+            return GraphSpace(kernels).whiten(v[0], v[1], epsilon)
 
         return self._run(("whiten", epsilon), build, [a, b])
 
     def clip(self, a: Tensor, low: float, high: float) -> Tensor:
         def build(kernels: GraphKernels, v: list[Value]) -> Value:
-            bounds = [kernels.graph.number(low), kernels.graph.number(high)]
-            return kernels.graph.node("Clip", [v[0], *bounds], v[0].shape)
+            return GraphSpace(kernels).clip(v[0], low, high)
 
         return self._run(("clip", low, high), build, [a])
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from nst.optim.optimizer import MAX_TRIALS, Objective, State
-from nst.protocol import Evaluation, VectorSpace
+from nst.protocol import Arithmetic, Evaluation, VectorSpace
 
 __all__ = ["Adam"]
 
@@ -57,23 +57,47 @@ class Adam:
             state = replace(state, moments=None, age=0, rate=state.rate / 2)
         return replace(state, stopped="non-finite")
 
+    def move(
+        self,
+        space: Arithmetic[T],
+        x: T,
+        gradient: T,
+        moments: tuple[T, T] | None,
+        *,
+        age: float,
+        rate: float,
+    ) -> tuple[T, tuple[T, T]]:
+        """The arithmetic of one step: the next iterate and its moments.
+
+        Args:
+            space: of the tensors.
+            x: iterate.
+            gradient: there.
+            moments: first and second raw moment before the step; None is the same as zeros.
+            age: number of the step, from 1.
+            rate: step size.
+        """
+        squared = space.multiply(gradient, gradient)
+        if moments is None:
+            first = space.lincomb([1 - self.beta1], [gradient])
+            second = space.lincomb([1 - self.beta2], [squared])
+        else:
+            first = space.lincomb([self.beta1, 1 - self.beta1], [moments[0], gradient])
+            second = space.lincomb([self.beta2, 1 - self.beta2], [moments[1], squared])
+        unbiased = space.lincomb([1 / (1 - self.beta2**age)], [second])
+        direction = space.whiten(first, unbiased, self.epsilon)
+        x = space.lincomb([1.0, -rate / (1 - self.beta1**age)], [x, direction])
+        if self.box is not None:
+            x = space.clip(x, *self.box)
+        return x, (first, second)
+
     def _step(
         self, space: VectorSpace[T], objective: Objective[T], state: AdamState[T]
     ) -> AdamState[T] | None:
-        g = state.evaluation.gradient
-        squared = space.multiply(g, g)
-        if state.moments is None:
-            first = space.lincomb([1 - self.beta1], [g])
-            second = space.lincomb([1 - self.beta2], [squared])
-        else:
-            first = space.lincomb([self.beta1, 1 - self.beta1], [state.moments[0], g])
-            second = space.lincomb([self.beta2, 1 - self.beta2], [state.moments[1], squared])
         age = state.age + 1
-        unbiased = space.lincomb([1 / (1 - self.beta2**age)], [second])
-        direction = space.whiten(first, unbiased, self.epsilon)
-        x = space.lincomb([1.0, -state.rate / (1 - self.beta1**age)], [state.x, direction])
-        if self.box is not None:
-            x = space.clip(x, *self.box)
+        x, moments = self.move(
+            space, state.x, state.evaluation.gradient, state.moments, age=age, rate=state.rate
+        )
         evaluation = objective(x)
         squared_norm = space.dots([(evaluation.gradient, evaluation.gradient)])[0]
         total = space.scalars([evaluation.total])[0]
@@ -85,6 +109,6 @@ class Adam:
             evaluation=evaluation,
             total=float(total),
             step=state.step + 1,
-            moments=(first, second),
+            moments=moments,
             age=age,
         )

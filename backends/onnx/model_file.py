@@ -1,0 +1,85 @@
+"""A finished model with words about its tensors, as a file, or as two: the graph, and the large tensors beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from nst.errors import NSTError
+from nst.files import write_atomically
+
+__all__ = ["describe", "read_metadata", "write_model"]
+
+LARGE = 1024
+"""Bytes from which a tensor goes into the file beside the graph."""
+
+
+def describe(model: onnx.ModelProto, about: Mapping[str, str], metadata: Mapping[str, str]) -> None:
+    """Say in the model what its inputs and outputs are, and what else there is to know; then check it.
+
+    Args:
+        model: changed in place.
+        about: a sentence by name of an input or output.
+        metadata: texts by key.
+
+    Raises:
+        onnx.checker.ValidationError: the model is none, which is a fault of ours.
+    """
+    for value in (*model.graph.input, *model.graph.output):
+        value.doc_string = about[value.name]
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model, full_check=True)
+
+
+def write_model(model: onnx.ModelProto, path: Path, weights: Path | None = None) -> None:
+    """Write the model.
+
+    Args:
+        model: its large tensors leave it if they go to a file of their own.
+        path: of the graph.
+        weights: a file in the same folder for the large tensors; one that is there already must hold the same.
+
+    Raises:
+        NSTError: the file of the weights is another's, or lies in another folder.
+        OSError: a file cannot be written.
+    """
+    if weights is not None:
+        if weights.resolve().parent != path.resolve().parent:
+            raise NSTError(f"{weights} must be in the folder of {path}: ONNX looks for it there")
+        data = _taken_out(model, weights.name)
+        if weights.exists() and weights.read_bytes() != data:
+            raise NSTError(f"{weights} holds other weights: choose another file, or remove it")
+        write_atomically(weights, data)
+    write_atomically(path, model.SerializeToString())
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that `describe` put into a file.
+
+    Raises:
+        NSTError: it cannot be read as a model.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # whatever protobuf raises
+        raise NSTError(f"{path} cannot be read as an ONNX model") from error
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _taken_out(model: onnx.ModelProto, name: str) -> bytes:
+    """The bytes of the large tensors of the network, in order, which the model then says are in the file `name`.
+
+    What depends on the size of the picture stays, so that graphs of all sizes share the file.
+    """
+    parts, offset = [], 0
+    for tensor in model.graph.initializer:
+        if not tensor.name.startswith("conv") or len(tensor.raw_data) < LARGE:
+            continue
+        data = tensor.raw_data
+        onnx.external_data_helper.set_external_data(tensor, name, offset, len(data))
+        tensor.ClearField("raw_data")
+        parts.append(data)
+        offset += len(data)
+    return b"".join(parts)

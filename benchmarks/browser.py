@@ -1,0 +1,145 @@
+"""Seconds a step of the exported graph in a browser, beside ONNX Runtime outside one, on the same graph.
+
+    make browser && python benchmarks/browser.py
+
+The page's own worker (docs/browser) takes steps in Chromium, then ONNX Runtime takes as many in a process of its own,
+and so on in turn, so that both see the same machine. The fastest step counts: other work on the machine only adds.
+Needs Chromium and playwright.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from _report import Report, child, options_of, serve
+
+SITE = Path(__file__).parents[1] / "docs/browser"
+WORK = """
+async ([model, steps, device, threads]) => {
+  const picture = async (name) => createImageBitmap(await (await fetch(`samples/${name}.jpg`)).blob());
+  window.worker ??= new Worker("worker.js", { type: "module" });
+  const seconds = [];
+  const wish = { type: "start", models: [model], steps, device, threads, strength: 0.5, rate: 0.02 };
+  Object.assign(wish, { photograph: await picture("rocket"), painting: await picture("starry_night") });
+  return new Promise((resolve, reject) => {
+    window.worker.onmessage = ({ data }) => {
+      if (data.type === "step") seconds.push(data.seconds);
+      if (data.type === "done") resolve(seconds);
+      if (data.type === "failed") reject(new Error(data.text));
+    };
+    window.worker.postMessage(wish);
+  });
+}
+"""
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Files, with the headers that a page needs for threads."""
+
+    def end_headers(self) -> None:
+        """See the class."""
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def main() -> None:
+    parser = options_of(__doc__)
+    parser.add_argument("--steps", type=int, default=4, help="in a row, before the other side's turn")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    options = parser.parse_args()
+    report = Report(__file__, options, ("graph", "threads"))
+    if not options.table_only:
+        models = json.loads((SITE / "models/models.json").read_text())
+        wide = [model for model in models if model["height"] * 4 == model["width"] * 3]
+        with _page() as (page, version):
+            for model in wide:
+                for threads in options.threads:
+                    report.add(_row(page, version, model, threads, options))
+    note = "VGG19 to conv5_1 (embedded), forward, backward and a step of Adam. The fastest step of each."
+    report.publish(note, markdown(report.rows))
+
+
+def _row(page: Any, version: str, model: dict[str, Any], threads: int, options: Any) -> dict[str, Any]:
+    browser: list[float] = []
+    native: list[float] = []
+    for _ in range(options.rounds):
+        browser += page.evaluate(WORK, [model, options.steps + 1, "cpu", threads])[1:]
+        done = child(__file__, graph=model["graph"], threads=threads, steps=options.steps)
+        native += done["seconds"] if done else []
+    runtime = json.loads((SITE / "package.json").read_text())["dependencies"]["onnxruntime-web"]
+    versions = {"chromium": version, "onnxruntime-web": runtime, **(done["versions"] if done else {})}
+    return {
+        "graph": model["graph"],
+        "threads": threads,
+        "browser": min(browser),
+        "native": min(native),
+        "versions": versions,
+    }
+
+
+@contextmanager
+def _page() -> Iterator[tuple[Any, str]]:
+    """The page in Chromium, and its version."""
+    from playwright.sync_api import sync_playwright
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as driver:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(600_000)
+        page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
+        yield page, browser.version
+        browser.close()
+    server.shutdown()
+    server.server_close()
+
+
+def measure(graph: str, threads: int, steps: int) -> dict[str, Any]:
+    import numpy as np
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(SITE / "models" / graph), settings, ["CPUExecutionProvider"])
+    generator = np.random.default_rng(0)
+    feeds = {
+        value.name: np.asarray(generator.random(value.shape), np.float32) for value in session.get_inputs()
+    }
+    names = ["total", *(value.name for value in session.get_outputs() if value.name.startswith("next/"))]
+    seconds = []
+    for _ in range(steps + 1):  # the first one allocates
+        began = time.perf_counter()
+        session.run(names, feeds)
+        seconds.append(time.perf_counter() - began)
+    return {"seconds": seconds[1:], "versions": {"onnxruntime": onnxruntime.__version__}}
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    lines = ["| size | threads | in Chromium | native | ratio |", "|---|---|---|---|---|"]
+    for row in rows:
+        size, ratio = row["graph"].removesuffix(".onnx"), row["browser"] / row["native"]
+        lines.append(
+            f"| {size} | {row['threads']} | {row['browser']:.2f} s | {row['native']:.2f} s | {ratio:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    serve(measure)
+    main()

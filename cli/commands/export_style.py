@@ -1,0 +1,40 @@
+"""`nst export-style`: the targets of a style."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nst.cli.options import engine_options, preset_option
+
+__all__ = ["export_style"]
+
+
+@click.command("export-style")
+@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The file: .safetensors."
+)
+@preset_option
+@engine_options(
+    *("size", "content", "style", "style_scale"),
+    *("balance", "style_strength", "tv_weight", "pooling", "padding", "seed", "max_pixels"),
+)
+def export_style(style: tuple[str, ...], output: str, quiet: bool, **options: Any) -> None:
+    """Write the targets of one or more STYLE pictures, for a graph of `nst export-onnx` with the same settings.
+
+    --size is the longest side of the graph's pictures.
+
+    \b
+    nst export-style painting.jpg -o style.safetensors --size 256
+    nst export-style monet.jpg klimt.jpg --style-weights 0.7,0.3 -o both.safetensors --size 256
+    """
+    from nst.cli.exporting import exported_arguments
+    from nst.export import export_style as write
+
+    size = options.pop("size")
+    write(list(style), output, size, **exported_arguments(options, quiet))
+    if not quiet:
+        click.echo(f"{output}: {Path(output).stat().st_size / 1e6:.1f} MB, for pictures of {size} px")
