@@ -65,7 +65,9 @@ def backend_class(name: str) -> type[Backend[Any]]:
     elif name in plugins:
         target = plugins[name]
     else:
-        raise BackendError(f"unknown backend {name!r}: choose from auto, {', '.join(backend_names())}, or give package.module:Class")
+        raise BackendError(
+            f"unknown backend {name!r}: choose from auto, {', '.join(backend_names())}, or give package.module:Class"
+        )
     try:
         loaded: type[Backend[Any]] = target.load()
     except ImportError as error:

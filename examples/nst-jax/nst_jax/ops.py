@@ -43,9 +43,7 @@ class JaxOps(OperatorOps):
 
     def conv2d(self, x: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
         padding = ((1, 1), (1, 1))
-        y = lax.conv_general_dilated(
-            x, weight, (1, 1), padding, dimension_numbers=PICTURES, precision=EXACT
-        )
+        y = lax.conv_general_dilated(x, weight, (1, 1), padding, dimension_numbers=PICTURES, precision=EXACT)
         return y + bias
 
     def relu(self, x: jax.Array) -> jax.Array:

@@ -28,9 +28,7 @@ class Program:
         gradient: of the first of two results with respect to x, besides.
     """
 
-    def __init__(
-        self, function: Callable[..., Any], wide: Callable[[], Any], gradient: bool = False
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], wide: Callable[[], Any], gradient: bool = False) -> None:
         self._function, self._wide = function, wide
         self._networks: list[JaxNetwork] | None = None
         self._program = jax.jit(jax.value_and_grad(self._call, has_aux=True) if gradient else self._call)
