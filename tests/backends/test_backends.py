@@ -54,7 +54,9 @@ def test_a_missing_backend_says_how_to_install_it(monkeypatch):
 
 
 def test_an_unknown_backend_lists_the_known():
-    with pytest.raises(BackendError, match="unknown backend 'abacus': choose from auto, torch, onnx, tf, numpy"):
+    with pytest.raises(
+        BackendError, match="unknown backend 'abacus': choose from auto, torch, onnx, tf, numpy"
+    ):
         get_backend("abacus")
 
 

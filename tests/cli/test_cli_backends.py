@@ -118,7 +118,9 @@ def test_table_of_backends(python, need):
 
 def test_a_class_in_the_folder_one_works_in(stylize, tmp_path, monkeypatch):
     """As for `nst conformance`, although the script `nst` has its own folder on the path and not this one."""
-    source = "from nst.backends.numpy.backend import NumpyBackend\nclass Mine(NumpyBackend):\n    name = 'mine'\n"
+    source = (
+        "from nst.backends.numpy.backend import NumpyBackend\nclass Mine(NumpyBackend):\n    name = 'mine'\n"
+    )
     (tmp_path / "lying_here.py").write_text(source)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     done = stylize("--backend", "lying_here:Mine")

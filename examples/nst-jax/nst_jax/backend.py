@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from nst.protocol import Capabilities, HostArray, LossFunction, TensorFunction
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the default is most of a GPU's memory
 
 import jax
+
 from nst_jax.network import JaxNetwork
 from nst_jax.program import JaxObjective, Program
 from nst_jax.space import JaxSpace
@@ -26,9 +28,6 @@ from nst_jax.space import JaxSpace
 __all__ = ["JaxBackend"]
 
 Constants = Mapping[str, jax.Array]
-
-PROGRAMS = 32
-"""So many functions of `evaluate` are remembered with their programs: a run has a few, called again and again."""
 
 
 class JaxBackend:
@@ -49,7 +48,8 @@ class JaxBackend:
         # without it JAX turns float64 into float32, with a warning at most
         self._wide = partial(jax.enable_x64, self.dtype == "float64")
         self.space = JaxSpace(self.dtype, self._wide)
-        self._programs = lru_cache(PROGRAMS)(partial(Program, wide=self._wide))
+        # of `evaluate`, for as long as their functions live: a run in windows calls one for every window
+        self._programs: WeakKeyDictionary[Any, Program] = WeakKeyDictionary()
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -83,7 +83,9 @@ class JaxBackend:
     def evaluate(
         self, function: TensorFunction[jax.Array], x: jax.Array, constants: Constants
     ) -> dict[str, jax.Array]:
-        return self._programs(function)(x, constants)
+        if function not in self._programs:
+            self._programs[function] = Program(proxy(function), self._wide)
+        return self._programs[function](x, constants)
 
     def compile(
         self, function: LossFunction[jax.Array], like: jax.Array, constants: Constants

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-from nst_jax.ops import JaxOps
 
 from nst.backends.vgg import vgg_features
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
+from nst_jax.ops import JaxOps
 
 __all__ = ["JaxNetwork"]
 

@@ -1,7 +1,7 @@
 """JAX's arrays as pictures.
 
-nst knows them by the array API already. What it cannot know is that an array in float64 would come back in float32 where
-`jax_enable_x64` is off.
+nst knows them by the array API already. What it cannot know is that an array in float64 would come back in
+float32 where `jax_enable_x64` is off.
 """
 
 from __future__ import annotations

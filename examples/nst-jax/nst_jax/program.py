@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-from nst_jax.network import JaxNetwork
-from nst_jax.ops import JaxOps
 
 from nst.protocol import Evaluation
+from nst_jax.network import JaxNetwork
+from nst_jax.ops import JaxOps
 
 __all__ = ["JaxObjective", "Program"]
 
