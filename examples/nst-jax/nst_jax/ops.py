@@ -24,6 +24,8 @@ PICTURES = ("NHWC", "OHWI", "NHWC")  # filters are stored like pictures: (O, 3, 
 class JaxOps(OperatorOps):
     """See `nst.protocol.Ops`; sums, products, scaling and the like are those of `OperatorOps`.
 
+    No `jnp.maximum`: its slope at 0 is 1/2, and in a fused loop on a CPU XLA's maximum passes over NaN.
+
     Args:
         parameters: those of networks, where a program has them as arguments.
 
@@ -47,17 +49,14 @@ class JaxOps(OperatorOps):
         return y + bias
 
     def relu(self, x: jax.Array) -> jax.Array:
-        return jax.nn.relu(x)  # of jnp.maximum the slope at 0 is 1/2
+        return jnp.where(x <= 0, 0, x)
 
     def max_pool(self, x: jax.Array) -> jax.Array:
-        window = (1, 2, 2, 1)
-        return lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
+        a, b, c, d = (_windows(x)[:, :, i, :, j] for i in (0, 1) for j in (0, 1))
+        return _larger(_larger(a, b), _larger(c, d))
 
     def avg_pool(self, x: jax.Array) -> jax.Array:
-        batch, height, width, channels = x.shape
-        rows, columns = height // 2, width // 2
-        even = x[:, : 2 * rows, : 2 * columns]
-        return even.reshape(batch, rows, 2, columns, 2, channels).mean((2, 4))
+        return _windows(x).mean((2, 4))
 
     def gram(self, features: jax.Array) -> jax.Array:
         return jnp.einsum("nhwi,nhwj->nij", features, features, precision=EXACT)
@@ -89,3 +88,15 @@ class JaxOps(OperatorOps):
 
     def sum(self, a: jax.Array) -> jax.Array:
         return a.sum()
+
+
+def _windows(x: jax.Array) -> jax.Array:
+    """Windows of 2x2, without an odd last row or column: (N, H // 2, 2, W // 2, 2, C)."""
+    batch, height, width, channels = x.shape
+    rows, columns = height // 2, width // 2
+    return x[:, : 2 * rows, : 2 * columns].reshape(batch, rows, 2, columns, 2, channels)
+
+
+def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The larger one, the first of equals; NaN if either is."""
+    return jnp.where((b > a) | jnp.isnan(b), b, a)

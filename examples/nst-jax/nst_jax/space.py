@@ -138,7 +138,7 @@ def _whiten(a: jax.Array, b: jax.Array, epsilon: jax.Array) -> jax.Array:
 
 @jax.jit
 def _clip(a: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
-    return jnp.clip(a, low, high)
+    return jnp.where(a < low, low, jnp.where(a > high, high, a))  # XLA's minimum may pass over NaN
 
 
 @partial(jax.jit, static_argnums=(3, 4))
