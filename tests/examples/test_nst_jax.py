@@ -1,7 +1,7 @@
 """examples/nst-jax without an installation: its own tests, a part of nst's suite, and a picture.
 
-The whole suite takes minutes, since XLA compiles a program for each case (`nst conformance jax`). The part that is run here has
-every primitive with its gradient, the vector space, the whole objective once, and L-BFGS.
+The whole suite takes minutes, since XLA compiles a program for each case (`nst conformance jax`). The part that is
+run here has every primitive with its gradient, the vector space, the whole objective once, and L-BFGS.
 """
 
 import importlib.util
