@@ -90,7 +90,7 @@ def _rival(base: Backend[Any], precision: str) -> Backend[Any] | None:
     if precision == "float16" and base.device == "cpu":
         return None
     with suppress(BackendError):  # declared in principle, not there on this device
-        return get_backend(base.name, base.device, precision=precision)
+        return type(base)(base.device, precision=precision)
     return None
 
 

@@ -5,6 +5,7 @@ Nothing here imports a framework until a backend is asked for.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -46,11 +47,14 @@ def backend_class(name: str) -> type[Backend[Any]]:
     """The class of a backend, importing its framework.
 
     Args:
-        name: auto, torch, tf (tensorflow, keras), onnx, numpy, or the name of a plug-in.
+        name: auto, torch, tf (tensorflow, keras), onnx, numpy, the name of a plug-in, or `package.module:Class`, which
+            imports that module: never to be taken from a file.
 
     Raises:
-        BackendError: unknown, not installed, or its framework fails to import.
+        BackendError: unknown, not installed, no backend, or its framework fails to import.
     """
+    if ":" in name:
+        return _class_at(name)
     name = choose_backend() if name == "auto" else ALIASES.get(name, name)
     plugins = _plugins()
     if name in BUILTIN:
@@ -61,7 +65,9 @@ def backend_class(name: str) -> type[Backend[Any]]:
     elif name in plugins:
         target = plugins[name]
     else:
-        raise BackendError(f"unknown backend {name!r}: choose from auto, {', '.join(backend_names())}")
+        raise BackendError(
+            f"unknown backend {name!r}: choose from auto, {', '.join(backend_names())}, or give package.module:Class"
+        )
     try:
         loaded: type[Backend[Any]] = target.load()
     except ImportError as error:
@@ -84,6 +90,17 @@ def get_backend(
         BackendError: as `backend_class`, or the device, the dtype or the precision is not there.
     """
     return backend_class(name)(device=device, dtype=dtype, precision=precision)
+
+
+def _class_at(spec: str) -> type[Backend[Any]]:
+    module, _, attribute = spec.partition(":")
+    try:
+        loaded = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BackendError(f"cannot load {spec}: {error}") from error
+    if not isinstance(loaded, type) or not hasattr(loaded, "capabilities"):
+        raise BackendError(f"{spec} is no backend: give a class with the members of nst.protocol.Backend")
+    return loaded
 
 
 def _plugins() -> dict[str, EntryPoint]:

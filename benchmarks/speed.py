@@ -8,6 +8,7 @@ picture. Beside its time stand
 
 - the *yardstick*: a bare forward and backward pass in PyTorch, float32, eager, feature maps stored NCHW, measured
   before and after the rows of a size;
+- what comes before the first step: targets, the first evaluation, compilation in frameworks that compile;
 - the share of the machine's measured matrix-product peak in the same precision that the convolutions reach;
 - the final objective, evaluated in float32, over that of the same backend's float32 run after as many steps.
 """
@@ -90,6 +91,7 @@ def _engine(
 
     engine = get_backend(backend, device, precision=precision)
     weights = network("full")
+    began = time.perf_counter()
     subject = transfer(engine, weights, width, height, steps=steps, history=10, tile="off")
     stamps = []
     for record in subject.iterate():
@@ -104,6 +106,7 @@ def _engine(
     found = stage.evaluate(exact.from_numpy(engine.to_numpy(last._state.x)))
     return {
         "step": statistics.median(seconds),
+        "set_up": stamps[0] - began,
         "all_steps": total,
         "made": last.step,
         "memory": memory,
@@ -160,8 +163,8 @@ def _seconds(work: Callable[[], object]) -> float:
 def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "| size | backend | network in | step | over the yardstick | of the peak | memory "
-        "| steps | all steps | objective |",
-        "|---" * 10 + "|",
+        "| set up | steps | all steps | objective |",
+        "|---" * 11 + "|",
     ]
     yardsticks = {(row["width"], row["height"]): row for row in rows if row["backend"] == YARDSTICK}
     exact = {
@@ -178,11 +181,14 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             f"{row['step'] / yardstick['step']:.2f} | {100 * share:.0f} % | {row['memory'] / 2**20:.0f} MiB",
         ]
         if row["backend"] == YARDSTICK:
-            cells.append(" | |")
+            cells.append(" | | |")
         else:
             change = row["objective"] / exact.get((row["backend"], *size), row["objective"]) - 1
             worth = "" if row["precision"] == "fp32" else f" ({100 * change:+.2f} %)"
-            cells.append(f"{row['made']} | {row['all_steps']:.3g} s | {row['objective']:.5g}{worth}")
+            set_up = f"{row['set_up']:.3g} s" if "set_up" in row else ""
+            cells.append(
+                f"{set_up} | {row['made']} | {row['all_steps']:.3g} s | {row['objective']:.5g}{worth}"
+            )
         lines.append(f"| {' | '.join(cells)} |")
     peaks = [
         f"{name} {flops / 1e9:.0f}"

@@ -26,6 +26,11 @@ def load_backend(name: str, device: str, precision: str | None = None) -> Backen
     """A backend whose network computes in `precision` (or "auto"), silent unless it fails."""
     from nst.backends.autotune import backend_in
 
+    if ":" in name and "" not in sys.path:
+        sys.path.append(
+            ""
+        )  # a class in the folder one works in, as `python -m nst` and `nst conformance` find it
+
     with _quiet_stderr():
         return backend_in(name, device, precision)
 

@@ -54,6 +54,8 @@ def read_picture_settings(path: str) -> dict[str, Any]:
     found = document.get("settings")
     if not isinstance(found, dict) or not {"content", "styles", "init", "backend"} <= set(found):
         raise ImageError(f"{path} carries no settings of a run of nst")
+    if ":" in str(found["backend"]):  # package.module:Class: no file may say what is imported
+        raise ImageError(f"{path} carries no settings of a run of nst")
     return document
 
 

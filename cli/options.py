@@ -64,7 +64,10 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
     """Backend, network and memory; the settings of some groups; silence."""
     return _all(
         _option(
-            "--backend", "auto, torch, tf (tensorflow, keras), onnx, numpy, or a plug-in.", "auto", "NAME"
+            "--backend",
+            "auto, torch, tf (tensorflow, keras), onnx, numpy, a plug-in, or package.module:Class.",
+            "auto",
+            "NAME",
         ),
         _option("--device", "auto, cpu, cuda, cuda:N or mps.", "auto", "DEVICE"),
         network_options,

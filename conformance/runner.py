@@ -5,7 +5,6 @@ torch and TensorFlow in one process can hang or crash, and a backend that crashe
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
@@ -26,14 +25,12 @@ from nst.conformance.pairs import EMBEDDED, fixed_outputs
 from nst.conformance.report import as_json, backend_table, pair_table
 from nst.conformance.suite import run_cases, select
 from nst.conformance.tolerances import tolerance
-from nst.errors import BackendError, NSTError, SettingsError
+from nst.errors import NSTError, SettingsError
 from nst.files import write_atomically
 from nst.models.weights import load_weights
-from nst.protocol import Backend
 
 __all__ = [
     "Options",
-    "load_class",
     "names_to_run",
     "required_backends",
     "run_apart",
@@ -81,22 +78,6 @@ def names_to_run(given: Sequence[str]) -> list[str]:
     return [*installed, *(name for name in required if name not in installed)]
 
 
-def load_class(spec: str) -> type[Backend[Any]]:
-    """A backend by name or as `package.module:Class`.
-
-    Raises:
-        BackendError: it is not there.
-    """
-    module, colon, name = spec.partition(":")
-    if not colon:
-        return backend_class(spec)
-    try:
-        loaded: type[Backend[Any]] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise BackendError(f"cannot load {spec}: {error}") from error
-    return loaded
-
-
 def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[str, Any]:
     """Run the suite on one backend in this process and return its report as plain values.
 
@@ -108,7 +89,7 @@ def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[st
     Raises:
         NSTError: no such backend, device, data type or weights file.
     """
-    backend = load_class(spec)(device=options.device, dtype=options.dtype, precision=options.precision)
+    backend = backend_class(spec)(device=options.device, dtype=options.dtype, precision=options.precision)
     tolerance(backend.dtype, "exact")
     path = options.weights or os.environ.get(WEIGHTS)
     subject = Subject(backend, load_weights(path) if path else None)

@@ -92,6 +92,8 @@ class Checkpoint:
     def backend(self) -> Mapping[str, str]:
         """`name`, `device`, `dtype` and `precision`."""
         made: Mapping[str, str] = self.document["backend"]
+        if ":" in made["name"]:  # package.module:Class: no file may say what is imported
+            raise NSTError(f"the checkpoint names the backend {made['name']!r}, which is none: give backend")
         return made
 
     @property

@@ -62,8 +62,8 @@ class StyleTransfer(Shown):
             batch axis of 1 is accepted.
         style: a, or a list of several; each of any of those kinds and of any size. An empty list where the style
             loss is off.
-        backend: auto, torch, tf, onnx, numpy, a plug-in's name, a `Backend`, or a function that returns one
-            and is called when settings and pictures have been found in order.
+        backend: auto, torch, tf, onnx, numpy, a plug-in's name, `package.module:Class`, a `Backend`, or a function
+            that returns one and is called when settings and pictures have been found in order.
         device: auto, cpu, cuda, cuda:N, mps.
         weights: "auto", "embedded", "random", a name in the catalogue, a path, `NetworkWeights`, or a
             function that returns them and is called last, since it may have to download them.

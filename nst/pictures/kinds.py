@@ -17,6 +17,7 @@ from PIL import Image
 from nst.errors import ImageError
 from nst.pictures.decoding import check_range, decode
 from nst.pictures.picture import Picture, fill_hidden
+from nst.pictures.plugged import reader_of
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 from nst.words import MAX_PIXELS
@@ -44,7 +45,8 @@ def from_object(
               array with a batch axis of 1 before it; uint8, uint16, or floats in [0, 1]. The same dtype
               comes back, (H, W, 3) or (H, W, 4), batch axis included, C-contiguous. The array is not changed;
             - an array of the same shapes and types of another library: JAX, CuPy, whatever has the array API's
-              `__array_namespace__`, of which such an array comes back, or `__dlpack__`, of which numpy does.
+              `__array_namespace__`, of which such an array comes back, or `__dlpack__`, of which numpy does;
+            - what a plug-in reads, see `nst.pictures.plugged`.
         longest: the longest side in pixels that is needed of a file, see `read_picture`.
         max_pixels: how many pixels of a file may be held.
 
@@ -62,6 +64,11 @@ def from_object(
         return decode(obj, getattr(obj, "filename", "") or f"the {obj.mode} image"), to_pil
     if isinstance(obj, np.ndarray):
         return _from_array(obj)
+    reader = reader_of(obj)
+    if reader is not None:
+        array, back = reader(obj)
+        picture, restore = _from_array(array)
+        return picture, lambda result: back(restore(result))
     if hasattr(obj, "__array_namespace__") or hasattr(obj, "__dlpack__"):
         return _from_foreign_array(obj)
     raise ImageError(
@@ -102,11 +109,21 @@ def _from_foreign_array(obj: Any) -> tuple[Picture, Restore]:
         host = obj.get()
     if host.dtype == object:  # numpy knows no way but DLPack
         host = np.from_dlpack(obj)
-    picture, restore = _from_array(host)
     if not hasattr(obj, "__array_namespace__"):
-        return picture, restore
+        return _from_array(host)
     namespace = obj.__array_namespace__()
-    return picture, lambda result: namespace.asarray(restore(result))
+    if host.dtype.kind == "V" and namespace.isdtype(obj.dtype, "real floating"):
+        host = host.astype(np.float32)  # bfloat16, which numpy has from ml_dtypes alone
+    picture, restore = _from_array(host)
+
+    def back(result: Picture) -> Any:
+        array = restore(result)
+        try:
+            return namespace.asarray(array, dtype=obj.dtype, device=obj.device)
+        except (AttributeError, TypeError):  # no devices to choose from, or another way to do it
+            return namespace.asarray(array)
+
+    return picture, back
 
 
 def _check_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:

@@ -4,15 +4,21 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import nst
 from nst.backends import backend_names, get_backend
+from nst.backends.autotune import backend_in
 from nst.backends.registry import BUILTIN, backend_class, how_to_install
 from nst.backends.selection import parse_device
-from nst.errors import BackendError
+from nst.checkpoint import read_checkpoint
+from nst.cli.like import read_picture_settings
+from nst.errors import BackendError, ImageError, NSTError
 
 
 def run(code, *arguments):
@@ -48,8 +54,67 @@ def test_a_missing_backend_says_how_to_install_it(monkeypatch):
 
 
 def test_an_unknown_backend_lists_the_known():
-    with pytest.raises(BackendError, match="unknown backend 'jax': choose from auto, torch, onnx, tf, numpy"):
-        get_backend("jax")
+    with pytest.raises(
+        BackendError, match="unknown backend 'abacus': choose from auto, torch, onnx, tf, numpy"
+    ):
+        get_backend("abacus")
+
+
+MINE = """
+from nst.backends.numpy.backend import NumpyBackend
+
+class Mine(NumpyBackend):
+    name = "mine"
+
+mistake = 3
+"""
+
+
+def test_a_class_by_its_place(tmp_path, monkeypatch):
+    (tmp_path / "placed.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    backend = get_backend("placed:Mine", dtype="float32")
+    assert (backend.name, backend.dtype) == ("mine", "float32")
+    assert backend_in("placed:Mine", "cpu", "auto").precision == "float64"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("no_such_module:Mine", "cannot load no_such_module:Mine: No module named 'no_such_module'"),
+        ("json:Mine", "cannot load json:Mine: module 'json' has no attribute 'Mine'"),
+        (":Mine", "cannot load :Mine: Empty module name"),
+        ("json:", "cannot load json:: module 'json' has no attribute ''"),
+        ("json:loads", "json:loads is no backend: give a class with the members of nst.protocol.Backend"),
+        ("json:JSONDecoder", "json:JSONDecoder is no backend"),
+    ],
+)
+def test_a_place_without_a_backend(spec, words):
+    with pytest.raises(BackendError) as error:
+        get_backend(spec)
+    assert str(error.value).startswith(words)
+
+
+def test_no_file_may_say_what_is_imported(tmp_path, small_network, pictures):
+    """A checkpoint or a picture of a stranger's with a module for a backend."""
+    run = nst.StyleTransfer(
+        pictures.content, pictures.style, backend="numpy", weights=small_network, size=32, steps=1
+    )
+    next(iter(run.iterate()))
+    run.save(tmp_path / "run.nst")
+    saved = read_checkpoint(tmp_path / "run.nst")
+    document = {**saved.document, "backend": {**saved.document["backend"], "name": "antigravity:x"}}
+    with pytest.raises(NSTError, match="names the backend 'antigravity:x', which is none"):
+        nst.StyleTransfer.resume(replace(saved, document=document), weights=small_network)
+
+    picture = tmp_path / "picture.png"
+    settings = {"content": "p.png", "styles": [], "init": "content", "backend": "antigravity:x"}
+    metadata = PngInfo()
+    metadata.add_text("nst", json.dumps({"settings": settings}))
+    Image.new("RGB", (4, 4)).save(picture, pnginfo=metadata)
+    with pytest.raises(ImageError, match="carries no settings"):
+        read_picture_settings(picture)
+    assert "antigravity" not in sys.modules
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The same command on every backend: the same picture, and devices that are not there."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -113,6 +114,21 @@ def test_table_of_backends(python, need):
         elif name in FRAMEWORKS:
             assert row["problem"].startswith("pip install 'nst[")
             need(name)
+
+
+def test_a_class_in_the_folder_one_works_in(stylize, tmp_path, monkeypatch):
+    """As for `nst conformance`, although the script `nst` has its own folder on the path and not this one."""
+    source = (
+        "from nst.backends.numpy.backend import NumpyBackend\nclass Mine(NumpyBackend):\n    name = 'mine'\n"
+    )
+    (tmp_path / "lying_here.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    done = stylize("--backend", "lying_here:Mine")
+    assert (done.status, done.stderr) == (0, "")
+    assert "with mine on cpu" in done.stdout
+    done = stylize("--backend", "lying_here:Yours")
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert "cannot load lying_here:Yours: module 'lying_here' has no attribute 'Yours'" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["tf", "tensorflow", "keras"])

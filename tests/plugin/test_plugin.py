@@ -1,29 +1,14 @@
 """A backend from a package of its own: installed, found by its entry point, checked, and used."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def plugged(tmp_path_factory, root):
-    """Variables under which Python finds the package, installed into a folder of its own; nothing is downloaded."""
-    folder = tmp_path_factory.mktemp("plugin")
-    source, target = folder / "source", folder / "site"
-    shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "install", *options, "--target", target, source]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    path = os.pathsep.join([str(target), str(root)])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "NST_OFFLINE": "1"}
 
 
 def run(environment, *arguments):
@@ -58,3 +43,27 @@ def test_it_paints(plugged, tmp_path, pictures, weights_file):
     with Image.open(out) as picture:
         assert picture.size == (32, 24)
         assert np.ptp(np.asarray(picture)) > 50
+
+
+OWN_TENSORS = """
+import sys
+import numpy as np
+import nst
+from nst_mine.tensor import Tensor
+content, style = (Tensor(np.random.default_rng(seed).uniform(0, 255, (3, 24, 32))) for seed in (1, 2))
+options = {"backend": "nst_mine:MineBackend", "weights": sys.argv[1], "steps": 2}
+result = nst.stylize(content, style, **options)
+array = nst.stylize(*(np.moveaxis(t.planes, 0, -1).astype("float32") / 255 for t in (content, style)), **options)
+assert type(result) is Tensor, type(result)
+np.testing.assert_array_equal(result.planes, np.moveaxis(array, -1, 0) * 255)
+assert np.ptp(result.planes) > 50
+"""
+
+
+def test_its_own_tensors_go_in_and_come_out(plugged, tmp_path, weights_file):
+    (tmp_path / "own.py").write_text(OWN_TENSORS)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "own.py", weights_file],
+        capture_output=True, text=True, env=plugged, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,5 @@
+"""JAX as a backend for nst."""
+
+from nst_jax.backend import JaxBackend
+
+__all__ = ["JaxBackend"]
