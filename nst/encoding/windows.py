@@ -87,7 +87,7 @@ def windows(
     side = max(side, smallest_side(names, convolutions))
     unit, reach = vgg.minimum_size(names), halo(names, convolutions)
     rows, columns = (_spans(length, side, unit, reach) for length in (height, width))
-    tall, wide = (_extent(length, side, unit) for length in (height, width))
+    tall, wide = (_extent(length, side, unit, reach) for length in (height, width))
     return [Window(row, column, tall, wide) for row in rows for column in columns]
 
 
@@ -105,14 +105,24 @@ def overlap_factor(
     return len(found) * found[0].height * found[0].width / (width * height)
 
 
-def _extent(length: int, side: int, unit: int) -> int:
-    """The side of the windows: at most `side`, with the same remainder as the picture, whose end they share."""
-    return length if length <= side else (side - length % unit) // unit * unit + length % unit
+def _extent(length: int, side: int, unit: int, reach: int) -> int:
+    """The side of the windows, with the same remainder as the picture, whose end they share.
+
+    At most `side`, and no more than that many windows need: five of 1024 pixels over 4096 would share 256 each, where
+    two halos do.
+    """
+    if length <= side:
+        return length
+    rest = length % unit
+    most = (side - rest) // unit * unit + rest
+    count = 1 + -(-(length - most) // (most - 2 * reach - rest))
+    covered = length - rest + 2 * reach * (count - 1)  # by `count` windows, what two share counted twice
+    return -(-covered // (count * unit)) * unit + rest
 
 
 def _spans(length: int, side: int, unit: int, reach: int) -> list[Span]:
     """Windows along one axis; they begin on the grid of the deepest layer, the last ends with the picture."""
-    extent = _extent(length, side, unit)
+    extent = _extent(length, side, unit, reach)
     last = length - extent
     if last == 0:
         return [Span(0, 0, length)]
