@@ -86,6 +86,8 @@ def engine_arguments(
     mask: Sequence[str] = (),
     preset: str | None = None,
     memory: float | None = None,
+    ray: str | None = None,
+    ray_workers: int | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """The arguments of `StyleTransfer` from the options of the command line.
@@ -94,12 +96,15 @@ def engine_arguments(
     framework or a download.
     """
     from nst.cli.network import find_network
+    from nst.workers import Devices
 
     given = with_preset(preset, options)
     backend, device, weights = (given.pop(name) for name in ("backend", "device", "weights"))
+    devices = Devices(tuple(device.split(",")), ray, ray_workers)
     return {
         **given,
-        "backend": partial(load_backend, backend, device, given["precision"]),
+        "backend": partial(load_backend, backend, devices.first, given["precision"]),
+        "device": devices,
         "weights": partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet),
         "masks": masks_by_name(mask),
         "memory": None if memory is None else round(memory * 1e9),

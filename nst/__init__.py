@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from nst.settings import Settings
     from nst.synthesis import invert, texture
     from nst.transfer import StyleTransfer, stylize
+    from nst.workers import Devices
 
 __all__ = [
     "LBFGS",
     "Adam",
     "BackendError",
+    "Devices",
     "ImageError",
     "Losses",
     "NSTError",
@@ -49,6 +51,7 @@ _HOME = {
     **dict.fromkeys(("Losses", "Progress"), "nst.progress"),
     **dict.fromkeys(("StyleTransfer", "stylize"), "nst.transfer"),
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
+    "Devices": "nst.workers",
     "Settings": "nst.settings",
     "get_backend": "nst.backends",
     "preset": "nst.presets",

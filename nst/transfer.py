@@ -50,6 +50,7 @@ from nst.settings import (
     style_shares,
 )
 from nst.words import STARTS
+from nst.workers.devices import Devices, devices_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
@@ -68,7 +69,8 @@ class StyleTransfer:
             loss is off.
         backend: auto, torch, tf, onnx, numpy, a plug-in's name, a `Backend`, or a function that returns one
             and is called when settings and pictures have been found in order.
-        device: auto, cpu, cuda, cuda:N, mps.
+        device: auto, cpu, cuda, cuda:N, mps; several ("cuda:0,cuda:1") share out the windows of a large picture; or
+            `nst.Devices`, also for a cluster.
         weights: "auto", "embedded", "random", a name in the catalogue, a path, `NetworkWeights`, or a
             function that returns them and is called last, since it may have to download them.
         content_layers: "conv4_2", "conv4_2=0.5,conv3_1", a list of such words, or a mapping.
@@ -91,7 +93,7 @@ class StyleTransfer:
         style: Any,
         *,
         backend: str | Backend[Any] | Callable[[], Backend[Any]] = "auto",
-        device: str = "auto",
+        device: str | Sequence[str] | Devices = "auto",
         weights: str | Path | NetworkWeights | Callable[[], NetworkWeights] = "auto",
         content_layers: LayerSpec = CONTENT_LAYERS,
         style_layers: LayerSpec = STYLE_LAYERS,
@@ -138,12 +140,14 @@ class StyleTransfer:
         self.output = Output(color, original, restore)
         self.scene = make_scene(seen, styles, shares, drawn)
         self.start = Start(self.settings, seen, styles, given)
+        self.devices = devices_of(device)
         if isinstance(backend, str):
-            backend = backend_in(backend, device, self.settings.precision)
+            backend = backend_in(backend, self.devices.first, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
+        self._crew = self.devices.crew(self.backend, self.weights)
         self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
@@ -235,6 +239,7 @@ class StyleTransfer:
             losses=[loss.name for loss in self._extra],
             position=record.position,
             backend=self.backend,
+            devices=self.devices,
             weights=self.weights,
             spec=self._spec,
             notes=notes or {},
@@ -282,6 +287,7 @@ class StyleTransfer:
             pictures.content,
             list(pictures.styles),
             backend=partial(get_backend, **saved.backend) if backend is None else backend,
+            device=saved.devices,
             weights=network,
             init=pictures.start if settings.init == "picture" else settings.init,
             masks=pictures.masks,
@@ -340,7 +346,9 @@ class StyleTransfer:
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
-            machine=Machine(self.settings, self.weights, self.backend, self.plan.sides(self._task)),
+            machine=Machine(
+                self.settings, self.weights, self.backend, self.plan.sides(self._task), self._crew
+            ),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,

@@ -27,6 +27,7 @@ OUTSIDE = {
     "cv2",
     "onnx",
     "psutil",
+    "ray",
     "typing_extensions",  # for type checkers alone
 }
 
@@ -46,15 +47,16 @@ BELOW = {
     "nst/optim/": "protocol",
     "nst/planning/": "encoding models protocol settings",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
+    "nst/workers/": "backends engine models planning protocol",
     "nst/progress.py": "engine optim pictures settings",
-    "nst/arguments.py": "losses models optim pictures planning protocol settings words",
+    "nst/arguments.py": "losses models optim pictures planning protocol settings words workers",
     "nst/tensor_file.py": "files",
-    "nst/checkpoint.py": "backends engine models optim pictures planning protocol settings tensor_file",
+    "nst/checkpoint.py": "backends engine models optim pictures planning protocol settings tensor_file workers",
     "nst/": "arguments backends checkpoint encoding engine fields losses models optim pictures planning presets"
-    " progress protocol run settings synthesis transfer words",
+    " progress protocol run settings synthesis transfer words workers",
     "nst/video/": "arguments fields losses pictures run transfer",
     "nst/__main__.py": "cli",
-    "conformance/": "backends encoding engine files losses models optim pictures protocol settings",
+    "conformance/": "backends encoding engine files losses models optim pictures protocol settings workers",
     "cli/": "*",
 }
 FRAMEWORKS_OF = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst.encoding.encoder import Encoder
+from nst.engine.crew import Crew
 from nst.losses.smoothing import smoothed
 from nst.models.weights import NetworkWeights
 from nst.pictures.scene import Scene
@@ -26,12 +27,14 @@ class Machine:
         backend: where it runs.
         sides: of the windows in pixels, None being the whole picture at once: the first is taken, and the next ones
             after running out of memory.
+        crew: who computes windows; None for this process.
     """
 
     settings: Settings
     weights: NetworkWeights
     backend: Backend[Any]
     sides: Sequence[int | None] = (None,)
+    crew: Crew | None = None
 
     def encoder(self, scene: Scene, layers: Sequence[str], side: int | None) -> Encoder:
         """The network for pictures of the scene's size.

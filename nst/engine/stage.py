@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from nst.encoding.encoder import Encoder
+from nst.engine.crew import WorkerLost
+from nst.engine.elsewhere import Elsewhere
 from nst.engine.loss_scaling import LossScale, compile_objective
 from nst.engine.machine import Machine
-from nst.engine.windowed import TiledObjective
+from nst.engine.windowed import Here, TiledObjective
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
 from nst.pictures.scene import Scene
@@ -20,6 +22,9 @@ from nst.planning.memory import is_out_of_memory
 from nst.protocol import Evaluation, LossFunction
 
 __all__ = ["Found", "Problem", "Stage"]
+
+
+Code: TypeAlias = Callable[[Any, Mapping[str, Any], Sequence[Mapping[str, Any]]], Evaluation[Any]]
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,10 @@ class Stage:
         while True:
             try:
                 return self.problem.code(x, self.problem.shared, self.problem.constants)
+            except WorkerLost as lost:
+                assert self.machine.crew is not None
+                self.machine.crew.go_on_without(lost)
+                continue
             except Exception as error:
                 self._take_smaller_windows(error)
             gc.collect()
@@ -125,9 +134,16 @@ class Stage:
             weight = self.weights.setdefault(own.term.name, own.weight)
             prepared.append(replace(own, weight=weight))
         terms = [(own.term, own.weight) for own in prepared]
-        arrange = _AtOnce if side is None else TiledObjective
-        code = arrange(encoder, terms, self._scale)
-        return Problem(encoder, tuple(prepared), code)
+        return Problem(encoder, tuple(prepared), self._code(encoder, terms))
+
+    def _code(self, encoder: Encoder, terms: Sequence[tuple[Term, float]]) -> Code:
+        if encoder.side is None:
+            return _AtOnce(encoder, terms, self._scale)
+        deep, crew = [term for term, _ in terms if term.layers], self.machine.crew
+        if crew is None or not deep:
+            return TiledObjective(encoder, terms, Here(encoder, deep, self._scale))
+        elsewhere = Elsewhere(encoder, self.machine.settings.pooling, deep, crew, self._scale)
+        return TiledObjective(encoder, terms, elsewhere)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +159,7 @@ class Problem:
 
     encoder: Encoder
     losses: tuple[Prepared, ...]
-    code: Callable[[Any, Mapping[str, Any], Sequence[Mapping[str, Any]]], Evaluation[Any]]
+    code: Code
 
     @property
     def terms(self) -> list[tuple[Term, float]]:

@@ -1,0 +1,113 @@
+"""Both passes over the windows of a picture, shared out among workers.
+
+Window i goes to worker i modulo their number, and what comes back is added up in the order of the windows: not one bit
+depends on who was quicker, on how many there are, or on whether there were workers at all, as long as each of them
+computes a window as this process would.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nst.encoding.encoder import Encoder, summed
+from nst.engine.crew import Answer, Crew, Worker
+from nst.engine.loss_scaling import LossScale
+from nst.engine.share import Assignment
+from nst.losses.smoothing import SmoothedNetwork
+from nst.losses.term import Term
+from nst.models.vgg import Pooling
+from nst.protocol import HostArray
+
+__all__ = ["Elsewhere"]
+
+AHEAD = 2
+"""Windows of a worker that may wait or be done before the one that is added up now: it is never idle, and not all of a
+large picture's gradients lie in memory."""
+
+
+class Elsewhere:
+    """See `nst.engine.windowed.Passes`.
+
+    Args:
+        encoder: the windows, and the backend on which all is added up.
+        pooling: of the network.
+        terms: those that read layers.
+        crew: who computes.
+        scale: of the loss; after each second pass the least that a window needed.
+    """
+
+    def __init__(
+        self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], crew: Crew, scale: LossScale
+    ) -> None:
+        self._encoder, self._pooling, self._terms = encoder, pooling, tuple(terms)
+        self._crew, self._scale = crew, scale
+        self._sent: tuple[Any, list[Worker]] = (None, [])
+
+    def statistics(
+        self, extended: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Pass 1, added up."""
+        self._assign(shared, constants)
+        backend, views = self._encoder.backend, self._encoder.views
+
+        def ask(worker: Worker, number: int) -> Answer:
+            return worker.ask("statistics", number, backend.to_numpy(views[number].cut(backend, extended)))
+
+        found = (
+            {name: backend.from_numpy(array) for name, array in statistics.items()}
+            for statistics in self._answers(ask)
+        )
+        return summed(backend.space, found)
+
+    def gradients(
+        self, extended: Any, constants: Sequence[Mapping[str, Any]], pulls: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        """Pass 2, window by window."""
+        on_host, before = self._on_host(pulls), replace(self._scale)
+        scales = []
+        for slope, scale in self._answers(
+            lambda worker, number: worker.ask("gradient", number, on_host, before)
+        ):
+            scales.append(scale)
+            yield self._encoder.backend.from_numpy(slope)
+        self._scale.take(min(scales, key=lambda scale: (scale.value, scale.good)))
+
+    def _answers(self, ask: Callable[[Worker, int], Answer]) -> Iterator[Any]:
+        """Of all windows, in their order."""
+        workers = self._crew.workers
+        waiting: deque[Answer] = deque()
+        for number in range(len(self._encoder.views)):
+            waiting.append(ask(workers[number % len(workers)], number))
+            if len(waiting) > AHEAD * len(workers):
+                yield waiting.popleft()()
+        while waiting:
+            yield waiting.popleft()()
+
+    def _assign(self, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]) -> None:
+        """Tell each worker its windows, unless they all know."""
+        workers = self._crew.workers
+        if self._sent[0] is constants and self._sent[1] == workers:
+            return
+        network, common = self._encoder.network, self._on_host(shared)
+        temperatures = network.temperatures if isinstance(network, SmoothedNetwork) else {}
+        answers = []
+        for place, worker in enumerate(workers):
+            own = {
+                number: self._on_host(
+                    {name: value for name, value in constants[number].items() if name not in shared}
+                )
+                for number in range(place, len(constants), len(workers))
+            }
+            assignment = Assignment(
+                self._encoder.layers, self._pooling, temperatures, self._terms, common, own
+            )
+            answers.append(worker.ask("begin", assignment))
+        for answer in answers:
+            answer()
+        self._sent = constants, list(workers)
+
+    def _on_host(self, tensors: Mapping[str, Any]) -> dict[str, HostArray]:
+        return {name: self._encoder.backend.to_numpy(tensor) for name, tensor in tensors.items()}
