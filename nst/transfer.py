@@ -338,7 +338,8 @@ class StyleTransfer:
     def _task(self) -> Task:
         longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
         size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
-        return Task(self.settings, self.weights, self.backend, size, self.layers)
+        sharing = (self._crew.size, self._crew.nearby) if self._crew else ()
+        return Task(self.settings, self.weights, self.backend, size, self.layers, *sharing)
 
     @cached_property
     def _run(self) -> Run:

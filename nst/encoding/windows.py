@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from nst.models import vgg
 
-__all__ = ["PASSES", "Span", "Window", "halo", "overlap_factor", "smallest_side", "windows"]
+__all__ = ["PASSES", "Span", "Window", "halo", "overlap_factor", "side_of", "smallest_side", "windows"]
 
 PASSES = 4 / 3
 """What a second pass over windows costs: one more forward pass, beside forward and backward (twice a forward)."""
@@ -67,6 +67,13 @@ def smallest_side(layers: Iterable[str], convolutions: Collection[str] = vgg.LAY
     return 2 * halo(names, convolutions) + 2 * vgg.minimum_size(names)
 
 
+def side_of(length: int, count: int, layers: Iterable[str], convolutions: Collection[str]) -> int:
+    """The side of `count` windows that cover a length in pixels."""
+    names = list(layers)
+    covered = length + 2 * halo(names, convolutions) * (count - 1)
+    return -(-covered // count) + vgg.minimum_size(names)
+
+
 def windows(
     height: int,
     width: int,
@@ -97,12 +104,17 @@ def overlap_factor(
     side: int | None,
     layers: Iterable[str],
     convolutions: Collection[str] = vgg.LAYER_NAMES,
+    workers: int = 1,
 ) -> float:
-    """How many times each pixel is computed on average, 1.0 without windows; arguments as of `windows`."""
+    """How many times each pixel is computed on average, 1.0 without windows; arguments as of `windows`.
+
+    Where the windows are shared out among `workers`: how many times the picture's pixels the busiest of them computes.
+    """
     if side is None:
         return 1.0
     found = windows(height, width, side, layers, convolutions)
-    return len(found) * found[0].height * found[0].width / (width * height)
+    most = -(-len(found) // workers)
+    return most * found[0].height * found[0].width / (width * height)
 
 
 def _extent(length: int, side: int, unit: int, reach: int) -> int:

@@ -51,11 +51,12 @@ class Crew:
     Args:
         start: makes them.
         size: how many there will be.
+        nearby: how many of them use the memory of this process's device.
     """
 
-    def __init__(self, start: Callable[[], Sequence[Worker]], size: int) -> None:
+    def __init__(self, start: Callable[[], Sequence[Worker]], size: int, nearby: int) -> None:
         self._start = start
-        self.size = size
+        self.size, self.nearby = size, nearby
 
     @cached_property
     def workers(self) -> list[Worker]:
@@ -76,9 +77,4 @@ class Crew:
                 f"{lost}, and there is no other: it ran out of memory, or somebody ended it; use a smaller --tile, "
                 "or fewer devices"
             ) from lost
-        logging.getLogger("nst").warning("%s: %d others do its windows", lost, len(self.workers))
-
-    def close(self) -> None:
-        """Send all home."""
-        for worker in self.__dict__.pop("workers", ()):
-            worker.close()
+        logging.getLogger("nst").warning("%s: its windows are done elsewhere", lost)

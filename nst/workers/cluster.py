@@ -97,7 +97,7 @@ def cluster_crew(
     ray = connect(address)
     wanted = places(ray, workers)
     make = partial(type(backend), wanted.device, backend.dtype, backend.precision)
-    return Crew(lambda: _start(ray, wanted, make, weights), wanted.count)
+    return Crew(lambda: _start(ray, wanted, make, weights), wanted.count, nearby=0)
 
 
 class ClusterWorker:

@@ -79,7 +79,7 @@ class Devices:
 
             return local_workers(makers, weights)
 
-        return Crew(start, len(named))
+        return Crew(start, len(named), named.count(backend.device))
 
 
 def devices_of(device: str | Sequence[str] | Devices) -> Devices:

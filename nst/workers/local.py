@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from nst.engine.crew import Answer, WorkerLost
@@ -20,7 +20,7 @@ from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.workers.seat import MakeBackend, Seat
 
-__all__ = ["LocalWorker", "local_workers"]
+__all__ = ["LocalWorker", "local_workers", "process_worker", "start_workers", "thread_worker"]
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """Where frameworks and the libraries below them read how many threads they may have."""
@@ -33,17 +33,12 @@ class LocalWorker:
     """See `nst.engine.crew.Worker`.
 
     Args:
-        device: "cpu" for a process of its own, else a thread.
-        number: from 1, among the workers.
+        name: where it is, for people.
+        executor: its one thread or process.
     """
 
-    def __init__(self, device: str, number: int) -> None:
-        self.name = f"{device} ({number})"
-        self._executor: Executor
-        if device == "cpu":
-            self._executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=_leave_ctrl_c_alone)
-        else:
-            self._executor = ThreadPoolExecutor(1, f"nst worker {number}")
+    def __init__(self, name: str, executor: Executor) -> None:
+        self.name, self._executor = name, executor
 
     def start(self, make: MakeBackend, weights: NetworkWeights) -> Answer:
         """Let it take its seat; the answer is the number of its process."""
@@ -72,6 +67,17 @@ class LocalWorker:
         return answer
 
 
+def thread_worker(device: str, number: int) -> LocalWorker:
+    """A worker in a thread of this process."""
+    return LocalWorker(f"{device} ({number})", ThreadPoolExecutor(1, f"nst worker {number}"))
+
+
+def process_worker(device: str, number: int) -> LocalWorker:
+    """A worker in a process of its own, which starts with its first task."""
+    executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=_stay_with_the_first_process)
+    return LocalWorker(f"{device} ({number})", executor)
+
+
 def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWeights) -> list[LocalWorker]:
     """A worker for each device.
 
@@ -84,14 +90,30 @@ def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWei
         NSTError: a backend, or a process, does not start.
     """
     on_cpu = sum(device == "cpu" for device, _ in makers)
-    workers = [LocalWorker(device, number) for number, (device, _) in enumerate(makers, start=1)]
+    with _threads(max(1, _cores() // max(1, on_cpu))):
+        return start_workers(
+            [
+                ((process_worker if device == "cpu" else thread_worker)(device, number), make)
+                for number, (device, make) in enumerate(makers, start=1)
+            ],
+            weights,
+        )
+
+
+def start_workers(
+    seats: Sequence[tuple[LocalWorker, MakeBackend]], weights: NetworkWeights
+) -> list[LocalWorker]:
+    """The workers, ready.
+
+    Raises:
+        NSTError: a backend, or a process, does not start.
+    """
     try:
-        with _threads(max(1, _cores() // on_cpu) if on_cpu else 1):
-            answers = [w.start(make, weights) for w, (_, make) in zip(workers, makers, strict=True)]
-            for answer in answers:
-                answer()
+        answers = [worker.start(make, weights) for worker, make in seats]
+        for answer in answers:
+            answer()
     except BaseException as error:
-        for worker in workers:
+        for worker, _ in seats:
             worker.close()
         if isinstance(error, WorkerLost):
             raise NSTError(
@@ -99,7 +121,7 @@ def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWei
                 'if __name__ == "__main__":'
             ) from error
         raise
-    return workers
+    return [worker for worker, _ in seats]
 
 
 def _take_seat(make: MakeBackend, weights: NetworkWeights) -> int:
@@ -111,9 +133,17 @@ def _do(method: str, *arguments: Any) -> Any:
     return _here.seat.do(method, *arguments)
 
 
-def _leave_ctrl_c_alone() -> None:
-    """It reaches all processes of a terminal; the first one ends the run in good order, and then its workers."""
+def _stay_with_the_first_process() -> None:
+    """Ctrl-C reaches all processes of a terminal: the first ends the run in good order. When it is killed, so are we."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    first = parent_process()
+    assert first is not None
+
+    def end() -> None:
+        first.join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _cores() -> int:
