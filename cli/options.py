@@ -81,7 +81,10 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
             help="Share out the windows among actors on a Ray cluster: auto, local, host:port or ray://host:port.",
         ),
         click.option(
-            "--ray-workers", type=click.IntRange(min=1), metavar="N", help="Actors.  [default: one a GPU, or a machine]"
+            "--ray-workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Actors.  [default: one a GPU, or a machine]",
         ),
         _option(
             "--weights",

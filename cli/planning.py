@@ -26,7 +26,9 @@ def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
         ("scales", scales),
         (
             "windows",
-            f"{chosen.side} px, computing {future.overlap:.2f} times the pixels{among}" if chosen.side else "none",
+            f"{chosen.side} px, computing {future.overlap:.2f} times the pixels{among}"
+            if chosen.side
+            else "none",
         ),
         (
             "L-BFGS history",

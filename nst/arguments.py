@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from nst.engine.workshop import Workshop
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
@@ -107,6 +108,7 @@ class _Engine(TypedDict, total=False):
     optimizer: str | Optimizer
     memory: int | Plan | None
     extra_terms: Sequence[Loss]
+    workshop: Workshop | None
 
 
 class TransferArguments(SettingsArguments, _Engine, total=False):

@@ -55,7 +55,7 @@ class Run:
         if self.ready is not None:
             return self.ready
         unit = unit_of(layers_of(self.losses), self.machine.settings.padding)
-        return Stage(self.scene.at(longest, unit), self.losses, self.machine, found=found)
+        return Stage(self.scene.at(longest, unit), self.losses, self.machine, found)
 
     def iterate(self, position: Position | None = None) -> Iterator[Progress]:
         """See `StyleTransfer.iterate`.

@@ -22,11 +22,11 @@ from nst.engine.pyramid import schedule
 from nst.engine.sizes import check_sizes, limiting_picture, unit_of
 from nst.engine.stage import Stage
 from nst.engine.start import Start
-from nst.engine.weights import losses_of, settled
+from nst.engine.weights import layers_read, losses_of, settled
+from nst.engine.workshop import Workshop
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.fields import require_known
 from nst.losses.term import Loss
-from nst.models import vgg
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.optim import Averaged, Optimizer, named_optimizer
@@ -36,7 +36,7 @@ from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.scene import make_scene, whole_units
-from nst.planning.plan import Plan, Task, choose
+from nst.planning.plan import Plan, Task
 from nst.progress import Output, Progress
 from nst.protocol import Backend
 from nst.run import Run
@@ -44,13 +44,12 @@ from nst.settings import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
     LayerSpec,
-    Settings,
     layer_weights,
     make_settings,
     style_shares,
 )
 from nst.words import STARTS
-from nst.workers.devices import Devices, devices_of
+from nst.workers.devices import Devices, crew_of, devices_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
@@ -81,6 +80,8 @@ class StyleTransfer:
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
         memory: bytes to stay within, the process and its framework included, or the plan itself; None for what is free
             on the device.
+        workshop: shared with other transfers of the same backend and weights, given as objects: what is compiled for a
+            size, and the targets of a style, then serve them all.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -102,6 +103,7 @@ class StyleTransfer:
         optimizer: str | Optimizer = "lbfgs",
         memory: int | Plan | None = None,
         extra_terms: Sequence[Loss] = (),
+        workshop: Workshop | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
         require_known(settings, TransferArguments.__optional_keys__)
@@ -114,7 +116,8 @@ class StyleTransfer:
             **settings,
         )
         self._extra, self._memory = tuple(extra_terms), memory
-        self.layers = _layers(self.settings, self._extra)
+        self._workshop = Workshop(0) if workshop is None else workshop
+        self.layers = layers_read(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
         most = self.settings.max_pixels
@@ -147,7 +150,7 @@ class StyleTransfer:
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self._crew = self.devices.crew(self.backend, self.weights)
+        self._crew = crew_of(self.devices, self.backend, self.weights, self._workshop)
         self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
@@ -159,7 +162,8 @@ class StyleTransfer:
     @cached_property
     def plan(self) -> Plan:
         """How the picture will be computed, and the memory that it is expected to take."""
-        return self._memory if isinstance(self._memory, Plan) else choose(self._task, self._memory)
+        memory = self._memory
+        return memory if isinstance(memory, Plan) else self._workshop.plan(self._task, memory)
 
     @property
     def content(self) -> Picture:
@@ -310,7 +314,8 @@ class StyleTransfer:
     def frame(self, content: Any, init: Any, extra_terms: Sequence[Loss] = ()) -> Run:
         """A run for another content picture, such as the next frame of a video, at the size of the result alone.
 
-        Weights of the losses, targets of the styles and what is compiled are those of the frame before.
+        Weights of the losses are those of the frame before; its targets of the styles and what is compiled are in the
+        workshop.
 
         Args:
             content: of the same size, of any kind that `StyleTransfer` takes.
@@ -323,7 +328,8 @@ class StyleTransfer:
         seen, _ = self.output.color.prepare(original, [])
         scene = replace(self.scene, content=seen)
         losses = (*losses_of(self.settings, self.weights), *extra_terms)
-        self._frame = Stage(scene, losses, self._run.machine, self._frame or self.stage(longest))
+        before = self._frame or self.stage(longest)
+        self._frame = Stage(scene, losses, self._run.machine, before.found)
         return replace(
             self._run,
             scene=scene,
@@ -343,29 +349,16 @@ class StyleTransfer:
 
     @cached_property
     def _run(self) -> Run:
-        average = self.settings.average
+        average, sides = self.settings.average, self.plan.sides(self._task)
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
-            machine=Machine(
-                self.settings, self.weights, self.backend, self.plan.sides(self._task), self._crew
-            ),
+            machine=Machine(self.settings, self.weights, self.backend, sides, self._workshop, self._crew),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,
             output=self.output,
         )
-
-
-def _layers(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
-    """Every layer that a loss reads, in network order.
-
-    Raises:
-        SettingsError: a loss of the caller's own reads a layer that does not exist.
-    """
-    read = {*settings.layers, *(layer for loss in extra for layer in loss.layers)}
-    vgg.validate_layers(read)
-    return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
 
 
 @overload
@@ -389,4 +382,10 @@ def stylize(content: Any, style: Any, **options: Unpack[TransferArguments]) -> A
     if batch is None:
         return StyleTransfer(content, style, **options).run()
     pictures, stack = batch
-    return stack([StyleTransfer(picture, style, **options).run() for picture in pictures])
+    results: list[Any] = []
+    ready: dict[str, Any] = {**options, "workshop": options.get("workshop") or Workshop()}
+    for picture in pictures:
+        transfer = StyleTransfer(picture, style, **ready)
+        ready |= {"backend": transfer.backend, "weights": transfer.weights}
+        results.append(transfer.run())
+    return stack(results)

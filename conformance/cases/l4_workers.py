@@ -39,11 +39,11 @@ def _evaluation(subject: Subject, passes: PassesOf) -> Evaluation[Any]:
     maps = "content/conv3_2/maps"
     local = encoder.place("conv3_2", constants.pop(maps))
     shared = side.tensors(constants)
-    own = [{**shared, **view.inner, maps: part} for view, part in zip(encoder.views, local, strict=True)]
+    own = [{**shared, **view.constants, maps: part} for view, part in zip(encoder.views, local, strict=True)]
     terms = PROBLEM.terms(weights)
     deep = [term for term, _ in terms if term.layers]
     objective = TiledObjective(encoder, terms, passes(encoder, deep))
-    return side.read(objective(backend.from_numpy(PROBLEM.start()), shared, own))
+    return side.read(objective(backend.from_numpy(PROBLEM.start()), shared, own, LossScale()))
 
 
 def _shared_out(subject: Subject, count: int) -> Evaluation[Any]:
@@ -57,7 +57,7 @@ def _shared_out(subject: Subject, count: int) -> Evaluation[Any]:
 
     def passes(encoder: Encoder, terms: Sequence[Term]) -> Passes:
         crew = Crew(lambda: workers, count, count)
-        return Elsewhere(encoder, PROBLEM.pooling, terms, crew, LossScale())
+        return Elsewhere(encoder, PROBLEM.pooling, terms, crew)
 
     try:
         return _evaluation(subject, passes)
@@ -80,7 +80,7 @@ def _like_the_whole(count: int) -> Callable[[Subject], Iterator[Measurement]]:
 
 
 def _same_bits(subject: Subject) -> Iterator[Measurement]:
-    alone = _evaluation(subject, lambda encoder, terms: Here(encoder, terms, LossScale()))
+    alone = _evaluation(subject, Here)
     for count in (2, 3):
         got = _shared_out(subject, count)
         yield subject.compare(f"total of {count} workers", got.total, alone.total, "exact")

@@ -16,7 +16,6 @@ from nst.conformance.cases import inputs
 from nst.encoding.encoder import Encoder
 from nst.losses.content import ContentTerm, SmoothedContentTerm, content_targets
 from nst.losses.objective import loss_function
-from nst.losses.smoothing import SmoothedNetwork
 from nst.losses.style import StyleTerm, style_means, style_targets
 from nst.losses.style_statistics import STYLE_LOSSES
 from nst.losses.term import Term
@@ -108,14 +107,20 @@ class Problem:
 
     def network(self, side: Side, weights: NetworkWeights | None = None) -> Network[Any]:
         """What the features come from."""
-        network = side.network(self.layers, self.pooling, weights)
+        return side.network(self.layers, self.pooling, weights)
+
+    @property
+    def smoothing(self) -> dict[str, Array]:
+        """1 / T by the name of its constant."""
         if self.temperature is None:
-            return network
-        return SmoothedNetwork(network, dict.fromkeys(self.layers, self.temperature))
+            return {}
+        return {f"smooth/{layer}": np.array(1.0 / self.temperature) for layer in self.layers}
 
     def encoder(self, side: Side, like: Array, weights: NetworkWeights | None = None) -> Encoder:
         """How pictures of the size of `like`, (N, 3, H, W), go through the network."""
-        return Encoder(side.backend, self.network(side, weights), self.layers, *like.shape[2:])
+        network, smoothing = self.network(side, weights), side.tensors(self.smoothing)
+        height, width = like.shape[2:]
+        return Encoder(side.backend, network, self.layers, height, width, smoothing=smoothing)
 
     def function(self, side: Side, weights: NetworkWeights | None = None) -> LossFunction[Any]:
         """The loss on a backend."""
@@ -174,7 +179,7 @@ def make_targets(
     side: Side, problem: Problem, content: Array, style: Array, weights: NetworkWeights | None = None
 ) -> dict[str, Array]:
     """P, the style's targets, and the roots of masks, by name: as the losses work them out, on this side."""
-    constants: dict[str, Array] = {}
+    constants: dict[str, Array] = {**problem.smoothing}
     if problem.content:
         encoder = problem.encoder(side, content, weights)
         term = problem.content_term(weights or inputs.small_network())

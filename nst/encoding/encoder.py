@@ -6,8 +6,8 @@ mean the same for the generated picture, the content and the styles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -46,11 +46,12 @@ class View:
 
     Attributes:
         window: its place, or None for the whole.
-        inner: `inner/layer`, (1, 1, H_l, W_l) of 0 and 1 on the device: the positions that count; empty for all.
+        constants: `inner/layer`, (1, 1, H_l, W_l) of 0 and 1 on the device, the positions that count, unless all do;
+            and what the encoder smooths by. See `inner_features`.
     """
 
     window: Window | None
-    inner: Mapping[str, Any]
+    constants: Mapping[str, Any]
 
     def cut(self, backend: Backend[Any], x: Any) -> Any:
         """The view's part of x (1, C, H, W)."""
@@ -73,6 +74,7 @@ class Encoder:
         padding: how the picture goes on past its border.
         side: of the windows in pixels, or None to compute the whole at once.
         convolutions: of the network; see `nst.models.vgg`.
+        smoothing: `smooth/layer`, 1 / T on the device, of activations that are smoothed (`nst.losses.smoothing`).
     """
 
     backend: Backend[Any]
@@ -83,6 +85,7 @@ class Encoder:
     padding: Literal["zero", "replicate", "circular", "mirror"] = "zero"
     side: int | None = None
     convolutions: Sequence[str] = vgg.LAYER_NAMES
+    smoothing: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def margin(self) -> int:
@@ -119,9 +122,12 @@ class Encoder:
             masks = (
                 {f"inner/{layer}": self._mask(layer, None) for layer in self.layers} if self.margin else {}
             )
-            return [View(None, masks)]
+            return [View(None, {**masks, **self.smoothing})]
         return [
-            View(window, {f"inner/{layer}": self._mask(layer, window) for layer in self.layers})
+            View(
+                window,
+                {**{f"inner/{layer}": self._mask(layer, window) for layer in self.layers}, **self.smoothing},
+            )
             for window in windows(height, width, self.side, self.layers, self.convolutions)
         ]
 
@@ -155,23 +161,27 @@ class Encoder:
         """Feature maps of a picture (N, 3, H, W) by layer, for each view; 0 at positions that do not count."""
         names = tuple(layers)
 
-        def features(ops: Ops[T], x: T, inner: Mapping[str, T]) -> dict[str, T]:
-            found = inner_features(ops, self.network(ops, x), inner)
+        def features(ops: Ops[T], x: T, constants: Mapping[str, T]) -> dict[str, T]:
+            found = inner_features(ops, self.network(ops, x), constants)
             return {layer: found[layer] for layer in names}
 
-        function, found = self._readers.setdefault(names, features), []
-        for part, inner in self._cut(self.extended(x)):
-            found.append(self.backend.evaluate(function, part, inner))
-        return found
+        function, extended = self.function(("maps", names), features), self.extended(x)
+        return [
+            self.backend.evaluate(function, view.cut(self.backend, extended), view.constants)
+            for view in self.views
+        ]
+
+    def function(self, key: Any, function: TensorFunction[Any]) -> TensorFunction[Any]:
+        """The function that was first given with this key: a backend may have compiled it."""
+        for known, first in self._functions:
+            if known == key:
+                return first
+        self._functions.append((key, function))
+        return function
 
     @cached_property
-    def _readers(self) -> dict[tuple[str, ...], TensorFunction[Any]]:
-        """The functions of `maps`, kept for backends that compile them."""
-        return {}
-
-    def _cut(self, extended: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-        for view in self.views:
-            yield view.cut(self.backend, extended), view.inner
+    def _functions(self) -> list[tuple[Any, TensorFunction[Any]]]:
+        return []
 
     def measure(
         self, function: TensorFunction[Any], x: Any, local: Sequence[Mapping[str, Any]] | None = None
@@ -183,15 +193,17 @@ class Encoder:
             x: picture (1, 3, H, W).
             local: constants of each view.
         """
-        return self.add_up(function, self.extended(x), local or [{} for _ in self.views])
+        own = local or [{} for _ in self.views]
+        constants = [{**given, **view.constants} for given, view in zip(own, self.views, strict=True)]
+        return self.add_up(function, self.extended(x), constants)
 
     def add_up(
-        self, function: TensorFunction[Any], extended: Any, local: Sequence[Mapping[str, Any]]
+        self, function: TensorFunction[Any], extended: Any, constants: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """`measure` for a picture that has its margin already."""
+        """`measure` for a picture that has its margin already, with all constants of each view."""
         found = (
-            self.backend.evaluate(function, part, {**constants, **inner})
-            for (part, inner), constants in zip(self._cut(extended), local, strict=True)
+            self.backend.evaluate(function, view.cut(self.backend, extended), given)
+            for view, given in zip(self.views, constants, strict=True)
         )
         return summed(self.backend.space, found)
 
@@ -249,8 +261,16 @@ def summed(space: VectorSpace[Any], found: Iterable[Mapping[str, Any]]) -> dict[
 
 
 def inner_features(ops: Ops[T], features: Mapping[str, T], constants: Mapping[str, T]) -> dict[str, T]:
-    """The features of a view by layer, 0 at the positions that do not count: those of 0 in `inner/layer`, if there."""
-    return {
-        layer: ops.modulate(maps, constants[f"inner/{layer}"]) if f"inner/{layer}" in constants else maps
-        for layer, maps in features.items()
-    }
+    """What the losses see of the feature maps F of a view, by layer.
+
+    E = exp(F / T) where the constants have `smooth/layer`, 1 / T; then 0 at the positions that do not count, those of 0
+    in `inner/layer`, if there.
+    """
+    found = dict(features)
+    for layer, maps in features.items():
+        if f"smooth/{layer}" in constants:
+            maps = ops.exp(ops.scale_by(maps, constants[f"smooth/{layer}"]))
+        if f"inner/{layer}" in constants:
+            maps = ops.modulate(maps, constants[f"inner/{layer}"])
+        found[layer] = maps
+    return found

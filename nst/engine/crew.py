@@ -52,11 +52,15 @@ class Crew:
         start: makes them.
         size: how many there will be.
         nearby: how many of them use the memory of this process's device.
+
+    Attributes:
+        busy_with: the constants of the windows that they have been told; None if they have to be told.
     """
 
     def __init__(self, start: Callable[[], Sequence[Worker]], size: int, nearby: int) -> None:
         self._start = start
         self.size, self.nearby = size, nearby
+        self.busy_with: Any = None
 
     @cached_property
     def workers(self) -> list[Worker]:
@@ -69,10 +73,12 @@ class Crew:
         Raises:
             NSTError: there are no others.
         """
+        self.busy_with = None
         if lost.worker in self.workers:
             self.workers.remove(lost.worker)
             lost.worker.close()
         if not self.workers:
+            del self.workers  # another run begins with new ones
             raise NSTError(
                 f"{lost}, and there is no other: it ran out of memory, or somebody ended it; use a smaller --tile, "
                 "or fewer devices"

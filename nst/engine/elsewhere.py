@@ -16,7 +16,6 @@ from nst.encoding.encoder import Encoder, summed
 from nst.engine.crew import Answer, Crew, Worker
 from nst.engine.loss_scaling import LossScale
 from nst.engine.share import Assignment
-from nst.losses.smoothing import SmoothedNetwork
 from nst.losses.term import Term
 from nst.models.vgg import Pooling
 from nst.protocol import HostArray
@@ -36,15 +35,10 @@ class Elsewhere:
         pooling: of the network.
         terms: those that read layers.
         crew: who computes.
-        scale: of the loss; after each second pass the least that a window needed.
     """
 
-    def __init__(
-        self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], crew: Crew, scale: LossScale
-    ) -> None:
-        self._encoder, self._pooling, self._terms = encoder, pooling, tuple(terms)
-        self._crew, self._scale = crew, scale
-        self._sent: tuple[Any, list[Worker]] = (None, [])
+    def __init__(self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], crew: Crew) -> None:
+        self._encoder, self._pooling, self._terms, self._crew = encoder, pooling, tuple(terms), crew
 
     def statistics(
         self, extended: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
@@ -63,17 +57,21 @@ class Elsewhere:
         return summed(backend.space, found)
 
     def gradients(
-        self, extended: Any, constants: Sequence[Mapping[str, Any]], pulls: Mapping[str, Any]
+        self,
+        extended: Any,
+        constants: Sequence[Mapping[str, Any]],
+        pulls: Mapping[str, Any],
+        scale: LossScale,
     ) -> Iterator[Any]:
-        """Pass 2, window by window."""
-        on_host, before = self._on_host(pulls), replace(self._scale)
+        """Pass 2, window by window. All begin with `scale`, which becomes the least that a window needed."""
+        on_host, before = self._on_host(pulls), replace(scale)
         scales = []
-        for slope, scale in self._answers(
+        for slope, needed in self._answers(
             lambda worker, number: worker.ask("gradient", number, on_host, before)
         ):
-            scales.append(scale)
+            scales.append(needed)
             yield self._encoder.backend.from_numpy(slope)
-        self._scale.take(min(scales, key=lambda scale: (scale.value, scale.good)))
+        scale.take(min(scales, key=lambda found: (found.value, found.good)))
 
     def _answers(self, ask: Callable[[Worker, int], Answer]) -> Iterator[Any]:
         """Of all windows, in their order."""
@@ -89,11 +87,9 @@ class Elsewhere:
     def _assign(self, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]) -> None:
         """Tell each worker its windows, unless they all know."""
         workers = self._crew.workers
-        if self._sent[0] is constants and self._sent[1] == workers:
+        if self._crew.busy_with is constants:
             return
-        network, common = self._encoder.network, self._on_host(shared)
-        temperatures = network.temperatures if isinstance(network, SmoothedNetwork) else {}
-        answers = []
+        common, answers = self._on_host(shared), []
         for place, worker in enumerate(workers):
             own = {
                 number: self._on_host(
@@ -101,13 +97,11 @@ class Elsewhere:
                 )
                 for number in range(place, len(constants), len(workers))
             }
-            assignment = Assignment(
-                self._encoder.layers, self._pooling, temperatures, self._terms, common, own
-            )
+            assignment = Assignment(self._encoder.layers, self._pooling, self._terms, common, own)
             answers.append(worker.ask("begin", assignment))
         for answer in answers:
             answer()
-        self._sent = constants, list(workers)
+        self._crew.busy_with = constants
 
     def _on_host(self, tensors: Mapping[str, Any]) -> dict[str, HostArray]:
         return {name: self._encoder.backend.to_numpy(tensor) for name, tensor in tensors.items()}

@@ -16,7 +16,7 @@ import numpy as np
 
 from nst.protocol import Backend, Evaluation, LossFunction, Objective, Ops
 
-__all__ = ["OVERFLOW", "LossScale", "ScaledObjective", "compile_objective"]
+__all__ = ["OVERFLOW", "LossScale", "ScaledObjective", "compile_objective", "evaluate"]
 
 T = TypeVar("T")
 
@@ -68,16 +68,24 @@ def compile_objective(
     function: LossFunction[Any],
     like: T,
     constants: Mapping[str, T],
-    scale: LossScale | None = None,
 ) -> Objective[T]:
     """`Backend.compile`, with loss scaling where the network computes in float16."""
     if backend.precision == "float16":
-        return ScaledObjective(backend, function, like, constants, scale)
+        return ScaledObjective(backend, function, like, constants)
     return backend.compile(function, like, constants)
 
 
+def evaluate(objective: Objective[T], x: T, constants: Mapping[str, T], scale: LossScale) -> Evaluation[T]:
+    """What `compile_objective` made, at a scale that belongs to the caller: other runs share the objective."""
+    if isinstance(objective, ScaledObjective):
+        return objective(x, constants, scale)
+    return objective(x, constants)
+
+
 class ScaledObjective:
-    """See `nst.protocol.Objective`. Total, terms and gradient are unscaled; the scale is kept from call to call.
+    """See `nst.protocol.Objective`. Total, terms and gradient are unscaled.
+
+    Calls that bring no scale of their own share one, which is kept from call to call.
 
     An evaluation costs one synchronisation more, to see whether the gradient overflowed. Where the losses themselves
     do, no scale helps, and the evaluation comes back as it is: for an optimiser the step was too long.
@@ -89,42 +97,44 @@ class ScaledObjective:
         function: LossFunction[Any],
         like: T,
         constants: Mapping[str, T],
-        scale: LossScale | None = None,
     ) -> None:
         def scaled(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
             total, terms = function(ops, x, constants)
             return ops.scale_by(total, constants[SCALE]), {**terms, TOTAL: total}
 
-        self._scale = LossScale() if scale is None else scale
+        self._scale = LossScale()
         self._backend: Backend[Any] = backend
-        self._compiled = backend.compile(scaled, like, self._with_scale(constants))
+        self._compiled = backend.compile(scaled, like, self._with_scale(constants, self._scale))
 
     @property
     def scale(self) -> float:
-        """In use, a power of two."""
+        """In use by calls that bring none, a power of two."""
         return self._scale.value
 
-    def __call__(self, x: T, constants: Mapping[str, T]) -> Evaluation[T]:
+    def __call__(self, x: T, constants: Mapping[str, T], scale: LossScale | None = None) -> Evaluation[T]:
         """See `nst.protocol.Objective`."""
+        scale = self._scale if scale is None else scale
         while True:
-            evaluation, finite = self._evaluate(x, constants)
+            evaluation, finite = self._evaluate(x, constants, scale)
             if finite:
-                self._scale.succeed()
+                scale.succeed()
                 return evaluation
             total = self._backend.space.scalars([evaluation.total])
-            if self.scale <= SMALLEST or not np.isfinite(total).all():
+            if scale.value <= SMALLEST or not np.isfinite(total).all():
                 return evaluation
-            self._scale.lower()
+            scale.lower()
 
-    def _evaluate(self, x: Any, constants: Mapping[str, Any]) -> tuple[Evaluation[Any], bool]:
+    def _evaluate(
+        self, x: Any, constants: Mapping[str, Any], scale: LossScale
+    ) -> tuple[Evaluation[Any], bool]:
         """An evaluation at the present scale, and whether its gradient is finite."""
-        scaled = self._compiled(x, self._with_scale(constants))
+        scaled = self._compiled(x, self._with_scale(constants, scale))
         terms = dict(scaled.terms)
         total = terms.pop(TOTAL)
         space = self._backend.space
-        gradient = space.lincomb([1.0 / self.scale], [scaled.gradient])
+        gradient = space.lincomb([1.0 / scale.value], [scaled.gradient])
         finite = bool(np.isfinite(space.dots([(gradient, gradient)])).all())
         return Evaluation(total, terms, gradient), finite
 
-    def _with_scale(self, constants: Mapping[str, Any]) -> dict[str, Any]:
-        return {**constants, SCALE: self._backend.from_numpy(np.array(self.scale))}
+    def _with_scale(self, constants: Mapping[str, Any], scale: LossScale) -> dict[str, Any]:
+        return {**constants, SCALE: self._backend.from_numpy(np.array(scale.value))}

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from nst.engine.loss_scaling import LossScale, compile_objective
+from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
 from nst.engine.windowed import pull_of
 from nst.losses.objective import statistics_of
-from nst.losses.smoothing import SmoothedNetwork
 from nst.losses.term import Term
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Backend, HostArray
+from nst.protocol import Backend, HostArray, Objective
 
 __all__ = ["Arrays", "Assignment", "Share"]
 
@@ -31,7 +30,6 @@ class Assignment:
     Attributes:
         layers: that the network returns, in network order.
         pooling: of the network.
-        temperatures: of the activation smoothing by layer; empty without it.
         terms: those that read layers.
         shared: constants that all windows share, by name.
         windows: constants of its own of each window, by the window's number.
@@ -39,7 +37,6 @@ class Assignment:
 
     layers: Sequence[str]
     pooling: Pooling
-    temperatures: Mapping[str, float]
     terms: Sequence[Term]
     shared: Arrays
     windows: Mapping[int, Arrays]
@@ -55,16 +52,19 @@ class Share:
 
     def __init__(self, backend: Backend[Any], weights: NetworkWeights) -> None:
         self._backend, self._weights = backend, weights
-        self._scale = LossScale()
+        self._constants: dict[int, dict[str, Any]] = {}
         self._parts: dict[int, Any] = {}
+        self._pull: Objective[Any] | None = None
 
     def begin(self, assignment: Assignment) -> None:
         """Take over windows, in place of those before."""
         backend = self._backend
-        self._parts, self._constants, self._pull = {}, {}, None  # their memory is free before there are new ones
-        network: Any = backend.network(self._weights, assignment.layers, assignment.pooling)
-        if assignment.temperatures:
-            network = SmoothedNetwork(network, assignment.temperatures)
+        self._parts, self._constants, self._pull = (
+            {},
+            {},
+            None,
+        )  # their memory is free before there are new ones
+        network = backend.network(self._weights, assignment.layers, assignment.pooling)
         self._statistics = statistics_of(assignment.terms, network)
         shared = self._on_device(assignment.shared)
         self._constants = {
@@ -88,13 +88,11 @@ class Share:
         Returns:
             The gradient, (1, 3, h, w), and the scale with which it was found.
         """
-        self._scale.take(scale)
         x, constants = self._parts.pop(number), {**self._constants[number], **self._on_device(pulls)}
         if self._pull is None:
-            self._pull = compile_objective(
-                self._backend, pull_of(self._statistics), x, constants, self._scale
-            )
-        return self._backend.to_numpy(self._pull(x, constants).gradient), replace(self._scale)
+            self._pull = compile_objective(self._backend, pull_of(self._statistics), x, constants)
+        own = replace(scale)
+        return self._backend.to_numpy(evaluate(self._pull, x, constants, own).gradient), own
 
     def _on_device(self, arrays: Arrays) -> dict[str, Any]:
         return {name: self._backend.from_numpy(array) for name, array in arrays.items()}

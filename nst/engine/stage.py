@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
+
+import numpy as np
 
 from nst.encoding.encoder import Encoder
+from nst.engine.bench import Code
 from nst.engine.crew import WorkerLost
-from nst.engine.elsewhere import Elsewhere
-from nst.engine.loss_scaling import LossScale, compile_objective
+from nst.engine.loss_scaling import LossScale
 from nst.engine.machine import Machine
-from nst.engine.windowed import Here, TiledObjective
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
 from nst.pictures.scene import Scene
@@ -22,9 +23,6 @@ from nst.planning.memory import is_out_of_memory
 from nst.protocol import Evaluation, LossFunction
 
 __all__ = ["Found", "Problem", "Stage"]
-
-
-Code: TypeAlias = Callable[[Any, Mapping[str, Any], Sequence[Mapping[str, Any]]], Evaluation[Any]]
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,8 @@ class Stage:
         scene: the pictures at this size.
         losses: to minimise.
         machine: what computes them; `sides` are tried one after the other as memory runs out.
-        like: a stage of the same size, losses and machine for another content picture. Its weights, the targets of
-            losses that do not follow the content, and its compiled code are taken over.
-        found: by a stage of the same size, losses and machine, as which this one goes on.
+        found: by a stage of the same size, losses and machine, as which this one goes on, be it with another content
+            picture.
 
     Raises:
         Exception: the framework's own, when the smallest windows do not fit either.
@@ -67,18 +64,14 @@ class Stage:
         scene: Scene,
         losses: Sequence[Loss],
         machine: Machine,
-        like: Stage | None = None,
         found: Found | None = None,
     ) -> None:
         self.scene, self.machine = scene, machine
-        found = like.found if like is not None else found
         self.weights: dict[str, float] = {} if found is None else dict(found.weights)
         self._losses = tuple(losses)
         self._sides: list[int | None] = machine.fitting(scene) if found is None else list(found.sides)
         self._scale: LossScale = LossScale() if found is None else LossScale(*found.scale)
-        if like is not None:
-            self._scale = like._scale  # which belongs to the compiled code
-        self._problem: Problem | None = self._set_up(None if like is None else like.problem)
+        self._problem: Problem | None = self._set_up()
 
     @property
     def found(self) -> Found:
@@ -96,54 +89,51 @@ class Stage:
         """Total, terms and gradient at x, (1, 3, H, W) on the device."""
         while True:
             try:
-                return self.problem.code(x, self.problem.shared, self.problem.constants)
+                return self.problem.code(x, self.problem.shared, self.problem.constants, self._scale)
             except WorkerLost as lost:
                 assert self.machine.crew is not None
                 self.machine.crew.go_on_without(lost)
                 continue
             except Exception as error:
-                self._take_smaller_windows(error)
+                self._take_less_memory(error)
             gc.collect()
             self._problem = self._set_up()
 
-    def _set_up(self, old: Problem | None = None) -> Problem:
-        """What is minimised: anew, or the old problem with other targets if its windows still are the ones to take."""
+    def _set_up(self) -> Problem:
+        """What is minimised."""
         while True:
             try:
-                if old is not None and old.encoder.side == self._sides[0]:
-                    return old.renewed(self._losses, self.scene)
-                return self._set_up_anew(self._sides[0])
+                return self._in_windows(self._sides[0])
             except Exception as error:
-                self._take_smaller_windows(error)
+                self._take_less_memory(error)
             gc.collect()
 
-    def _take_smaller_windows(self, error: Exception) -> None:
-        """Go to the next side; `error` it is where it has another cause than memory, or there is no such side."""
-        if len(self._sides) == 1 or not is_out_of_memory(error):
+    def _take_less_memory(self, error: Exception) -> None:
+        """Forget other sizes, or go to the next side; `error` it is where it has another cause, or nothing helps."""
+        if not is_out_of_memory(error):
             raise error
         # what is there goes before anything else is made, so that its memory is free
-        self._problem, self._sides = None, self._sides[1:]
+        self._problem = None
+        if self.machine.crew is not None:
+            self.machine.crew.busy_with = None
+        if self.machine.workshop.clear():
+            return
+        if len(self._sides) == 1:
+            raise error
+        self._sides = self._sides[1:]
         logging.getLogger("nst").warning("out of memory: going on in windows of %d pixels", self._sides[0])
 
-    def _set_up_anew(self, side: int | None) -> Problem:
-        encoder = self.machine.encoder(self.scene, layers_of(self._losses), side)
+    def _in_windows(self, side: int | None) -> Problem:
+        bench = self.machine.bench(self.scene, layers_of(self._losses), side)
+        encoder = bench.smoothed(self.scene) if self.machine.settings.smoothing else bench.encoder
         prepared = []
         for loss in self._losses:
-            own = loss.prepare(encoder, self.scene)
+            own = bench.prepare(loss, encoder, self.scene)
             # what was found for the first picture and its first windows stays
             weight = self.weights.setdefault(own.term.name, own.weight)
             prepared.append(replace(own, weight=weight))
-        terms = [(own.term, own.weight) for own in prepared]
-        return Problem(encoder, tuple(prepared), self._code(encoder, terms))
-
-    def _code(self, encoder: Encoder, terms: Sequence[tuple[Term, float]]) -> Code:
-        if encoder.side is None:
-            return _AtOnce(encoder, terms, self._scale)
-        deep, crew = [term for term, _ in terms if term.layers], self.machine.crew
-        if crew is None or not deep:
-            return TiledObjective(encoder, terms, Here(encoder, deep, self._scale))
-        elsewhere = Elsewhere(encoder, self.machine.settings.pooling, deep, crew, self._scale)
-        return TiledObjective(encoder, terms, elsewhere)
+        terms = [_weighted(own.term) for own in prepared]
+        return Problem(encoder, tuple(prepared), bench.code(terms, self.machine.crew))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +143,7 @@ class Problem:
     Attributes:
         encoder: what the features come from.
         losses: with their weights and targets.
-        code: x, targets that all views share, all constants of each view -> losses and gradient; compiled when it is
-            called first.
+        code: what is compiled, for other pictures too.
     """
 
     encoder: Encoder
@@ -169,45 +158,27 @@ class Problem:
     @property
     def function(self) -> LossFunction[Any]:
         """What the backend differentiates, where the picture is computed at once."""
-        return loss_function(self.terms, self.encoder.seen, self.encoder.height, self.encoder.width)
+        terms = [_weighted(loss.term) for loss in self.losses]
+        return loss_function(terms, self.encoder.seen, self.encoder.height, self.encoder.width)
 
     @cached_property
     def shared(self) -> dict[str, Any]:
-        """The targets that all views share, by name, on the device."""
-        return {name: target for loss in self.losses for name, target in loss.shared.items()}
+        """The weights, and the targets that all views share, by name, on the device."""
+        found = {name: target for loss in self.losses for name, target in loss.shared.items()}
+        for loss in self.losses:
+            found[_weighted(loss.term)[1]] = self.encoder.backend.from_numpy(np.array(loss.weight))
+        return found
 
     @cached_property
     def constants(self) -> list[dict[str, Any]]:
         """All constants of each view."""
-        found = [{**self.shared, **view.inner} for view in self.encoder.views]
+        found = [{**self.shared, **view.constants} for view in self.encoder.views]
         for loss in self.losses:
             for constants, own in zip(found, loss.local or [{} for _ in found], strict=True):
                 constants.update(own)
         return found
 
-    def renewed(self, losses: Sequence[Loss], scene: Scene) -> Problem:
-        """The same for another content picture, with new targets for the losses that follow it."""
-        prepared = list(self.losses)
-        for number, loss in enumerate(losses):
-            if loss.follows_content:
-                new = loss.prepare(self.encoder, scene)
-                prepared[number] = replace(prepared[number], shared=new.shared, local=new.local)
-        return replace(self, losses=tuple(prepared))
 
-
-class _AtOnce:
-    """Losses and gradient of a picture that is computed at once; the counterpart of `TiledObjective`."""
-
-    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, float]], scale: LossScale) -> None:
-        self._backend, self._scale = encoder.backend, scale
-        self._function = loss_function(terms, encoder.seen, encoder.height, encoder.width)
-        self._compiled: Any = None
-
-    def __call__(
-        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
-    ) -> Evaluation[Any]:
-        (own,) = constants
-        if self._compiled is None:
-            self._compiled = compile_objective(self._backend, self._function, x, own, self._scale)
-        evaluation: Evaluation[Any] = self._compiled(x, own)
-        return evaluation
+def _weighted(term: Term) -> tuple[Term, str]:
+    """The term, and the name of the constant that is its weight."""
+    return term, f"{term.name}/weight"

@@ -19,7 +19,7 @@ may be rescaled layer by layer without computing anything else: relative losses 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nst.losses.content import Content
@@ -31,7 +31,7 @@ from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.settings import Settings
 
-__all__ = ["TYPICAL", "carried", "kind_of", "losses_of", "settled", "style_factors"]
+__all__ = ["TYPICAL", "carried", "kind_of", "layers_read", "losses_of", "settled", "style_factors"]
 
 STEEPNESS = 2.0
 """How fast the balance grows with the strength."""
@@ -111,6 +111,17 @@ def losses_of(settings: Settings, weights: NetworkWeights) -> tuple[Loss, ...]:
     if settings.tv_weight:
         losses.append(TotalVariation(settings.tv_weight, settings.tv_power, "tv" in settings.means))
     return tuple(losses)
+
+
+def layers_read(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
+    """Every layer that a loss reads, in network order.
+
+    Raises:
+        SettingsError: a loss of the caller's own reads a layer that does not exist.
+    """
+    read = {*settings.layers, *(layer for loss in extra for layer in loss.layers)}
+    vgg.validate_layers(read)
+    return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
 
 
 def style_factors(settings: Settings, channels: Mapping[str, int]) -> dict[str, float]:

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from nst.encoding.encoder import Encoder
-from nst.engine.loss_scaling import LossScale, compile_objective
+from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
 from nst.losses.objective import energy_of, loss_function, statistics_of
-from nst.losses.term import Term, add_up
+from nst.losses.term import Factor, Term, add_up
 from nst.protocol import Evaluation, LossFunction, Ops, TensorFunction
 
 __all__ = ["Here", "Passes", "TiledObjective", "pull_of"]
@@ -41,7 +41,11 @@ class Passes(Protocol):
         """
 
     def gradients(
-        self, extended: Any, constants: Sequence[Mapping[str, Any]], pulls: Mapping[str, Any]
+        self,
+        extended: Any,
+        constants: Sequence[Mapping[str, Any]],
+        pulls: Mapping[str, Any],
+        scale: LossScale,
     ) -> Iterator[Any]:
         """Pass 2: the gradient of <dE/dS, S_window> of each window in turn, with dE/dS as `pull/name`."""
 
@@ -64,11 +68,10 @@ class Here:
     Args:
         encoder: the network and its windows.
         terms: those that read layers.
-        scale: of the loss, see `nst.engine.loss_scaling`.
     """
 
-    def __init__(self, encoder: Encoder, terms: Sequence[Term], scale: LossScale | None = None) -> None:
-        self._encoder, self._scale = encoder, scale
+    def __init__(self, encoder: Encoder, terms: Sequence[Term]) -> None:
+        self._encoder = encoder
         self._statistics = statistics_of(terms, encoder.network)
         self._compiled: Any = None
 
@@ -79,7 +82,11 @@ class Here:
         return self._encoder.add_up(self._statistics, extended, constants)
 
     def gradients(
-        self, extended: Any, constants: Sequence[Mapping[str, Any]], pulls: Mapping[str, Any]
+        self,
+        extended: Any,
+        constants: Sequence[Mapping[str, Any]],
+        pulls: Mapping[str, Any],
+        scale: LossScale,
     ) -> Iterator[Any]:
         """See `Passes`."""
         backend = self._encoder.backend
@@ -87,8 +94,8 @@ class Here:
             part, pulled = view.cut(backend, extended), {**own, **pulls}
             if self._compiled is None:
                 function = pull_of(self._statistics)
-                self._compiled = compile_objective(backend, function, part, pulled, self._scale)
-            yield self._compiled(part, pulled).gradient
+                self._compiled = compile_objective(backend, function, part, pulled)
+            yield evaluate(self._compiled, part, pulled, scale).gradient
 
 
 class TiledObjective:
@@ -100,7 +107,7 @@ class TiledObjective:
         passes: who computes the windows.
     """
 
-    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, float]], passes: Passes) -> None:
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]], passes: Passes) -> None:
         self._encoder, self._backend, self._passes = encoder, encoder.backend, passes
         self._deep = [(term, weight) for term, weight in terms if term.layers]
         self._flat = [(term, weight) for term, weight in terms if not term.layers]
@@ -108,7 +115,7 @@ class TiledObjective:
         self._compiled: dict[str, Any] = {}
 
     def __call__(
-        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
+        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]], scale: LossScale
     ) -> Evaluation[Any]:
         """Total, terms and gradient.
 
@@ -116,27 +123,27 @@ class TiledObjective:
             x: picture (1, 3, H, W).
             shared: targets that all windows share.
             constants: all of each window's: these, targets on its own positions, and masks of those that count.
+            scale: of the loss, see `nst.engine.loss_scaling`.
         """
         space = self._backend.space
         extended = self._encoder.extended(x)
-        totals = self._passes.statistics(extended, shared, constants)
-        terms, pulls = self._differentiate_energy(totals, shared)
-        gradient = self._fold(x, self._put_together(self._passes.gradients(extended, constants, pulls)))
-        values = [terms[term.name] for term, _ in self._deep]
-        weights = [weight for _, weight in self._deep]
+        sums = self._passes.statistics(extended, shared, constants)
+        totals, terms, pulls = self._differentiate_energy(sums, shared)
+        gradients = self._passes.gradients(extended, constants, pulls, scale)
+        gradient = self._fold(x, self._put_together(gradients))
         if self._flat:
             evaluation = self._flat_objective(x, shared)(x, shared)
             gradient = space.lincomb([1.0, 1.0], [gradient, evaluation.gradient])
             terms |= evaluation.terms
-            values.append(evaluation.total)
-            weights.append(1.0)
-        return Evaluation(space.lincomb(weights, values), terms, gradient)
+            totals.append(evaluation.total)
+        return Evaluation(space.lincomb([1.0] * len(totals), totals), terms, gradient)
 
     def _differentiate_energy(
         self, totals: Mapping[str, Any], shared: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The unweighted terms, and dE/dS of every statistic, as `pull/name`."""
+    ) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+        """The weighted total if there is any, the unweighted terms, and dE/dS of every statistic, as `pull/name`."""
         constants = {**shared, **{f"sum/{name}": value for name, value in totals.items()}}
+        total: list[Any] = []
         terms: dict[str, Any] = {}
         pulls: dict[str, Any] = {}
         for name, statistic in totals.items():
@@ -149,8 +156,8 @@ class TiledObjective:
                 self._compiled[name] = self._backend.compile(function, statistic, constants)
             evaluation = self._compiled[name](statistic, constants)
             pulls[f"pull/{name}"] = evaluation.gradient
-            terms = dict(evaluation.terms)
-        return terms, pulls
+            total, terms = [evaluation.total], dict(evaluation.terms)
+        return total, terms, pulls
 
     def _put_together(self, gradients: Iterator[Any]) -> Any:
         """The gradient of the picture with its margin from those of its windows, which overlap."""

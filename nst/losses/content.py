@@ -142,11 +142,9 @@ class SmoothedContentTerm(ContentTerm):
 
     def unit(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
         """sum_l w_l / 2 sum (1 - P)^2: without features E / z is 1 at every inner position."""
-        flat = {
-            layer: ops.exp(ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0)) for layer in self.weights
-        }
-        first = next(iter(flat.values()))
-        statistics = super().statistics(ops, first, inner_features(ops, flat, constants), constants)
+        silent = {layer: ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0) for layer in self.weights}
+        first = next(iter(silent.values()))
+        statistics = super().statistics(ops, first, inner_features(ops, silent, constants), constants)
         return super().energy(ops, statistics, constants, {})
 
 
@@ -177,7 +175,8 @@ def content_targets(term: ContentTerm, encoder: Encoder, x: Any) -> list[dict[st
 def _sum(encoder: Encoder, tensors: Sequence[Any]) -> float:
     """Of all elements of all tensors."""
     backend = encoder.backend
-    sums = [backend.evaluate(lambda ops, x, _: {"y": ops.sum(x)}, tensor, {})["y"] for tensor in tensors]
+    total = encoder.function("sum", lambda ops, x, _: {"y": ops.sum(x)})
+    sums = [backend.evaluate(total, tensor, {})["y"] for tensor in tensors]
     return float(sum(backend.space.scalars(sums)))
 
 
@@ -242,10 +241,9 @@ class Content:
 def _unit(term: ContentTerm, encoder: Encoder, local: Sequence[Mapping[str, Any]]) -> float:
     """`ContentTerm.unit`, added up over the views with these constants."""
     backend, total = encoder.backend, 0.0
+    unit = encoder.function(("unit", term), lambda ops, x, c: {"y": term.unit(ops, c)})
     for targets, view in zip(local, encoder.views, strict=True):
         like = next(iter(targets.values()))  # the picture does not matter
-        outputs = backend.evaluate(
-            lambda ops, x, c: {"y": term.unit(ops, c)}, like, {**targets, **view.inner}
-        )
+        outputs = backend.evaluate(unit, like, {**targets, **view.constants})
         total += float(backend.space.scalars([outputs["y"]])[0])
     return total

@@ -3,8 +3,8 @@
 Each term is an energy of additive statistics (see `nst.losses`). A purely local term, such as the content
 loss, is the special case of a scalar statistic whose energy is the statistic itself.
 
-Constants are named `term/layer/...`: feature maps of the content picture (P), roots of masks, or statistics of
-the style pictures per position. `inner/layer` is reserved: see `statistics_of`.
+Constants are named `term/layer/...`: feature maps of the content picture (P), roots of masks, statistics of the style
+pictures per position, or weights. `inner/layer` and `smooth/layer` are reserved: see `inner_features`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from nst.encoding.encoder import inner_features
-from nst.losses.term import Loss, Term, add_up
+from nst.losses.term import Factor, Loss, Term, add_up, scaled
 from nst.models import vgg
 from nst.protocol import LossFunction, Network, Ops, TensorFunction
 
@@ -33,7 +33,7 @@ EnergyFunction: TypeAlias = Callable[[Ops[T], Mapping[str, T], Mapping[str, T]],
 
 
 def loss_function(
-    terms: Sequence[tuple[Term, float]], network: Network[Any], height: int, width: int
+    terms: Sequence[tuple[Term, Factor]], network: Network[Any], height: int, width: int
 ) -> LossFunction[Any]:
     """L_total = alpha L_content + beta L_style + ...; Gatys et al. 2016, eq. 7.
 
@@ -80,7 +80,7 @@ def statistics_of(terms: Sequence[Term], network: Network[Any]) -> TensorFunctio
     return function
 
 
-def energy_of(terms: Sequence[tuple[Term, float]], positions: Mapping[str, int]) -> EnergyFunction[Any]:
+def energy_of(terms: Sequence[tuple[Term, Factor]], positions: Mapping[str, int]) -> EnergyFunction[Any]:
     """The weighted sum of the terms' energies, and the energies.
 
     Args:
@@ -92,7 +92,8 @@ def energy_of(terms: Sequence[tuple[Term, float]], positions: Mapping[str, int])
         ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T]
     ) -> tuple[T, dict[str, T]]:
         values = {term.name: term.energy(ops, statistics, constants, positions) for term, _ in terms}
-        return add_up(ops, [ops.scale(values[term.name], weight) for term, weight in terms]), values
+        parts = [scaled(ops, values[term.name], weight, constants) for term, weight in terms]
+        return add_up(ops, parts), values
 
     return function
 

@@ -22,7 +22,7 @@ pictures): exp reaches e^5, and its squares leave float32 at F = 44 T only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from nst.encoding.encoder import Encoder, inner_features
 from nst.pictures.picture import planar
 from nst.pictures.scene import Scene, StylePicture
-from nst.protocol import Network, Ops
+from nst.protocol import Ops
 
-__all__ = ["SmoothedNetwork", "fourth_powers", "smoothed", "temperature"]
+__all__ = ["fourth_powers", "smoothed", "temperature"]
 
 T = TypeVar("T")
 
@@ -51,37 +51,12 @@ def temperature(squares: NDArray[np.float64], fourths: NDArray[np.float64]) -> f
     return float(np.sqrt(fourths.sum() / below)) if below > 0 else 1.0
 
 
-@dataclass(frozen=True)
-class SmoothedNetwork:
-    """A network whose feature maps are E = exp(F / T).
-
-    Attributes:
-        network: of F.
-        temperatures: T by layer; layers without one are left as they are.
-    """
-
-    network: Network[Any]
-    temperatures: Mapping[str, float]
-
-    @property
-    def native(self) -> Any:
-        """That of the network."""
-        return self.network.native
-
-    def __call__(self, ops: Ops[T], x: T) -> dict[str, T]:
-        """See `nst.protocol.Network`."""
-        return {
-            layer: ops.exp(ops.scale(maps, 1.0 / self.temperatures[layer]))
-            if layer in self.temperatures
-            else maps
-            for layer, maps in self.network(ops, x).items()
-        }
-
-
 def smoothed(encoder: Encoder, scene: Scene) -> Encoder:
     """The encoder with E = exp(F / T) for features, T of each layer from the styles; from the content without any."""
     sources = scene.styles or (StylePicture(scene.content, 1.0),)
-    return replace(encoder, network=SmoothedNetwork(encoder.network, _temperatures(encoder, sources)))
+    temperatures = _temperatures(encoder, sources)
+    inverse = {f"smooth/{layer}": np.array(1.0 / t) for layer, t in temperatures.items()}
+    return replace(encoder, smoothing={name: encoder.backend.from_numpy(i) for name, i in inverse.items()})
 
 
 def _temperatures(encoder: Encoder, styles: Sequence[StylePicture]) -> dict[str, float]:

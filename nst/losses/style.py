@@ -25,7 +25,7 @@ from nst.errors import SettingsError
 from nst.losses.objective import statistics_of
 from nst.losses.regions import carry, roots
 from nst.losses.style_statistics import STYLE_LOSSES, StyleLoss
-from nst.losses.term import Prepared, WeightedSum, add_up
+from nst.losses.term import Factor, Prepared, WeightedSum, add_up, scaled
 from nst.pictures.masks import Mask, fit, regions
 from nst.pictures.picture import planar
 from nst.pictures.scene import Scene, StylePicture
@@ -45,15 +45,16 @@ class StyleTerm:
         channels: N_l by layer.
         name: constants are `name/layer/...`: the targets of the loss, and `root`, (1, 1, H_l, W_l), of a guided term.
         loss: E_l.
-        region: sum_k m_k by layer of a guided term; None for the whole picture.
+        region: sum_k m_k by layer of a guided term, or the name of a constant that is 1 over it; None for the whole
+            picture.
         smoothed: whether the features are exp(F / T); batches of 1 only.
     """
 
-    weights: Mapping[str, float]
+    weights: Mapping[str, Factor]
     channels: Mapping[str, int]
     name: str = "style"
     loss: StyleLoss = STYLE_LOSSES["gram"]
-    region: Mapping[str, float] | None = None
+    region: Mapping[str, Factor] | None = None
     smoothed: bool = False
 
     @property
@@ -85,16 +86,21 @@ class StyleTerm:
         return statistics
 
     def means(
-        self, ops: Ops[T], statistics: Mapping[str, T], positions: Mapping[str, int]
+        self,
+        ops: Ops[T],
+        statistics: Mapping[str, T],
+        positions: Mapping[str, int],
+        constants: Mapping[str, T],
     ) -> dict[str, dict[str, T]]:
         """The statistics per position, by layer and kind; of a smoothed term those of E over its own mean."""
         result = {}
         for layer in self.weights:
             count = positions[layer] if self.region is None else self.region[layer]
+            share = count if isinstance(count, str) else 1.0 / count
             kinds = [
                 kind for kind in ("first", "squares", "second") if f"{self.name}/{layer}/{kind}" in statistics
             ]
-            means = {k: ops.scale(statistics[f"{self.name}/{layer}/{k}"], 1.0 / count) for k in kinds}
+            means = {k: scaled(ops, statistics[f"{self.name}/{layer}/{k}"], share, constants) for k in kinds}
             if self.smoothed:
                 unit = ops.scale(ops.sum(means["first"]), 1.0 / self.channels[layer])
                 once = ops.divide(unit, ops.square(unit))
@@ -111,11 +117,12 @@ class StyleTerm:
         positions: Mapping[str, int],
     ) -> T:
         """Sum over the layers of w_l E_l."""
-        means = self.means(ops, statistics, positions)
+        means = self.means(ops, statistics, positions, constants)
         parts = []
         for layer, weight in self.weights.items():
             targets, channels = self.targets(constants, layer), self.channels[layer]
-            parts.append(ops.scale(self.loss.energy(ops, means[layer], targets, channels), weight))
+            energy = self.loss.energy(ops, means[layer], targets, channels)
+            parts.append(scaled(ops, energy, weight, constants))
         return add_up(ops, parts)
 
     def units(self, ops: Ops[T], constants: Mapping[str, T]) -> dict[str, T]:
@@ -157,7 +164,7 @@ def style_means(
     term, own = _guide(replace(term, region=None), encoder, mask)
 
     def means(ops: Any, x: Any, sums: Any) -> dict[str, Any]:
-        found = term.means(ops, sums, encoder.positions)
+        found = term.means(ops, sums, encoder.positions, {})
         return {f"{layer}/{kind}": mean for layer, kinds in found.items() for kind, mean in kinds.items()}
 
     sums = encoder.measure(statistics_of([term], encoder.network), x, own)
@@ -224,7 +231,8 @@ class Style:
         if masks is None:
             term, shared, _ = self._region(self.name, encoder, scene.styles)
             if self.beta is None:
-                term = _relative(term, _units(term, encoder, shared))
+                term, factors = _relative(term, _units(term, encoder, shared))
+                shared |= _on_device(encoder, factors)
             return Prepared(term, beta, shared)
         groups = [scene.styles] if len(masks) == 1 else [(replace(s, share=1.0),) for s in scene.styles]
         pulls = [1.0] if len(masks) == 1 else [style.share * len(scene.styles) for style in scene.styles]
@@ -237,23 +245,32 @@ class Style:
             local = [{**view, **root} for view, root in zip(local, own, strict=True)]
             by_layer = _units(term, encoder, targets)
             if self.beta is None:
-                terms.append(_relative(term, by_layer))
+                term, factors = _relative(term, by_layer)
+                shared |= _on_device(encoder, factors)
                 units.append(1.0)
             else:
-                terms.append(term)
-                units.append(sum(weight * by_layer[layer] for layer, weight in term.weights.items()))
+                units.append(sum(weight * by_layer[layer] for layer, weight in self.weights.items()))
+            terms.append(term)
         areas = [pull * float(mask.mean()) for pull, mask in zip(pulls, masks, strict=True)]
         whole = sum(area * unit for area, unit in zip(areas, units, strict=True)) / sum(areas)
         scales = [whole / unit if unit > 0 else 1.0 for unit in units]
-        lambdas = [area * scale for area, scale in zip(areas, scales, strict=True)]
+        lambdas = {
+            f"{term.name}/lambda": area * scale
+            for term, area, scale in zip(terms, areas, scales, strict=True)
+        }
+        shared |= _on_device(encoder, lambdas)
         return Prepared(WeightedSum(self.name, tuple(zip(terms, lambdas, strict=True))), beta, shared, local)
 
     def _region(
         self, name: str, encoder: Encoder, styles: Sequence[StylePicture], mask: Mask | None = None
     ) -> tuple[StyleTerm, dict[str, Any], list[dict[str, Any]]]:
         """The term of one region (H, W), the targets of its blended styles, and the roots of its mask."""
-        whole = StyleTerm(self.weights, self.channels, name, self.loss, smoothed=self.smoothed)
-        term, own = _guide(whole, encoder, mask)
+        whole = term = StyleTerm(self.weights, self.channels, name, self.loss, smoothed=self.smoothed)
+        guided, own = _guide(whole, encoder, mask)
+        shares: dict[str, float] = {}
+        if guided.region is not None:
+            shares = {f"{name}/{layer}/share": 1.0 / float(m) for layer, m in guided.region.items()}
+            term = replace(whole, region=dict(zip(guided.region, shares, strict=True)))
         blend: dict[str, NDArray[np.float64]] = {}
         for style in styles:
             picture = style.picture
@@ -262,7 +279,7 @@ class Style:
             means = style_means(term, encoder.resized(picture.height, picture.width), x, part)
             for key, mean in means.items():
                 blend[key] = blend.get(key, 0.0) + style.share * mean
-        return term, style_targets(term, encoder, blend), own
+        return term, style_targets(term, encoder, blend) | _on_device(encoder, shares), own
 
 
 def _units(term: StyleTerm, encoder: Encoder, targets: Mapping[str, Any]) -> dict[str, float]:
@@ -273,11 +290,20 @@ def _units(term: StyleTerm, encoder: Encoder, targets: Mapping[str, Any]) -> dic
     return dict(zip(outputs, backend.space.scalars(list(outputs.values())).tolist(), strict=True))
 
 
-def _relative(term: StyleTerm, units: Mapping[str, float]) -> StyleTerm:
-    """The term weighted as the mean of w_l E_l over its unit; a layer without any style does not count."""
-    heard = {layer: weight for layer, weight in term.weights.items() if units[layer] > 0}
+def _relative(term: StyleTerm, units: Mapping[str, float]) -> tuple[StyleTerm, dict[str, float]]:
+    """The term weighted as the mean of w_l E_l over its unit, and these weights by the names of their constants.
+
+    A layer without any style does not count.
+    """
+    heard = {layer: float(weight) for layer, weight in term.weights.items() if units[layer] > 0}
     total = sum(heard.values())
+    names = {layer: f"{term.name}/{layer}/weight" for layer in term.weights}
     weights = {
-        layer: heard[layer] / (total * units[layer]) if layer in heard else 0.0 for layer in term.weights
+        name: heard[layer] / (total * units[layer]) if layer in heard else 0.0
+        for layer, name in names.items()
     }
-    return replace(term, weights=weights)
+    return replace(term, weights=names), weights
+
+
+def _on_device(encoder: Encoder, numbers: Mapping[str, float]) -> dict[str, Any]:
+    return {name: encoder.backend.from_numpy(np.array(number)) for name, number in numbers.items()}

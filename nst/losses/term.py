@@ -3,25 +3,35 @@
 A `Loss` is a recipe that holds for any size. `Loss.prepare` sees the pictures and makes a `Prepared` of it: a `Term`,
 its weight and its targets. A term is pure maths in the backend's primitives: additive statistics of the picture, and an
 energy of them. To add a loss, write the two in one file; `nst.losses.temporal` is the shortest example.
+
+What depends on the pictures, weights that are worked out from them included, is a constant, passed by name at each
+evaluation: terms that are equal share compiled code, whatever the pictures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from nst.encoding.encoder import Encoder
 from nst.pictures.scene import Scene
 from nst.protocol import Ops
 
-__all__ = ["LocalTerm", "Loss", "Prepared", "Term", "WeightedSum", "add_up"]
+__all__ = ["Factor", "LocalTerm", "Loss", "Prepared", "Term", "WeightedSum", "add_up", "scaled"]
 
 T = TypeVar("T")
 
+Factor: TypeAlias = float | str
+"""A number that is known when the objective is compiled, or the name of a constant, a scalar tensor."""
+
 
 class Term(Protocol):
-    """One loss at one size: additive statistics of the picture, and an energy of them."""
+    """One loss at one size: additive statistics of the picture, and an energy of them.
+
+    What is compiled for a term serves every other one that is equal to it (`==`): a frozen dataclass of plain numbers
+    and words is best. A term that is equal to itself alone is compiled anew for each picture.
+    """
 
     @property
     def name(self) -> str:
@@ -88,8 +98,8 @@ class Loss(Protocol):
     def follows_content(self) -> bool:
         """Whether its targets change with the content picture.
 
-        For the next frame of a video such a loss is prepared anew, and of what it returns the targets alone are taken:
-        term and weight stay those of the first frame, as everything of the other losses does.
+        For the next frame of a video, or the next picture of a batch in the same style, such a loss is prepared anew;
+        another one is prepared once. In a video its weight stays that of the first frame.
         """
 
     def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
@@ -137,7 +147,7 @@ class WeightedSum:
     """
 
     name: str
-    parts: tuple[tuple[Term, float], ...]
+    parts: tuple[tuple[Term, Factor], ...]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -167,10 +177,17 @@ class WeightedSum:
     ) -> T:
         """The weighted sum of the parts."""
         energies = [
-            ops.scale(part.energy(ops, statistics, constants, positions), weight)
+            scaled(ops, part.energy(ops, statistics, constants, positions), weight, constants)
             for part, weight in self.parts
         ]
         return add_up(ops, energies)
+
+
+def scaled(ops: Ops[T], value: T, factor: Factor, constants: Mapping[str, T]) -> T:
+    """`factor * value`."""
+    if isinstance(factor, str):
+        return ops.scale_by(value, constants[factor])
+    return ops.scale(value, factor)
 
 
 def add_up(ops: Ops[T], values: Sequence[T]) -> T:

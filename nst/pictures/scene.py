@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from nst.errors import SettingsError
 from nst.pictures.masks import Mask, Masks
@@ -47,6 +51,22 @@ class Scene:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.content.size
+
+    @cached_property
+    def setting(self) -> str:
+        """The same for scenes that have all but the content picture in common, its size included: a hash."""
+        found = hashlib.blake2b(
+            repr((self.size, self.reduction, self.masks.feather)).encode(), digest_size=32
+        )
+        masks = self.masks
+        arrays = [*masks.regions, *masks.sources, masks.protect, masks.content]
+        for style in self.styles:
+            found.update(repr(style.share).encode())
+            arrays += [style.picture.rgb, style.picture.alpha, style.mask]
+        for array in arrays:
+            found.update(repr(None if array is None else (array.shape, array.dtype.str)).encode())
+            found.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
     def at(self, longest: int, unit: int = 1) -> Scene:
         """The same with a longest side of so many pixels; both sides are whole multiples of `unit`."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments
+from nst.engine.workshop import Workshop
 from nst.errors import ImageError, SettingsError
 from nst.fields import require_known
 from nst.losses.temporal import Temporal
@@ -100,6 +101,7 @@ class VideoTransfer:
             "backend": self.first.backend,
             "weights": self.first.weights,
             "extra_terms": self._losses(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
+            "workshop": options.get("workshop") or Workshop(1),
         }
         self._later = StyleTransfer(first, style, **{**options, **later})
 

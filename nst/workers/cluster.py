@@ -5,6 +5,7 @@ Ray finds the machines, starts the actors and moves the arrays; a machine or an 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Sequence
@@ -68,7 +69,7 @@ def connect(address: str) -> Any:
         raise SettingsError(f"{address} is a file and no address of a cluster: write --ray=ADDRESS")
     try:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise NSTError(
@@ -86,9 +87,7 @@ def places(ray: Any, workers: int | None) -> Places:
     return Places(count, max(1, int(total.get("CPU", 1)) // count), 0)
 
 
-def cluster_crew(
-    address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights
-) -> Crew:
+def cluster_crew(address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights) -> Crew:
     """A crew of actors.
 
     Raises:

@@ -9,11 +9,12 @@ from typing import Any
 
 from nst.backends.selection import parse_device
 from nst.engine.crew import Crew
+from nst.engine.workshop import Workshop
 from nst.errors import BackendError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 
-__all__ = ["Devices", "devices_of"]
+__all__ = ["Devices", "crew_of", "devices_of"]
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,7 @@ class Devices:
         for name in named:
             if name not in found:
                 raise BackendError(f"backend {backend.name} sees no {name}: it sees {', '.join(found)}")
-        makers = [
-            (name, partial(type(backend), name, backend.dtype, backend.precision)) for name in named
-        ]
+        makers = [(name, partial(type(backend), name, backend.dtype, backend.precision)) for name in named]
 
         def start() -> Sequence[Any]:
             from nst.workers.local import local_workers
@@ -80,6 +79,16 @@ class Devices:
             return local_workers(makers, weights)
 
         return Crew(start, len(named), named.count(backend.device))
+
+
+def crew_of(
+    devices: Devices, backend: Backend[Any], weights: NetworkWeights, workshop: Workshop
+) -> Crew | None:
+    """The crew of a transfer, which those with the same workshop share; see `Devices.crew`."""
+    crew: Crew | None = workshop.crews.get(
+        (devices, backend, weights), lambda: devices.crew(backend, weights)
+    )
+    return crew
 
 
 def devices_of(device: str | Sequence[str] | Devices) -> Devices:

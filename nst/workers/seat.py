@@ -37,7 +37,7 @@ class Seat:
 
         Raises:
             MemoryError: what any framework means by running out of memory.
-            RuntimeError: any other fault, with its traceback as text: not every exception of a framework can be pickled.
+            RuntimeError: any other fault, with its traceback as text, since not every exception can be pickled.
         """
         try:
             return getattr(self._share, method)(*arguments)

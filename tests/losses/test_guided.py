@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
+from nst.engine.loss_scaling import LossScale
 from nst.engine.machine import Machine
 from nst.engine.stage import Stage
 from nst.engine.weights import losses_of
 from nst.losses.content import ContentTerm, SmoothedContentTerm
 from nst.losses.objective import energy_of, loss_function, positions_of, statistics_of
-from nst.losses.smoothing import SmoothedNetwork, fourth_powers, temperature
+from nst.losses.smoothing import fourth_powers, temperature
 from nst.losses.style import StyleTerm
 from nst.losses.style_statistics import STYLE_LOSSES
 from nst.losses.term import WeightedSum
@@ -58,7 +59,7 @@ def test_guided_sums_by_hand():
     # .25 * 2 + 4 = 4.5; .25 - 1; .25 * 4 + 16 = 17; .25 * 2 - 4 = -3.5; .25 + 1
     assert sums[f"style/{LAYER}/first"].ravel().tolist() == [4.5, -0.75]
     assert sums[f"style/{LAYER}/second"].tolist() == [[[17.0, -3.5], [-3.5, 1.25]]]
-    means = evaluate(lambda o, x, c: term.means(o, c, {LAYER: 3})[LAYER], f, sums)
+    means = evaluate(lambda o, x, c: term.means(o, c, {LAYER: 3}, {})[LAYER], f, sums)
     np.testing.assert_allclose(means["first"].ravel(), [3.6, -0.6], rtol=1e-14)
     squares = StyleTerm({LAYER: 1.0}, {LAYER: 2}, loss=STYLE_LOSSES["moments"], region={LAYER: 1.25})
     sums = statistics(squares, f, {f"style/{LAYER}/root": root})
@@ -115,10 +116,10 @@ def softmax_times_size(f, t):
 def test_smoothed_gram_is_that_of_the_softmax():
     rng = np.random.default_rng(3)
     f, a = 3 * rng.standard_normal((2, 1, 3, 4, 5))
-    network, term = SmoothedNetwork(IdentityNetwork(), {LAYER: 1.7}), style_term(smoothed=True)
+    network, term = IdentityNetwork(), style_term(smoothed=True)
     flat_f, flat_a = (softmax_times_size(g, 1.7).reshape(3, 20) for g in (f, a))
     A = flat_a @ flat_a.T / 20
-    constants = {f"style/{LAYER}/second": A[None]}
+    constants = {f"style/{LAYER}/second": A[None], f"smooth/{LAYER}": np.array(1 / 1.7)}
     result = BACKEND.compile(loss_function([(term, 1.0)], network, 4, 5), f, constants)(f, constants)
     want = np.sum((flat_f @ flat_f.T / 20 - A) ** 2) / 36
     assert float(result.total) == pytest.approx(want, rel=1e-12)
@@ -135,8 +136,8 @@ def test_smoothed_content_is_that_of_the_softmax(guided):
     P = softmax_times_size(p, 2.0)
     term = SmoothedContentTerm({LAYER: 1.5}, guided=guided, channels={LAYER: 3})
     constants = {f"content/{LAYER}/maps": P, f"content/{LAYER}/root": np.sqrt(m)}
-    network = SmoothedNetwork(IdentityNetwork(), {LAYER: 2.0})
-    objective = BACKEND.compile(loss_function([(term, 1.0)], network, 4, 5), f, constants)
+    constants[f"smooth/{LAYER}"] = np.array(0.5)
+    objective = BACKEND.compile(loss_function([(term, 1.0)], IdentityNetwork(), 4, 5), f, constants)
 
     def by_definition(x):
         return 1.5 * 0.5 * np.sum(m * (softmax_times_size(x, 2.0) - P) ** 2)
@@ -173,17 +174,16 @@ def test_statistics_of_overlapping_windows_add_up(term):
     """Two windows of 4 columns cover 6; the inner masks give each column to one of them."""
     rng = np.random.default_rng(5)
     x, p, m = rng.random((1, 3, 4, 6)), rng.random((1, 3, 4, 6)), rng.random((1, 1, 4, 6))
-    network = SmoothedNetwork(IdentityNetwork(), {LAYER: 1.0})
     spatial = {"maps": p, "root": np.sqrt(m)}
     constants = {name: spatial[name.rpartition("/")[2]] for name in term.spatial}
     assert set(term.spatial.values()) <= {LAYER}
-    function = statistics_of([term], network)
-    whole = evaluate(function, x, constants)
+    function, smooth = statistics_of([term], IdentityNetwork()), {f"smooth/{LAYER}": np.array(1.0)}
+    whole = evaluate(function, x, constants | smooth)
     total = dict.fromkeys(whole, 0.0)
     for columns, inner in ((slice(0, 4), [1, 1, 1, 0]), (slice(2, 6), [0, 1, 1, 1])):
         cropped = {name: array[..., columns] for name, array in constants.items()}
         inside = np.broadcast_to(np.array(inner, float), (1, 1, 4, 4))
-        part = evaluate(function, x[..., columns], cropped | {f"inner/{LAYER}": inside})
+        part = evaluate(function, x[..., columns], cropped | smooth | {f"inner/{LAYER}": inside})
         total = {name: total[name] + value for name, value in part.items()}
     for name, value in whole.items():
         np.testing.assert_allclose(total[name], value, rtol=1e-12)
@@ -228,7 +228,7 @@ def upside_down(picture):
 
 def losses_at(problem, picture):
     x = picture.rgb.transpose(2, 0, 1)[None].astype(np.float64)
-    result = problem.code(x, problem.shared, problem.constants)
+    result = problem.code(x, problem.shared, problem.constants, LossScale())
     return result, {name: float(value) for name, value in result.terms.items()}
 
 
@@ -287,10 +287,11 @@ def test_regions_pull_alike_whatever_the_energy_of_their_style(scene, small_netw
     quarter[:, :10] = 1
     problem = make([content, style, faint], small_network, Masks(regions=[quarter, None]))
     term = problem.terms[1][0]
-    values = []
+    values, numbers = [], problem.shared
     for part, weight in term.parts:
-        units = evaluate(lambda o, x, c, part=part: part.units(o, c), np.zeros(1), problem.shared)
-        values.append(weight * sum(part.weights[layer] * unit for layer, unit in units.items()))
+        units = evaluate(lambda o, x, c, part=part: part.units(o, c), np.zeros(1), numbers)
+        value = sum(numbers[part.weights[layer]] * unit for layer, unit in units.items())
+        values.append(float(numbers[weight] * value))
     assert values[1] / values[0] == pytest.approx(3.0, rel=1e-6)
     assert sum(values) == pytest.approx(1.0, rel=1e-6)
 
@@ -328,6 +329,5 @@ def test_temperature_of_a_transfer_is_that_of_the_styles(scene, small_network):
         maps = evaluate(lambda o, x, c: network(o, x), x, {})["conv3_1"]
         squares += np.sum(maps**2) / (picture.width * picture.height)
         fourths += np.sum(maps**4) / (picture.width * picture.height)
-    assert problem.encoder.network.temperatures["conv3_1"] == pytest.approx(
-        np.sqrt(fourths / squares), rel=1e-6
-    )
+    inverse = problem.encoder.smoothing["smooth/conv3_1"]
+    assert 1 / float(inverse) == pytest.approx(np.sqrt(fourths / squares), rel=1e-6)

@@ -69,7 +69,7 @@ def test_means_by_hand():
     term = term_for("covariance", 2)
 
     def function(ops, x, c):
-        return term.means(ops, term.statistics(ops, x, {"conv1_1": x}, c), {"conv1_1": 4})["conv1_1"]
+        return term.means(ops, term.statistics(ops, x, {"conv1_1": x}, c), {"conv1_1": 4}, {})["conv1_1"]
 
     got = BACKEND.evaluate(function, F, {})
     assert sorted(got) == ["first", "second"]

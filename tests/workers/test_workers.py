@@ -131,8 +131,8 @@ def test_a_worker_without_memory_gets_smaller_windows(small_network):
     scene, losses = make_scene(content, [style], [1.0], None), losses_of(settings, small_network)
 
     def gradient(backend, crew=None):
-        stage = Stage(scene, losses, Machine(settings, small_network, backend, (128, 72), crew))
-        return stage, stage.evaluate(planar(content)).gradient
+        stage = Stage(scene, losses, Machine(settings, small_network, backend, (128, 72), crew=crew))
+        return stage, stage.evaluate(backend.from_numpy(planar(content))).gradient
 
     threads = start_workers([(thread_worker("cpu", n), Cramped) for n in (1, 2)], small_network)
     stage, got = gradient(NumpyBackend(), Crew(lambda: threads, 2, 2))
@@ -221,7 +221,9 @@ def test_a_script_without_a_guard_is_told_so(tmp_path, environment):
     script = tmp_path / "script.py"
     options = ", ".join(f"{name}={value!r}" for name, value in OPTIONS.items())
     script.write_text(SCRIPT.format(guard="", options=options))
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 1
     assert 'put what calls nst below if __name__ == "__main__":' in done.stderr.splitlines()[-1]
 

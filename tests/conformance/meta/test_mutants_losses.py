@@ -27,9 +27,9 @@ class MaskWithoutRoot(StyleTerm):
 class MaskOverAllPositions(StyleTerm):
     """M in place of sum_k m_k."""
 
-    def means(self, ops, statistics, positions):
+    def means(self, ops, statistics, positions, constants):
         factor = self.region[LAYER] / positions[LAYER]
-        means = super().means(ops, statistics, positions)[LAYER]
+        means = super().means(ops, statistics, positions, constants)[LAYER]
         return {LAYER: {kind: ops.scale(mean, factor) for kind, mean in means.items()}}
 
 

@@ -1,0 +1,48 @@
+"""The last few things that took long to make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = ["Kept"]
+
+T = TypeVar("T")
+
+
+class Kept:
+    """Found again by what they were made of; the one that was used longest ago goes first.
+
+    Args:
+        most: so many are kept, 0 or more.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: list[tuple[Any, Any]] = []  # keys hold mappings, which cannot be hashed
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Any, make: Callable[[], T]) -> T:
+        """What was made for an equal key, or what is made now."""
+        for index, (known, value) in enumerate(self._entries):
+            if _equal(known, key):
+                self._entries.append(self._entries.pop(index))
+                found: T = value
+                return found
+        made = make()
+        self._entries.append((key, made))
+        del self._entries[: max(0, len(self._entries) - self._most)]
+        return made
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._entries.clear()
+
+
+def _equal(a: Any, b: Any) -> bool:
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):  # arrays, in a term of the caller's own, are neither equal nor not
+        return False
