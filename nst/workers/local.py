@@ -134,7 +134,7 @@ def _do(method: str, *arguments: Any) -> Any:
 
 
 def _stay_with_the_first_process() -> None:
-    """Ctrl-C reaches all processes of a terminal: the first ends the run in good order. When it is killed, so are we."""
+    """Ctrl-C reaches all processes of a terminal: the first ends the run in good order. If it is killed, we end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     first = parent_process()
     assert first is not None
