@@ -126,7 +126,7 @@ class Recorder:
         Raises:
             ImageError: a picture cannot be written.
         """
-        from nst.cli.trace import describe
+        from nst.description import describe
         from nst.pictures.writing import write_picture
 
         if record.stopped:  # the last good iterate once more

@@ -16,7 +16,8 @@ from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
 from nst.cli.rescue import save_results
-from nst.cli.trace import describe, step_record
+from nst.cli.trace import step_record
+from nst.description import describe
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
 from nst.planning.memory import is_out_of_memory

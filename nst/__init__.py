@@ -14,6 +14,8 @@ from nst._version import __version__
 
 if TYPE_CHECKING:
     from nst.backends import get_backend
+    from nst.batch import Batch
+    from nst.engine.workshop import Workshop
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.optim import LBFGS, Adam
     from nst.presets import preset
@@ -27,6 +29,7 @@ __all__ = [
     "LBFGS",
     "Adam",
     "BackendError",
+    "Batch",
     "Devices",
     "ImageError",
     "Losses",
@@ -36,6 +39,7 @@ __all__ = [
     "SettingsError",
     "StyleTransfer",
     "WeightsError",
+    "Workshop",
     "__version__",
     "get_backend",
     "invert",
@@ -51,8 +55,10 @@ _HOME = {
     **dict.fromkeys(("Losses", "Progress"), "nst.progress"),
     **dict.fromkeys(("StyleTransfer", "stylize"), "nst.transfer"),
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
+    "Batch": "nst.batch",
     "Devices": "nst.workers",
     "Settings": "nst.settings",
+    "Workshop": "nst.engine.workshop",
     "get_backend": "nst.backends",
     "preset": "nst.presets",
     **dict.fromkeys(("invert", "texture"), "nst.synthesis"),

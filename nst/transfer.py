@@ -49,7 +49,7 @@ from nst.settings import (
     style_shares,
 )
 from nst.words import STARTS
-from nst.workers.devices import Devices, crew_of, devices_of
+from nst.workers.devices import Devices, devices_of, team_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
@@ -150,7 +150,7 @@ class StyleTransfer:
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self._crew = crew_of(self.devices, self.backend, self.weights, self._workshop)
+        self._team = team_of(self.devices, self.backend, self.weights, self._workshop)
         self.settings = settled(self.settings, self.weights, size[1], size[0])
         if isinstance(optimizer, str):
             optimizer = named_optimizer(optimizer, self.settings.rate, self.plan.history, self.plan.half)
@@ -344,7 +344,7 @@ class StyleTransfer:
     def _task(self) -> Task:
         longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
         size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
-        sharing = (self._crew.size, self._crew.nearby) if self._crew else ()
+        sharing = (self._team.size, self._team.nearby) if self._team else ()
         return Task(self.settings, self.weights, self.backend, size, self.layers, *sharing)
 
     @cached_property
@@ -353,7 +353,7 @@ class StyleTransfer:
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
-            machine=Machine(self.settings, self.weights, self.backend, sides, self._workshop, self._crew),
+            machine=Machine(self.settings, self.weights, self.backend, sides, self._workshop, self._team),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,

@@ -54,6 +54,8 @@ BELOW = {
     "nst/checkpoint.py": "backends engine models optim pictures planning protocol settings tensor_file workers",
     "nst/": "arguments backends checkpoint encoding engine fields losses models optim pictures planning presets"
     " progress protocol run settings synthesis transfer words workers",
+    "nst/batch/": "arguments backends description engine fields models pictures planning progress settings transfer"
+    " words workers",
     "nst/video/": "arguments engine fields losses pictures run transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim pictures protocol settings workers",

@@ -16,7 +16,8 @@ from nst.cli.console import interruptible, progress_bar
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.measure import distances
 from nst.cli.running import explain
-from nst.cli.trace import describe, step_record, write_trace
+from nst.cli.trace import step_record, write_trace
+from nst.description import describe
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
 from nst.models.weights import NetworkWeights

@@ -15,7 +15,8 @@ from nst.cli.movies.frame_store import FrameStore
 from nst.cli.movies.reading import Source
 from nst.cli.options import masks_by_name
 from nst.cli.running import explain
-from nst.cli.trace import describe, step_record, write_trace
+from nst.cli.trace import step_record, write_trace
+from nst.description import describe
 from nst.errors import NSTError
 from nst.pictures.kinds import from_any
 from nst.video import Last, VideoTransfer

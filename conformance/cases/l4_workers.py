@@ -11,9 +11,9 @@ from nst.conformance.cases import inputs
 from nst.conformance.cases.objectives import Problem, targets
 from nst.conformance.compare import Measurement
 from nst.encoding.encoder import Encoder
-from nst.engine.crew import Crew
 from nst.engine.elsewhere import Elsewhere
 from nst.engine.loss_scaling import LossScale
+from nst.engine.team import Team
 from nst.engine.windowed import Here, Passes, TiledObjective
 from nst.losses.term import Term
 from nst.protocol import Evaluation
@@ -56,8 +56,8 @@ def _shared_out(subject: Subject, count: int) -> Evaluation[Any]:
     )
 
     def passes(encoder: Encoder, terms: Sequence[Term]) -> Passes:
-        crew = Crew(lambda: workers, count, count)
-        return Elsewhere(encoder, PROBLEM.pooling, terms, crew)
+        team = Team(lambda: workers, count, count)
+        return Elsewhere(encoder, PROBLEM.pooling, terms, team)
 
     try:
         return _evaluation(subject, passes)

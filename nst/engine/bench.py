@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 from nst.encoding.encoder import Encoder
 from nst.engine.at_once import AtOnce
-from nst.engine.crew import Crew
 from nst.engine.elsewhere import Elsewhere
 from nst.engine.kept import Kept
 from nst.engine.loss_scaling import LossScale
+from nst.engine.team import Team
 from nst.engine.windowed import Here, TiledObjective
 from nst.losses.smoothing import smoothed
 from nst.losses.term import Factor, Loss, Prepared, Term
@@ -58,20 +58,20 @@ class Bench:
             return loss.prepare(encoder, scene)
         return self._prepared.get((scene.setting, loss), lambda: loss.prepare(encoder, scene))
 
-    def code(self, terms: Sequence[tuple[Term, Factor]], crew: Crew | None = None) -> Code:
+    def code(self, terms: Sequence[tuple[Term, Factor]], team: Team | None = None) -> Code:
         """Losses and gradient: compiled when they are called first, by whichever picture.
 
         Args:
             terms: with their weights.
-            crew: who computes windows; None for this process.
+            team: who computes windows; None for this process.
         """
-        code: Code = self._code.get((tuple(terms), crew), lambda: self._arranged(terms, crew))
+        code: Code = self._code.get((tuple(terms), team), lambda: self._arranged(terms, team))
         return code
 
-    def _arranged(self, terms: Sequence[tuple[Term, Factor]], crew: Crew | None) -> Code:
+    def _arranged(self, terms: Sequence[tuple[Term, Factor]], team: Team | None) -> Code:
         encoder, deep = self.encoder, [term for term, _ in terms if term.layers]
         if encoder.side is None:
             return AtOnce(encoder, terms)
-        if crew is None or not deep:
+        if team is None or not deep:
             return TiledObjective(encoder, terms, Here(encoder, deep))
-        return TiledObjective(encoder, terms, Elsewhere(encoder, self.pooling, deep, crew))
+        return TiledObjective(encoder, terms, Elsewhere(encoder, self.pooling, deep, team))

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from nst.encoding.encoder import Encoder, summed
-from nst.engine.crew import Answer, Crew, Worker
 from nst.engine.loss_scaling import LossScale
 from nst.engine.share import Assignment
+from nst.engine.team import Answer, Team, Worker
 from nst.losses.term import Term
 from nst.models.vgg import Pooling
 from nst.protocol import HostArray
@@ -34,11 +34,11 @@ class Elsewhere:
         encoder: the windows, and the backend on which all is added up.
         pooling: of the network.
         terms: those that read layers.
-        crew: who computes.
+        team: who computes.
     """
 
-    def __init__(self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], crew: Crew) -> None:
-        self._encoder, self._pooling, self._terms, self._crew = encoder, pooling, tuple(terms), crew
+    def __init__(self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], team: Team) -> None:
+        self._encoder, self._pooling, self._terms, self._team = encoder, pooling, tuple(terms), team
 
     def statistics(
         self, extended: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
@@ -75,7 +75,7 @@ class Elsewhere:
 
     def _answers(self, ask: Callable[[Worker, int], Answer]) -> Iterator[Any]:
         """Of all windows, in their order."""
-        workers = self._crew.workers
+        workers = self._team.workers
         waiting: deque[Answer] = deque()
         for number in range(len(self._encoder.views)):
             waiting.append(ask(workers[number % len(workers)], number))
@@ -86,8 +86,8 @@ class Elsewhere:
 
     def _assign(self, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]) -> None:
         """Tell each worker its windows, unless they all know."""
-        workers = self._crew.workers
-        if self._crew.busy_with is constants:
+        workers = self._team.workers
+        if self._team.busy_with is constants:
             return
         common, answers = self._on_host(shared), []
         for place, worker in enumerate(workers):
@@ -101,7 +101,7 @@ class Elsewhere:
             answers.append(worker.ask("begin", assignment))
         for answer in answers:
             answer()
-        self._crew.busy_with = constants
+        self._team.busy_with = constants
 
     def _on_host(self, tensors: Mapping[str, Any]) -> dict[str, HostArray]:
         return {name: self._encoder.backend.to_numpy(tensor) for name, tensor in tensors.items()}

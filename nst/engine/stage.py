@@ -13,9 +13,9 @@ import numpy as np
 
 from nst.encoding.encoder import Encoder
 from nst.engine.bench import Code
-from nst.engine.crew import WorkerLost
 from nst.engine.loss_scaling import LossScale
 from nst.engine.machine import Machine
+from nst.engine.team import WorkerLost
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
 from nst.pictures.scene import Scene
@@ -91,8 +91,8 @@ class Stage:
             try:
                 return self.problem.code(x, self.problem.shared, self.problem.constants, self._scale)
             except WorkerLost as lost:
-                assert self.machine.crew is not None
-                self.machine.crew.go_on_without(lost)
+                assert self.machine.team is not None
+                self.machine.team.go_on_without(lost)
                 continue
             except Exception as error:
                 self._take_less_memory(error)
@@ -114,8 +114,8 @@ class Stage:
             raise error
         # what is there goes before anything else is made, so that its memory is free
         self._problem = None
-        if self.machine.crew is not None:
-            self.machine.crew.busy_with = None
+        if self.machine.team is not None:
+            self.machine.team.busy_with = None
         if self.machine.workshop.clear():
             return
         if len(self._sides) == 1:
@@ -133,7 +133,7 @@ class Stage:
             weight = self.weights.setdefault(own.term.name, own.weight)
             prepared.append(replace(own, weight=weight))
         terms = [_weighted(own.term) for own in prepared]
-        return Problem(encoder, tuple(prepared), bench.code(terms, self.machine.crew))
+        return Problem(encoder, tuple(prepared), bench.code(terms, self.machine.team))
 
 
 @dataclass(frozen=True, eq=False)

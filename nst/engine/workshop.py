@@ -18,12 +18,12 @@ class Workshop:
     Attributes:
         networks: of a backend, by weights, layers and pooling.
         benches: by network, size and windows.
-        crews: by devices and weights.
+        teams: by devices and weights.
     """
 
     def __init__(self, sizes: int = 16) -> None:
         self.networks, self.benches = Kept(min(sizes, 2)), Kept(sizes)
-        self.crews = Kept(min(sizes, 1))
+        self.teams = Kept(min(sizes, 1))
         self._plans = Kept(4 * sizes)
 
     def plan(self, task: Task, limit: int | None = None) -> Plan:

@@ -24,7 +24,7 @@ from nst.pictures.opening import open_file, open_picture
 from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
 
-__all__ = ["check_output", "read_settings", "to_pil", "write_picture"]
+__all__ = ["check_output", "encoded", "read_settings", "to_pil", "write_file", "write_picture"]
 
 _DESCRIPTION, _SOFTWARE = 270, 305  # EXIF 2.32, section 4.6.4: ImageDescription, Software
 
@@ -86,7 +86,15 @@ def write_picture(
     Raises:
         ImageError: the extension is unknown, or encoding or writing failed; `path` is as it was before.
     """
-    data = _encoded(picture, path, None if settings is None else dict(settings))
+    write_file(path, encoded(picture, path, settings))
+
+
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write what `encoded` made, as `write_picture` does.
+
+    Raises:
+        ImageError: writing failed; `path` is as it was before.
+    """
     try:
         write_atomically(path, data)
     except OSError as error:
@@ -133,10 +141,15 @@ def _on_white(picture: Picture | Image.Image) -> Picture | Image.Image:
     return Picture(picture.rgb * alpha + (1 - alpha))
 
 
-def _encoded(
-    picture: Picture | Image.Image, path: str | os.PathLike[str], settings: dict[str, Any] | None
+def encoded(
+    picture: Picture | Image.Image, path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None
 ) -> bytes:
-    """The whole file as bytes."""
+    """The file that `write_picture` writes, as bytes.
+
+    Raises:
+        ImageError: the extension is unknown, or encoding failed.
+    """
+    settings = None if settings is None else dict(settings)
     kind = _format(path)
     if kind is _JPEG:
         picture = _on_white(picture)

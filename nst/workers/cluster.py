@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nst.engine.crew import Answer, Crew, WorkerLost
+from nst.engine.team import Answer, Team, WorkerLost
 from nst.errors import NSTError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.workers.seat import MakeBackend, Seat
 
-__all__ = ["Places", "cluster_crew", "connect", "places"]
+__all__ = ["Places", "cluster_team", "connect", "places"]
 
 PATIENCE = 120.0
 """Seconds within which the actors have to be there."""
@@ -87,8 +87,8 @@ def places(ray: Any, workers: int | None) -> Places:
     return Places(count, max(1, int(total.get("CPU", 1)) // count), 0)
 
 
-def cluster_crew(address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights) -> Crew:
-    """A crew of actors.
+def cluster_team(address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights) -> Team:
+    """A team of actors.
 
     Raises:
         NSTError: there is no cluster.
@@ -96,11 +96,11 @@ def cluster_crew(address: str, workers: int | None, backend: Backend[Any], weigh
     ray = connect(address)
     wanted = places(ray, workers)
     make = partial(type(backend), wanted.device, backend.dtype, backend.precision)
-    return Crew(lambda: _start(ray, wanted, make, weights), wanted.count, nearby=0)
+    return Team(lambda: _start(ray, wanted, make, weights), wanted.count, nearby=0)
 
 
 class ClusterWorker:
-    """See `nst.engine.crew.Worker`."""
+    """See `nst.engine.team.Worker`."""
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self._ray, self._actor = ray, actor
@@ -108,7 +108,7 @@ class ClusterWorker:
         self._kept: tuple[Any, Any] = (None, None)
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """See `nst.engine.crew.Worker`."""
+        """See `nst.engine.team.Worker`."""
         return self.answer(self._actor.do.remote(method, *arguments))
 
     def answer(self, reference: Any) -> Answer:
@@ -130,7 +130,7 @@ class ClusterWorker:
         return self.answer(self._actor.place.remote())
 
     def close(self) -> None:
-        """See `nst.engine.crew.Worker`."""
+        """See `nst.engine.team.Worker`."""
         self._ray.kill(self._actor)
 
 

@@ -1,4 +1,4 @@
-"""On which devices a picture is computed, and the crew for them."""
+"""On which devices a picture is computed, and the team for them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from nst.backends.selection import parse_device
-from nst.engine.crew import Crew
+from nst.engine.team import Team
 from nst.engine.workshop import Workshop
 from nst.errors import BackendError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 
-__all__ = ["Devices", "crew_of", "devices_of"]
+__all__ = ["Devices", "devices_of", "team_of"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Devices:
         """That of the picture and the optimiser."""
         return self.names[0]
 
-    def crew(self, backend: Backend[Any], weights: NetworkWeights) -> Crew | None:
+    def team(self, backend: Backend[Any], weights: NetworkWeights) -> Team | None:
         """Who computes the windows; None for this process alone.
 
         Args:
@@ -61,9 +61,9 @@ class Devices:
             BackendError: the backend does not see one of the devices.
         """
         if self.ray is not None:
-            from nst.workers.cluster import cluster_crew
+            from nst.workers.cluster import cluster_team
 
-            return cluster_crew(self.ray, self.workers, backend, weights)
+            return cluster_team(self.ray, self.workers, backend, weights)
         if len(self.names) == 1:
             return None
         found = backend.available_devices()
@@ -78,17 +78,17 @@ class Devices:
 
             return local_workers(makers, weights)
 
-        return Crew(start, len(named), named.count(backend.device))
+        return Team(start, len(named), named.count(backend.device))
 
 
-def crew_of(
+def team_of(
     devices: Devices, backend: Backend[Any], weights: NetworkWeights, workshop: Workshop
-) -> Crew | None:
-    """The crew of a transfer, which those with the same workshop share; see `Devices.crew`."""
-    crew: Crew | None = workshop.crews.get(
-        (devices, backend, weights), lambda: devices.crew(backend, weights)
+) -> Team | None:
+    """The team of a transfer, which those with the same workshop share; see `Devices.team`."""
+    team: Team | None = workshop.teams.get(
+        (devices, backend, weights), lambda: devices.team(backend, weights)
     )
-    return crew
+    return team
 
 
 def devices_of(device: str | Sequence[str] | Devices) -> Devices:

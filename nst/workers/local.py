@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any
 
-from nst.engine.crew import Answer, WorkerLost
+from nst.engine.team import Answer, WorkerLost
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.workers.seat import MakeBackend, Seat
@@ -30,7 +30,7 @@ _here = threading.local()
 
 
 class LocalWorker:
-    """See `nst.engine.crew.Worker`.
+    """See `nst.engine.team.Worker`.
 
     Args:
         name: where it is, for people.
@@ -45,11 +45,11 @@ class LocalWorker:
         return self._answer(_take_seat, make, weights)
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """See `nst.engine.crew.Worker`."""
+        """See `nst.engine.team.Worker`."""
         return self._answer(_do, method, *arguments)
 
     def close(self) -> None:
-        """See `nst.engine.crew.Worker`."""
+        """See `nst.engine.team.Worker`."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _answer(self, function: Any, *arguments: Any) -> Answer:

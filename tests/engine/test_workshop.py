@@ -1,4 +1,4 @@
-"""What transfers share: pictures that follow each other find code and targets ready, and come out as they would alone."""
+"""What transfers share: pictures that follow each other find code and targets ready, and come out as if alone."""
 
 import numpy as np
 import pytest

@@ -47,8 +47,8 @@ def alone(small_network):
 def test_four_actors_have_the_bits_of_this_process(ray_cluster, small_network, alone):
     made = transfer(small_network, 4)
     np.testing.assert_array_equal(made.run(), alone)
-    assert len({worker.name for worker in made._crew.workers}) == 4
-    for worker in made._crew.workers:
+    assert len({worker.name for worker in made._team.workers}) == 4
+    for worker in made._team.workers:
         worker.close()  # the next test needs the room
 
 
@@ -56,10 +56,10 @@ def test_windows_of_an_actor_that_is_killed_are_done_by_the_other(ray_cluster, s
     made = transfer(small_network, 2)
     for record in made.iterate():
         if record.step == 1:
-            name = made._crew.workers[0].name
+            name = made._team.workers[0].name
             os.kill(int(re.search(r"process (\d+)", name)[1]), signal.SIGKILL)
     np.testing.assert_array_equal(record.image(), alone)
-    assert len(made._crew.workers) == 1
+    assert len(made._team.workers) == 1
     assert f"the worker on {name} is gone: its windows are done elsewhere" in caplog.messages
 
 
@@ -99,7 +99,9 @@ def test_what_is_no_address_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     path = tmp_path / "photo.jpg"
     path.touch()
-    with pytest.raises(SettingsError, match=r"photo\.jpg is a file and no address of a cluster: write --ray="):
+    with pytest.raises(
+        SettingsError, match=r"photo\.jpg is a file and no address of a cluster: write --ray="
+    ):
         connect(str(path))
     with pytest.raises(NSTError, match=r"^there is no Ray cluster at nowhere"):
         connect("nowhere")

@@ -13,7 +13,7 @@ import pytest
 
 import nst
 from nst.backends.numpy.backend import NumpyBackend
-from nst.engine.crew import Crew, WorkerLost
+from nst.engine.team import Team, WorkerLost
 from nst.errors import BackendError, NSTError, SettingsError
 from nst.models.random import random_weights
 from nst.planning.plan import Task, predict
@@ -46,7 +46,7 @@ def transfer(network, **options):
 
 
 def workers_of(made):
-    return made._crew.workers
+    return made._team.workers
 
 
 def pids(made):
@@ -91,7 +91,7 @@ def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_
             break
     again = nst.StyleTransfer.resume(tmp_path / "run.nst", weights=small_network, like=CONTENT)
     assert again.devices.names == ("cpu", "cpu", "cpu")
-    again._crew = made._crew  # three more processes would do the same
+    again._team = made._team  # three more processes would do the same
     np.testing.assert_array_equal(again.run(), alone)
 
 
@@ -130,12 +130,12 @@ def test_a_worker_without_memory_gets_smaller_windows(small_network):
     content, style = (Picture((p / 255).astype("f4")) for p in (CONTENT, STYLE))
     scene, losses = make_scene(content, [style], [1.0], None), losses_of(settings, small_network)
 
-    def gradient(backend, crew=None):
-        stage = Stage(scene, losses, Machine(settings, small_network, backend, (128, 72), crew=crew))
+    def gradient(backend, team=None):
+        stage = Stage(scene, losses, Machine(settings, small_network, backend, (128, 72), team=team))
         return stage, stage.evaluate(backend.from_numpy(planar(content))).gradient
 
     threads = start_workers([(thread_worker("cpu", n), Cramped) for n in (1, 2)], small_network)
-    stage, got = gradient(NumpyBackend(), Crew(lambda: threads, 2, 2))
+    stage, got = gradient(NumpyBackend(), Team(lambda: threads, 2, 2))
     _, want = gradient(Cramped())
     assert stage.found.sides == (72,)
     np.testing.assert_array_equal(got, want)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from nst.errors import NSTError
 
-__all__ = ["Answer", "Crew", "Worker", "WorkerLost"]
+__all__ = ["Answer", "Team", "Worker", "WorkerLost"]
 
 Answer: TypeAlias = Callable[[], Any]
 """Waits for what was asked and returns it.
@@ -45,7 +45,7 @@ class WorkerLost(NSTError):
         self.worker = worker
 
 
-class Crew:
+class Team:
     """The workers of a run. They start when the first picture comes that is computed in windows.
 
     Args:

@@ -1,0 +1,98 @@
+"""The manifest of a batch: a line of JSON for each picture that was tried, so that a batch can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from nst.batch.fingerprint import Fingerprints
+from nst.errors import ImageError, SettingsError
+
+__all__ = ["MANIFEST", "Manifest"]
+
+MANIFEST = "nst-batch.jsonl"
+
+
+class Manifest:
+    """A file to which lines are added, for as long as its `with` lasts; one process at a time.
+
+    A process that is killed may leave half a line: what does not end with the end of a line is cut off.
+
+    Args:
+        folder: of the results.
+
+    Raises:
+        ImageError: the folder cannot be written to.
+        SettingsError: another batch is writing there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._file = folder, folder / MANIFEST
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._open: BinaryIO | None = None
+
+    def __enter__(self) -> Manifest:
+        from filelock import FileLock, Timeout
+
+        self._lock = FileLock(self._folder / f".{MANIFEST}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+            self._open = open(self._file, "a+b")  # closed by __exit__
+            self._read(self._open)
+        except Timeout:
+            raise SettingsError(
+                f"another batch is writing to {self._folder}: wait for it, or use another folder"
+            ) from None
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open is not None:
+            self._open.close()
+        self._lock.release()
+
+    def holds(self, output: str, key: str, files: Fingerprints) -> bool:
+        """Whether a result is there, made from the same inputs with the same options, and not changed since."""
+        entry = self._entries.get(output, {})
+        if entry.get("status") != "done" or entry.get("key") != key:
+            return False
+        there = files.file(str(self._folder / output))
+        return there is not None and there == entry.get("sha256")
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Add a line, which reaches the disk.
+
+        Raises:
+            ImageError: it cannot be written.
+        """
+        assert self._open is not None
+        try:
+            self._open.write(json.dumps(dict(entry), default=str).encode() + b"\n")
+            self._open.flush()
+            os.fsync(self._open.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._entries[str(entry["output"])] = dict(entry)
+
+    def _read(self, file: BinaryIO) -> None:
+        file.seek(0)
+        data = file.read()
+        whole = data.rfind(b"\n") + 1
+        file.truncate(whole)
+        for line in data[:whole].splitlines():
+            try:
+                entry = json.loads(line)
+                self._entries[entry["output"]] = entry
+            except (ValueError, TypeError, KeyError):
+                continue  # whoever wrote it, it is no result of ours
+
+    def _unwritable(self, error: OSError) -> ImageError:
+        reason = error.strerror or error
+        return ImageError(f"cannot write {self._file}: {reason}; free some space, or use another folder")

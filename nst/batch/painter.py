@@ -1,0 +1,134 @@
+"""Paints row after row; whatever happens, a row is answered, and the next one finds everything ready."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst.backends.autotune import backend_in
+from nst.batch.rows import Row
+from nst.description import describe
+from nst.engine.kept import Kept
+from nst.engine.workshop import Workshop
+from nst.errors import BackendError, NSTError, WeightsError
+from nst.models.store.resolve import network_of
+from nst.pictures.writing import encoded
+from nst.planning.memory import is_out_of_memory
+from nst.progress import Progress
+from nst.transfer import StyleTransfer
+from nst.workers.devices import devices_of
+
+__all__ = ["Painted", "Painter"]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What became of a row; plain data, which may come from another process.
+
+    Attributes:
+        row: which one.
+        data: the file of the result, or None for a row that failed.
+        facts: for the manifest: seconds, steps, size, losses, settings, versions, weights.
+        error: one line, or None.
+        hopeless: whether every row with this backend and these weights fails alike.
+    """
+
+    row: Row
+    data: bytes | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    hopeless: bool = False
+
+
+class Painter:
+    """Keeps backend, network, compiled code and style targets from row to row.
+
+    Args:
+        timeout: seconds for a row, checked after each step; None for any time.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self._timeout = timeout
+        self._workshop, self._backends, self._networks = Workshop(), Kept(2), Kept(2)
+
+    def paint(self, row: Row) -> Iterator[float | Painted]:
+        """After each step, how much of the row is done, 0 to 1; in the end, what became of it."""
+        began = time.perf_counter()
+        try:
+            # overflow shows in the losses, which are checked: numpy need not warn of it as well
+            with np.errstate(over="ignore", invalid="ignore"):
+                transfer = StyleTransfer(row.content, list(row.styles), **self._ready(row.options))
+                first = last = None
+                for last in transfer.iterate():
+                    first = last.losses().total if first is None else first
+                    yield last.step / last.steps if last.steps else 1.0
+                    self._check(last, time.perf_counter() - began)
+                assert last is not None
+                assert first is not None
+                data, facts = _finished(row, transfer, first, last)
+        except Exception as error:
+            facts, said = {"seconds": _since(began)}, self._said(error)
+            yield Painted(row, None, facts, said, isinstance(error, (BackendError, WeightsError)))
+        else:
+            yield Painted(row, data, {"seconds": _since(began), **facts})
+
+    def _check(self, record: Progress, seconds: float) -> None:
+        if record.stopped == "non-finite":
+            raise NSTError(f"the losses are not finite after {record.step} steps")
+        over = record.stopped or record.step == record.steps
+        if self._timeout is not None and seconds > self._timeout and not over:
+            raise NSTError(
+                f"not done after {self._timeout:g} seconds, at step {record.step} of {record.steps}"
+            )
+
+    def _ready(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options, with a backend and a network that are made once, when they are first needed."""
+        given = {**options, "workshop": self._workshop}
+        backend, weights = given.get("backend", "auto"), given.get("weights", "auto")
+        seed = given.get("seed", 0)
+        if isinstance(backend, str):
+            choice = backend, devices_of(given.get("device", "auto")).first, given.get("precision")
+            given["backend"] = partial(self._backends.get, choice, partial(backend_in, *choice))
+        if isinstance(weights, (str, Path)):
+            named = str(weights), seed if weights == "random" else None
+            given["weights"] = partial(self._networks.get, named, partial(network_of, weights, seed))
+        return given
+
+    def _said(self, error: Exception) -> str:
+        """One line."""
+        if isinstance(error, NSTError):
+            return " ".join(str(error).split())
+        if is_out_of_memory(error):
+            self._workshop.clear()
+            return "out of memory: use a smaller size"
+        logging.getLogger("nst").debug("a row of a batch failed", exc_info=error)
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _finished(
+    row: Row, transfer: StyleTransfer, first: float, record: Progress
+) -> tuple[bytes, dict[str, Any]]:
+    """The file, and the facts about it."""
+    given = {"masks": {}, "init": "content", "weights": "auto", **row.options}
+    paths = {
+        "content": row.content,
+        "styles": row.styles,
+        "init": given["init"] if isinstance(given["init"], (str, Path)) else "picture",
+        "masks": given["masks"] or {},
+        "weights": given["weights"] if isinstance(given["weights"], (str, Path)) else "",
+    }
+    description, losses = describe(transfer, paths, record), record.losses()
+    data = encoded(record.picture(), row.output, {**description, "step": record.step})
+    own = {"steps": record.step, "size": record.size}
+    return data, {**own, "losses": {"start": first, "total": losses.total, **losses.terms}, **description}
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 3)
