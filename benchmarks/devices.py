@@ -91,8 +91,8 @@ def evaluation(subject: Any) -> Callable[[], None]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| backend | network | devices | size | windows | at once | one, in windows | shared out | faster than in windows "
-        "| than at once |",
+        "| backend | network | devices | size | windows | at once | one, in windows | shared out "
+        "| faster than in windows | than at once |",
         "|---" * 10 + "|",
     ]
     for row in rows:

@@ -52,7 +52,7 @@ BELOW = {
     "nst/arguments.py": "engine losses models optim pictures planning protocol settings words workers",
     "nst/tensor_file.py": "files",
     "nst/checkpoint.py": "backends engine models optim pictures planning protocol settings tensor_file workers",
-    "nst/": "arguments backends checkpoint encoding engine fields losses models optim pictures planning presets"
+    "nst/": "arguments backends batch checkpoint encoding engine fields losses models optim pictures planning presets"
     " progress protocol run settings synthesis transfer words workers",
     "nst/batch/": "arguments backends description engine fields models pictures planning progress settings transfer"
     " words workers",

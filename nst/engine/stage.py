@@ -15,7 +15,7 @@ from nst.encoding.encoder import Encoder
 from nst.engine.bench import Code
 from nst.engine.loss_scaling import LossScale
 from nst.engine.machine import Machine
-from nst.engine.team import WorkerLost
+from nst.engine.team import WorkerLostError
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
 from nst.pictures.scene import Scene
@@ -90,7 +90,7 @@ class Stage:
         while True:
             try:
                 return self.problem.code(x, self.problem.shared, self.problem.constants, self._scale)
-            except WorkerLost as lost:
+            except WorkerLostError as lost:
                 assert self.machine.team is not None
                 self.machine.team.go_on_without(lost)
                 continue

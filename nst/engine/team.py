@@ -9,13 +9,13 @@ from typing import Any, Protocol, TypeAlias
 
 from nst.errors import NSTError
 
-__all__ = ["Answer", "Team", "Worker", "WorkerLost"]
+__all__ = ["Answer", "Team", "Worker", "WorkerLostError"]
 
 Answer: TypeAlias = Callable[[], Any]
 """Waits for what was asked and returns it.
 
 Raises:
-    WorkerLost: there will be no answer.
+    WorkerLostError: there will be no answer.
 """
 
 
@@ -30,14 +30,14 @@ class Worker(Protocol):
         """Call a method of its share; returns at once.
 
         Raises:
-            WorkerLost: it is no longer there.
+            WorkerLostError: it is no longer there.
         """
 
     def close(self) -> None:
         """Send it home."""
 
 
-class WorkerLost(NSTError):
+class WorkerLostError(NSTError):
     """A worker's process has ended, or its machine is gone."""
 
     def __init__(self, worker: Worker) -> None:
@@ -67,7 +67,7 @@ class Team:
         """Those who are there."""
         return list(self._start())
 
-    def go_on_without(self, lost: WorkerLost) -> None:
+    def go_on_without(self, lost: WorkerLostError) -> None:
         """The others have to do all windows.
 
         Raises:

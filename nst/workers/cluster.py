@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nst.engine.team import Answer, Team, WorkerLost
+from nst.engine.team import Answer, Team, WorkerLostError
 from nst.errors import NSTError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
@@ -119,9 +119,9 @@ class ClusterWorker:
             try:
                 return self._ray.get(reference)
             except (errors.RayActorError, errors.ObjectLostError, errors.WorkerCrashedError) as error:
-                raise WorkerLost(self) from error
+                raise WorkerLostError(self) from error
             except errors.RayTaskError as error:
-                raise error.cause if isinstance(error.cause, (NSTError, MemoryError)) else error
+                raise (error.cause if isinstance(error.cause, (NSTError, MemoryError)) else error) from None
 
         return wait
 

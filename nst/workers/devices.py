@@ -24,8 +24,8 @@ class Devices:
     Attributes:
         names: auto, cpu, cuda, cuda:N or mps. The first has the picture and the optimiser. With more than one, the
             windows of a large picture are shared out among all of them; cpu may come several times: as many processes.
-        ray: address of a Ray cluster whose actors compute the windows instead: "auto" for one that runs here, "local" for
-            a new one on this machine, host:port, or ray://host:port. None for no cluster.
+        ray: address of a Ray cluster whose actors compute the windows instead: "auto" for one that runs here, "local"
+            for a new one on this machine, host:port, or ray://host:port. None for no cluster.
         workers: actors on it; None for one a GPU, or one a machine where there are no GPUs.
 
     Raises:

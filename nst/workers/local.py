@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any
 
-from nst.engine.team import Answer, WorkerLost
+from nst.engine.team import Answer, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.workers.seat import MakeBackend, Seat
@@ -56,13 +56,13 @@ class LocalWorker:
         try:
             future: Future[Any] = self._executor.submit(function, *arguments)
         except BrokenExecutor as error:
-            raise WorkerLost(self) from error
+            raise WorkerLostError(self) from error
 
         def answer() -> Any:
             try:
                 return future.result()
             except BrokenExecutor as error:
-                raise WorkerLost(self) from error
+                raise WorkerLostError(self) from error
 
         return answer
 
@@ -115,7 +115,7 @@ def start_workers(
     except BaseException as error:
         for worker, _ in seats:
             worker.close()
-        if isinstance(error, WorkerLost):
+        if isinstance(error, WorkerLostError):
             raise NSTError(
                 "a process for another device does not start: in a script, put what calls nst below "
                 'if __name__ == "__main__":'

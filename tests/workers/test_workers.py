@@ -13,7 +13,7 @@ import pytest
 
 import nst
 from nst.backends.numpy.backend import NumpyBackend
-from nst.engine.team import Team, WorkerLost
+from nst.engine.team import Team, WorkerLostError
 from nst.errors import BackendError, NSTError, SettingsError
 from nst.models.random import random_weights
 from nst.planning.plan import Task, predict
@@ -155,9 +155,9 @@ def test_an_error_of_nst_stays_one(small_network):
 def test_an_ended_worker_is_lost_and_not_a_traceback(small_network):
     (worker,) = local_workers([("cpu", NumpyBackend)], small_network)
     os.kill(next(iter(worker._executor._processes)), signal.SIGKILL)
-    with pytest.raises(WorkerLost, match="the worker on cpu"):
+    with pytest.raises(WorkerLostError, match="the worker on cpu"):
         worker.ask("begin", None)()
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerLostError):
         worker.ask("begin", None)
 
 
@@ -225,7 +225,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path, environment):
         [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 1
-    assert 'put what calls nst below if __name__ == "__main__":' in done.stderr.splitlines()[-1]
+    assert 'put what calls nst below if __name__ == "__main__":' in done.stderr
 
 
 def test_processes_end_with_the_first_one(tmp_path, environment):
