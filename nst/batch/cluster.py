@@ -7,10 +7,13 @@ is Ray's business.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,11 @@ from nst.batch.supplies import Supplies, paths_of
 from nst.engine.kept import Kept
 from nst.errors import NSTError, WeightsError
 from nst.models.store.resolve import network_of
-from nst.workers.cluster import PATIENCE, Places, connect, places
+from nst.workers.cluster import PATIENCE, Places, connect, here, places
 
 __all__ = ["Cluster"]
 
+LOG = logging.getLogger("nst")
 TICK = 0.2  # seconds between two looks at Ctrl-C
 TRIES = 3
 """Workers that may die over a row before it counts as the row's fault."""
@@ -47,8 +51,12 @@ class Cluster:
 
     def work(self, rows: Iterable[Row], see: See) -> Iterator[Painted]:
         """See `nst.batch.crew.Crew`."""
+        rows = iter(rows)
+        first = next(rows, None)
+        if first is None:  # nobody is needed
+            return
         ray = connect(self._address)
-        job = _Job(ray, places(ray, self._workers), self._timeout, rows)
+        job = _Job(ray, places(ray, self._workers), self._timeout, chain([first], rows))
         try:
             while job.goes_on():
                 see(None, 0.0)
@@ -62,14 +70,14 @@ class _Job:
 
     def __init__(self, ray: Any, wanted: Places, timeout: float | None, rows: Iterable[Row]) -> None:
         self._ray, self._wanted, self._rows = ray, wanted, iter(rows)
-        self._start = partial(ray.remote(**wanted.options)(_Actor).remote, timeout, wanted.device)
+        self._start = partial(ray.remote(**wanted.options)(_Painting).remote, timeout, wanted.device)
         self._store = _Store(ray)
         self._again: deque[Row] = deque()
         self._deaths: Counter[str] = Counter()
         self._failed: list[Painted] = []
-        self._idle: list[Any] = []
-        # actors from whom an answer is waited for, and about what: without a row while they start
-        self._busy: dict[Any, tuple[Any, Row | None]] = {}
+        self._idle: list[_Hired] = []
+        # those from whom an answer is waited for, and about what: without a row while they start
+        self._busy: dict[Any, tuple[_Hired, Row | None]] = {}
         self._heard, self._failed_starts = time.monotonic(), 0
         for _ in range(wanted.count):
             self._hire()
@@ -92,18 +100,21 @@ class _Job:
         found, self._failed = self._failed, []
         ready = self._ray.wait(list(self._busy), num_returns=1, timeout=TICK)[0] if self._busy else []
         for reference in ready:
-            actor, row = self._busy.pop(reference)
+            worker, row = self._busy.pop(reference)
             try:
                 answer = self._ray.get(reference)
             except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError) as error:
-                found += self._lost(row, error)
+                found += self._lost(worker, row, error)
                 continue
             except self._ray.exceptions.RayTaskError as error:
                 answer = row and Painted(row, None, error=f"{type(error.cause).__name__}: {error.cause}")
             self._heard, self._failed_starts = time.monotonic(), 0
-            self._idle.append(actor)
-            if answer is not None:
+            self._idle.append(worker)
+            if isinstance(answer, Painted):
                 found.append(answer)
+            else:
+                worker.place = answer
+                LOG.info("a worker on %s is ready", worker.place)
         if not self._painting and time.monotonic() - self._heard > PATIENCE:
             raise NSTError(
                 f"the cluster has no room for a worker with {self._wanted.processors} processors and "
@@ -113,28 +124,28 @@ class _Job:
 
     def end(self) -> None:
         """Nobody is left running."""
-        for actor in (*self._idle, *(actor for actor, _ in self._busy.values())):
-            self._ray.kill(actor)
+        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
+            self._ray.kill(worker.actor)
 
     @property
     def _painting(self) -> bool:
         return any(row is not None for _, row in self._busy.values())
 
     def _hire(self) -> None:
-        actor = self._start()
-        self._busy[actor.ready.remote()] = actor, None
+        worker = _Hired(self._start())
+        self._busy[worker.actor.ready.remote()] = worker, None
 
     def _give(self, row: Row) -> None:
         """A row for one who is idle."""
         try:
-            reference = self._idle[-1].paint.remote(row, *self._store.supply(row))
+            reference = self._idle[-1].actor.paint.remote(row, *self._store.supply(row))
         except (NSTError, TypeError) as error:  # no such network; an option that cannot be sent
             said = " ".join(str(error).split())
             self._failed.append(Painted(row, None, error=said, hopeless=isinstance(error, WeightsError)))
         else:
             self._busy[reference] = self._idle.pop(), row
 
-    def _lost(self, row: Row | None, error: Exception) -> list[Painted]:
+    def _lost(self, worker: _Hired, row: Row | None, error: Exception) -> list[Painted]:
         """An actor has died: another one starts, and its row is painted by whoever is free.
 
         Raises:
@@ -148,6 +159,7 @@ class _Job:
         if row is None:
             return []
         self._deaths[row.output] += 1
+        LOG.warning("the worker on %s is gone, and had %s", worker.place, row.output)
         if self._deaths[row.output] < TRIES:
             self._again.append(row)
             return []
@@ -155,14 +167,23 @@ class _Job:
         return [Painted(row, None, error=said)]
 
 
-class _Actor:
+@dataclass(eq=False)
+class _Hired:
+    """An actor, and where it is."""
+
+    actor: Any
+    place: str = ""
+
+
+class _Painting:
     """A painter on another machine."""
 
     def __init__(self, timeout: float | None, device: str) -> None:
         self._painter, self._device = Painter(timeout), device
 
-    def ready(self) -> None:
-        """Once it is there."""
+    def ready(self) -> str:
+        """Where it is, once it is there."""
+        return here()
 
     def paint(self, row: Row, names: Sequence[str], weights: Any, *contents: bytes) -> Painted:
         """The row, from the contents of the files of these names."""
@@ -180,7 +201,7 @@ class _Store:
         self._files, self._networks = Kept(SHARED), Kept(2)
 
     def supply(self, row: Row) -> list[Any]:
-        """The names of files, the network, and the files: the arguments of `_Actor.paint`."""
+        """The names of files, the network, and the files: the arguments of `_Painting.paint`."""
         names, contents = [], []
         for path in paths_of(row):
             try:

@@ -19,7 +19,7 @@ from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.workers.seat import MakeBackend, Seat
 
-__all__ = ["Places", "cluster_team", "connect", "places"]
+__all__ = ["Places", "cluster_team", "connect", "here", "places"]
 
 PATIENCE = 120.0
 """Seconds within which the actors have to be there."""
@@ -87,6 +87,11 @@ def places(ray: Any, workers: int | None) -> Places:
     return Places(count, max(1, int(total.get("CPU", 1)) // count), 0)
 
 
+def here() -> str:
+    """Which process of which machine this is."""
+    return f"{socket.gethostname()} (process {os.getpid()})"
+
+
 def cluster_team(address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights) -> Team:
     """A team of actors.
 
@@ -138,7 +143,7 @@ class _Actor(Seat):
     """A seat that says where it is."""
 
     def place(self) -> str:
-        return f"{socket.gethostname()} (process {os.getpid()})"
+        return here()
 
 
 def _start(ray: Any, wanted: Places, make: MakeBackend, weights: NetworkWeights) -> Sequence[ClusterWorker]:
