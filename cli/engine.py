@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nst.protocol import Backend
     from nst.transfer import StyleTransfer
 
-__all__ = ["engine_arguments", "load_backend", "make_transfer", "out_of_memory"]
+__all__ = ["engine_arguments", "library_arguments", "load_backend", "make_transfer", "out_of_memory"]
 
 
 def load_backend(name: str, device: str, precision: str | None = None) -> Backend[Any]:
@@ -79,18 +79,26 @@ def make_transfer(
     return transfer
 
 
+def library_arguments(
+    *, mask: Sequence[str] = (), preset: str | None = None, memory: float | None = None, **options: Any
+) -> dict[str, Any]:
+    """The arguments of `StyleTransfer` from the options of the command line, as plain data."""
+    return {
+        **with_preset(preset, options),
+        "masks": masks_by_name(mask),
+        "memory": None if memory is None else round(memory * 1e9),
+    }
+
+
 def engine_arguments(
     *,
     quiet: bool,
     offline: bool = False,
-    mask: Sequence[str] = (),
-    preset: str | None = None,
-    memory: float | None = None,
     ray: str | None = None,
     ray_workers: int | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """The arguments of `StyleTransfer` from the options of the command line.
+    """`library_arguments` for this process.
 
     Backend and weights become functions, so that a mistake in the pictures or the settings does not wait for a
     framework or a download.
@@ -98,7 +106,7 @@ def engine_arguments(
     from nst.cli.network import find_network
     from nst.workers import Devices
 
-    given = with_preset(preset, options)
+    given = library_arguments(**options)
     backend, device, weights = (given.pop(name) for name in ("backend", "device", "weights"))
     devices = Devices(tuple(device.split(",")), ray, ray_workers)
     return {
@@ -106,8 +114,6 @@ def engine_arguments(
         "backend": partial(load_backend, backend, devices.first, given["precision"]),
         "device": devices,
         "weights": partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet),
-        "masks": masks_by_name(mask),
-        "memory": None if memory is None else round(memory * 1e9),
     }
 
 

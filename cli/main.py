@@ -1,6 +1,7 @@
 """`nst`: finds the command, runs it, and turns errors into one line and an exit status.
 
-Statuses: 0 done, 1 stopped early (the picture so far is saved), 2 bad input, 130 interrupted.
+Statuses: 0 done, 1 stopped early (the picture so far is saved), 2 bad input, 3 some pictures of a batch failed,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "stylize": "Paint a picture in the style of one or more others.",
+    "batch": "Paint many pictures, each in one or more styles.",
     "poster": "Paint a picture and bring it up to the size of a poster.",
     "texture": "Make more of a texture, or a tile that repeats without a seam.",
     "invert": "Show what a layer of the network keeps of a picture.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,13 +23,13 @@ class Program:
     Args:
         model: the graph.
         device: "cpu" or "cuda:N".
-        threads: for one operator; 0 for as many as there are cores.
+        threads: for one operator; None for as many as OMP_NUM_THREADS says, or else as there are cores.
     """
 
-    def __init__(self, model: onnx.ModelProto, device: str, threads: int = 0) -> None:
+    def __init__(self, model: onnx.ModelProto, device: str, threads: int | None = None) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = _threads() if threads is None else threads
         self.session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
         self._device = parse_device(device)
         self._inputs = [value.name for value in self.session.get_inputs()]
@@ -43,6 +44,12 @@ class Program:
             binding.bind_output(name, *self._device)
         self.session.run_with_iobinding(binding)
         return dict(zip(self._outputs, binding.get_outputs(), strict=True))
+
+
+def _threads() -> int:
+    """What the other frameworks take from the environment by themselves; 0 for as many as there are cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(asked) if asked.isdecimal() else 0
 
 
 def to_host(tensor: Tensor) -> HostArray:

@@ -70,7 +70,7 @@ class _Job:
 
     def __init__(self, ray: Any, wanted: Places, timeout: float | None, rows: Iterable[Row]) -> None:
         self._ray, self._wanted, self._rows = ray, wanted, iter(rows)
-        self._start = partial(ray.remote(**wanted.options)(_Painting).remote, timeout, wanted.device)
+        self._start = partial(ray.remote(**wanted.options)(_Painting).remote, timeout, wanted)
         self._store = _Store(ray)
         self._again: deque[Row] = deque()
         self._deaths: Counter[str] = Counter()
@@ -178,8 +178,8 @@ class _Hired:
 class _Painting:
     """A painter on another machine."""
 
-    def __init__(self, timeout: float | None, device: str) -> None:
-        self._painter, self._device = Painter(timeout), device
+    def __init__(self, timeout: float | None, place: Places) -> None:
+        self._painter, self._device = Painter(timeout, place.together), place.device
 
     def ready(self) -> str:
         """Where it is, once it is there."""

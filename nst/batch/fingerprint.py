@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Fingerprints:
         """The hash of a file, or None where it cannot be read."""
         try:
             status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
+                return None
             seen = status.st_size, status.st_mtime_ns
             known = self._files.get(path)
             if known is None or known[0] != seen:

@@ -56,11 +56,12 @@ class Painter:
 
     Args:
         timeout: seconds for a row, checked after each step; None for any time.
+        processes: that paint at a time, this one among them, and share the free memory.
     """
 
-    def __init__(self, timeout: float | None = None) -> None:
-        self._timeout = timeout
-        self._workshop, self._backends, self._networks = Workshop(), Kept(2), Kept(2)
+    def __init__(self, timeout: float | None = None, processes: int = 1) -> None:
+        self._timeout, self._workshop = timeout, Workshop(processes=processes)
+        self._backends, self._networks = Kept(2), Kept(2)
 
     def paint(self, row: Row, supplies: Supplies = NOTHING) -> Iterator[float | Painted]:
         """After each step, how much of the row is done, 0 to 1; in the end, what became of it."""

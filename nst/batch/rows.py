@@ -88,12 +88,12 @@ def check_outputs(rows: Iterable[Row], folder: Path) -> None:
     rows = list(rows)
     taken: dict[str, Row] = {}
     inputs = {os.path.realpath(path) for row in rows for path in (row.content, *row.styles)}
+    if os.path.realpath(folder) in {os.path.dirname(path) for path in inputs}:
+        raise SettingsError(f"results in {folder} would be among the pictures there: use another folder")
     for row in rows:
         path = Path(row.output)
         if path.is_absolute() or ".." in path.parts or not path.name:
             raise SettingsError(f"the result {row.output!r} is not inside {folder}: give a name")
-        if os.path.realpath(folder / path) in inputs:
-            raise SettingsError(f"{folder / path} is an input and would be a result: use another folder")
         # file systems that do not tell capitals from small letters would
         other = taken.setdefault(os.path.normpath(row.output).casefold(), row)
         if other is not row:

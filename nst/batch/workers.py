@@ -58,6 +58,7 @@ class Workers:
 
     def __init__(self, jobs: int, timeout: float | None = None) -> None:
         self._jobs, self._timeout = jobs, timeout
+        self._painter = {"timeout": timeout, "processes": jobs}
 
     def work(self, rows: Iterable[Row], see: See) -> Iterator[Painted]:
         """See `nst.batch.crew.Crew`."""
@@ -71,7 +72,7 @@ class Workers:
                     if row is None:
                         break
                     if not idle:
-                        idle = [_Worker(answers, environment(self._jobs), {"timeout": self._timeout})]
+                        idle = [_Worker(answers, environment(self._jobs), self._painter)]
                         crew += idle
                     idle.pop().give(row)
                 if not any(worker.row for worker in crew):

@@ -33,11 +33,13 @@ class Places:
         count: of actors.
         processors: cores, and as many threads.
         gpus: 1 or 0.
+        together: actors that share the memory of one device.
     """
 
     count: int
     processors: int
     gpus: int
+    together: int = 1
 
     @property
     def device(self) -> str:
@@ -83,8 +85,9 @@ def places(ray: Any, workers: int | None) -> Places:
     total = ray.cluster_resources()
     if total.get("GPU", 0) >= 1:
         return Places(workers or int(total["GPU"]), 1, 1)
-    count = workers or sum(node["Alive"] for node in ray.nodes())
-    return Places(count, max(1, int(total.get("CPU", 1)) // count), 0)
+    machines = max(1, sum(node["Alive"] for node in ray.nodes()))
+    count = workers or machines
+    return Places(count, max(1, int(total.get("CPU", 1)) // count), 0, -(-count // machines))
 
 
 def here() -> str:

@@ -92,7 +92,9 @@ def test_an_actor_has_a_machine_where_there_are_none():
     found = places(cluster(nodes=3, CPU=24.0), None)
     assert (found.count, found.processors, found.device) == (3, 8, "cpu")
     assert found.options == {"num_cpus": 8, "num_gpus": 0}
+    assert found.together == 1
     assert places(cluster(CPU=2.0), 4).processors == 1
+    assert places(cluster(nodes=2, CPU=16.0), 3).together == 2
 
 
 def test_what_is_no_address_is_one_line(monkeypatch, tmp_path):
