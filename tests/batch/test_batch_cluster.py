@@ -105,6 +105,20 @@ def test_actors_need_no_file_of_the_driver(ray_cluster, job, monkeypatch):
         np.testing.assert_array_equal(got, want)
 
 
+def test_the_command_line(ray_cluster, job, command):
+    """A folder, a blend of options, two actors: the files that the command makes without a cluster."""
+    shared = ["batch", *job.contents[:2], "--weights", job.options["weights"], "--size", 48, "--steps", 2]
+    shared += ["--backend", "numpy", "--color", "lab", "--styles", *job.styles]
+    for more in (["-o", "without"], ["-o", "with", "--ray-workers", 2, "--ray"]):
+        done = command(*shared, *more)
+        assert done.status == 0, done.stderr
+    without, made = (
+        {path.name: path.read_bytes() for path in Path(folder).glob("*.png")} for folder in ("without", "with")
+    )
+    assert len(made) == 4
+    assert made == without
+
+
 def test_supplies_stand_for_paths(job, tmp_path):
     """Pictures, masks, the start and the network by contents: the row's own names are of no file."""
     mask = str(tmp_path / "mask.png")
