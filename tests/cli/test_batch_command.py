@@ -138,21 +138,13 @@ def test_bad_input_is_one_line(batch, words, message):
     assert done.stderr.count("\n") == 1
 
 
+QUICK = ["--size", "32", "--steps", "2", "--scales", "1"]
+QUICK += ["--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1"]
+
+
 def start(gallery, environment, weights_file, backend, output):
     words = ["contents", "--styles", "styles", "-o", output, "--weights", weights_file, "--backend", backend]
-    words = [
-        sys.executable,
-        "-m",
-        "nst",
-        "batch",
-        *map(str, words),
-        "--size",
-        "32",
-        "--steps",
-        "3",
-        "--scales",
-        "1",
-    ]
+    words = [sys.executable, "-m", "nst", "batch", *map(str, words), *QUICK]
     return subprocess.Popen(
         words, cwd=gallery, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
