@@ -19,11 +19,9 @@ from nst.engine.team import Answer, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.workers.seat import MakeBackend, Seat
+from nst.workers.threads import THREADS, environment
 
 __all__ = ["LocalWorker", "local_workers", "process_worker", "start_workers", "thread_worker"]
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-"""Where frameworks and the libraries below them read how many threads they may have."""
 
 _here = threading.local()
 """`_here.seat` is the seat of this thread, or of the only thread of this process."""
@@ -82,15 +80,15 @@ def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWei
     """A worker for each device.
 
     Args:
-        makers: device, and what makes the backend there. Those on the CPU share its cores, unless OMP_NUM_THREADS says
-            how many threads a process may have.
+        makers: device, and what makes the backend there. Those on the CPU share its cores, or the threads that
+            OMP_NUM_THREADS allows.
         weights: of the network.
 
     Raises:
         NSTError: a backend, or a process, does not start.
     """
     on_cpu = sum(device == "cpu" for device, _ in makers)
-    with _threads(max(1, _cores() // max(1, on_cpu))):
+    with _sharing(max(1, on_cpu)):
         return start_workers(
             [
                 ((process_worker if device == "cpu" else thread_worker)(device, number), make)
@@ -146,19 +144,16 @@ def _stay_with_the_first_process() -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Processes that start now have that many threads, where nobody has said otherwise."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    chosen = before["OMP_NUM_THREADS"] or str(count)
-    os.environ.update({name: value or chosen for name, value in before.items()})
+def _sharing(processes: int) -> Iterator[None]:
+    """Processes that start now share out the threads of this one."""
+    before, shared = {name: os.environ.get(name) for name in THREADS}, environment(processes)
+    os.environ.update({name: shared[name] for name in THREADS if name in shared})
     try:
         yield
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

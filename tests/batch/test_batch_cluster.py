@@ -113,7 +113,8 @@ def test_the_command_line(ray_cluster, job, command):
         done = command(*shared, *more)
         assert done.status == 0, done.stderr
     without, made = (
-        {path.name: path.read_bytes() for path in Path(folder).glob("*.png")} for folder in ("without", "with")
+        {path.name: path.read_bytes() for path in Path(folder).glob("*.png")}
+        for folder in ("without", "with")
     )
     assert len(made) == 4
     assert made == without
