@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
 
 from nst.engine.team import Answer, WorkerLostError
@@ -146,7 +146,11 @@ def _stay_with_the_first_process() -> None:
 
 @contextmanager
 def _sharing(processes: int) -> Iterator[None]:
-    """Processes that start now share out the threads of this one."""
+    """Processes that start now share out the threads of this one, and never hear of Ctrl-C, which waits for us here."""
+    deaf = hasattr(signal, "pthread_sigmask")
+    if deaf:
+        resource_tracker.ensure_running()  # which hears again, once it has started
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if deaf else set()
     before, shared = {name: os.environ.get(name) for name in THREADS}, environment(processes)
     os.environ.update({name: shared[name] for name in THREADS if name in shared})
     try:
@@ -157,3 +161,5 @@ def _sharing(processes: int) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        if deaf:
+            signal.pthread_sigmask(signal.SIG_SETMASK, heard)

@@ -10,13 +10,20 @@ from functools import partial
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 import nst
 from nst.backends.numpy.backend import NumpyBackend
+from nst.encoding.windows import PASSES, overlap_factor, windows
+from nst.engine.machine import Machine
+from nst.engine.stage import Stage
 from nst.engine.team import Team, WorkerLostError
+from nst.engine.weights import losses_of
 from nst.errors import BackendError, NSTError, SettingsError
 from nst.models.random import random_weights
-from nst.planning.plan import Task, predict
+from nst.pictures.picture import Picture, planar
+from nst.pictures.scene import make_scene
+from nst.planning.plan import Task, choose, predict
 from nst.settings import make_settings
 from nst.workers.devices import devices_of
 from nst.workers.local import local_workers, start_workers, thread_worker
@@ -95,6 +102,19 @@ def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_
     np.testing.assert_array_equal(again.run(), alone)
 
 
+def test_pictures_in_turn_have_their_own_targets(shared_out, small_network):
+    """Workers who have been told of one picture since do not know the windows of the other any more."""
+    other, made = np.ascontiguousarray(CONTENT[::-1]), shared_out[0]
+    gradients = []
+    for transfers in (made, transfer(small_network)):
+        stages = [transfers.stage(203), transfers.frame(other, other).ready]
+        x = transfers.backend.from_numpy(transfers.start.first(*transfers.size))
+        gradients.append([stages[i].evaluate(x).gradient for i in (0, 1, 0, 1)])
+    for got, want in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert not np.array_equal(gradients[0][0], gradients[0][1])
+
+
 def test_windows_of_a_process_that_is_killed_are_done_by_others(shared_out, alone, caplog):
     """The last of these tests: it kills them one after the other."""
     made, _ = shared_out
@@ -118,27 +138,44 @@ class Cramped(NumpyBackend):
         return super().compile(function, like, constants)
 
 
-def test_a_worker_without_memory_gets_smaller_windows(small_network):
-    """What runs out in a worker is seen here as if it had run out here."""
-    from nst.engine.machine import Machine
-    from nst.engine.stage import Stage
-    from nst.engine.weights import losses_of
-    from nst.pictures.picture import Picture, planar
-    from nst.pictures.scene import make_scene
-
+def shared_among(network, make, count, sides=(96,)):
+    """A stage whose windows are shared out among as many threads, and a gradient; 0 for this process alone."""
     settings = make_settings(content_layers={"conv3_2": 1.0}, style_layers={"conv1_1": 0.5, "conv3_1": 0.5})
     content, style = (Picture((p / 255).astype("f4")) for p in (CONTENT, STYLE))
-    scene, losses = make_scene(content, [style], [1.0], None), losses_of(settings, small_network)
+    scene, losses = make_scene(content, [style], [1.0], None), losses_of(settings, network)
 
-    def gradient(backend, team=None):
-        stage = Stage(scene, losses, Machine(settings, small_network, backend, (128, 72), team=team))
-        return stage, stage.evaluate(backend.from_numpy(planar(content))).gradient
+    makers = [make] * count if callable(make) else make
+    threads = start_workers([(thread_worker("cpu", n), m) for n, m in enumerate(makers, start=1)], network)
+    team = Team(lambda: threads, count, count) if threads else None
+    backend = makers[0]() if threads else make()
+    stage = Stage(scene, losses, Machine(settings, network, backend, sides, team=team))
+    x = backend.from_numpy(planar(content))
+    return stage, backend.to_numpy(stage.evaluate(x).gradient)
 
-    threads = start_workers([(thread_worker("cpu", n), Cramped) for n in (1, 2)], small_network)
-    stage, got = gradient(NumpyBackend(), Team(lambda: threads, 2, 2))
-    _, want = gradient(Cramped())
+
+def test_a_worker_without_memory_gets_smaller_windows(small_network):
+    """What runs out in a worker is seen here as if it had run out here."""
+    stage, got = shared_among(small_network, [NumpyBackend, Cramped], 2, (128, 72))
+    _, want = shared_among(small_network, Cramped, 0, (128, 72))
     assert stage.found.sides == (72,)
     np.testing.assert_array_equal(got, want)
+
+
+def test_the_scale_of_half_precision_does_not_depend_on_the_number(small_network, need):
+    """And goes to the position that is saved."""
+    need("torch")
+    from nst.backends.torch.backend import TorchBackend
+
+    made = partial(TorchBackend, "cpu", precision="float16")
+    shared = [shared_among(small_network, made, count) for count in (1, 3)]
+    (first, one), (second, three) = shared
+    np.testing.assert_array_equal(one, three)
+    assert first.found.scale == second.found.scale
+    value, settled, good = first.found.scale
+    assert settled
+    assert (value, good) != (2.0**24, 0)
+    _, here = shared_among(small_network, made, 0)
+    assert np.linalg.norm(one - here) < 0.02 * np.linalg.norm(here)
 
 
 def test_a_fault_in_a_worker_comes_with_its_traceback(small_network):
@@ -207,6 +244,55 @@ def test_a_plan_for_several_workers_by_hand():
     assert two.workers == far.workers == 2
 
 
+def test_windows_for_several_workers_come_out_even():
+    network, costs = random_weights(0, 0.125), NumpyBackend(dtype="float32")
+    settings = make_settings(content_layers={"conv4_2": 1.0}, style_layers={"conv5_1": 1.0}, steps=50)
+    for size, workers in (((2048, 1536), 2), ((4096, 3072), 4), ((1024, 768), 4)):
+        width, height = size
+        found = choose(Task(settings, network, costs, size, settings.layers, workers, workers), 10**12)
+        count = len(windows(height, width, found.side, settings.layers))
+        assert count % workers == 0
+        assert PASSES * overlap_factor(height, width, found.side, settings.layers, workers=workers) < 1
+    alone = choose(Task(settings, network, costs, (2048, 1536), settings.layers), 10**12)
+    assert alone.side is None
+
+
+def test_ctrl_c_ends_all_in_good_order(tmp_path, environment, weights_file):
+    """It reaches the workers too, who leave it to the first process."""
+    Image.fromarray(CONTENT).save(tmp_path / "content.png")
+    Image.fromarray(STYLE).save(tmp_path / "style.png")
+    words = ["stylize", "content.png", "style.png", "-o", "out.png", "--weights", weights_file, "--size", 203]
+    words += ["--device", "cpu,cpu"]
+    for name, value in {**OPTIONS, "steps": 10_000}.items():
+        words += [f"--{name.replace('_', '-')}", value]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "nst", *map(str, words)],
+        env=environment,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = started(first)
+    os.killpg(first.pid, signal.SIGINT)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 130, said
+    assert "Traceback" not in said
+    assert Image.open(tmp_path / "out.png").size == (203, 131)
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+
+
+def started(first):
+    """The processes that one has started, when they have had a second."""
+    own, deadline = psutil.Process(first.pid), time.monotonic() + 120
+    while len(children := own.children(recursive=True)) < 2:
+        assert time.monotonic() < deadline
+        assert first.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    return children
+
+
 SCRIPT = """
 import numpy as np
 import nst
@@ -235,12 +321,7 @@ def test_processes_end_with_the_first_one(tmp_path, environment):
     script.write_text(SCRIPT.format(guard='if __name__ == "__main__":\n    ', options=options))
     first = subprocess.Popen([sys.executable, script], env=environment)
     try:
-        own, deadline = psutil.Process(first.pid), time.monotonic() + 120
-        while len(children := own.children(recursive=True)) < 2:
-            assert time.monotonic() < deadline
-            assert first.poll() is None
-            time.sleep(0.1)
-        time.sleep(1)
+        children = started(first)
     finally:
         first.kill()
         first.wait()
