@@ -13,6 +13,7 @@ from nst.batch.listing import expand
 from nst.batch.rows import named, pairs
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import library_arguments
+from nst.cli.like import with_like
 from nst.cli.network import find_network
 from nst.cli.tables import is_table, table_rows
 from nst.errors import SettingsError
@@ -36,8 +37,9 @@ def run(
     timeout: float | None,
     quiet: bool,
     offline: bool,
-    ray: str | None = None,
-    ray_workers: int | None = None,
+    like: Mapping[str, Any] | None,
+    ray: str | None,
+    ray_workers: int | None,
     **options: Any,
 ) -> int:
     """Paint what is not there yet; the exit status. Further options are those of `nst stylize`.
@@ -45,6 +47,10 @@ def run(
     Raises:
         NSTError: bad input, found before any work, or a folder that cannot be written to.
     """
+    if like is not None:
+        table = is_table(contents[0])
+        recipe, options = with_like(like, tuple(styles), options)
+        styles = () if table else recipe
     rows = rows_of(contents, styles, pair, name, options)
     crew = None
     if ray is not None:
@@ -69,7 +75,7 @@ def run(
         with interruptible() as interrupted, progress_bar(quiet, "pictures") as show:
             summary = batch.run(watch, crew)
     except KeyboardInterrupt:
-        done = int(last.done) - last.failed if last else 0
+        done = last.there if last else 0
         click.echo(
             f"nst: interrupted: {done} of {len(rows)} are in {output}; the same command goes on", err=True
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.like import like_option
 from nst.cli.options import PAINTING, engine_options, mask_options, preset_option
 
 __all__ = ["batch"]
@@ -62,6 +63,7 @@ class _Batch(click.Command):
     metavar="SECONDS",
     help="For each picture; one that takes longer has failed.",
 )
+@like_option
 @preset_option
 @engine_options(*PAINTING)
 @mask_options
@@ -77,6 +79,7 @@ def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **opt
     \b
     nst batch photos/ --styles monet.jpg klimt.jpg -o out/
     nst batch photos/*.jpg --styles "paintings/**/*.jpg" -o out/ --name "{style}/{content}.jpg" --jobs 2
+    nst batch photos/ --like one.png -o out/
     nst batch table.csv -o out/ --size 768
     """
     from nst.cli.batches import run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,12 +52,14 @@ class Status:
     Attributes:
         total: rows.
         done: rows that are answered, and parts of those that are being painted.
-        failed: how many of them have failed.
+        there: results that are in the folder.
+        failed: rows that have failed.
         row: the last one that something was heard of, if any.
     """
 
     total: int
     done: float
+    there: int
     failed: int
     row: Row | None
 
@@ -157,9 +160,11 @@ class Batch:
         def tell(row: Row | None, part: float = 0.0) -> None:
             if row is not None:
                 parts[row.output] = part
-            watch(Status(len(self.rows), kept + done + len(failed) + sum(parts.values()), len(failed), row))
+            answered = kept + done + len(failed)
+            watch(Status(len(self.rows), answered + sum(parts.values()), kept + done, len(failed), row))
 
-        with Manifest(self.folder) as manifest:
+        with ExitStack() as ending:
+            manifest = ending.enter_context(Manifest(self.folder))
 
             def todo() -> Iterator[Row]:
                 nonlocal kept
@@ -172,7 +177,8 @@ class Batch:
                         keys[row.output] = key  # before it is painted: a file may change meanwhile
                         yield row
 
-            for painted in (crew or self._crew).work(todo(), tell):
+            # closed before the manifest, however this ends: nothing is left running
+            for painted in ending.enter_context(closing((crew or self._crew).work(todo(), tell))):
                 parts.pop(painted.row.output, None)
                 inputs = {"key": keys.pop(painted.row.output), "inputs": files.inputs(painted.row)}
                 error = self._save(painted, manifest, inputs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -49,7 +49,7 @@ class Cluster:
     def __init__(self, address: str, workers: int | None = None, timeout: float | None = None) -> None:
         self._address, self._workers, self._timeout = address, workers, timeout
 
-    def work(self, rows: Iterable[Row], see: See) -> Iterator[Painted]:
+    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
         """See `nst.batch.crew.Crew`."""
         rows = iter(rows)
         first = next(rows, None)

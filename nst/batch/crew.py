@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, TypeAlias
 
 from nst.batch.painter import Painted, Painter
@@ -17,7 +17,7 @@ See: TypeAlias = Callable[["Row | None", float], None]
 class Crew(Protocol):
     """Paints rows, in any order, wherever it likes."""
 
-    def work(self, rows: Iterable[Row], see: See) -> Iterator[Painted]:
+    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
         """Answer every row.
 
         When it is closed, or `see` raises, the work ends at once and nothing is left running.
@@ -34,7 +34,7 @@ class Here:
     def __init__(self, timeout: float | None = None) -> None:
         self._painter = Painter(timeout)
 
-    def work(self, rows: Iterable[Row], see: See) -> Iterator[Painted]:
+    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
         """See `Crew`."""
         for row in rows:
             for answer in self._painter.paint(row):

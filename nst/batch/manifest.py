@@ -48,12 +48,16 @@ class Manifest:
                 f"another batch is writing to {self._folder}: wait for it, or use another folder"
             ) from None
         except OSError as error:
+            self._close()
             raise self._unwritable(error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._open is not None:
             self._open.close()
         self._lock.release()

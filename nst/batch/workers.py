@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -36,7 +36,7 @@ class Workers:
         self._jobs, self._timeout = jobs, timeout
         self._painter = {"timeout": timeout, "processes": jobs}
 
-    def work(self, rows: Iterable[Row], see: See) -> Iterator[Painted]:
+    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
         """See `nst.batch.crew.Crew`."""
         waiting, answers = iter(rows), SimpleQueue[tuple[_Worker, Any]]()
         crew: list[_Worker] = []

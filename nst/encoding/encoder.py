@@ -6,7 +6,7 @@ mean the same for the generated picture, the content and the styles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -75,6 +75,8 @@ class Encoder:
         side: of the windows in pixels, or None to compute the whole at once.
         convolutions: of the network; see `nst.models.vgg`.
         smoothing: `smooth/layer`, 1 / T on the device, of activations that are smoothed (`nst.losses.smoothing`).
+        remember: what was measured of pictures with this network, by key: `remember(key, measure)` measures what is not
+            known yet.
     """
 
     backend: Backend[Any]
@@ -86,6 +88,7 @@ class Encoder:
     side: int | None = None
     convolutions: Sequence[str] = vgg.LAYER_NAMES
     smoothing: Mapping[str, Any] = field(default_factory=dict)
+    remember: Callable[[Any, Callable[[], Any]], Any] = lambda key, measure: measure()
 
     @cached_property
     def margin(self) -> int:

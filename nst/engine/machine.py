@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,7 @@ class Machine:
                     padding=padding,
                     side=side,
                     convolutions=convolutions,
+                    remember=self._remember(layers),
                 ),
                 self.settings.pooling,
             )
@@ -78,6 +79,10 @@ class Machine:
         return self.workshop.networks.get(
             self._key(layers), lambda: self.backend.network(self.weights, layers, self.settings.pooling)
         )
+
+    def _remember(self, layers: Sequence[str]) -> Callable[[Any, Callable[[], Any]], Any]:
+        key = self._key(layers)
+        return lambda seen, measure: self.workshop.measured.get((seen, *key), measure)
 
     def _key(self, layers: Sequence[str]) -> tuple[Any, ...]:
         return self.settings.pooling, tuple(layers), self.backend, self.weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 from nst.engine.kept import Kept
 from nst.planning.memory import free_memory
@@ -23,35 +24,48 @@ class Workshop:
         networks: of a backend, by weights, layers and pooling.
         benches: by network, size and windows.
         teams: by devices and weights.
+        measured: of styles, at their own size (`nst.encoding.encoder.Encoder.remember`).
     """
 
     def __init__(self, sizes: int = 16, processes: int = 1) -> None:
         self._processes = processes
         self.networks, self.benches = Kept(min(sizes, 2)), Kept(sizes)
-        self.teams = Kept(min(sizes, 1))
+        self.measured, self.teams = Kept(sizes), Kept(min(sizes, 1))
         self._plans = Kept(4 * sizes)
 
     def plan(self, task: Task, limit: int | None = None) -> Plan:
-        """See `nst.planning.plan.choose`; the same task has the same plan, however much memory is taken by then."""
+        """See `nst.planning.plan.choose`; the same task has the same plan, however much memory is taken by then.
+
+        Where memory gets short, benches go before the plan has to save any.
+        """
         key = (limit, *vars(task).values())
-        return self._plans.get(key, lambda: self._planned(task, limit))
+        if limit is not None:
+            return self._plans.get(key, lambda: choose(task, limit))
+        found = self._plans.get(key, lambda: self._roomy(task))
+        if len(self.benches) and not replace(found, free=self._free(task)).fits:
+            self.clear()
+        return found
 
     def clear(self) -> bool:
         """Free the memory of all sizes; whether there were others than the last."""
         others = len(self.benches) > 1
         self.benches.clear()
+        gc.collect()
         return others
 
-    def _planned(self, task: Task, limit: int | None) -> Plan:
-        found = choose(task, self._share(task) if limit is None else limit)
+    def _roomy(self, task: Task) -> Plan:
+        """The plan, as it is where no bench takes memory."""
+        found = self._chosen(task)
         frugal = found.side is not None or found.half or found.history < max(HISTORIES)
-        if frugal and limit is None and len(self.benches):  # which take some of the memory themselves
-            self.benches.clear()
-            gc.collect()
-            found = choose(task, self._share(task))
+        if frugal and len(self.benches):
+            self.clear()
+            found = self._chosen(task)
         return found
 
-    def _share(self, task: Task) -> int | None:
-        """Of the free memory; None for all of it."""
-        free = free_memory(task.backend.device) if self._processes > 1 else None
+    def _chosen(self, task: Task) -> Plan:
+        return choose(task, None if self._processes == 1 else self._free(task))
+
+    def _free(self, task: Task) -> int | None:
+        """Bytes that this process may take, or None where nobody can tell."""
+        free = free_memory(task.backend.device)
         return None if free is None else free // self._processes

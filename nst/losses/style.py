@@ -274,12 +274,23 @@ class Style:
         blend: dict[str, NDArray[np.float64]] = {}
         for style in styles:
             picture = style.picture
-            part = None if style.mask is None else fit(style.mask, *picture.size)
-            x = encoder.backend.from_numpy(planar(picture))
-            means = style_means(term, encoder.resized(picture.height, picture.width), x, part)
-            for key, mean in means.items():
+            for key, mean in _means(whole, encoder.resized(picture.height, picture.width), style).items():
                 blend[key] = blend.get(key, 0.0) + style.share * mean
         return term, style_targets(term, encoder, blend) | _on_device(encoder, shares), own
+
+
+def _means(term: StyleTerm, encoder: Encoder, style: StylePicture) -> dict[str, NDArray[np.float64]]:
+    """`style_means` of one style: once for its size, whatever the contents are and wherever it acts."""
+    backend = encoder.backend
+    smoothing = {name: float(backend.to_numpy(value)) for name, value in encoder.smoothing.items()}
+    seen = style.mark, tuple(term.layers), term.loss.sums, encoder.side, encoder.padding, smoothing
+
+    def measure() -> dict[str, NDArray[np.float64]]:
+        part = None if style.mask is None else fit(style.mask, *style.picture.size)
+        return style_means(term, encoder, backend.from_numpy(planar(style.picture)), part)
+
+    found: dict[str, NDArray[np.float64]] = encoder.remember(seen, measure)
+    return found
 
 
 def _units(term: StyleTerm, encoder: Encoder, targets: Mapping[str, Any]) -> dict[str, float]:

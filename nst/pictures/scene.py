@@ -30,6 +30,11 @@ class StylePicture:
     share: float
     mask: Mask | None = None
 
+    @cached_property
+    def mark(self) -> str:
+        """The same for the same picture and mask: a hash."""
+        return _hash(self.picture.rgb, self.picture.alpha, self.mask)
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -54,19 +59,10 @@ class Scene:
 
     @cached_property
     def setting(self) -> str:
-        """The same for scenes that have all but the content picture in common, its size included: a hash."""
-        found = hashlib.blake2b(
-            repr((self.size, self.reduction, self.masks.feather)).encode(), digest_size=32
-        )
-        masks = self.masks
-        arrays = [*masks.regions, *masks.sources, masks.protect, masks.content]
-        for style in self.styles:
-            found.update(repr(style.share).encode())
-            arrays += [style.picture.rgb, style.picture.alpha, style.mask]
-        for array in arrays:
-            found.update(repr(None if array is None else (array.shape, array.dtype.str)).encode())
-            found.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
-        return found.hexdigest()
+        """The same for scenes that have all but the content picture in common, its size included."""
+        masks, styles = self.masks, [(style.mark, style.share) for style in self.styles]
+        drawn = _hash(*masks.regions, None, *masks.sources, None, masks.protect, masks.content)
+        return repr((self.size, self.reduction, masks.feather, styles, drawn))
 
     def at(self, longest: int, unit: int = 1) -> Scene:
         """The same with a longest side of so many pixels; both sides are whole multiples of `unit`."""
@@ -104,3 +100,11 @@ def make_scene(
 def whole_units(width: int, height: int, unit: int) -> tuple[int, int]:
     """The nearest size whose sides are whole multiples of `unit`, one of them at least."""
     return max(1, round(width / unit)) * unit, max(1, round(height / unit)) * unit
+
+
+def _hash(*arrays: Mask | None) -> str:
+    found = hashlib.blake2b(digest_size=32)
+    for array in arrays:
+        found.update(repr(None if array is None else (array.shape, array.dtype.str)).encode())
+        found.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

@@ -73,6 +73,18 @@ def test_pairs_and_names(batch, gallery):
     ]
 
 
+def test_as_one_picture_was_made(batch, command, gallery, weights_file):
+    """One is made until it is right, and then all of them like it."""
+    one = ("contents/c0.png", "styles/s1.png", "--weights", weights_file, "--backend", "numpy", "--size", 32)
+    more = ("--steps", 1, "--style-loss", "moments", "-o", "one.png")
+    assert command("stylize", *one, *more).status == 0
+    done = command("batch", "contents", "--like", "one.png", "-o", "out")
+    assert (done.status, done.stdout) == (0, "out: 3 painted\n")
+    same = [np.asarray(Image.open(gallery / name)) for name in ("one.png", "out/c0-s1.png")]
+    np.testing.assert_array_equal(*same)
+    assert read_settings(gallery / "out" / "c1-s1.png")["settings"]["style_loss"] == "moments"
+
+
 def test_a_table_with_options_for_each_row(batch, gallery):
     (gallery / "lists").mkdir()
     Image.new("L", (8, 8), 128).save(gallery / "grey.png")

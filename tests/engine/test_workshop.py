@@ -95,7 +95,10 @@ def test_the_targets_of_a_style_are_worked_out_once_a_size(small_network, monkey
     monkeypatch.setattr("nst.losses.style.style_means", style_means)
     options = {"weights": small_network, "backend": get_backend("numpy"), "workshop": Workshop(), **LAYERS}
     for style in STYLES:
-        for content in CONTENTS:
+        for content in (
+            *CONTENTS,
+            picture(6, 32, 48),
+        ):  # the last one has another size, in which the style has its own
             nst.stylize(content, style, steps=2, scales=(24, 48), **options)
     assert sorted(seen) == [(24, 24), (24, 24), (48, 48), (48, 48)]
 
@@ -191,3 +194,29 @@ def test_terms_of_other_pictures_are_equal(small_network):
         terms.append([term for term, _ in transfer.stage(48).problem.terms])
     assert terms[0] == terms[1]
     assert all(isinstance(part, StyleTerm) for part, _ in terms[0][1].parts)
+
+
+def test_where_memory_gets_short_other_sizes_go_and_the_plan_stays(small_network, monkeypatch):
+    """Windows and a short history would be other bits than those of the same picture in a fresh process."""
+    free = {"bytes": 2**40}
+    for module in ("nst.planning.plan", "nst.engine.workshop"):
+        monkeypatch.setattr(f"{module}.free_memory", lambda device: free["bytes"])
+    workshop = Workshop()
+    options = {"weights": small_network, "backend": get_backend("numpy"), "workshop": workshop, **LAYERS}
+    options |= {"steps": 20, "scales": 1}
+    first = nst.StyleTransfer(CONTENTS[0], STYLES[0], **options)
+    first.stage(48)
+    assert (first.plan.side, first.plan.history, len(workshop.benches)) == (None, 10, 1)
+    free["bytes"] = 2**20
+    again = nst.StyleTransfer(CONTENTS[1], STYLES[0], **options)
+    assert again.plan == first.plan
+    assert len(workshop.benches) == 0
+    again.stage(48)
+
+    def freed(device):  # by the clearing
+        return 2**20 if len(workshop.benches) else 2**40
+
+    for module in ("nst.planning.plan", "nst.engine.workshop"):
+        monkeypatch.setattr(f"{module}.free_memory", freed)
+    other = nst.StyleTransfer(picture(1, 40, 40), STYLES[0], **options)
+    assert (other.plan.side, other.plan.history) == (None, 10)
