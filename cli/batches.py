@@ -38,6 +38,8 @@ def run(
     quiet: bool,
     offline: bool,
     like: Mapping[str, Any] | None,
+    ray: str | None,
+    ray_workers: int | None,
     **options: Any,
 ) -> int:
     """Paint what is not there yet; the exit status. Further options are those of `nst stylize`.
@@ -50,6 +52,11 @@ def run(
         recipe, options = with_like(like, tuple(styles), options)
         styles = () if table else recipe
     rows = rows_of(contents, styles, pair, name, options)
+    crew = None
+    if ray is not None:
+        from nst.batch.cluster import Cluster
+
+        crew = Cluster(ray, ray_workers, timeout)
     batch = Batch.of_rows(rows, output, jobs=jobs, timeout=timeout)
     if offline:
         os.environ["NST_OFFLINE"] = "1"  # for the workers
@@ -66,7 +73,7 @@ def run(
 
     try:
         with interruptible() as interrupted, progress_bar(quiet, "pictures") as show:
-            summary = batch.run(watch)
+            summary = batch.run(watch, crew)
     except KeyboardInterrupt:
         done = last.there if last else 0
         click.echo(

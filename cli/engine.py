@@ -97,19 +97,29 @@ def library_arguments(
     }
 
 
-def engine_arguments(*, quiet: bool, offline: bool = False, **options: Any) -> dict[str, Any]:
+def engine_arguments(
+    *,
+    quiet: bool,
+    offline: bool = False,
+    ray: str | None = None,
+    ray_workers: int | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """`library_arguments` for this process.
 
     Backend and weights become functions, so that a mistake in the pictures or the settings does not wait for a
     framework or a download.
     """
     from nst.cli.network import find_network
+    from nst.workers import Devices
 
     given = library_arguments(**options)
     backend, device, weights = (given.pop(name) for name in ("backend", "device", "weights"))
+    devices = Devices(tuple(device.split(",")), ray, ray_workers)
     return {
         **given,
-        "backend": partial(load_backend, backend, device, given["precision"]),
+        "backend": partial(load_backend, backend, devices.first, given["precision"]),
+        "device": devices,
         "weights": partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet),
     }
 

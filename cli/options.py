@@ -69,7 +69,25 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
             "auto",
             "NAME",
         ),
-        _option("--device", "auto, cpu, cuda, cuda:N or mps.", "auto", "DEVICE"),
+        _option(
+            "--device",
+            "auto, cpu, cuda, cuda:N or mps; several, as in cuda:0,cuda:1, share out the windows of a large picture.",
+            "auto",
+            "DEVICE[,...]",
+        ),
+        click.option(
+            "--ray",
+            is_flag=False,
+            flag_value="auto",
+            metavar="[ADDRESS]",
+            help="Share out the windows among actors on a Ray cluster: auto, local, host:port or ray://host:port.",
+        ),
+        click.option(
+            "--ray-workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Actors.  [default: one a GPU, or a machine]",
+        ),
         network_options,
         click.option(
             "--memory", type=float, metavar="GB", help="Memory to stay within.  [default: what is free]"

@@ -19,13 +19,16 @@ def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
 
     chosen, future = transfer.plan, forecast(transfer)
     width, height = transfer.size
+    among = f", shared out among {chosen.workers} workers" if chosen.workers > 1 else ""
     free = "unknown" if chosen.free is None else size_text(chosen.free)
     return [
         ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
         ("scales", schedule_text(transfer.schedule)),
         (
             "windows",
-            f"{chosen.side} px, computing {future.overlap:.2f} times the pixels" if chosen.side else "none",
+            f"{chosen.side} px, computing {future.overlap:.2f} times the pixels{among}"
+            if chosen.side
+            else "none",
         ),
         (
             "L-BFGS history",

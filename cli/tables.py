@@ -20,7 +20,7 @@ from nst.errors import ImageError, NSTError, SettingsError
 __all__ = ["is_table", "table_rows"]
 
 STYLE, OUTPUT = "style", "output"
-ELSEWHERE = ("quiet", "offline")
+ELSEWHERE = ("quiet", "offline", "ray", "ray_workers")
 """Options of the whole batch."""
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")

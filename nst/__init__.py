@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from nst.settings import Settings
     from nst.synthesis import invert, texture
     from nst.transfer import StyleTransfer
+    from nst.workers import Devices
 
 __all__ = [
     "LBFGS",
     "Adam",
     "BackendError",
     "Batch",
+    "Devices",
     "ImageError",
     "Losses",
     "NSTError",
@@ -60,6 +62,7 @@ _HOME = {
     "stylize": "nst.painting",
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Batch": "nst.batch",
+    "Devices": "nst.workers",
     "Settings": "nst.settings",
     "Workshop": "nst.engine.workshop",
     "get_backend": "nst.backends",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nst.planning.plan import Plan
     from nst.progress import Progress
     from nst.protocol import Backend
+    from nst.workers.devices import Devices
 
 __all__ = [
     "AnyDtype",
@@ -105,7 +106,7 @@ class _Engine(TypedDict, total=False):
     """What else every function takes; see `StyleTransfer`."""
 
     backend: str | Backend[Any] | Callable[[], Backend[Any]]
-    device: str
+    device: str | Sequence[str] | Devices
     weights: str | Path | NetworkWeights | Callable[[], NetworkWeights]
     init: Any
     masks: Masks | Mapping[str, Any] | None

@@ -32,6 +32,7 @@ from nst.planning.plan import Plan
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.tensor_file import Reader, open_tensors, write_tensors
+from nst.workers.devices import Devices
 
 __all__ = ["Checkpoint", "make_checkpoint", "read_checkpoint"]
 
@@ -95,6 +96,12 @@ class Checkpoint:
         if ":" in made["name"]:  # package.module:Class: no file may say what is imported
             raise NSTError(f"the checkpoint names the backend {made['name']!r}, which is none: give backend")
         return made
+
+    @property
+    def devices(self) -> Devices:
+        """That its windows were shared out among."""
+        saved = self.document.get("devices", {"names": [self.backend["device"]]})
+        return Devices(**{**saved, "names": tuple(saved["names"])})
 
     @property
     def weights(self) -> Mapping[str, Any]:
@@ -195,6 +202,7 @@ def make_checkpoint(
     losses: Sequence[str],
     position: Position,
     backend: Backend[Any],
+    devices: Devices,
     weights: NetworkWeights,
     spec: str | None,
     notes: Mapping[str, Any],
@@ -210,6 +218,7 @@ def make_checkpoint(
         losses: names of the losses of the caller's own.
         position: where the run is.
         backend: where it runs.
+        devices: that windows are shared out among.
         weights: of its network.
         spec: what the network was asked for by; None for an object.
         notes: the caller's own, for JSON.
@@ -236,6 +245,7 @@ def make_checkpoint(
             "state": state,
         },
         "backend": _made_with(backend),
+        "devices": asdict(devices),
         "weights": {"name": weights.name, "sha256": weights.sha256, "spec": spec},
         "versions": _versions(backend),
         "notes": dict(notes),

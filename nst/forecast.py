@@ -39,13 +39,15 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     timed = scale_sizes(small, longest, *transfer.limits)[: len(small)]
     fixed, per_pixel = _line([(_pixels(transfer, side), _seconds(transfer, side)) for side in timed])
     layers, convolutions = transfer.layers, transfer.weights.layer_names
-    overlap = overlap_factor(height, width, transfer.plan.side, layers, convolutions)
+    side = transfer.plan.side
+    overlap = overlap_factor(height, width, side, layers, convolutions)
+    busiest = overlap_factor(height, width, side, layers, convolutions, transfer.plan.workers)
 
     def step(side: int) -> float:
         pixels, window = _pixels(transfer, side), transfer.plan.side
         if window is None or side <= window:
             return fixed + per_pixel * pixels
-        return PASSES * (fixed * pixels * overlap / window**2 + per_pixel * pixels * overlap)
+        return PASSES * (fixed * pixels * busiest / window**2 + per_pixel * pixels * busiest)
 
     return Forecast(step(longest), sum(steps * step(side) for side, steps in transfer.schedule), overlap)
 

@@ -46,6 +46,7 @@ from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, make_settings, style_shar
 from nst.shown import Shown
 from nst.watching import follow
 from nst.words import STARTS
+from nst.workers.devices import Devices, devices_of, team_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
@@ -64,7 +65,8 @@ class StyleTransfer(Shown):
             loss is off.
         backend: auto, torch, tf, onnx, numpy, a plug-in's name, `package.module:Class`, a `Backend`, or a function
             that returns one and is called when settings and pictures have been found in order.
-        device: auto, cpu, cuda, cuda:N, mps.
+        device: auto, cpu, cuda, cuda:N, mps; several ("cuda:0,cuda:1") share out the windows of a large picture; or
+            `nst.Devices`, also for a cluster.
         weights: "auto", "embedded", "random", a name in the catalogue, a path, `NetworkWeights`, or a
             function that returns them and is called last, since it may have to download them.
         content_layers: "conv4_2", "conv4_2=0.5,conv3_1", a list of such words, or a mapping.
@@ -89,7 +91,7 @@ class StyleTransfer(Shown):
         style: Any,
         *,
         backend: str | Backend[Any] | Callable[[], Backend[Any]] = "auto",
-        device: str = "auto",
+        device: str | Sequence[str] | Devices = "auto",
         weights: str | Path | NetworkWeights | Callable[[], NetworkWeights] = "auto",
         content_layers: LayerSpec = CONTENT_LAYERS,
         style_layers: LayerSpec = STYLE_LAYERS,
@@ -123,12 +125,14 @@ class StyleTransfer(Shown):
         self.output = Output(color, original, restore, self._pictures.masks)
         self.scene = make_scene(seen, styles, shares, self._pictures.masks)
         self.start = Start(self.settings, seen, styles, self._pictures.start)
+        self.devices = devices_of(device)
         if isinstance(backend, str):
-            backend = backend_in(backend, device, self.settings.precision)
+            backend = backend_in(backend, self.devices.first, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
+        self._team = team_of(self.devices, self.backend, self.weights, self._workshop)
         asked, self.settings = self.settings, settled(self.settings, self.weights, height, width)
         self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
@@ -276,6 +280,7 @@ class StyleTransfer(Shown):
             losses=[loss.name for loss in self._extra],
             position=record.position,
             backend=self.backend,
+            devices=self.devices,
             weights=self.weights,
             spec=self._spec,
             notes=notes or {},
@@ -323,6 +328,7 @@ class StyleTransfer(Shown):
             pictures.content,
             list(pictures.styles),
             backend=partial(get_backend, **saved.backend) if backend is None else backend,
+            device=saved.devices,
             weights=network,
             init=pictures.start if settings.init == "picture" else settings.init,
             masks=pictures.masks,
@@ -375,17 +381,16 @@ class StyleTransfer(Shown):
     def _task(self) -> Task:
         longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
         size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
-        return Task(self.settings, self.weights, self.backend, size, self.layers)
+        sharing = (self._team.size, self._team.nearby) if self._team else ()
+        return Task(self.settings, self.weights, self.backend, size, self.layers, *sharing)
 
     @cached_property
     def _run(self) -> Run:
-        average = self.settings.average
+        average, sides = self.settings.average, self.plan.sides(self._task)
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
-            machine=Machine(
-                self.settings, self.weights, self.backend, self.plan.sides(self._task), self._workshop
-            ),
+            machine=Machine(self.settings, self.weights, self.backend, sides, self._workshop, self._team),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,

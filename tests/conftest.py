@@ -127,3 +127,23 @@ def stylize(command, pictures, weights_file):
         return command("stylize", content, *styles, "-o", output, *defaults, *options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster of one machine that counts as four processors; it is shared, since it takes seconds to start."""
+    ray = pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local",
+            num_cpus=4,
+            num_gpus=0,
+            object_store_memory=80 * 2**20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    yield ray
+    ray.shutdown()

@@ -31,6 +31,7 @@ OUTSIDE = {
     "skimage",
     "onnx",
     "psutil",
+    "ray",
     "typing_extensions",  # for type checkers alone
 }
 
@@ -53,8 +54,10 @@ BELOW = {
     "nst/optim/": "protocol",
     "nst/planning/": "encoding models protocol settings shown",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
+    "nst/workers/": "backends engine models planning protocol",
     "nst/progress.py": "engine optim pictures protocol settings shown",
-    "nst/arguments.py": "control engine layers losses models optim pictures planning progress protocol settings words",
+    "nst/arguments.py": "control engine layers losses models optim pictures planning progress protocol settings words"
+    " workers",
     "nst/bar.py": "",
     "nst/control.py": "progress",
     "nst/result.py": "control optim pictures plot progress settings",
@@ -62,16 +65,16 @@ BELOW = {
     "nst/notices.py": "models pictures planning settings",
     "nst/tensor_file.py": "files",
     "nst/inputs.py": "engine pictures settings",
-    "nst/checkpoint.py": "backends engine inputs models optim pictures planning protocol settings tensor_file",
+    "nst/checkpoint.py": "backends engine inputs models optim pictures planning protocol settings tensor_file workers",
     "nst/": "arguments backends batch checkpoint control encoding engine fields inputs layers losses models notices"
     " optim painting pictures planning plot presets"
-    " progress protocol result run settings shown synthesis transfer watching words",
+    " progress protocol result run settings shown synthesis transfer watching words workers",
     "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
     "nst/batch/": "arguments backends description engine fields models pictures planning progress settings transfer"
-    " words",
+    " words workers",
     "nst/video/": "arguments engine fields losses pictures run transfer",
     "nst/__main__.py": "cli",
-    "conformance/": "backends encoding engine files losses models optim pictures protocol settings",
+    "conformance/": "backends encoding engine files losses models optim pictures protocol settings workers",
     "cli/": "*",
 }
 FRAMEWORKS_OF = {

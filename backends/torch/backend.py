@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nst.backends.rounding import round_filters
 from nst.backends.selection import parse_device, require_dtype, require_precision
 from nst.backends.torch.cuda_graphs import GraphedObjective, record_on_cuda
+from nst.backends.torch.cudnn import cudnn_settings
 from nst.backends.torch.network import VGG, TorchNetwork
 from nst.backends.torch.ops import TorchOps
 from nst.backends.torch.space import TorchSpace
@@ -99,7 +100,7 @@ class TorchBackend:
             return _laid_out(torch.tensor(np.asarray(array, order="C"), **self._place))
 
     def to_numpy(self, tensor: Tensor) -> HostArray:
-        array: HostArray = tensor.detach().cpu().contiguous().numpy()
+        array: HostArray = tensor.detach().contiguous().cpu().numpy()  # a GPU is quicker at laying it out
         return array.copy()
 
     @torch.inference_mode(False)  # type: ignore[untyped-decorator]
@@ -145,10 +146,9 @@ def _undisturbed(device: str) -> Iterator[None]:
     On CUDA besides: the fastest algorithm for a shape is found by trying, and float32 is not rounded to TF32.
     """
     kind, _ = parse_device(device)
-    cudnn = torch.backends.cudnn
     with torch.inference_mode(False), torch.autocast(kind, enabled=False):
         if kind == "cuda":
-            with cudnn.flags(enabled=cudnn.enabled, benchmark=True, allow_tf32=False):
+            with cudnn_settings:
                 yield
         else:
             yield

@@ -30,7 +30,9 @@ def record_on_cuda(run: Run, device: str) -> Run:
             run()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(
+            graph, capture_error_mode="thread_local"
+        ):  # other threads have their own devices
             evaluation = run()
 
     def replay() -> Evaluation[Tensor]:

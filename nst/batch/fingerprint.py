@@ -15,7 +15,7 @@ import numpy as np
 from nst.batch.rows import Row
 from nst.models.weights import NetworkWeights
 
-__all__ = ["Fingerprints", "digest"]
+__all__ = ["Fingerprints", "digest", "files_in"]
 
 
 def digest(data: bytes) -> str:
@@ -49,7 +49,7 @@ class Fingerprints:
 
     def inputs(self, row: Row) -> dict[str, str | None]:
         """The hashes of the files that a row reads, by path."""
-        paths = dict.fromkeys([row.content, *row.styles, *_files_in(row.options)])
+        paths = dict.fromkeys([row.content, *row.styles, *files_in(row.options)])
         return {path: self.file(path) for path in paths}
 
     def key(self, row: Row) -> str:
@@ -79,12 +79,12 @@ class Fingerprints:
         return value
 
 
-def _files_in(value: Any) -> list[str]:
+def files_in(value: Any) -> list[str]:
     """The files among options."""
     if isinstance(value, (str, os.PathLike)):
         return [os.fspath(value)] if Path(value).is_file() else []
     if isinstance(value, Mapping):
-        return [path for item in value.values() for path in _files_in(item)]
+        return [path for item in value.values() for path in files_in(item)]
     if isinstance(value, (list, tuple)):
-        return [path for item in value for path in _files_in(item)]
+        return [path for item in value for path in files_in(item)]
     return []

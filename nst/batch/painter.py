@@ -14,6 +14,7 @@ import numpy as np
 
 from nst.backends.autotune import backend_in
 from nst.batch.rows import Row
+from nst.batch.supplies import Supplies
 from nst.description import describe
 from nst.engine.kept import Kept
 from nst.engine.workshop import Workshop
@@ -23,8 +24,12 @@ from nst.pictures.writing import encoded
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
+from nst.workers.devices import devices_of
 
 __all__ = ["Painted", "Painter"]
+
+NOTHING = Supplies()
+"""Files and networks are where they are said to be."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,14 @@ class Painter:
         self._timeout, self._workshop = timeout, Workshop(processes=processes)
         self._backends, self._networks = Kept(2), Kept(2)
 
-    def paint(self, row: Row) -> Iterator[float | Painted]:
+    def paint(self, row: Row, supplies: Supplies = NOTHING) -> Iterator[float | Painted]:
         """After each step, how much of the row is done, 0 to 1; in the end, what became of it."""
         began = time.perf_counter()
         try:
             # overflow shows in the losses, which are checked: numpy need not warn of it as well
             with np.errstate(over="ignore", invalid="ignore"):
-                transfer = StyleTransfer(row.content, list(row.styles), **self._ready(row.options))
+                content, styles = supplies.filled(row.content), supplies.filled(list(row.styles))
+                transfer = StyleTransfer(content, styles, **self._ready(row.options, supplies))
                 first = last = None
                 for last in transfer.iterate():
                     first = last.losses().total if first is None else first
@@ -88,17 +94,19 @@ class Painter:
                 f"not done after {self._timeout:g} seconds, at step {record.step} of {record.steps}"
             )
 
-    def _ready(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _ready(self, options: Mapping[str, Any], supplies: Supplies) -> dict[str, Any]:
         """The options, with a backend and a network that are made once, when they are first needed."""
-        given = {**options, "workshop": self._workshop}
+        given = {**supplies.options(options), "workshop": self._workshop}
         backend, weights = given.get("backend", "auto"), given.get("weights", "auto")
         seed = given.get("seed", 0)
         if isinstance(backend, str):
-            choice = backend, given.get("device", "auto"), given.get("precision")
+            choice = backend, devices_of(given.get("device", "auto")).first, given.get("precision")
             given["backend"] = partial(self._backends.get, choice, partial(backend_in, *choice))
         if isinstance(weights, (str, Path)):
             named = str(weights), seed if weights == "random" else None
-            given["weights"] = partial(self._networks.get, named, partial(network_of, weights, seed))
+            given["weights"] = partial(
+                self._networks.get, named, lambda: supplies.weights or network_of(weights, seed)
+            )
         return given
 
     def _said(self, error: Exception) -> str:

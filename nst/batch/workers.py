@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
@@ -16,36 +15,13 @@ from typing import Any
 from nst.batch.crew import See
 from nst.batch.painter import Painted
 from nst.batch.rows import Row
+from nst.workers.threads import environment
 
-__all__ = ["Workers", "cores", "environment"]
+__all__ = ["Workers"]
 
 TICK = 0.2  # seconds between two looks at the time and at Ctrl-C
 GRACE = 30.0
 """Seconds after the timeout in which a worker has to notice it; one that is stuck in a step does not."""
-
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def environment(jobs: int) -> dict[str, str]:
-    """For a worker: the threads of all of them together are as many as there are cores, or as OMP_NUM_THREADS says."""
-    if jobs == 1:
-        return dict(os.environ)
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    most = int(asked) if asked.isdecimal() and int(asked) else cores()
-    return {**os.environ, **dict.fromkeys(THREADS, str(max(1, min(most, cores()) // jobs)))}
 
 
 class Workers:

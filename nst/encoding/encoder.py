@@ -6,7 +6,7 @@ mean the same for the generated picture, the content and the styles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -15,9 +15,9 @@ import numpy as np
 
 from nst.encoding.windows import Window, halo, windows
 from nst.models import vgg
-from nst.protocol import Backend, HostArray, Network, Ops, PadMode, TensorFunction
+from nst.protocol import Backend, HostArray, Network, Ops, PadMode, TensorFunction, VectorSpace
 
-__all__ = ["Encoder", "PaddedNetwork", "View", "inner_features"]
+__all__ = ["Encoder", "PaddedNetwork", "View", "inner_features", "summed"]
 
 T = TypeVar("T")
 
@@ -204,13 +204,11 @@ class Encoder:
         self, function: TensorFunction[Any], extended: Any, constants: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """`measure` for a picture that has its margin already, with all constants of each view."""
-        space = self.backend.space
-        totals: dict[str, Any] = {}
-        for view, given in zip(self.views, constants, strict=True):
-            part = view.cut(self.backend, extended)
-            for name, value in self.backend.evaluate(function, part, given).items():
-                totals[name] = space.lincomb([1.0, 1.0], [totals[name], value]) if name in totals else value
-        return totals
+        found = (
+            self.backend.evaluate(function, view.cut(self.backend, extended), given)
+            for view, given in zip(self.views, constants, strict=True)
+        )
+        return summed(self.backend.space, found)
 
     def place(self, layer: str, array: HostArray) -> list[Any]:
         """What each view sees of an array (1, C, H_l, W_l) on the positions of a layer; 0 in the margin."""
@@ -254,6 +252,15 @@ class Encoder:
             max(own[1].start, rim - left) : max(0, min(own[1].stop, rim + columns - left)),
         ] = 1.0
         return self.backend.from_numpy(mask)
+
+
+def summed(space: VectorSpace[Any], found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Named tensors added up in their order, which decides on the last bits."""
+    totals: dict[str, Any] = {}
+    for tensors in found:
+        for name, value in tensors.items():
+            totals[name] = space.lincomb([1.0, 1.0], [totals[name], value]) if name in totals else value
+    return totals
 
 
 def inner_features(ops: Ops[T], features: Mapping[str, T], constants: Mapping[str, T]) -> dict[str, T]:

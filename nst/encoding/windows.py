@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from nst.models import vgg
 
-__all__ = ["PASSES", "Span", "Window", "halo", "overlap_factor", "smallest_side", "windows"]
+__all__ = ["PASSES", "Span", "Window", "halo", "overlap_factor", "side_of", "smallest_side", "windows"]
 
 PASSES = 4 / 3
 """What a second pass over windows costs: one more forward pass, beside forward and backward (twice a forward)."""
@@ -67,6 +67,13 @@ def smallest_side(layers: Iterable[str], convolutions: Collection[str] = vgg.LAY
     return 2 * halo(names, convolutions) + 2 * vgg.minimum_size(names)
 
 
+def side_of(length: int, count: int, layers: Iterable[str], convolutions: Collection[str]) -> int:
+    """The side of `count` windows that cover a length in pixels."""
+    names = list(layers)
+    covered = length + 2 * halo(names, convolutions) * (count - 1)
+    return -(-covered // count) + vgg.minimum_size(names)
+
+
 def windows(
     height: int,
     width: int,
@@ -87,7 +94,7 @@ def windows(
     side = max(side, smallest_side(names, convolutions))
     unit, reach = vgg.minimum_size(names), halo(names, convolutions)
     rows, columns = (_spans(length, side, unit, reach) for length in (height, width))
-    tall, wide = (_extent(length, side, unit) for length in (height, width))
+    tall, wide = (_extent(length, side, unit, reach) for length in (height, width))
     return [Window(row, column, tall, wide) for row in rows for column in columns]
 
 
@@ -97,22 +104,37 @@ def overlap_factor(
     side: int | None,
     layers: Iterable[str],
     convolutions: Collection[str] = vgg.LAYER_NAMES,
+    workers: int = 1,
 ) -> float:
-    """How many times each pixel is computed on average, 1.0 without windows; arguments as of `windows`."""
+    """How many times each pixel is computed on average, 1.0 without windows; arguments as of `windows`.
+
+    Where the windows are shared out among `workers`: how many times the picture's pixels the busiest of them computes.
+    """
     if side is None:
         return 1.0
     found = windows(height, width, side, layers, convolutions)
-    return len(found) * found[0].height * found[0].width / (width * height)
+    most = -(-len(found) // workers)
+    return most * found[0].height * found[0].width / (width * height)
 
 
-def _extent(length: int, side: int, unit: int) -> int:
-    """The side of the windows: at most `side`, with the same remainder as the picture, whose end they share."""
-    return length if length <= side else (side - length % unit) // unit * unit + length % unit
+def _extent(length: int, side: int, unit: int, reach: int) -> int:
+    """The side of the windows, with the same remainder as the picture, whose end they share.
+
+    At most `side`, and no more than that many windows need: five of 1024 pixels over 4096 would share 256 each, where
+    two halos do.
+    """
+    if length <= side:
+        return length
+    rest = length % unit
+    most = (side - rest) // unit * unit + rest
+    count = 1 + -(-(length - most) // (most - 2 * reach - rest))
+    covered = length - rest + 2 * reach * (count - 1)  # by `count` windows, what two share counted twice
+    return -(-covered // (count * unit)) * unit + rest
 
 
 def _spans(length: int, side: int, unit: int, reach: int) -> list[Span]:
     """Windows along one axis; they begin on the grid of the deepest layer, the last ends with the picture."""
-    extent = _extent(length, side, unit)
+    extent = _extent(length, side, unit, reach)
     last = length - extent
     if last == 0:
         return [Span(0, 0, length)]

@@ -11,11 +11,14 @@ from typing import Any, TypeAlias
 
 from nst.encoding.encoder import Encoder
 from nst.engine.at_once import AtOnce
+from nst.engine.elsewhere import Elsewhere
 from nst.engine.kept import Kept
 from nst.engine.loss_scaling import LossScale
-from nst.engine.windowed import TiledObjective
+from nst.engine.team import Team
+from nst.engine.windowed import Here, TiledObjective
 from nst.losses.smoothing import smoothed
 from nst.losses.term import Factor, Loss, Prepared, Term
+from nst.models.vgg import Pooling
 from nst.pictures.scene import Scene
 from nst.protocol import Evaluation
 
@@ -34,9 +37,11 @@ class Bench:
 
     Attributes:
         encoder: the network for pictures of this size, at once or in windows.
+        pooling: of the network.
     """
 
     encoder: Encoder
+    pooling: Pooling
     _code: Kept = field(default_factory=lambda: Kept(CODES))
     _smoothed: Kept = field(default_factory=lambda: Kept(STYLES))
     _prepared: Kept = field(default_factory=lambda: Kept(4 * STYLES))
@@ -53,8 +58,20 @@ class Bench:
             return loss.prepare(encoder, scene)
         return self._prepared.get((scene.setting, loss), lambda: loss.prepare(encoder, scene))
 
-    def code(self, terms: Sequence[tuple[Term, Factor]]) -> Code:
-        """Losses and gradient: compiled when they are called first, by whichever picture."""
-        arrange = AtOnce if self.encoder.side is None else TiledObjective
-        code: Code = self._code.get(tuple(terms), lambda: arrange(self.encoder, terms))
+    def code(self, terms: Sequence[tuple[Term, Factor]], team: Team | None = None) -> Code:
+        """Losses and gradient: compiled when they are called first, by whichever picture.
+
+        Args:
+            terms: with their weights.
+            team: who computes windows; None for this process.
+        """
+        code: Code = self._code.get((tuple(terms), team), lambda: self._arranged(terms, team))
         return code
+
+    def _arranged(self, terms: Sequence[tuple[Term, Factor]], team: Team | None) -> Code:
+        encoder, deep = self.encoder, [term for term, _ in terms if term.layers]
+        if encoder.side is None:
+            return AtOnce(encoder, terms)
+        if team is None or not deep:
+            return TiledObjective(encoder, terms, Here(encoder, deep))
+        return TiledObjective(encoder, terms, Elsewhere(encoder, self.pooling, deep, team))

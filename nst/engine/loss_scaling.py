@@ -45,6 +45,10 @@ class LossScale:
     settled: bool = False
     good: int = 0
 
+    def take(self, other: LossScale) -> None:
+        """Become like another one."""
+        self.value, self.settled, self.good = other.value, other.settled, other.good
+
     def lower(self) -> None:
         """After an overflow: far off at first, within a factor of two of the best later."""
         self.value = max(SMALLEST, self.value / (2.0 if self.settled else 16.0))

@@ -8,6 +8,7 @@ from typing import Any
 
 from nst.encoding.encoder import Encoder
 from nst.engine.bench import Bench
+from nst.engine.team import Team
 from nst.engine.workshop import Workshop
 from nst.models.weights import NetworkWeights
 from nst.pictures.scene import Scene
@@ -28,6 +29,7 @@ class Machine:
         sides: of the windows in pixels, None being the whole picture at once: the first is taken, and the next ones
             after running out of memory.
         workshop: what it may take over from the transfers before.
+        team: who computes windows; None for this process.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Machine:
     backend: Backend[Any]
     sides: Sequence[int | None] = (None,)
     workshop: Workshop = field(default_factory=lambda: Workshop(0))
+    team: Team | None = None
 
     def bench(self, scene: Scene, layers: Sequence[str], side: int | None) -> Bench:
         """The network for pictures of the scene's size, and what else these have in common.
@@ -59,7 +62,8 @@ class Machine:
                     side=side,
                     convolutions=convolutions,
                     remember=self._remember(layers),
-                )
+                ),
+                self.settings.pooling,
             )
 
         key = (height, width, side, padding, *self._key(layers))

@@ -15,6 +15,7 @@ from nst.encoding.encoder import Encoder
 from nst.engine.bench import Code
 from nst.engine.loss_scaling import LossScale
 from nst.engine.machine import Machine
+from nst.engine.team import WorkerLostError
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
 from nst.pictures.scene import Scene
@@ -89,6 +90,10 @@ class Stage:
         while True:
             try:
                 return self.problem.code(x, self.problem.shared, self.problem.constants, self._scale)
+            except WorkerLostError as lost:
+                assert self.machine.team is not None
+                self.machine.team.go_on_without(lost)
+                continue
             except Exception as error:
                 self._take_less_memory(error)
             gc.collect()
@@ -109,6 +114,8 @@ class Stage:
             raise error
         # what is there goes before anything else is made, so that its memory is free
         self._problem = None
+        if self.machine.team is not None:
+            self.machine.team.busy_with = None
         if self.machine.workshop.clear():
             return
         if len(self._sides) == 1:
@@ -125,7 +132,8 @@ class Stage:
             # what was found for the first picture and its first windows stays
             weight = self.weights.setdefault(own.term.name, own.weight)
             prepared.append(replace(own, weight=weight))
-        return Problem(encoder, tuple(prepared), bench.code([_weighted(own.term) for own in prepared]))
+        terms = [_weighted(own.term) for own in prepared]
+        return Problem(encoder, tuple(prepared), bench.code(terms, self.machine.team))
 
 
 @dataclass(frozen=True, eq=False)

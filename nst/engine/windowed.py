@@ -12,8 +12,8 @@ first one forwards only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,9 +21,81 @@ from nst.encoding.encoder import Encoder
 from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
 from nst.losses.objective import energy_of, loss_function, statistics_of
 from nst.losses.term import Factor, Term, add_up
-from nst.protocol import Evaluation, Ops
+from nst.protocol import Evaluation, LossFunction, Ops, TensorFunction
 
-__all__ = ["TiledObjective"]
+__all__ = ["Here", "Passes", "TiledObjective", "pull_of"]
+
+
+class Passes(Protocol):
+    """Who computes the windows: this process one after another (`Here`), or workers (`nst.engine.elsewhere`)."""
+
+    def statistics(
+        self, extended: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Pass 1: the statistics of all windows, added up.
+
+        Args:
+            extended: the picture with its margin.
+            shared: constants that all windows share.
+            constants: all of each window's.
+        """
+
+    def gradients(
+        self,
+        extended: Any,
+        constants: Sequence[Mapping[str, Any]],
+        pulls: Mapping[str, Any],
+        scale: LossScale,
+    ) -> Iterator[Any]:
+        """Pass 2: the gradient of <dE/dS, S_window> of each window in turn, with dE/dS as `pull/name`."""
+
+
+def pull_of(statistics: TensorFunction[Any]) -> LossFunction[Any]:
+    """<dE/dS, S(x)>, with dE/dS of every statistic as a constant `pull/name`."""
+
+    def function(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        found = statistics(ops, x, constants)
+        pulled = [ops.sum(ops.multiply(s, constants[f"pull/{name}"])) for name, s in found.items()]
+        total = add_up(ops, pulled)
+        return total, {"pull": total}
+
+    return function
+
+
+class Here:
+    """See `Passes`.
+
+    Args:
+        encoder: the network and its windows.
+        terms: those that read layers.
+    """
+
+    def __init__(self, encoder: Encoder, terms: Sequence[Term]) -> None:
+        self._encoder = encoder
+        self._statistics = statistics_of(terms, encoder.network)
+        self._compiled: Any = None
+
+    def statistics(
+        self, extended: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """See `Passes`."""
+        return self._encoder.add_up(self._statistics, extended, constants)
+
+    def gradients(
+        self,
+        extended: Any,
+        constants: Sequence[Mapping[str, Any]],
+        pulls: Mapping[str, Any],
+        scale: LossScale,
+    ) -> Iterator[Any]:
+        """See `Passes`."""
+        backend = self._encoder.backend
+        for view, own in zip(self._encoder.views, constants, strict=True):
+            part, pulled = view.cut(backend, extended), {**own, **pulls}
+            if self._compiled is None:
+                function = pull_of(self._statistics)
+                self._compiled = compile_objective(backend, function, part, pulled)
+            yield evaluate(self._compiled, part, pulled, scale).gradient
 
 
 class TiledObjective:
@@ -32,13 +104,13 @@ class TiledObjective:
     Args:
         encoder: the network and its windows.
         terms: with their weights. Those that read no layer are evaluated on the whole picture.
+        passes: who computes the windows.
     """
 
-    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]]) -> None:
-        self._encoder, self._backend = encoder, encoder.backend
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]], passes: Passes) -> None:
+        self._encoder, self._backend, self._passes = encoder, encoder.backend, passes
         self._deep = [(term, weight) for term, weight in terms if term.layers]
         self._flat = [(term, weight) for term, weight in terms if not term.layers]
-        self._statistics = statistics_of([term for term, _ in self._deep], encoder.network)
         self._energy = energy_of(self._deep, encoder.positions)
         self._compiled: dict[str, Any] = {}
 
@@ -55,9 +127,10 @@ class TiledObjective:
         """
         space = self._backend.space
         extended = self._encoder.extended(x)
-        sums = self._encoder.add_up(self._statistics, extended, constants)
+        sums = self._passes.statistics(extended, shared, constants)
         totals, terms, pulls = self._differentiate_energy(sums, shared)
-        gradient = self._fold(x, self._pull_back(extended, [{**own, **pulls} for own in constants], scale))
+        gradients = self._passes.gradients(extended, constants, pulls, scale)
+        gradient = self._fold(x, self._put_together(gradients))
         if self._flat:
             evaluation = self._flat_objective(x, shared)(x, shared)
             gradient = space.lincomb([1.0, 1.0], [gradient, evaluation.gradient])
@@ -86,30 +159,19 @@ class TiledObjective:
             total, terms = [evaluation.total], dict(evaluation.terms)
         return total, terms, pulls
 
-    def _pull_back(self, extended: Any, constants: Sequence[Mapping[str, Any]], scale: LossScale) -> Any:
-        """Pass 2: the gradient of <dE/dS, S(x)> over all windows, each with its constants and dE/dS."""
-
-        def function(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> Any:
-            found = self._statistics(ops, x, constants)
-            total = add_up(
-                ops, [ops.sum(ops.multiply(s, constants[f"pull/{name}"])) for name, s in found.items()]
-            )
-            return total, {"pull": total}
-
+    def _put_together(self, gradients: Iterator[Any]) -> Any:
+        """The gradient of the picture with its margin from those of its windows, which overlap."""
         encoder = self._encoder
         height, width = encoder.height + 2 * encoder.margin, encoder.width + 2 * encoder.margin
-        gradient = self._backend.from_numpy(np.zeros((1, 3, height, width), np.float32))
-        for view, own in zip(encoder.views, constants, strict=True):
-            part = view.cut(self._backend, extended)
-            if "pull" not in self._compiled:
-                self._compiled["pull"] = compile_objective(self._backend, function, part, own)
-            slope = evaluate(self._compiled["pull"], part, own, scale).gradient
+        total = self._backend.from_numpy(np.zeros((1, 3, height, width), np.float32))
+        for view, slope in zip(encoder.views, gradients, strict=True):
             if view.window is None:
-                return slope
-            gradient = self._backend.space.paste(
-                gradient, slope, view.window.rows.start, view.window.columns.start
-            )
-        return gradient
+                total = slope
+            else:
+                total = self._backend.space.paste(
+                    total, slope, view.window.rows.start, view.window.columns.start
+                )
+        return total
 
     def _fold(self, x: Any, gradient: Any) -> Any:
         """The gradient of the picture from that of the picture with its margin."""

@@ -23,13 +23,14 @@ class Workshop:
     Attributes:
         networks: of a backend, by weights, layers and pooling.
         benches: by network, size and windows.
+        teams: by devices and weights.
         measured: of styles, at their own size (`nst.encoding.encoder.Encoder.remember`).
     """
 
     def __init__(self, sizes: int = 16, processes: int = 1) -> None:
         self._processes = processes
         self.networks, self.benches = Kept(min(sizes, 2)), Kept(sizes)
-        self.measured = Kept(sizes)
+        self.measured, self.teams = Kept(sizes), Kept(min(sizes, 1))
         self._plans = Kept(4 * sizes)
 
     def plan(self, task: Task, limit: int | None = None) -> Plan:
@@ -37,7 +38,7 @@ class Workshop:
 
         Where memory gets short, benches go before the plan has to save any.
         """
-        key = (task.size, task.layers, limit, task.backend, task.settings, task.weights)
+        key = (limit, *vars(task).values())
         if limit is not None:
             return self._plans.get(key, lambda: choose(task, limit))
         found = self._plans.get(key, lambda: self._roomy(task))

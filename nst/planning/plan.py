@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nst.encoding.windows import PASSES, overlap_factor, smallest_side, windows
+from nst.encoding.windows import PASSES, overlap_factor, side_of, smallest_side, windows
 from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
@@ -49,6 +49,8 @@ class Task:
         backend: where it runs; its name and precision count.
         size: (width, height) of the result in pixels.
         layers: that all losses read, in network order.
+        workers: that windows are shared out among; 1 for this process alone.
+        nearby: how many of them use the memory of this process's device.
     """
 
     settings: Settings
@@ -56,6 +58,8 @@ class Task:
     backend: Backend[object]
     size: tuple[int, int]
     layers: tuple[str, ...]
+    workers: int = 1
+    nearby: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,6 +73,7 @@ class Plan(Shown):
         peak: bytes of memory that the process is expected to reach.
         history_bytes: how many of them are the history of L-BFGS.
         free: bytes that can be had, or None where nobody can tell.
+        workers: that the windows are shared out among.
     """
 
     side: int | None
@@ -77,6 +82,7 @@ class Plan(Shown):
     peak: int
     history_bytes: int
     free: int | None = None
+    workers: int = 1
 
     def _shown(self) -> dict[str, str]:
         free = "" if self.free is None else f" of {self.free / 1e9:.2f} GB that are free"
@@ -128,15 +134,14 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
     pairs = min(history, _steps(settings)) if settings.optimizer == "lbfgs" else 0
     history_bytes = round(2 * pairs * picture * (2 / element if half else 1.0))
     parameters = element * sum(array.size for layer in convolutions for array in weights.convolutions[layer])
-    peak = (
-        costs.process
-        + costs.copies * parameters
-        + (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
-        + targets
-        + WORKING * picture
-        + history_bytes
-    )
-    return Plan(side, history, half, round(peak), history_bytes)
+    network = costs.process + costs.copies * parameters
+    computing = (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
+    peak = network + targets + WORKING * picture + history_bytes
+    if side is None or not task.nearby:
+        peak += computing  # of the targets alone, where workers are elsewhere
+    else:
+        peak += task.nearby * (network + computing + (targets + picture) / task.workers)
+    return Plan(side, history, half, round(peak), history_bytes, workers=task.workers)
 
 
 def choose(task: Task, limit: int | None = None) -> Plan:
@@ -155,12 +160,14 @@ def choose(task: Task, limit: int | None = None) -> Plan:
     free = free_memory(task.backend.device) if limit is None else limit
     layers, convolutions = task.layers, task.weights.layer_names
     least = smallest_side(layers, convolutions)
-    sides: list[int | None] = [None, *(side for side in SIDES if least <= side < max(size))]
+    wanted = {*SIDES, *(side_of(max(size), count, layers, convolutions) for count in _fair(task.workers))}
+    sides: list[int | None] = [None, *sorted(side for side in wanted if least <= side < max(size))]
     if settings.tile != "auto":
         sides = [None if settings.tile == "off" else settings.tile]
     histories = HISTORIES if settings.history is None else {settings.history: 1.0}
     work = {
-        side: overlap_factor(size[1], size[0], side, layers, convolutions) * (PASSES if side else 1)
+        side: overlap_factor(size[1], size[0], side, layers, convolutions, task.workers)
+        * (PASSES if side else 1)
         for side in sides
     }
     choices = [
@@ -182,6 +189,11 @@ def choose(task: Task, limit: int | None = None) -> Plan:
             f"{limit / 1e9:.2f} GB: allow more, or take a smaller size"
         )
     return least_of_all
+
+
+def _fair(workers: int) -> range:
+    """How many windows a side has where each worker gets as many as the others; none for one worker."""
+    return range(2, 2 * workers + 1) if workers > 1 else range(0)
 
 
 def _positions(layer: str, height: int, width: int) -> int:

@@ -13,9 +13,10 @@ from PIL import Image
 import nst
 from nst import get_backend
 from nst.batch import Batch, Painter, Row
-from nst.batch.workers import THREADS, _Worker, cores, environment
+from nst.batch.workers import _Worker
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.writing import read_settings
+from nst.workers.threads import THREADS, cores, environment
 
 ALL = [f"{content}-{style}.png" for style in "xy" for content in "abc"]
 
@@ -244,7 +245,7 @@ def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options
 
 def test_threads_are_shared_out(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("nst.batch.workers.cores", lambda: 8)
+    monkeypatch.setattr("nst.workers.threads.cores", lambda: 8)
     assert {environment(4)[name] for name in THREADS} == {"2"}
     assert {environment(16)[name] for name in THREADS} == {"1"}
     assert "OMP_NUM_THREADS" not in environment(1)

@@ -36,14 +36,16 @@ def test_a_picture_that_fits_is_one_window():
 
 
 def test_4096_pixels_by_hand():
+    """Four windows share 3 x 160 pixels: (4096 + 480) / 4 = 1144, on the grid of 16 1152, though 1184 were allowed."""
     found = windows(4096, 4096, 1184, DEEP)
     assert len(found) == 16
-    assert [w.columns.start for w in found[:4]] == [0, 976, 1936, 2912]
+    assert {(w.height, w.width) for w in found} == {(1152, 1152)}
+    assert [w.columns.start for w in found[:4]] == [0, 976, 1968, 2944]
     assert [(w.columns.low, w.columns.high) for w in found[:4]] == [
-        (0, 1072),
-        (1072, 2048),
-        (2048, 3008),
-        (3008, 4096),
+        (0, 1056),
+        (1056, 2048),
+        (2048, 3024),
+        (3024, 4096),
     ]
 
 

@@ -1,0 +1,174 @@
+"""Workers on a Ray cluster: actors that ask for a GPU each, or for processors where there are none.
+
+Ray finds the machines, starts the actors and moves the arrays; a machine or an actor that goes away is one worker less.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nst.engine.team import Answer, Team, WorkerLostError
+from nst.errors import NSTError, SettingsError
+from nst.models.weights import NetworkWeights
+from nst.protocol import Backend
+from nst.workers.seat import MakeBackend, Seat
+
+__all__ = ["Places", "cluster_team", "connect", "here", "places"]
+
+PATIENCE = 120.0
+"""Seconds within which the actors have to be there."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """What each of the actors asks for.
+
+    Attributes:
+        count: of actors.
+        processors: cores, and as many threads.
+        gpus: 1 or 0.
+        together: actors that share the memory of one device.
+    """
+
+    count: int
+    processors: int
+    gpus: int
+    together: int = 1
+
+    @property
+    def device(self) -> str:
+        """Of an actor: Ray shows it no GPU but its own."""
+        return "cuda:0" if self.gpus else "cpu"
+
+    @property
+    def options(self) -> dict[str, int]:
+        """For `ray.remote`, which gives an actor as many threads as it has processors."""
+        return {"num_cpus": self.processors, "num_gpus": self.gpus}
+
+
+def connect(address: str) -> Any:
+    """The module ray, connected to a cluster.
+
+    Args:
+        address: "auto", "local", host:port or ray://host:port; see `nst.workers.Devices`.
+
+    Raises:
+        NSTError: ray is not installed, or there is no cluster.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise NSTError("a cluster needs ray: pip install 'nst[ray]'") from None
+    if ray.is_initialized():
+        return ray
+    if os.path.exists(address):  # an option without its value, before a file
+        raise SettingsError(f"{address} is a file and no address of a cluster: write --ray=ADDRESS")
+    try:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise NSTError(
+            f"there is no Ray cluster at {address} ({reason[:200]}): 'ray start --head' starts one here"
+        ) from error
+    return ray
+
+
+def places(ray: Any, workers: int | None) -> Places:
+    """One actor a GPU, or one a machine with all of its processors; or as many as are asked for."""
+    total = ray.cluster_resources()
+    if total.get("GPU", 0) >= 1:
+        return Places(workers or int(total["GPU"]), 1, 1)
+    machines = max(1, sum(node["Alive"] for node in ray.nodes()))
+    count = workers or machines
+    return Places(count, max(1, int(total.get("CPU", 1)) // count), 0, -(-count // machines))
+
+
+def here() -> str:
+    """Which process of which machine this is."""
+    return f"{socket.gethostname()} (process {os.getpid()})"
+
+
+def cluster_team(address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights) -> Team:
+    """A team of actors.
+
+    Raises:
+        NSTError: there is no cluster.
+    """
+    ray = connect(address)
+    wanted = places(ray, workers)
+    make = partial(type(backend), wanted.device, backend.dtype, backend.precision)
+    return Team(lambda: _start(ray, wanted, make, weights), wanted.count, nearby=0)
+
+
+class ClusterWorker:
+    """See `nst.engine.team.Worker`."""
+
+    def __init__(self, ray: Any, actor: Any) -> None:
+        self._ray, self._actor = ray, actor
+        self.name = "the cluster"
+        self._kept: tuple[Any, Any] = (None, None)
+
+    def ask(self, method: str, *arguments: Any) -> Answer:
+        """See `nst.engine.team.Worker`."""
+        return self.answer(self._actor.do.remote(method, *arguments))
+
+    def answer(self, reference: Any) -> Answer:
+        """What `reference` will be."""
+
+        def wait() -> Any:
+            errors = self._ray.exceptions
+            try:
+                return self._ray.get(reference)
+            except (errors.RayActorError, errors.ObjectLostError, errors.WorkerCrashedError) as error:
+                raise WorkerLostError(self) from error
+            except errors.RayTaskError as error:
+                raise (error.cause if isinstance(error.cause, (NSTError, MemoryError)) else error) from None
+
+        return wait
+
+    def place(self) -> Answer:
+        """Where it is, once it is there."""
+        return self.answer(self._actor.place.remote())
+
+    def close(self) -> None:
+        """See `nst.engine.team.Worker`."""
+        self._ray.kill(self._actor)
+
+
+class _Actor(Seat):
+    """A seat that says where it is."""
+
+    def place(self) -> str:
+        return here()
+
+
+def _start(ray: Any, wanted: Places, make: MakeBackend, weights: NetworkWeights) -> Sequence[ClusterWorker]:
+    """The actors that come within `PATIENCE`; the others are not waited for.
+
+    Raises:
+        NSTError: none comes.
+    """
+    kind, kept = ray.remote(**wanted.options)(_Actor), ray.put(weights)
+    workers = [ClusterWorker(ray, kind.remote(make, kept)) for _ in range(wanted.count)]
+    references = [worker._actor.place.remote() for worker in workers]
+    ready, _ = ray.wait(references, num_returns=len(references), timeout=PATIENCE)
+    there = []
+    for worker, reference in zip(workers, references, strict=True):
+        if reference in ready:
+            worker.name = worker.answer(reference)()
+            there.append(worker)
+        else:
+            worker.close()
+    if not there:
+        raise NSTError(
+            f"the cluster has no room for a worker with {wanted.processors} processors and {wanted.gpus} GPUs: "
+            "ask for fewer things, or wait until others are done"
+        )
+    return there

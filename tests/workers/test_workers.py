@@ -1,0 +1,332 @@
+"""One picture over several devices: the same bits as on one, whoever dies on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+import nst
+from nst.backends.numpy.backend import NumpyBackend
+from nst.encoding.windows import PASSES, overlap_factor, windows
+from nst.engine.machine import Machine
+from nst.engine.stage import Stage
+from nst.engine.team import Team, WorkerLostError
+from nst.engine.weights import losses_of
+from nst.errors import BackendError, NSTError, SettingsError
+from nst.models.random import random_weights
+from nst.pictures.picture import Picture, planar
+from nst.pictures.scene import make_scene
+from nst.planning.plan import Task, choose, predict
+from nst.settings import make_settings
+from nst.workers.devices import devices_of
+from nst.workers.local import local_workers, start_workers, thread_worker
+
+OPTIONS = {
+    "backend": "numpy",
+    "style_layers": "conv1_1,conv2_1,conv3_1",
+    "content_layers": "conv3_2",
+    "tile": 96,  # conv3_2 needs 2 x 16 pixels and a position around: 2 x 3 windows
+    "scales": 1,
+    "steps": 3,
+}
+
+
+def picture(seed, height, width):
+    """(H, W, 3) uint8: waves and noise."""
+    rng = np.random.default_rng(seed)
+    waves = np.sin(np.outer(np.arange(height), rng.random(3))[:, None] + np.arange(width)[:, None] / 9)
+    return (np.clip(0.5 + 0.3 * waves + 0.1 * rng.standard_normal(waves.shape), 0, 1) * 255).astype(np.uint8)
+
+
+CONTENT, STYLE = picture(1, 131, 203), picture(2, 90, 120)
+
+
+def transfer(network, **options):
+    return nst.StyleTransfer(CONTENT, STYLE, weights=network, **{**OPTIONS, **options})
+
+
+def workers_of(made):
+    return made._team.workers
+
+
+def pids(made):
+    """Of the processes, which their executors know."""
+    return [next(iter(worker._executor._processes)) for worker in workers_of(made)]
+
+
+@pytest.fixture(scope="module")
+def alone(small_network):
+    """The result of this process."""
+    return transfer(small_network).run()
+
+
+@pytest.fixture(scope="module")
+def shared_out(small_network):
+    """A transfer among three processes, with the result of its first run."""
+    made = transfer(small_network, device="cpu,cpu,cpu")
+    return made, made.run()
+
+
+def test_three_processes_have_the_bits_of_one(shared_out, alone):
+    made, result = shared_out
+    assert len(set(pids(made))) == 3
+    assert os.getpid() not in pids(made)
+    assert len(made.stage(203).problem.encoder.views) == 6
+    np.testing.assert_array_equal(result, alone)
+    assert np.abs(result.astype(int) - CONTENT).max() > 20  # something was painted
+
+
+def test_another_run_takes_the_same_processes(shared_out, alone):
+    made, _ = shared_out
+    before = pids(made)
+    np.testing.assert_array_equal(made.run(), alone)
+    assert pids(made) == before
+
+
+def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_path):
+    made, _ = shared_out
+    for record in made.iterate():
+        if record.step == 2:
+            made.save(tmp_path / "run.nst")
+            break
+    again = nst.StyleTransfer.resume(tmp_path / "run.nst", weights=small_network, like=CONTENT)
+    assert again.devices.names == ("cpu", "cpu", "cpu")
+    again._team = made._team  # three more processes would do the same
+    np.testing.assert_array_equal(again.run(), alone)
+
+
+def test_pictures_in_turn_have_their_own_targets(shared_out, small_network):
+    """Workers who have been told of one picture since do not know the windows of the other any more."""
+    other, made = np.ascontiguousarray(CONTENT[::-1]), shared_out[0]
+    gradients = []
+    for transfers in (made, transfer(small_network)):
+        stages = [transfers.stage(203), transfers.frame(other, other).ready]
+        x = transfers.backend.from_numpy(transfers.start.first(*transfers.size))
+        gradients.append([stages[i].evaluate(x).gradient for i in (0, 1, 0, 1)])
+    for got, want in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert not np.array_equal(gradients[0][0], gradients[0][1])
+
+
+def test_windows_of_a_process_that_is_killed_are_done_by_others(shared_out, alone, caplog):
+    """The last of these tests: it kills them one after the other."""
+    made, _ = shared_out
+    for record in made.iterate():
+        if record.step in (1, 2):
+            os.kill(pids(made)[0], signal.SIGKILL)
+    np.testing.assert_array_equal(record.image(), alone)
+    assert len(workers_of(made)) == 1
+    assert [line for line in caplog.messages if "is gone: its windows are done elsewhere" in line]
+    os.kill(pids(made)[0], signal.SIGKILL)
+    with pytest.raises(NSTError, match=r"^the worker on cpu \(\d\) is gone, and there is no other: .*--tile"):
+        made.run()
+
+
+class Cramped(NumpyBackend):
+    """Has no memory for windows of more than 80 x 80 pixels."""
+
+    def compile(self, function, like, constants):
+        if like.ndim == 4 and like.shape[1] == 3 and like.shape[2] * like.shape[3] > 6400:
+            raise MemoryError("too large")
+        return super().compile(function, like, constants)
+
+
+def shared_among(network, make, count, sides=(96,)):
+    """A stage whose windows are shared out among as many threads, and a gradient; 0 for this process alone."""
+    settings = make_settings(content_layers={"conv3_2": 1.0}, style_layers={"conv1_1": 0.5, "conv3_1": 0.5})
+    content, style = (Picture((p / 255).astype("f4")) for p in (CONTENT, STYLE))
+    scene, losses = make_scene(content, [style], [1.0], None), losses_of(settings, network)
+
+    makers = [make] * count if callable(make) else make
+    threads = start_workers([(thread_worker("cpu", n), m) for n, m in enumerate(makers, start=1)], network)
+    team = Team(lambda: threads, count, count) if threads else None
+    backend = makers[0]() if threads else make()
+    stage = Stage(scene, losses, Machine(settings, network, backend, sides, team=team))
+    x = backend.from_numpy(planar(content))
+    return stage, backend.to_numpy(stage.evaluate(x).gradient)
+
+
+def test_a_worker_without_memory_gets_smaller_windows(small_network):
+    """What runs out in a worker is seen here as if it had run out here."""
+    stage, got = shared_among(small_network, [NumpyBackend, Cramped], 2, (128, 72))
+    _, want = shared_among(small_network, Cramped, 0, (128, 72))
+    assert stage.found.sides == (72,)
+    np.testing.assert_array_equal(got, want)
+
+
+def test_the_scale_of_half_precision_does_not_depend_on_the_number(small_network, need):
+    """And goes to the position that is saved."""
+    need("torch")
+    from nst.backends.torch.backend import TorchBackend
+
+    made = partial(TorchBackend, "cpu", precision="float16")
+    shared = [shared_among(small_network, made, count) for count in (1, 3)]
+    (first, one), (second, three) = shared
+    np.testing.assert_array_equal(one, three)
+    assert first.found.scale == second.found.scale
+    value, settled, good = first.found.scale
+    assert settled
+    assert (value, good) != (2.0**24, 0)
+    _, here = shared_among(small_network, made, 0)
+    assert np.linalg.norm(one - here) < 0.02 * np.linalg.norm(here)
+
+
+def test_a_fault_in_a_worker_comes_with_its_traceback(small_network):
+    (worker,) = start_workers([(thread_worker("cpu", 1), NumpyBackend)], small_network)
+    with pytest.raises(RuntimeError, match=r"^Traceback[\s\S]*share\.py"):
+        worker.ask("statistics", 7, np.zeros((1, 3, 8, 8)))()
+
+
+def test_an_error_of_nst_stays_one(small_network):
+    with pytest.raises(BackendError, match="runs on the CPU only"):
+        local_workers([("cuda:0", partial(NumpyBackend, "cuda:0"))], small_network)
+
+
+def test_an_ended_worker_is_lost_and_not_a_traceback(small_network):
+    (worker,) = local_workers([("cpu", NumpyBackend)], small_network)
+    os.kill(next(iter(worker._executor._processes)), signal.SIGKILL)
+    with pytest.raises(WorkerLostError, match="the worker on cpu"):
+        worker.ask("begin", None)()
+    with pytest.raises(WorkerLostError):
+        worker.ask("begin", None)
+
+
+def test_devices_as_they_are_given():
+    assert devices_of("cuda:0,cuda:1").names == ("cuda:0", "cuda:1")
+    assert devices_of(["cpu", "cpu"]).names == ("cpu", "cpu")
+    with pytest.raises(BackendError, match="unknown device 'gpu'"):
+        devices_of("cpu,gpu")
+    with pytest.raises(SettingsError, match="no device"):
+        devices_of([])
+    with pytest.raises(SettingsError, match="0 workers"):
+        nst.Devices(ray="auto", workers=0)
+
+
+def test_a_device_that_is_not_there_is_one_line_before_any_work(small_network):
+    with pytest.raises(BackendError, match=r"^backend numpy sees no cuda:1: it sees cpu$"):
+        transfer(small_network, device="cpu,cuda:1")
+
+
+def test_a_plan_for_several_workers_by_hand():
+    """Two workers in this memory: two networks more, two windows' maps, and half of the targets and parts each."""
+    network = random_weights(0, 0.125)
+    settings = make_settings(
+        content_layers={"conv4_2": 1.0}, style_layers={"conv1_1": 1.0}, steps=50, tile=512
+    )
+    task = Task(settings, network, NumpyBackend(dtype="float32"), (2048, 1024), settings.layers)
+    one, two, far = (
+        predict(replaced, 512, history=5)
+        for replaced in (task, Task(*vars(task).values()), Task(*vars(task).values()))
+    )
+    costs, pixels = NumpyBackend.capabilities.costs, 2048 * 1024
+    parameters = 4 * sum(
+        array.size
+        for layer, arrays in network.convolutions.items()
+        if layer in {"conv4_1", "conv4_2"} or layer[4] in "123"
+        for array in arrays
+    )
+    assert one.peak == two.peak == far.peak
+    two = predict(Task(*list(vars(task).values())[:5], 2, 2), 512, history=5)
+    far = predict(Task(*list(vars(task).values())[:5], 2, 0), 512, history=5)
+    picture, targets = 12 * pixels, 4 * 64 * pixels / 64
+    pictures = (10 + 2 * 5) * picture + targets
+    base = costs.process + costs.copies * parameters
+    computing = one.peak - base - pictures
+    assert two.peak == pytest.approx(base + pictures + 2 * (base + computing) + targets + picture, rel=1e-6)
+    assert far.peak == one.peak
+    assert two.workers == far.workers == 2
+
+
+def test_windows_for_several_workers_come_out_even():
+    network, costs = random_weights(0, 0.125), NumpyBackend(dtype="float32")
+    settings = make_settings(content_layers={"conv4_2": 1.0}, style_layers={"conv5_1": 1.0}, steps=50)
+    for size, workers in (((2048, 1536), 2), ((4096, 3072), 4), ((1024, 768), 4)):
+        width, height = size
+        found = choose(Task(settings, network, costs, size, settings.layers, workers, workers), 10**12)
+        count = len(windows(height, width, found.side, settings.layers))
+        assert count % workers == 0
+        assert PASSES * overlap_factor(height, width, found.side, settings.layers, workers=workers) < 1
+    alone = choose(Task(settings, network, costs, (2048, 1536), settings.layers), 10**12)
+    assert alone.side is None
+
+
+def test_ctrl_c_ends_all_in_good_order(tmp_path, environment, weights_file):
+    """It reaches the workers too, who leave it to the first process."""
+    Image.fromarray(CONTENT).save(tmp_path / "content.png")
+    Image.fromarray(STYLE).save(tmp_path / "style.png")
+    words = ["stylize", "content.png", "style.png", "-o", "out.png", "--weights", weights_file, "--size", 203]
+    words += ["--device", "cpu,cpu"]
+    for name, value in {**OPTIONS, "steps": 10_000}.items():
+        words += [f"--{name.replace('_', '-')}", value]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "nst", *map(str, words)],
+        env=environment,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = started(first)
+    os.killpg(first.pid, signal.SIGINT)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 130, said
+    assert "Traceback" not in said
+    assert Image.open(tmp_path / "out.png").size == (203, 131)
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+
+
+def started(first):
+    """The processes that one has started, when they have had a second."""
+    own, deadline = psutil.Process(first.pid), time.monotonic() + 120
+    while len(children := own.children(recursive=True)) < 2:
+        assert time.monotonic() < deadline
+        assert first.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    return children
+
+
+SCRIPT = """
+import numpy as np
+import nst
+from nst.models.random import random_weights
+rng = np.random.default_rng(1)
+picture = rng.integers(0, 256, (131, 203, 3), np.uint8)
+{guard}nst.stylize(picture, picture, weights=random_weights(0, 0.0625), {options}, device="cpu,cpu")
+"""
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path, environment):
+    script = tmp_path / "script.py"
+    options = ", ".join(f"{name}={value!r}" for name, value in OPTIONS.items())
+    script.write_text(SCRIPT.format(guard="", options=options))
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert 'put what calls nst below if __name__ == "__main__":' in done.stderr
+
+
+def test_processes_end_with_the_first_one(tmp_path, environment):
+    """Even when it is killed and can send nobody home."""
+    script = tmp_path / "script.py"
+    options = ", ".join(f"{name}={value!r}" for name, value in {**OPTIONS, "steps": 10_000}.items())
+    script.write_text(SCRIPT.format(guard='if __name__ == "__main__":\n    ', options=options))
+    first = subprocess.Popen([sys.executable, script], env=environment)
+    try:
+        children = started(first)
+    finally:
+        first.kill()
+        first.wait()
+    gone, alive = psutil.wait_procs(children, timeout=60)
+    for process in alive:
+        process.kill()
+    assert alive == []
+    assert len(gone) >= 2
