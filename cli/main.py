@@ -34,6 +34,7 @@ COMMANDS = {
     "show": "Print the settings in a picture, and the command that makes it.",
     "experiment": "Run the paper's experiments; write contact sheets and reports.",
     "presets": "Show the recipes that --preset takes.",
+    "web": "A studio in the browser: pictures, sliders, a brush, live.",
     "video": "Paint a video or a folder of frames, without flicker.",
     "plan": "Predict memory and time of a run, and how it would fit.",
     "backends": "Show the backends, their versions and the devices they see.",
