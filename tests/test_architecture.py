@@ -27,6 +27,8 @@ OUTSIDE = {
     "cv2",
     "onnx",
     "psutil",
+    "starlette",
+    "uvicorn",
     "typing_extensions",  # for type checkers alone
 }
 

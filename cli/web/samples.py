@@ -28,16 +28,23 @@ class Sample:
     photo: bool = False
 
 
+def _here(title: str, credit: str, file: str, photo: bool = False) -> Sample:
+    return Sample(title, credit, "nst.cli.web", f"static/samples/{file}", photo)
+
+
 _OWN = "drawn by code of nst, Apache-2.0"
 
 SAMPLES: Mapping[str, Sample] = {
     "rocket": Sample("Rocket", "SpaceX, 2015, public domain", "nst.cli.samples", "rocket.jpg", photo=True),
+    "cat": _here("Cat", "Stefan van der Walt, CC0", "cat.jpg", photo=True),
     "starry-night": Sample(
         "The Starry Night", "Vincent van Gogh, 1889, public domain", "nst.cli.samples", "starry_night.jpg"
     ),
-    "cells": Sample("Cells", _OWN, "nst.cli.web", "static/samples/cells.jpg"),
-    "strokes": Sample("Strokes", _OWN, "nst.cli.web", "static/samples/strokes.jpg"),
-    "waves": Sample("Waves", _OWN, "nst.cli.web", "static/samples/waves.jpg"),
+    "shipwreck": _here("The Shipwreck", "J. M. W. Turner, about 1810, public domain", "shipwreck.jpg"),
+    "strokes": _here("Strokes", _OWN, "strokes.jpg"),
+    "dots": _here("Dots", _OWN, "dots.jpg"),
+    "waves": _here("Waves", _OWN, "waves.jpg"),
+    "glass": _here("Glass", _OWN, "glass.jpg"),
 }
 
 

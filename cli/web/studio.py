@@ -28,7 +28,7 @@ from nst.cli.web.messages import (
     Waiting,
 )
 from nst.cli.web.process import Painter
-from nst.cli.web.queue import Job
+from nst.cli.web.queue import Job, Queue
 from nst.cli.web.recipe import changed
 from nst.cli.web.session import Entry, Session, Source, Store, Subject, Work
 from nst.cli.web.stream import Mailbox
@@ -47,10 +47,15 @@ class Studio:
         store: of the sessions.
         setup: what the user chose.
         soon: calls a function with an argument in the thread of the server, from any thread.
+        painter: makes a process that paints.
     """
 
     def __init__(
-        self, store: Store, setup: Setup, soon: Callable[[Callable[[Any], None], Any], None]
+        self,
+        store: Store,
+        setup: Setup,
+        soon: Callable[[Callable[[Any], None], Any], None],
+        painter: Callable[[Setup, bool, Callable[[Event | None], None]], Painter] = Painter,
     ) -> None:
         self.store, self.setup = store, setup
         self.ready: Ready | None = None
@@ -58,8 +63,13 @@ class Studio:
         self._boxes: dict[str, set[Mailbox]] = {}
         self._shown: dict[str, dict[str, Any]] = {}  # the last preview of each session
         self._curves: dict[str, tuple[int, list[tuple[int, float]]]] = {}  # and of which run
-        self._live = Painter(setup, False, lambda event: soon(self._hear, event))
-        self.workshop = Workshop(store.folder / "queue", setup, soon, self._hear_large)
+        self._live = painter(setup, False, lambda event: soon(self._hear, event))
+        self.workshop = Workshop(
+            Queue(store.folder / "queue"),
+            setup,
+            painter(setup, True, lambda event: soon(self.workshop.hear, event)),
+            self._hear_large,
+        )
 
     def open(self) -> None:
         """Start to work; large pictures that were under way go on."""

@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -26,23 +24,23 @@ class Workshop:
     """See the module. Everything here happens in the one thread of the server.
 
     Args:
-        folder: of the queue.
+        queue: on disk.
         setup: of the studio.
-        soon: calls a function with an argument in the thread of the server, from any thread.
+        slow: the process.
         tell: called with a job and what has happened to it, if that is more than a change of its state.
     """
 
     def __init__(
         self,
-        folder: Path,
+        queue: Queue,
         setup: Setup,
-        soon: Callable[[Callable[[Any], None], Any], None],
+        slow: Painter,
         tell: Callable[[Job, Event | None], None],
     ) -> None:
-        self.queue = Queue(folder)
+        self.queue = queue
         self.reserve = 0
         self._setup, self._tell = setup, tell
-        self._slow = Painter(setup, True, lambda event: soon(self._hear, event))
+        self._slow = slow
         self._peak = 0
 
     @property
@@ -93,7 +91,8 @@ class Workshop:
         job = self.queue.painting
         self._slow.stop(0.0 if job is None else PATIENCE)
 
-    def _hear(self, event: Event | None) -> None:
+    def hear(self, event: Event | None) -> None:
+        """What the process says; None when it is dead."""
         job = self.queue.painting
         if job is None:
             return
