@@ -158,8 +158,9 @@ def live_canvas(
     if present is None:
         return Canvas(bench, order, bench.transfer(order, memory, None, steps=FIRST_STEPS), None)
     init = start_file(order, present)
-    sizes: Any = scale_sizes("auto", order.size, order.size, 1)
-    more = {"scales": 1, "steps": POLISH} if polish else {"scales": sizes, "steps": MORE_STEPS}
+    more: dict[str, Any] = {"scales": 1, "steps": POLISH}
+    if not polish:
+        more = {"scales": _scales(order.size), "steps": MORE_STEPS}
     return Canvas(bench, order, bench.transfer(order, memory, init, **more), init)
 
 
@@ -172,5 +173,10 @@ def start_file(order: Order, present: Picture) -> str:
 
 def settings_above(size: int, above: int) -> dict[str, Any]:
     """Scales and steps of a large picture, whose live one has a longest side of `above` pixels."""
-    sizes = [side for side in scale_sizes("auto", size, size, 1) if side > above] or [size]
-    return {"scales": tuple(sizes), "steps": LARGE_STEPS}
+    return {"scales": _scales(size, above), "steps": LARGE_STEPS}
+
+
+def _scales(size: int, above: int = 0) -> int | tuple[int, ...]:
+    """Those above a number of pixels of the ones that "auto" takes, up to `size`; a single one as a number of scales."""
+    sizes = tuple(side for side in scale_sizes("auto", size, size, 1) if side > above)
+    return sizes if len(sizes) > 1 else 1

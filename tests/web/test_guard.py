@@ -16,21 +16,27 @@ def test_the_page_and_its_files_are_served(place):
     assert page.headers["referrer-policy"] == "no-referrer"  # else the token leaves with a link
 
 
-@pytest.mark.parametrize("path", ["/", "/about", f"/{TOKEN}", f"/{TOKEN}x/about", f"/{TOKEN[:-1]}/about", "//about", f"/ä{TOKEN}/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/about", f"/{TOKEN}", f"/{TOKEN}x/about", f"/{TOKEN[:-1]}/about", "//about", f"/ä{TOKEN}/"]
+)
 def test_a_wrong_token_is_refused(place, path):
     answer = place.client.get(f"{ORIGIN}{path}")
     assert answer.status_code == 403
     assert "token" in answer.text
 
 
-@pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT + 1}", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT + 1}", ""]
+)
 def test_another_host_is_refused(place, host):
     """A name that its owner points to 127.0.0.1."""
     assert place.client.get("about", headers={"host": host}).status_code == 403
     assert place.client.get("about", headers={"host": f"localhost:{PORT}"}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", f"https://127.0.0.1:{PORT}", f"http://127.0.0.1:{PORT + 1}"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", f"https://127.0.0.1:{PORT}", f"http://127.0.0.1:{PORT + 1}"]
+)
 def test_another_origin_is_refused(ready, origin):
     """A page that knows the address all the same; streams are no exception."""
     headers = {"origin": origin}
@@ -39,7 +45,9 @@ def test_another_origin_is_refused(ready, origin):
     assert ready.client.post("sessions", headers={"origin": ORIGIN}).status_code == 201
 
 
-@pytest.mark.parametrize("file", ["session.json", "../token", "..%2ftoken", "%2e%2e/token", "nothing.png", "%2fetc%2fpasswd"])
+@pytest.mark.parametrize(
+    "file", ["session.json", "../token", "..%2ftoken", "%2e%2e/token", "nothing.png", "%2fetc%2fpasswd"]
+)
 def test_nothing_but_pictures_of_the_session_is_given(ready, file):
     (ready.folder / "token").write_text("secret")
     answer = ready.client.get(f"{ready.at}/files/{file}")

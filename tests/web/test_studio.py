@@ -36,7 +36,17 @@ def test_a_slider_goes_on_from_the_present_picture(ready):
     assert paint.order.run > paints(ready)[0].order.run
 
 
-@pytest.mark.parametrize("sliders", [{"strength": 2}, {"strength": "x"}, {"brightness": 1}, {"blend": 3}, {"stroke": None}, {"strength": float("nan")}])
+@pytest.mark.parametrize(
+    "sliders",
+    [
+        {"strength": 2},
+        {"strength": "x"},
+        {"brightness": 1},
+        {"blend": 3},
+        {"stroke": None},
+        {"strength": float("nan")},
+    ],
+)
 def test_what_a_slider_cannot_be_is_refused(ready, sliders):
     answer = ready.client.patch(f"{ready.at}/recipe", content=json.dumps(sliders))
     assert answer.status_code == 422
@@ -144,7 +154,9 @@ def test_the_brush(ready):
     assert ready.client.put(f"{ready.at}/masks/protect?gesture=b1", content=png(3)).status_code == 204
     order = paints(ready)[-1].order
     assert list(order.masks) == ["protect"]
-    assert ready.client.put(f"{ready.at}/masks/style2", content=png(3)).status_code == 422  # there is one painting
+    assert (
+        ready.client.put(f"{ready.at}/masks/style2", content=png(3)).status_code == 422
+    )  # there is one painting
     ready.client.delete(f"{ready.at}/masks/protect")
     assert not paints(ready)[-1].order.masks
 

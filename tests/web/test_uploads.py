@@ -66,7 +66,9 @@ def test_a_large_painting_is_kept_smaller_and_a_large_photograph_is_not(ready):
     assert Image.open(folder / subject["photo"]["file"]).size == (2500, 50)
 
 
-@pytest.mark.parametrize("name", ["rocket", "cat", "starry-night", "shipwreck", "strokes", "dots", "waves", "glass"])
+@pytest.mark.parametrize(
+    "name", ["rocket", "cat", "starry-night", "shipwreck", "strokes", "dots", "waves", "glass"]
+)
 def test_every_sample_is_there_with_a_credit(ready, name):
     facts = {sample["name"]: sample for sample in ready.client.get("about").json()["samples"]}
     assert len(facts) == 8
