@@ -177,6 +177,6 @@ def settings_above(size: int, above: int) -> dict[str, Any]:
 
 
 def _scales(size: int, above: int = 0) -> int | tuple[int, ...]:
-    """Those above a number of pixels of the ones that "auto" takes, up to `size`; a single one as a number of scales."""
+    """Of those that "auto" takes, the ones above a number of pixels; where there is but one, how many there are."""
     sizes = tuple(side for side in scale_sizes("auto", size, size, 1) if side > above)
     return sizes if len(sizes) > 1 else 1

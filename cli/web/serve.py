@@ -36,14 +36,15 @@ def serve(setup: Setup, folder: Path, port: int, show: bool) -> None:
         show: open the page in a browser.
 
     Raises:
-        NSTError: the folder cannot be written, or the port is taken.
+        NSTError: the folder cannot be written, the port is taken, or there is no such backend or network.
     """
     store = Store(folder)
     token = _token(folder)
     listener = _listener(port)
     port = listener.getsockname()[1]
     address = f"http://{HOST}:{port}/{token}/"
-    asyncio.run(_run(store, setup, token, listener, lambda: _announce(address, show)))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_run(store, setup, token, listener, lambda: _announce(address, show)))
 
 
 async def _run(
@@ -67,8 +68,16 @@ async def _run(
         h11_max_incomplete_event_size=2**16,
     )
     server = _Server(config, announce, studio.hang_up)
-    with suppress(KeyboardInterrupt):
-        await server.serve(sockets=[listener])
+    failures: list[str] = []
+
+    def give_up(why: str) -> None:
+        failures.append(why)
+        server.should_exit = True
+
+    studio.give_up = give_up
+    await server.serve(sockets=[listener])
+    if failures:
+        raise NSTError(failures[0])
 
 
 class _Server(uvicorn.Server):

@@ -59,7 +59,7 @@ class Studio:
     ) -> None:
         self.store, self.setup = store, setup
         self.ready: Ready | None = None
-        self.trouble = ""
+        self.give_up: Callable[[str], None] = lambda why: None  # told why nothing will ever be painted
         self._boxes: dict[str, set[Mailbox]] = {}
         self._shown: dict[str, dict[str, Any]] = {}  # the last preview of each session
         self._curves: dict[str, tuple[int, list[tuple[int, float]]]] = {}  # and of which run
@@ -292,7 +292,6 @@ class Studio:
             for job in self.workshop.queue.of(session.name)
         ]
         held["machine"] = None if self.ready is None else asdict(self.ready)
-        held["trouble"] = self.trouble
         return held
 
     # what is under way
@@ -339,11 +338,10 @@ class Studio:
         if event is None:
             self._dead()
         elif isinstance(event, Ready):
-            self.ready, self.trouble = event, ""
+            self.ready = event
             self._tell_all()
         elif isinstance(event, Failed) and not event.session:
-            self.trouble = event.error
-            self._tell_all()
+            self.give_up(event.error)
         elif (session := self.store.get(event.session)) is not None:  # type: ignore[union-attr]
             self._hear_of(session, event)
 
@@ -416,12 +414,14 @@ class Studio:
 
     def _dead(self) -> None:
         """The live process has died: what it was painting fails, and another one is started."""
+        error = "the painter died, perhaps for want of memory: try again, or with a smaller --size"
+        if self.ready is None:  # and so would the next one
+            self.give_up(error)
+            return
         for session in self.store:
             if session.work.state in ("painting", "waiting"):
-                error = "the painter died, perhaps for want of memory: try again, or with a smaller --size"
-                self._tell(
-                    self._put(replace(session, work=replace(session.work, state="failed", error=error)))
-                )
+                work = replace(session.work, state="failed", error=error)
+                self._tell(self._put(replace(session, work=work)))
         self.ready = None
         self._live.start()
 

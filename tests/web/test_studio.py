@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nst.cli.web.messages import Colored, Drop, Failed, Paint, Recolor, Resume, Stop, Waiting
+from nst.cli.web.messages import Colored, Drop, Failed, Paint, Ready, Recolor, Resume, Stop, Waiting
 from nst.cli.web.session import Store
 from tests.web.conftest import document, open_studio, png, tell_finished, tell_preview
 
@@ -187,12 +187,24 @@ def test_a_failure_is_one_line_on_the_page(ready):
 
 
 def test_a_process_that_dies_is_started_again(ready):
+    ready.live.hear(Ready("numpy", "cpu", "small"))
+    assert document(ready)["machine"]["backend"] == "numpy"
     ready.live.alive = False
     ready.live.hear(None)
     assert ready.live.alive
     held = document(ready)
     assert held["work"]["state"] == "failed"
     assert "memory" in held["work"]["error"]
+
+
+def test_a_process_that_never_was_ready_is_not(ready):
+    why = []
+    ready.studio.give_up = why.append
+    ready.live.alive = False
+    ready.live.hear(Failed("", 0, "there is no backend 'x'"))
+    ready.live.hear(None)
+    assert not ready.live.alive
+    assert why[0] == "there is no backend 'x'"
 
 
 def test_a_session_is_there_after_a_restart(ready):

@@ -23,7 +23,7 @@ function open() {
   dialog.showModal();
 }
 
-function ask(size) {
+export function ask(size) {
   wanted = size;
   find("plan").textContent = "A few small steps are timed …";
   find("large-go").disabled = true;

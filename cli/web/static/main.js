@@ -1,7 +1,7 @@
 // The page: it enters a session, hears what the server says about it, and shows that.
 import * as api from "./api.js";
 import { makeBrush, showBrush, toggle } from "./brush.js";
-import { announce, complain, find } from "./dom.js";
+import { announce, find } from "./dom.js";
 import { makeLarge, showPlan } from "./large.js";
 import { makeProgress, showCurve, showProgress, showWork } from "./progress.js";
 import { showShelf } from "./shelf.js";
@@ -19,9 +19,8 @@ function show(next) {
   const ready = state.subject.photo && state.subject.styles.length;
   document.body.dataset.state = ready ? "studio" : "welcome";
   find("undo").disabled = !state.undo;
-  const { machine, trouble } = state;
-  find("machine").textContent = machine ? `${machine.backend} · ${machine.device} · ${machine.network}` : trouble ? "" : "Warming up …";
-  if (trouble) complain(trouble);
+  const { machine } = state;
+  find("machine").textContent = machine ? `${machine.backend} · ${machine.device} · ${machine.network}` : "Warming up …";
   showSources(state);
   showRecipe(state.subject.recipe, looks);
   showState(state, entry);

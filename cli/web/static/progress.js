@@ -60,6 +60,7 @@ function words() {
   find("progress-fill").style.setProperty("--done", done);
   find("progress").setAttribute("aria-valuenow", Math.round(done * 100));
   document.body.dataset.work = work.state;
+  document.body.dataset.run = work.run;
   buttons(work, entry);
 }
 
