@@ -5,6 +5,9 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
@@ -61,12 +64,35 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def studio(page, server, files):
-    """The page of a session that has a photograph and a painting."""
-    page.set_default_timeout(PATIENCE)
+    """The page of a session that has a photograph and a painting, which are being painted."""
+    return enter(page, server, begin(server, files))
+
+
+@pytest.fixture(scope="module")
+def session(server, files):
+    """A session for tests that leave its picture alone."""
+    return begin(server, files)
+
+
+@pytest.fixture
+def finished(page, server, session):
+    """The page of that session."""
+    enter(page, server, session)
+    wait_for(page, "done")
+    return page
+
+
+def begin(server, files):
+    """A session with a photograph and a painting; its name."""
     name = json.loads(ask(server, "POST", "sessions", b""))["session"]
     ask(server, "PUT", f"sessions/{name}/photo?name=me.png", files.photo.read_bytes())
     ask(server, "POST", f"sessions/{name}/styles?name=art.png", files.art.read_bytes())
-    page.goto(f"{server.address}#{name}")
+    return name
+
+
+def enter(page, server, session):
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{server.address}#{session}")
     page.wait_for_selector("body[data-state=studio]")
     return page
 
@@ -86,17 +112,22 @@ def wait_for(page, work):
     page.wait_for_selector(f"body[data-work={work}]")
 
 
-STATE = "const s = await (await fetch(`sessions/${location.hash.slice(1)}`)).json();"
+def state(page):
+    """What the server says of the session."""
+    return page.evaluate("async () => (await fetch(`sessions/${location.hash.slice(1)}`)).json()")
 
 
 def wait_until(page, test):
-    """Until an expression of the server's state `s` is true."""
-    page.wait_for_function(f"async () => {{ {STATE} return {test}; }}")
-
-
-def state(page):
-    """What the server says of the session."""
-    return page.evaluate(f"async () => {{ {STATE} return s; }}")
+    """Until the stream brings a state `s` of which an expression is true."""
+    page.evaluate(
+        f"""() => new Promise((resolve) => {{
+            const news = new EventSource(`sessions/${{location.hash.slice(1)}}/events`);
+            news.addEventListener("state", (event) => {{
+                const s = JSON.parse(event.data);
+                if ({test}) {{ news.close(); resolve(); }}
+            }});
+        }})"""
+    )
 
 
 def download(page):
@@ -175,8 +206,14 @@ def test_other_colours_without_a_new_run(studio):
 def test_ten_quick_changes_leave_one_job(studio):
     wait_for(studio, "done")
     run = state(studio)["work"]["run"]
-    for number in range(10):
-        slide(studio, "detail", 0.55 + number / 25)
+    studio.evaluate(
+        """() => { for (let number = 0; number < 10; number++) setTimeout(() => {
+            const slider = document.getElementById("slider-detail");
+            slider.value = 0.55 + number / 25;
+            slider.dispatchEvent(new Event("input"));
+        }, 40 * number); }"""
+    )
+    wait_until(studio, "s.subject.recipe.detail === 0.91")
     next_run(studio, run)
     held = state(studio)
     assert len(held["history"]) == 2  # all but the last were never finished
@@ -206,13 +243,12 @@ def test_the_brush_protects(studio, files):
     assert np.abs(after - photo)[outside].mean() > 0.5 * np.abs(before - photo)[outside].mean()
 
 
-def test_the_brush_with_the_keyboard(studio):
-    wait_for(studio, "done")
-    studio.keyboard.press("b")
-    studio.focus("#canvas")
+def test_the_brush_with_the_keyboard(finished):
+    finished.keyboard.press("b")
+    finished.focus("#canvas")
     for key in ("ArrowLeft", "ArrowUp", " "):
-        studio.keyboard.press(key)
-    wait_until(studio, "'protect' in s.subject.masks")
+        finished.keyboard.press(key)
+    wait_until(finished, "'protect' in s.subject.masks")
 
 
 def test_stop_and_continue(studio):
@@ -273,20 +309,18 @@ def test_make_it_large(studio):
     assert studio.text_content(".facts").startswith("Size128 × 96")
 
 
-def test_compare_with_the_keyboard(studio):
-    wait_for(studio, "done")
-    studio.keyboard.press("c")
-    assert studio.evaluate("document.activeElement.id") == "split"
-    studio.keyboard.press("Home")
-    assert studio.eval_on_selector("#frame", "frame => frame.style.getPropertyValue('--split')") == "0%"
-    assert studio.eval_on_selector(".before", "image => getComputedStyle(image).visibility") == "visible"
+def test_compare_with_the_keyboard(finished):
+    finished.keyboard.press("c")
+    assert finished.evaluate("document.activeElement.id") == "split"
+    finished.keyboard.press("Home")
+    assert finished.eval_on_selector("#frame", "frame => frame.style.getPropertyValue('--split')") == "0%"
+    assert finished.eval_on_selector(".before", "image => getComputedStyle(image).visibility") == "visible"
 
 
-def test_everything_that_is_operated_has_a_name(studio):
+def test_everything_that_is_operated_has_a_name(finished):
     """As a screen reader says it."""
-    wait_for(studio, "done")
-    studio.click("#brush")
-    nameless = studio.evaluate(
+    finished.click("#brush")
+    nameless = finished.evaluate(
         """() => [...document.querySelectorAll('button, input, a, canvas, [role]')]
             .filter((e) => e.checkVisibility() && e.type !== 'file')
             .filter((e) => !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.textContent.trim()
@@ -327,11 +361,10 @@ def contrast(first, second):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_a_phone_needs_no_sideways_scrolling(studio):
-    studio.set_viewport_size({"width": 360, "height": 740})
-    wait_for(studio, "done")
-    studio.click("#brush")
-    assert studio.evaluate("document.documentElement.scrollWidth") <= 360
+def test_a_phone_needs_no_sideways_scrolling(finished):
+    finished.set_viewport_size({"width": 360, "height": 740})
+    finished.click("#brush")
+    assert finished.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_a_wrong_token_is_refused(page, server):
@@ -341,26 +374,41 @@ def test_a_wrong_token_is_refused(page, server):
     assert page.goto(server.address.rsplit("/", 2)[0] + "/").status == 403
 
 
-def test_another_page_can_do_nothing(page, server):
-    """Not even one that knows the address: the browser says whence a request comes."""
-    page.route(
-        "http://evil.example/", lambda route: route.fulfill(body="<h1>hello</h1>", content_type="text/html")
+@pytest.fixture
+def stranger(tmp_path):
+    """Another server of this machine, with a page of its own."""
+    (tmp_path / "index.html").write_text("<title>stranger</title>")
+    serving = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     )
-    page.goto("http://evil.example/")
-    ask = """async (address) => {
+    thread = Thread(target=serving.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{serving.server_port}/"
+    serving.shutdown()
+    thread.join()
+    serving.server_close()
+
+
+def test_another_page_can_do_nothing(page, server, stranger):
+    """Not even one that knows the address: the browser says whence a request comes."""
+    page.goto(stranger)
+    before = {path.name for path in server.folder.iterdir()}
+    ask_blindly = """async (address) => {
         const blind = {method: 'POST', mode: 'no-cors'};
         const answers = await Promise.allSettled([fetch(address + 'sessions', blind), fetch(address + 'about')]);
-        return answers.map((answer) => answer.status);
+        return answers.map((answer) => answer.value?.type ?? 'refused');
     }"""
-    before = {path.name for path in server.folder.iterdir()}
-    page.evaluate(ask, server.address)
+    assert page.evaluate(ask_blindly, server.address) == ["opaque", "refused"]
     assert {path.name for path in server.folder.iterdir()} == before
-    framed = (
-        "address => { const f = document.createElement('iframe'); f.src = address; document.body.append(f); }"
-    )
-    with page.expect_response(server.address):
-        page.evaluate(framed, server.address)
-    assert all(frame.query_selector("#door-photo") is None for frame in page.frames)
+    frame_it = """(address) => new Promise((resolve) => {
+        const frame = document.createElement('iframe');
+        frame.onload = resolve;
+        frame.src = address;
+        document.body.append(frame);
+    })"""
+    page.evaluate(frame_it, server.address)
+    assert len(page.frames) == 2
+    assert page.frames[1].query_selector("#doors") is None
 
 
 def test_a_picture_that_is_pasted(page, server, files):
