@@ -143,7 +143,7 @@ def lifted(order: Order, present: Picture) -> Picture:
     return Picture(np.clip(rgb, 0, 1).astype(np.float32), original.alpha)
 
 
-def jpeg(picture: Picture, longest: int = 4096, quality: int = 88) -> bytes:
+def jpeg(picture: Picture, longest: int = 4096) -> bytes:
     """For a page; transparency is laid on white."""
     image = to_pil(picture)
     if image.mode == "RGBA":
@@ -152,7 +152,7 @@ def jpeg(picture: Picture, longest: int = 4096, quality: int = 88) -> bytes:
         image = ground
     image.thumbnail((longest, longest))
     held = io.BytesIO()
-    image.save(held, "JPEG", quality=quality)
+    image.save(held, "JPEG", quality=90, subsampling=0)
     return held.getvalue()
 
 

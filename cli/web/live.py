@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -64,12 +65,21 @@ class Live:
             while True:
                 self._hear()
                 for recolor in list(self._colors.values()):
-                    self._recolor(recolor)
+                    self._try(self._recolor, recolor)
                 self._colors.clear()
                 for paint in list(self._asked.values()):
-                    self._begin(paint)
+                    self._try(self._begin, paint)
                 if self._active:
                     self._advance(min(self._active.values(), key=lambda canvas: canvas.spent))
+
+    def _try(self, handle: Callable[[Any], None], request: Request) -> None:
+        """Do what was asked for; what goes wrong concerns nobody else."""
+        try:
+            handle(request)
+        except (EOFError, BrokenPipeError):
+            raise
+        except Exception as error:
+            self._say(Failed(*_who(request), one_line(error)))
 
     def _say(self, event: Event) -> None:
         self._pipe.send(event)
@@ -77,11 +87,7 @@ class Live:
     def _hear(self) -> None:
         """Everything that was asked for since the last step; of many orders of a session the last one counts."""
         while not (self._active or self._asked or self._colors) or self._pipe.poll():
-            request: Request = self._pipe.recv()
-            try:
-                self._take(request)
-            except NSTError as error:
-                self._say(Failed(*_who(request), str(error)))
+            self._try(self._take, self._pipe.recv())
 
     def _take(self, request: Request) -> None:
         if isinstance(request, Paint):
@@ -145,18 +151,18 @@ class Live:
     def _advance(self, canvas: Canvas) -> None:
         session = canvas.order.session
         try:
-            went = canvas.advance()
+            if canvas.advance():
+                preview = canvas.preview()
+                if preview is not None:
+                    self._say(preview)
+            else:
+                self._make_room(session)
+                self._end(canvas, "done")
+        except (EOFError, BrokenPipeError):
+            raise
         except Exception as error:
             self._make_room(session)
             self._say(Failed(session, canvas.order.run, one_line(error)))
-            return
-        if not went:
-            self._make_room(session)
-            self._end(canvas, "done")
-            return
-        preview = canvas.preview()
-        if preview is not None:
-            self._say(preview)
 
     def _stop(self, session: str) -> None:
         self._asked.pop(session, None)

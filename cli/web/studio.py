@@ -232,7 +232,10 @@ class Studio:
             raise SettingsError("give a photograph and a painting first")
         if session.work.state == "stopped":
             begun = replace(session, work=replace(session.work, state="painting"))
-            paint = Paint(session.order(self.store.path(session), self.setup.size), True, self._file(session))
+            folder, present = self.store.path(session), self._file(session)
+            if present is None and session.work.start is not None:  # the server ended while it was painted
+                present = str(folder / session.work.start)
+            paint = Paint(session.order(folder, self.setup.size), True, present)
             self._tell(self._put(begun))
             self._live.send(Resume(paint))
         else:
