@@ -84,6 +84,7 @@ def engine_arguments(
     quiet: bool,
     offline: bool = False,
     mask: Sequence[str] = (),
+    protect: str | None = None,
     preset: str | None = None,
     memory: float | None = None,
     **options: Any,
@@ -101,7 +102,7 @@ def engine_arguments(
         **given,
         "backend": partial(load_backend, backend, device, given["precision"]),
         "weights": partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet),
-        "masks": masks_by_name(mask),
+        "masks": masks_by_name({"mask": mask, "protect": protect}),
         "memory": None if memory is None else round(memory * 1e9),
     }
 

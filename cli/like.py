@@ -14,7 +14,7 @@ from nst.errors import ImageError
 from nst.fields import rule_of
 from nst.settings import Settings, make_settings
 
-__all__ = ["command_of", "like_option", "read_picture_settings", "typed", "with_like"]
+__all__ = ["command_of", "like_option", "read_picture_settings", "settings_of", "typed", "with_like"]
 
 PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 """As they are typed; float32 is every backend's own."""
@@ -92,8 +92,11 @@ def typed(document: Mapping[str, Any]) -> dict[str, Any]:
     values["backend"], values["device"] = found["backend"], found["device"]
     if document.get("weights", {}).get("from"):
         values["weights"] = document["weights"]["from"]
-    if found.get("masks"):
-        values["mask"] = [f"{name}={path}" for name, path in found["masks"].items()]
+    for name, path in (found.get("masks") or {}).items():
+        if name == "protect":
+            values["protect"] = path
+        else:
+            values.setdefault("mask", []).append(f"{name}={path}")
     return values
 
 
@@ -127,25 +130,37 @@ def _library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def command_of(document: Mapping[str, Any], picture: str) -> str | None:
+def command_of(
+    document: Mapping[str, Any], picture: str, output: str = "out.png", **changes: Any
+) -> str | None:
     """The command that makes such a picture, for a shell; None where `nst stylize` does not make it.
 
     Args:
         document: the metadata.
         picture: that it stands in, for settings that cannot be typed.
+        output: the picture that the command writes.
+        changes: settings that are to be others.
     """
-    found = document["settings"]
+    found = {**document["settings"], **changes}
+    document = {**document, "settings": found}
     if not found["content"] or not found["styles"] or found["optimizer"] == "custom":
         return None
     if _library_alone(document):
-        return shlex.join(["nst", "stylize", "--like", picture, "-o", "out.png"])
-    words = ["nst", "stylize", found["content"], *found["styles"], "-o", "out.png"]
+        words = ["nst", "stylize", "--like", picture, "-o", output]
+        return shlex.join([*words, *(word for name in changes for word in _option(name, changes[name]))])
+    words = ["nst", "stylize", found["content"], *found["styles"], "-o", output]
     options = typed(document)
     del options["content"]  # it stands above
-    for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            words += [option_name(name)] if one is True else [option_name(name), one]
-    return shlex.join(words)
+    return shlex.join([*words, *(word for name in options for word in _option(name, options[name]))])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """As one would type it; a list is several of them."""
+    return [
+        word
+        for one in (value if isinstance(value, list) else [value])
+        for word in ([option_name(name)] if one is True else [option_name(name), str(one)])
+    ]
 
 
 def _layers(weights: Mapping[str, float]) -> str:

@@ -30,6 +30,8 @@ COMMANDS = {
     "poster": "Paint a picture and bring it up to the size of a poster.",
     "texture": "Make more of a texture, or a tile that repeats without a seam.",
     "invert": "Show what a layer of the network keeps of a picture.",
+    "vary": "Paint a picture in many ways: a sheet, and a page to compare them.",
+    "recolor": "Change the colours of a result without painting it again.",
     "resume": "Go on with a run that was cut off, as if nothing had happened.",
     "show": "Print the settings in a picture, and the command that makes it.",
     "experiment": "Run the paper's experiments; write contact sheets and reports.",

@@ -6,7 +6,7 @@ The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -198,25 +198,36 @@ def mask_options(command: Command) -> Command:
         multiple=True,
         metavar="WHAT=PICTURE[:COLOR]",
         help="style1=mask.png: the white part gets the first style; style1=map.png:red: the red areas of a map of "
-        "colors. style1-source: the part of the style picture that counts. protect: no style there. content: weight "
-        "of the content loss.",
+        "colors. style1-source: the part of the style picture that counts. protect: as --protect. content: weight of "
+        "the content loss.",
     )
-    return _all(mask, setting_options("masks"))(command)
+    protect = click.option(
+        "--protect",
+        metavar="face|subject|FILE",
+        help="Where the photograph stays: heads (pip install 'nst[protect]'), what the picture is of (pip install "
+        "'rembg[cpu]'), or the white of a mask picture. What is found is saved as OUT.protect.png.",
+    )
+    return _all(mask, protect, setting_options("masks"))(command)
 
 
-def masks_by_name(words: Sequence[str]) -> dict[str, str | tuple[str, str]]:
-    """The values of --mask: "style1=mask.png", "style2=map.png:red" and so on, as `StyleTransfer` takes them.
+def masks_by_name(options: Mapping[str, Any]) -> dict[str, str | tuple[str, str]]:
+    """The values of --mask ("style1=mask.png", "style2=map.png:red") and --protect, as `StyleTransfer` takes them.
 
     Raises:
         SettingsError: a word without a picture, a name that comes twice, or a color that does not exist.
     """
     masks: dict[str, str | tuple[str, str]] = {}
-    for word in words:
+    for word in options.get("mask", ()):
         name, equals, path = word.partition("=")
         if not equals or not path or name in masks:
             raise SettingsError(f"--mask {word}: give each name once, with a picture: style1=mask.png")
         masks[name] = _with_color(path)
-    return masks
+    protect = options.get("protect")
+    if protect is None:
+        return masks
+    if "protect" in masks:
+        raise SettingsError("--protect and --mask protect=... are the same: give one of them")
+    return {**masks, "protect": _with_color(protect)}
 
 
 def _with_color(typed: str) -> str | tuple[str, str]:

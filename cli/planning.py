@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
-__all__ = ["plan_rows", "size_text"]
+__all__ = ["duration_text", "plan_rows", "size_text"]
 
 MIB = 2**20
 
@@ -32,7 +32,7 @@ def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
             f"{chosen.history} pairs{' in float16' if chosen.half else ''}, {size_text(chosen.history_bytes)}",
         ),
         ("peak memory", f"{size_text(chosen.peak)} of {free} that are free"),
-        ("time", f"{_duration(future.total)}, {future.step:.2f} s for a step at the full size"),
+        ("time", f"{duration_text(future.total)}, {future.step:.2f} s for a step at the full size"),
     ]
 
 
@@ -41,7 +41,8 @@ def size_text(count: int) -> str:
     return f"{count / MIB:.0f} MB" if count < 10_000 * MIB else f"{count / MIB / 1024:.1f} GB"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Seconds for people."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

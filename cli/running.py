@@ -15,6 +15,7 @@ from nst.cli.checkpoints import Before, Job, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
+from nst.cli.protecting import save_found
 from nst.cli.rescue import save_results
 from nst.cli.trace import describe, step_record
 from nst.errors import NSTError
@@ -147,7 +148,7 @@ def run(
     paths = {
         "content": content if isinstance(content, str) else "",
         "styles": list(style),
-        "masks": masks_by_name(options.get("mask", ())),
+        "masks": masks_by_name(options),
         "init": options["init"],
         "weights": options["weights"],
     }
@@ -168,6 +169,7 @@ def run(
         click.echo(
             f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
         )
+    save_found(transfer, paths["masks"], output)
     return finish(transfer, job, quiet)
 
 

@@ -136,8 +136,8 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "protect": Entry(
         "A part that stays as it is",
-        "No style acts in the white part of the mask `protect`.",
-        "nst stylize astronaut.png starry.jpg -o out.png --mask protect=head.png",
+        "The photograph stays in the white part of a mask; `--protect face` finds one.",
+        "nst stylize astronaut.png starry.jpg -o out.png --protect head.png",
         [Run("protected", {"masks": {"protect": HEAD}}), Run("without the mask")],
         content="astronaut",
     ),

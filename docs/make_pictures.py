@@ -60,6 +60,22 @@ def before_and_after(name: str, size: int) -> Image.Image:
     return beside([fit(photograph, result.height), result])
 
 
+def protect() -> Image.Image:
+    """A head that stays as it is, and the mask that was found for it."""
+    from skimage import data
+
+    from nst.pictures.picture import Picture
+    from nst.pictures.subjects import faces
+
+    pixels = data.astronaut()
+    mask = faces(Picture(pixels.astype("float32") / 255))
+    assert mask is not None
+    options = {"size": 384, "steps": 120, "padding": "replicate", "masks": {"protect": mask}}
+    result = stylize(Image.fromarray(pixels), sample(PAINTING), load_embedded(), **options)
+    found = Image.fromarray((mask * 255).astype("uint8")).convert("RGB")
+    return beside([fit(Image.fromarray(pixels), result.height), fit(found, result.height), result])
+
+
 def networks() -> Image.Image:
     """A row for each network; two pairs and a texture made from noise without a content picture."""
     from skimage import data
@@ -111,6 +127,7 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "chelsea": partial(before_and_after, "chelsea", 384),
     "astronaut": partial(before_and_after, "astronaut", 384),
     "networks": networks,
+    "protect": protect,
 }
 
 

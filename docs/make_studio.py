@@ -1,7 +1,8 @@
 """Make the pictures that are in the package for `nst web`: samples to try, and the cards of the looks.
 
     python docs/make_studio.py samples --shipwreck shipwreck.jpg
-    python docs/make_studio.py looks
+    python docs/make_studio.py looks                     all of them
+    python docs/make_studio.py looks fine broad          these
 
 Needs `nst[cli,torch,web]` and scikit-image. `ORIGIN.md` beside the samples says whose they are.
 """
@@ -34,9 +35,10 @@ CARD = 240, 180
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["samples", "looks"])
+    parser.add_argument("names", nargs="*", default=list(LOOKS), help="of looks")
     parser.add_argument("--shipwreck", type=Path, help="Turner's painting as a file, any size")
     options = parser.parse_args()
-    samples(options.shipwreck) if options.what == "samples" else looks()
+    samples(options.shipwreck) if options.what == "samples" else looks(options.names)
 
 
 def samples(shipwreck: Path | None) -> None:
@@ -52,10 +54,10 @@ def samples(shipwreck: Path | None) -> None:
         save(painting, "samples/shipwreck.jpg", 86)
 
 
-def looks() -> None:
+def looks(names: list[str]) -> None:
     photo, painting = (Image.open(BytesIO(sample_bytes(name))) for name in ("cat", "starry-night"))
-    for name, look in LOOKS.items():
-        arguments = Recipe(**look.sliders).arguments(1, 256)
+    for name in names:
+        arguments = Recipe(**LOOKS[name].sliders).arguments(1, 256)
         result = nst.stylize(photo, painting, steps=FIRST_STEPS, weights="embedded", **arguments)
         save(ImageOps.fit(result, CARD, Image.Resampling.LANCZOS), f"looks/{name}.jpg", 82)
 

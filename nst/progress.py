@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst.engine.position import Position
+from nst.errors import SettingsError
 from nst.optim import State, Stop
 from nst.pictures.color import Color
+from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
+from nst.pictures.protection import kept
 from nst.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,15 +43,17 @@ class Output:
         color: what becomes of the colours.
         original: the content picture at the size of the result, with its own colours.
         restore: a picture as the kind of object that the content picture was.
+        masks: where `original` stays.
     """
 
     color: Color
     original: Picture
     restore: Callable[[Picture], Any]
+    masks: Masks | None = None
 
     def finish(self, picture: Picture) -> Picture:
-        """An iterate with its colours as `settings.color` says."""
-        return self.color.finish(picture, self.original)
+        """An iterate with its colours as `settings.color` says, and the photograph where it is protected."""
+        return kept(self.color.finish(picture, self.original), self.original, self.masks)
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,22 @@ class Progress:
         """The picture as sRGB in [0, 1], with the content picture's alpha; waits for the device."""
         return self._output.finish(self.raw_picture())
 
+    def colored(self, color: Color) -> Progress:
+        """The same iterate as a run with other colours has it, which come afterwards as do those of this run.
+
+        Raises:
+            SettingsError: colours that the optimisation sees.
+        """
+        for one in (self._output.color, color):
+            if one.early:
+                raise SettingsError(f"color {one.mode} changes what is optimised: it takes a run of its own")
+        changed = replace(
+            self._settings, color=color.mode, color_strength=color.strength, color_when=color.when
+        )
+        return replace(self, _settings=changed, _output=replace(self._output, color=color))
+
     def raw_picture(self) -> Picture:
-        """The picture as the optimisation has it, before `settings.color` changes it; waits for the device."""
+        """The picture as the optimisation has it, before `finish` changes it; waits for the device."""
         if self._enlarged is not None:
             return self._enlarged
         backend = self._stage.machine.backend

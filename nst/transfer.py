@@ -36,6 +36,7 @@ from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks, make_masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.scene import make_scene, whole_units
+from nst.pictures.subjects import with_found
 from nst.planning.plan import Plan, Task, choose
 from nst.progress import Output, Progress
 from nst.protocol import Backend
@@ -116,8 +117,9 @@ class StyleTransfer:
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
         most = self.settings.max_pixels
-        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.size, most)
         content_picture, restore = from_any(content, self.settings.size, most)
+        masks = with_found(masks, content_picture)
+        drawn = make_masks(masks, len(sources), self.settings.feather, self.settings.size, most)
         size = content_picture.size
         if self.settings.size is not None:
             size = fit_longest_side(*size, self.settings.size)
@@ -135,7 +137,7 @@ class StyleTransfer:
         self._pictures = Pictures(original, tuple(styles), given, drawn)
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         seen, styles = color.prepare(original, styles)
-        self.output = Output(color, original, restore)
+        self.output = Output(color, original, restore, drawn)
         self.scene = make_scene(seen, styles, shares, drawn)
         self.start = Start(self.settings, seen, styles, given)
         if isinstance(backend, str):

@@ -25,6 +25,8 @@ OUTSIDE = {
     "jinja2",
     "tifffile",
     "cv2",
+    "rembg",  # of the user's own: it cannot get its network everywhere
+    "skimage",
     "onnx",
     "psutil",
     "starlette",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +12,12 @@ import click
 from nst.cli.options import PAINTING, engine_options
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from nst.cli.experiments.catalogue import Experiment, Value
-    from nst.cli.experiments.grid import Grid
-    from nst.cli.experiments.runs import Done
 
 __all__ = ["experiment"]
 
 BASE = {"backend": "auto", "device": "auto", "weights": "auto", "size": 256, "steps": 150}
 """What a run has if neither the experiment nor the user says otherwise."""
-
-SHOWN = 1024
-"""Longest side in pixels of a picture of the user's, as a sheet or report needs it."""
 
 DRAWN = ("Voronoi cells", "Turing pattern", "flow lines")
 """Without pictures of the user's, the two of `nst demo` and, for experiments of more than one style, these."""
@@ -85,24 +77,26 @@ def run(
     Runs that are in the folder already are not computed again, so an interrupted experiment goes on from
     there. Writes NAME.png, NAME.html and, for each run, a picture and a trace in cells/.
     """
-    from nst.cli.experiments.grid import make_grid, parse_sweeps, plain, recipe
+    from nst.cli.experiments.files import inputs_of, sheet_of, write_files
+    from nst.cli.experiments.grid import given_settings, make_grid, parse_sweeps, with_base
+    from nst.cli.experiments.report import write_report
     from nst.cli.experiments.runs import Workshop, run_cells
 
     chosen = _experiment(name)
-    source = click.core.ParameterSource.COMMANDLINE
-    given = {key: plain(value) for key, value in options.items() if ctx.get_parameter_source(key) is source}
-    if "preset" in given:
-        given = recipe(given.pop("preset"), **given)
+    given = given_settings(ctx, options)
     sweeps = parse_sweeps(grid)
     content, styles = _pictures(pictures, chosen, Path(output))
-    table = make_grid(chosen, sweeps, given, len(styles))
-    table = replace(table, cells=tuple(_with_base(cell) for cell in table.cells))
+    table = with_base(make_grid(chosen, sweeps, given, len(styles)), BASE)
 
     workshop = Workshop(Path(output), content, styles, offline, quiet)
     done = run_cells(workshop, table.cells, chosen.judges, quiet)
     missing = len(table.cells) - len(done)
     if done:
-        files = _write(Path(output), name, chosen, table, done, [content, *styles])
+        inputs = inputs_of([content, *styles], done)
+        title = f"{name}: {chosen.summary}"
+        sheet = sheet_of(title, table, done, list(inputs.values()), captions=chosen.blend)
+        page = write_report(name, chosen.summary, done, inputs, missing)
+        files = write_files(Path(output), name, sheet, page)
         if not quiet:
             click.echo(f"{files}: {len(done)} of {len(table.cells)} runs{'; interrupted' if missing else ''}")
     return 130 if missing else 0
@@ -137,16 +131,13 @@ def _experiment(name: str) -> Experiment:
     )
 
 
-def _with_base(cell: Any) -> Any:
-    return replace(cell, settings={**BASE, **cell.settings})
-
-
 def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[str, list[str]]:
     """Paths of the content and the style pictures; without any, those of `nst demo`, and more styles drawn.
 
     Raises:
         SettingsError: not as many styles as the experiment takes.
     """
+    from nst.cli.experiments.files import png
     from nst.cli.samples import PAINTING, PHOTOGRAPH, copy_sample
     from nst.errors import ImageError, SettingsError
     from nst.files import write_atomically
@@ -166,53 +157,8 @@ def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[s
         for style in DRAWN[: chosen.styles - 1]:
             path = folder / "pictures" / f"{style.replace(' ', '-')}.png"
             if not path.is_file():
-                write_atomically(path, _png(to_pil(Picture(procedural_picture(style, 384, (9999, 3))))))
+                write_atomically(path, png(to_pil(Picture(procedural_picture(style, 384, (9999, 3))))))
             found.append(path)
     except OSError as error:
         raise ImageError(f"cannot write into {folder}: {error.strerror}; choose another --output") from error
     return str(content), [str(path) for path in found]
-
-
-def _write(
-    folder: Path, name: str, chosen: Experiment, table: Grid, done: Sequence[Done], inputs: Sequence[str]
-) -> str:
-    """The contact sheet and the report; their names, for people."""
-    from PIL import Image
-
-    from nst.cli.experiments.report import write_report
-    from nst.cli.experiments.sheet import Tile, contact_sheet
-    from nst.errors import ImageError
-    from nst.files import write_atomically
-    from nst.pictures.reading import read_picture
-    from nst.pictures.writing import to_pil
-    from nst.words import MAX_PIXELS
-
-    tiles = []
-    for one in done:
-        with Image.open(one.picture) as file:
-            tiles.append(
-                Tile(
-                    one.cell.row, one.cell.column, file.convert("RGB"), one.cell.label if chosen.blend else ""
-                )
-            )
-    most = max(one.cell.settings.get("max_pixels", MAX_PIXELS) for one in done)
-    images = {Path(path).name: to_pil(read_picture(path, SHOWN, most)) for path in inputs}
-    sheet = contact_sheet(
-        tiles, table.rows, table.columns, f"{name}: {chosen.summary}", list(images.values())
-    )
-    page = write_report(name, chosen.summary, done, images, len(table.cells) - len(done))
-    for path, data in (folder / f"{name}.png", _png(sheet)), (folder / f"{name}.html", page.encode()):
-        try:
-            write_atomically(path, data)
-        except OSError as error:
-            raise ImageError(
-                f"cannot write {path}: {error.strerror}; free some space and run it again, the runs are kept"
-            ) from error
-    return f"{folder / name}.png and .html"
-
-
-def _png(image: Image.Image) -> bytes:
-    """The file, in memory, so that it can be written whole or not at all."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -14,9 +14,19 @@ from nst.cli.options import PAINTING, SettingOption, engine_options, mask_option
 from nst.errors import SettingsError
 from nst.presets import preset
 
-__all__ = ["Cell", "Grid", "make_grid", "parse_sweeps", "plain", "recipe"]
+__all__ = [
+    "Cell",
+    "Grid",
+    "given_settings",
+    "make_grid",
+    "parse_sweeps",
+    "plain",
+    "recipe",
+    "sweep",
+    "with_base",
+]
 
-NOT_SWEPT = ("trace", "quiet", "offline", "mask")
+NOT_SWEPT = ("trace", "quiet", "offline", "mask", "protect")
 
 
 @dataclass(frozen=True)
@@ -44,17 +54,35 @@ def parse_sweeps(words: Sequence[str]) -> dict[str, list[Value]]:
     Raises:
         SettingsError: no such option, a value that it does not take, a key that comes twice.
     """
-    sweeps: dict[str, list[Value]] = {}
+    found: dict[str, list[Value]] = {}
     for word in words:
         name, _, text = word.partition("=")
         key = name.strip().replace("-", "_")
-        values = [value.strip() for value in text.split(",") if value.strip()]
-        if not values or key in sweeps:
+        if key in found or not text.strip(", "):
             raise SettingsError(f"--grid {word}: give each key once, with values: --grid pooling=avg,max")
-        shown = key.replace("_", " ")
-        convert = recipe if key == "preset" else lambda value, key=key: {key: _converted(key, value)}
-        sweeps[key] = [Value(f"{shown} {value}", convert(value)) for value in values]
-    return sweeps
+        found[key] = sweep(key, text, f"--grid {key}")
+    return found
+
+
+def sweep(key: str, text: str, typed: str) -> list[Value]:
+    """The values of one option, from "v1,v2".
+
+    Args:
+        key: the option.
+        text: what was typed as its values.
+        typed: what it was typed after, for messages.
+
+    Raises:
+        SettingsError: no such option, no value, or one that it does not take.
+    """
+    values = [value.strip() for value in text.split(",") if value.strip()]
+    if not values:
+        raise SettingsError(f"{typed}: give one value or more, with commas between them")
+    shown = key.replace("_", " ")
+    return [
+        Value(f"{shown} {value}", recipe(value) if key == "preset" else {key: _converted(key, value, typed)})
+        for value in values
+    ]
 
 
 def recipe(name: str, **changes: Any) -> dict[str, Any]:
@@ -69,23 +97,23 @@ def recipe(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def _converted(key: str, text: str) -> Any:
+def _converted(key: str, text: str, typed: str) -> Any:
     """As `nst stylize` would take it."""
     command = click.Command("--grid")
     preset_option(engine_options(*PAINTING)(mask_options(command)))
     options = {str(option.name): option for option in command.params if option.name not in NOT_SWEPT}
     if key not in options:
-        raise SettingsError(f"--grid {key}: no such option, choose from {', '.join(sorted(options))}")
+        raise SettingsError(f"{typed}: no such option, choose from {', '.join(sorted(options))}")
     option = options[key]
     rule = option.rule if isinstance(option, SettingOption) else None
     # the comma is between values: a list has a plus in its place
-    typed = text.replace("+", ",") if rule is not None and rule.kind in ("list", "layers") else text
+    word = text.replace("+", ",") if rule is not None and rule.kind in ("list", "layers") else text
     try:
-        value = option.process_value(click.Context(command), (typed,) if option.multiple else typed)
+        value = option.process_value(click.Context(command), (word,) if option.multiple else word)
     except click.BadParameter as error:
-        raise SettingsError(f"--grid {key}: {error.message}") from error
+        raise SettingsError(f"{typed}: {error.message}") from error
     if rule is not None and rule.kind in ("integer", "number", "list") and not rule.allows(value):
-        raise SettingsError(f"--grid {key}: {text} must be {rule.want}")
+        raise SettingsError(f"{typed}: {text} must be {rule.want}")
     return plain(value)
 
 
@@ -94,6 +122,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return ",".join(value) if all(isinstance(item, str) for item in value) else list(value)
     return value
+
+
+def given_settings(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user has typed, and what a preset says beyond it."""
+    source = click.core.ParameterSource.COMMANDLINE
+    given = {
+        key: plain(value) for key, value in options.items() if context.get_parameter_source(key) is source
+    }
+    return recipe(given.pop("preset"), **given) if "preset" in given else given
+
+
+def with_base(table: Grid, base: Mapping[str, Any]) -> Grid:
+    """The table with `base` behind the settings of every run."""
+    cells = (replace(cell, settings={**base, **cell.settings}) for cell in table.cells)
+    return replace(table, cells=tuple(cells))
 
 
 def make_grid(

@@ -15,7 +15,7 @@ from PIL import Image
 from nst._version import __version__
 from nst.cli.experiments.runs import Done
 
-__all__ = ["loss_chart", "write_report"]
+__all__ = ["embedded", "loss_chart", "template", "write_report"]
 
 PICTURE = 320  # longest side in pixels
 WIDTH, HEIGHT = 300, 130  # of a chart, and its margins
@@ -38,11 +38,11 @@ def write_report(
     """
     common, rest = _split([run.trace["settings"] for run in runs])
     shown = [_run(run, own) for run, own in zip(runs, rest, strict=True)]
-    page: str = _template("report.html.j2").render(
+    page: str = template("report.html.j2").render(
         title=title,
         summary=summary,
         missing=missing,
-        inputs=[_image(image, name) for name, image in inputs.items()],
+        inputs=[embedded(image, name) for name, image in inputs.items()],
         distances=list(dict.fromkeys(place for run in shown for place in run["distances"])),
         runs=shown,
         common=common,
@@ -53,7 +53,7 @@ def write_report(
 
 
 @cache
-def _template(name: str) -> Any:
+def template(name: str) -> Any:
     """One of the templates beside this file; whatever they insert is escaped."""
     environment = Environment(
         loader=PackageLoader("nst.cli.experiments", ""),
@@ -86,7 +86,7 @@ def _run(run: Done, settings: Mapping[str, Any]) -> dict[str, Any]:
         "file": f"cells/{run.picture.name}",
     }
     with Image.open(run.picture) as file:
-        image = _image(file, run.cell.label)
+        image = embedded(file, run.cell.label)
     return {
         "label": run.cell.label,
         "image": image,
@@ -122,10 +122,10 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _image(image: Image.Image, name: str) -> dict[str, str]:
-    """A picture inside the page."""
+def embedded(image: Image.Image, name: str, longest: int = PICTURE) -> dict[str, str]:
+    """A picture inside a page, its longest side so many pixels at most."""
     small = image.convert("RGB")
-    small.thumbnail((PICTURE, PICTURE), Image.Resampling.LANCZOS)
+    small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=88)
     return {"name": name, "data": base64.b64encode(buffer.getvalue()).decode()}
@@ -163,7 +163,7 @@ def loss_chart(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> s
         return round(TOP + (high - exponent) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
     exponents = range(low, high + 1, max(1, (high - low) // 4))
-    drawing: str = _template("chart.svg.j2").render(
+    drawing: str = template("chart.svg.j2").render(
         width=WIDTH,
         height=HEIGHT,
         left=LEFT,

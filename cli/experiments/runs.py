@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,26 @@ import numpy as np
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.measure import distances
+from nst.cli.recoloring import with_color
 from nst.cli.running import explain
 from nst.cli.trace import describe, step_record, write_trace
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
 from nst.models.weights import NetworkWeights
-from nst.pictures.picture import fit_longest_side, resize
+from nst.pictures.color import Color
+from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.reading import read_picture
+from nst.pictures.subjects import FINDERS, with_found
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
 from nst.protocol import Backend
 from nst.settings import style_shares
 from nst.transfer import StyleTransfer
+from nst.words import MAX_PIXELS
 
-__all__ = ["Done", "Workshop", "fetch", "run_cells"]
+__all__ = ["Done", "Open", "Workshop", "color_of", "fetch", "open_runs", "run_cells", "steps_of"]
+
+COLORS = ("color", "color_strength", "color_when")
 
 _SECONDS = ".seconds"  # the file beside a picture that says how long the run took
 
@@ -73,7 +79,13 @@ class Workshop:
         def network(spec: str, seed: int) -> NetworkWeights:
             return find_network(spec, offline=offline, seed=seed, quiet=quiet)
 
-        self._network = network
+        @cache
+        def found(word: str, longest: int, most: int) -> Mapping[str, Any]:
+            masks = with_found({"protect": word}, read_picture(content, longest, most))
+            assert isinstance(masks, Mapping)
+            return masks
+
+        self._network, self._found = network, found
 
     def network(self, settings: Mapping[str, Any]) -> NetworkWeights:
         """The network of a run."""
@@ -83,11 +95,13 @@ class Workshop:
     def path(self, cell: Cell, judges: Sequence[str]) -> Path:
         """The picture of a run, named by a hash of everything that decides it; the trace is beside it as .json."""
         init = cell.settings.get("init", "content")
+        masks = [mask[0] if isinstance(mask, tuple) else mask for mask in _masks(cell).values()]
+        files = [name for name in (init, *masks) if Path(name).is_file()]
         deciding = {
-            "settings": dict(cell.settings),
+            "settings": dict(cell.settings) if color_of(cell).active else _colorless(cell),
             "weights": self.network(cell.settings).sha256,
             "judges": list(judges),
-            "pictures": self._hashes + ([_hash(init)] if Path(init).is_file() else []),
+            "pictures": self._hashes + [_hash(name) for name in files],
         }
         digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
         return self.folder / f"{digest[:16]}.png"
@@ -101,6 +115,11 @@ class Workshop:
         settings = dict(cell.settings)
         where = settings.pop("backend", "auto"), settings.pop("device", "auto"), settings.get("precision")
         memory = settings.pop("memory", None)
+        word = _masks(cell).get("protect")
+        if word in FINDERS:  # once for all runs
+            rest = {name: mask for name, mask in _masks(cell).items() if name != "protect"}
+            most = settings.get("max_pixels", MAX_PIXELS)
+            settings["masks"] = {**rest, **self._found(word, settings["size"], most)}
         changed = {
             "weights": self.network(cell.settings),
             "backend": lambda: self.backend(*where),
@@ -123,7 +142,37 @@ def fetch(workshop: Workshop, cell: Cell, judges: Sequence[str]) -> Done | None:
     return Done(cell, path, trace, seconds) if path.is_file() else None
 
 
-def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], quiet: bool) -> list[Done]:
+@dataclass(frozen=True)
+class Open:
+    """A run that is not there yet."""
+
+    cell: Cell
+    path: Path
+    transfer: StyleTransfer
+
+
+def open_runs(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str]) -> list[list[Open]]:
+    """The runs that are not there yet, set up; those of a list differ in colours alone and share one optimisation.
+
+    Raises:
+        NSTError: a run that cannot be set up.
+    """
+    groups: dict[str, dict[Path, Open]] = {}
+    for cell in cells:
+        path = workshop.path(cell, judges)
+        group = groups.setdefault(str(path) if color_of(cell).early else _optimised(cell), {})
+        if path not in group and fetch(workshop, cell, judges) is None:
+            group[path] = Open(cell, path, _set_up(workshop, cell))
+    return [list(group.values()) for group in groups.values() if group]
+
+
+def run_cells(
+    workshop: Workshop,
+    cells: Sequence[Cell],
+    judges: Sequence[str],
+    quiet: bool,
+    announce: Callable[[Sequence[StyleTransfer]], bool] = lambda transfers: True,
+) -> list[Done]:
     """Every run, from its file or computed; after Ctrl-C those that are finished.
 
     Args:
@@ -131,39 +180,85 @@ def run_cells(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str], 
         cells: the runs.
         judges: networks that measure every result, besides its own.
         quiet: no progress bar.
+        announce: called with what is to be optimised; whether to do it.
 
     Raises:
         NSTError: a run that cannot be set up, before any work.
     """
-    pending: dict[Path, tuple[Cell, StyleTransfer]] = {}
-    for cell in cells:
-        path = workshop.path(cell, judges)
-        if path not in pending and fetch(workshop, cell, judges) is None:
-            pending[path] = cell, _set_up(workshop, cell)
-    for judge in judges if pending else ():
+    groups = open_runs(workshop, cells, judges)
+    for judge in judges if groups else ():
         workshop.network({"weights": judge})  # now, since one that is built has a bar of its own
-    total = sum(_steps(transfer) for _, transfer in pending.values())
+    groups = [group for group in groups if not _recolor(workshop, judges, group)]
+    if not announce([group[0].transfer for group in groups]):
+        return []
+    total = sum(steps_of(group[0].transfer) for group in groups)
     silence = np.errstate(over="ignore", invalid="ignore")  # as in `nst.cli.running`
     with silence, interruptible() as interrupted, progress_bar(quiet) as show:
         done = 0
-        for number, (path, (cell, transfer)) in enumerate(pending.items(), start=1):
-            steps = []
+        for number, group in enumerate(groups, start=1):
+            first, steps = group[0], []
             try:
-                for record in transfer.iterate():
+                for record in first.transfer.iterate():
                     steps.append(step_record(record))
-                    show(done + record.step, total, f"{number}/{len(pending)} {cell.label}")
+                    show(done + record.step, total, f"{number}/{len(groups)} {first.cell.label}")
                     if interrupted():
                         break
                 if record.step == record.steps or record.stopped:
-                    _keep(workshop, cell, judges, path, transfer, record, steps)
+                    for one in group:
+                        own = record if one is first else record.colored(one.transfer.output.color)
+                        _keep_run(workshop, judges, one, own, steps)
             except NSTError as error:
-                raise type(error)(f"{cell.label}: {error}") from error
+                raise type(error)(f"{first.cell.label}: {error}") from error
             except Exception as error:
-                explain(error, transfer, None)
+                explain(error, first.transfer, None)
             if interrupted():
                 break
-            done += _steps(transfer)
+            done += steps_of(first.transfer)
     return [found for cell in cells if (found := fetch(workshop, cell, judges))]
+
+
+def color_of(cell: Cell) -> Color:
+    """What becomes of the colours of a run."""
+    given = cell.settings
+    return Color(given.get("color", "none"), given.get("color_strength", 1.0), given.get("color_when"))
+
+
+def steps_of(transfer: StyleTransfer) -> int:
+    """All steps at all scales."""
+    return sum(count for _, count in transfer.schedule)
+
+
+def _colorless(cell: Cell) -> dict[str, Any]:
+    return {key: value for key, value in cell.settings.items() if key not in COLORS}
+
+
+def _optimised(cell: Cell) -> str:
+    """What runs have in common whose colours are changed afterwards."""
+    return json.dumps(_colorless(cell), sort_keys=True)
+
+
+def _masks(cell: Cell) -> Mapping[str, Any]:
+    masks: Mapping[str, Any] = cell.settings.get("masks", {})
+    return masks
+
+
+def _recolor(workshop: Workshop, judges: Sequence[str], group: Sequence[Open]) -> bool:
+    """Make the runs of a group from one that is there in the colours of the style; whether there is one."""
+    if color_of(group[0].cell).early:
+        return False
+    plain = fetch(workshop, replace(group[0].cell, settings=_colorless(group[0].cell)), judges)
+    if plain is None:
+        return False
+    result = read_picture(plain.picture)
+    own = {name: value for name, value in plain.trace.items() if name not in ("steps", "measures", "label")}
+    for one in group:
+        output = one.transfer.output
+        _keep(
+            *(workshop, judges, one, output.finish(result), with_color(own, output.color)),
+            steps=plain.trace["steps"],
+            seconds=plain.seconds or 0.0,
+        )
+    return True
 
 
 def _set_up(workshop: Workshop, cell: Cell) -> StyleTransfer:
@@ -173,21 +268,32 @@ def _set_up(workshop: Workshop, cell: Cell) -> StyleTransfer:
         raise type(error)(f"{cell.label}: {error}") from error
 
 
-def _steps(transfer: StyleTransfer) -> int:
-    return sum(count for _, count in transfer.schedule)
+def _keep_run(
+    workshop: Workshop, judges: Sequence[str], run: Open, record: Progress, steps: Sequence[dict[str, Any]]
+) -> None:
+    paths = {
+        "content": workshop.content,
+        "styles": workshop.styles,
+        "masks": _masks(run.cell),
+        "init": run.cell.settings.get("init", "content"),
+        "weights": run.cell.settings["weights"],
+    }
+    description = {**describe(run.transfer, paths, record), "step": record.step, "stopped": record.stopped}
+    timeless = [{name: value for name, value in step.items() if name != "seconds"} for step in steps]
+    _keep(workshop, judges, run, record.picture(), description, timeless, record.seconds)
 
 
 def _keep(
     workshop: Workshop,
-    cell: Cell,
     judges: Sequence[str],
-    path: Path,
-    transfer: StyleTransfer,
-    record: Progress,
+    run: Open,
+    result: Picture,
+    description: Mapping[str, Any],
     steps: Sequence[dict[str, Any]],
+    seconds: float,
 ) -> None:
     """Measure and write; the trace last, since it says that the run is finished."""
-    settings, result = record.settings, record.picture()
+    transfer, settings = run.transfer, run.transfer.settings
     longest = max(1, round(settings.style_scale * max(transfer.size)))
     styles = [read_picture(style, longest, settings.max_pixels) for style in workshop.styles]
     styles = [resize(style, *fit_longest_side(*style.size, longest)) for style in styles]
@@ -204,18 +310,15 @@ def _keep(
                 shared,
                 tuple(settings.content_layers),
             )
-    paths = {
-        "content": workshop.content,
-        "styles": workshop.styles,
-        "init": cell.settings.get("init", "content"),
-    }
-    description = describe(transfer, paths, record)
     workshop.folder.mkdir(parents=True, exist_ok=True)
-    write_picture(result, path, {**description, "step": record.step})
-    _write_seconds(path.with_suffix(_SECONDS), record.seconds)
-    timeless = [{name: value for name, value in step.items() if name != "seconds"} for step in steps]
-    ending = {"label": cell.label, "stopped": record.stopped, "measures": measures}
-    write_trace(str(path.with_suffix(".json")), {**description, **ending}, timeless)
+    about = {name: value for name, value in description.items() if name != "stopped"}
+    write_picture(result, run.path, about)
+    _write_seconds(run.path.with_suffix(_SECONDS), seconds)
+    write_trace(
+        str(run.path.with_suffix(".json")),
+        {**description, "label": run.cell.label, "measures": measures},
+        steps,
+    )
 
 
 def _write_seconds(path: Path, seconds: float) -> None:

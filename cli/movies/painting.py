@@ -39,7 +39,7 @@ def made_with(
         "style_pictures": [digest(style) for style in styles],
         "masks": {
             name: [digest(mask[0]), mask[1]] if isinstance(mask, tuple) else digest(mask)
-            for name, mask in masks_by_name(options["mask"]).items()
+            for name, mask in masks_by_name(options).items()
         },
         "network": video.first.weights.sha256,
     }

@@ -15,7 +15,7 @@ from nst.engine.pyramid import scale_sizes
 from nst.pictures.color import Color
 from nst.pictures.picture import Picture
 from nst.pictures.writing import to_pil
-from nst.progress import Progress
+from nst.progress import Output, Progress
 from nst.transfer import StyleTransfer
 
 __all__ = ["Canvas", "live_canvas", "seen", "settings_above", "start_file"]
@@ -99,45 +99,11 @@ class Canvas:
             self.job,
         )
 
-    def seen(self) -> Picture:
-        """The picture with its colours."""
-        assert self.record is not None
-        return seen(self.order, self.record.raw_picture(), self.transfer.output.original)
-
-    def recolor(self, order: Order) -> None:
-        """Other colours from now on."""
-        self.order = replace(self.order, recipe=replace(self.order.recipe, color=order.recipe.color))
-        self._shown = 0.0
-
-    def left(self) -> float:
-        """Seconds that it will still take, from those that the steps took so far."""
-        record = self.record
-        if record is None or not self._pace:
-            return 0.0
-        side, seconds = max(self._pace.items())
-        each = seconds / side**2
-        ends, total = 0, 0.0
-        for longest, steps in self.transfer.schedule:
-            ends += steps
-            total += min(steps, max(0, ends - record.step)) * each * longest**2
-        return total
-
-    def finish(self, why: str) -> Finished:
-        """Write the picture so far."""
-        assert self.record is not None
-        raw = self.record.raw_picture()
-        files, command = write_result(
-            self.order, self.transfer, self.record, (self.seen(), raw), self.init, self._bench.setup
-        )
-        record = self.record
-        named = (why, record.step, record.steps, record.size, record.seconds)
-        return Finished(self.order.session, self.order.run, *named, files, command, self.job)
-
-
-def seen(order: Order, raw: Picture, original: Picture) -> Picture:
+    def seen(order: Order, raw: Picture, output: Output) -> Picture:
     """A picture of the optimisation in the colours that the slider asks for."""
     coloring = order.recipe.coloring
-    return Color(coloring["color"], coloring.get("color_strength", 1.0)).finish(raw, original)
+    color = Color(coloring["color"], coloring.get("color_strength", 1.0))
+    return replace(output, color=color).finish(raw)
 
 
 def live_canvas(

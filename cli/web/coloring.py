@@ -7,8 +7,11 @@ from pathlib import Path
 from nst.cli.web.bench import THUMB, command_for, jpeg, sized
 from nst.cli.web.canvas import seen
 from nst.cli.web.messages import Colored, Order
+from nst.pictures.color import Color
+from nst.pictures.masks import make_masks
 from nst.pictures.picture import Picture
-from nst.pictures.writing import read_settings, write_picture
+from nst.pictures.writing import read_settings, to_pil, write_picture
+from nst.progress import Output
 
 __all__ = ["recolored"]
 
@@ -27,7 +30,10 @@ def recolored(order: Order, raw: Picture) -> Colored:
     document = read_settings(path)
     colored = {"color": "none", "color_strength": 1.0, **order.recipe.coloring}
     document["settings"] = {**document["settings"], **colored}
-    picture = seen(order, raw, sized(order.photo, max(raw.size)))
+    longest = max(raw.size)
+    arguments = order.recipe.arguments(len(order.styles), longest)
+    masks = make_masks(dict(order.masks), len(order.styles), arguments["feather"])
+    picture = seen(order, raw, Output(Color(), sized(order.photo, longest), to_pil, masks))
     write_picture(picture, path, document)
     path.with_name(f"thumb-{order.run}.jpg").write_bytes(jpeg(picture, THUMB))
     return Colored(order.session, order.run, command_for(document, path.name), jpeg(picture))

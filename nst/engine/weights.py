@@ -31,7 +31,7 @@ from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.settings import Settings
 
-__all__ = ["TYPICAL", "carried", "kind_of", "losses_of", "settled", "style_factors"]
+__all__ = ["TYPICAL", "balance_of", "carried", "kind_of", "losses_of", "settled", "style_factors"]
 
 STEEPNESS = 2.0
 """How fast the balance grows with the strength."""
@@ -157,7 +157,13 @@ def settled(settings: Settings, weights: NetworkWeights, height: int, width: int
         return replace(settings, style_weight=0.0)
     if strength == 1:
         return replace(settings, content_weight=0.0)
-    return replace(settings, balance=settings.balance * (strength / (1 - strength)) ** STEEPNESS)
+    return replace(settings, balance=balance_of(strength, settings.balance))
+
+
+def balance_of(strength: float, balance: float) -> float:
+    """The balance that a strength between 0 and 1 stands for; `balance` is that of 0.5."""
+    grown: float = balance * (strength / (1 - strength)) ** STEEPNESS
+    return grown
 
 
 def carried(settings: Settings, height: int, width: int) -> Settings:

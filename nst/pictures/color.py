@@ -90,13 +90,18 @@ class Color:
         """Whether anything is changed at all."""
         return self.mode != "none" and self.strength > 0
 
+    @property
+    def early(self) -> bool:
+        """Whether the optimisation sees anything of it; else one run serves all colours that come afterwards."""
+        return self.active and self.stage == "before"
+
     def prepare(self, content: Picture, styles: Sequence[Picture]) -> tuple[Picture, list[Picture]]:
         """The pictures that the optimisation shall see, of the sizes and with the alpha of those given.
 
         Each style is matched to the content on its own. The content changes in mode luminance only: it
         turns grey. What is not changed is returned as the same object.
         """
-        if not self.active or self.stage == "after":
+        if not self.early:
             return content, list(styles)
         if self.mode != "luminance":
             return content, [self._matched(style, content) for style in styles]

@@ -30,7 +30,7 @@ class Masks:
         regions: parts of the result, one for each style; None there takes what the others leave over. Empty:
             every style acts everywhere. Where regions overlap they share, where there is none no style acts.
         sources: the part of each style picture that counts; None for all of it. Empty: all of all.
-        protect: part of the result; 1 where no style acts, so that the content stays.
+        protect: part of the result; 1 where no style acts and the content picture stays, pixel by pixel.
         content: weight of the content loss at each place, 0 to 1.
         feather: blur of the edges of all but `sources`: standard deviation in pixels of the result.
     """
@@ -125,7 +125,8 @@ def make_masks(
 
     Args:
         pictures: "style1" (the region of the result that the first style gets), "style1-source" (the part of the first
-            style picture that counts), "protect" (where no style acts), "content" (weight of the content loss); each
+            style picture that counts), "protect" (where the content picture stays; `StyleTransfer`
+            takes the words of `nst.pictures.subjects.FINDERS` as well), "content" (weight of the content loss); each
             a grey picture of any kind that `StyleTransfer` takes, white being 1, or a pair of a picture and the name
             of a color, whose area is 1: ("map.png", "red"). None for none.
         styles: how many style pictures there are.

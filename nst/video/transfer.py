@@ -7,7 +7,7 @@ the moved result, and alpha and beta are those of the first frame throughout, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -22,6 +22,7 @@ from nst.losses.temporal import Temporal
 from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, fill_hidden, resize
+from nst.pictures.subjects import FINDERS
 from nst.run import Run
 from nst.transfer import StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
@@ -86,6 +87,12 @@ class VideoTransfer:
         number = isinstance(temporal_weight, (int, float)) and not isinstance(temporal_weight, bool)
         if not number or not 0 <= temporal_weight < float("inf"):
             raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")
+        masks = options.get("masks")
+        word = masks.get("protect") if isinstance(masks, Mapping) else None
+        if isinstance(word, str) and word in FINDERS:
+            raise SettingsError(
+                f"masks stay where they are and a {word} moves: give a mask picture as protect"
+            )
         require_opencv()
         self.first = StyleTransfer(first, style, **options)
         self._limits = self.first.settings.size, self.first.settings.max_pixels

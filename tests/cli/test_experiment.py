@@ -331,3 +331,44 @@ def test_the_curves_are_the_weighted_losses(tmp_path, monkeypatch):
     trace = {"settings": {"style_weight": None}, "steps": steps, "stopped": None, "measures": {}}
     write_report("x", "y", [Done(Cell(0, 0, "x", {}), tmp_path / "x.png", trace, 1.0)], {}, 0)
     assert drawn == [{"total": [9.0, 9.0], "style": [30.0, 15.0]}]
+
+
+@pytest.fixture
+def iterations(monkeypatch):
+    """A list that has one entry for every optimisation that is begun."""
+    begun, iterate = [], StyleTransfer.iterate
+
+    def counting(self):
+        begun.append(self.settings.color)
+        return iterate(self)
+
+    monkeypatch.setattr(StyleTransfer, "iterate", counting)
+    return begun
+
+
+def test_colours_that_come_afterwards_share_an_optimisation(experiment, iterations, tmp_path, stylize):
+    assert experiment("grid", "--grid", "color=lab,none,luminance,yuv", "--init", "noise").status == 0
+    assert iterations == ["lab", "luminance"]
+    found = {trace["settings"]["color"]: name for name, trace in traces(tmp_path).items()}
+    assert set(found) == {"none", "lab", "luminance", "yuv"}
+    for color, name in found.items():
+        options = ["--init", "noise", "--steps", 2, "--color", color]
+        assert stylize(*options, output="alone.png").status == 0
+        shared = Image.open(tmp_path / "r" / "cells" / f"{name}.png")
+        np.testing.assert_array_equal(np.asarray(shared), np.asarray(Image.open("alone.png")))
+        assert read_settings(tmp_path / "r" / "cells" / f"{name}.png")["settings"]["color"] == color
+
+
+def test_colours_are_added_to_what_is_there(experiment, iterations, tmp_path):
+    assert experiment("grid", "--init", "noise").status == 0  # no colour is the colour none
+    assert (
+        experiment(
+            "grid", "--grid", "color=none,lab", "--grid", "color_strength=0.5,1", "--init", "noise"
+        ).status
+        == 0
+    )
+    assert iterations == ["none"]
+    found = [trace for trace in traces(tmp_path).values() if trace["settings"]["color"] == "lab"]
+    assert sorted(trace["settings"]["color_strength"] for trace in found) == [0.5, 1.0]
+    assert all([step["step"] for step in trace["steps"]] == [0, 1, 2] for trace in found)
+    assert found[0]["measures"] != found[1]["measures"]

@@ -1,0 +1,59 @@
+"""`nst recolor`: other colours for a result, without painting it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nst.cli.options import output_option
+
+__all__ = ["recolor"]
+
+
+@click.command()
+@click.argument("result", type=click.Path())
+@output_option
+@click.option(
+    "--content",
+    type=click.Path(),
+    help="The photograph.  [default: the one that the metadata of RESULT name]",
+)
+@click.option(
+    "--color",
+    type=click.Choice(["lab", "yuv", "histogram", "match-chol", "match-pca", "match-sym"]),
+    default="lab",
+    show_default=True,
+    help="Way to get the content's colours, as in nst stylize.",
+)
+@click.option(
+    "--color-strength",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Strength of the change of colours.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def recolor(result: str, output: str, content: str | None, quiet: bool, **color: Any) -> int:
+    """Give RESULT, a picture that nst has painted, the colours of its photograph.
+
+    The picture is what a run with these colours (and --color-when after) would have made of the same strokes.
+
+    \b
+    nst recolor out.png --color lab -o in-its-colours.png
+    nst recolor out.png --content photo.jpg --color histogram --color-strength 0.5 -o half.png
+    """
+    from nst.cli.recoloring import recolored
+    from nst.pictures.color import Color
+    from nst.pictures.writing import check_output, write_picture
+
+    check_output(output)
+    picture, description, note = recolored(
+        result, content, Color(color["color"], color["color_strength"], "after")
+    )
+    write_picture(picture, output, description)
+    if not quiet:
+        click.echo(f"{output}: {picture.width}x{picture.height}, colours by {color['color']}")
+        if note:
+            click.echo(f"nst: {note}", err=True)
+    return 0

@@ -1,0 +1,173 @@
+"""`nst vary`: one picture in many ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nst.cli.options import engine_options, mask_options, preset_option
+
+if TYPE_CHECKING:
+    from nst.transfer import StyleTransfer
+
+__all__ = ["vary"]
+
+BASE = {"backend": "auto", "device": "auto", "weights": "auto", "size": 256, "steps": 60}
+"""What a run has unless the user says otherwise: small and quick."""
+
+FULL = 1024
+"""Longest side in pixels of a picture at full size, unless the photograph is smaller."""
+
+VARIED = {"style_strength": "0.3,0.5,0.7", "style_scale": "0.5,1", "color": "none,lab"}
+
+
+@click.command(context_settings={"default_map": {"size": BASE["size"], "steps": str(BASE["steps"])}})
+@click.argument("content", type=click.Path())
+@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(file_okay=False), help="Folder for everything it makes."
+)
+@click.option(
+    "--style-strength",
+    default=VARIED["style_strength"],
+    show_default=True,
+    metavar="LIST",
+    help="Of the style, 0 to 1; makes the columns.",
+)
+@click.option(
+    "--style-scale",
+    default=VARIED["style_scale"],
+    show_default=True,
+    metavar="LIST",
+    help="Size of the style pictures as multiples of the result's: of the strokes.",
+)
+@click.option(
+    "--color",
+    default=VARIED["color"],
+    show_default=True,
+    metavar="LIST",
+    help="Ways to keep the content's colours; none, lab, yuv share one optimisation.",
+)
+@click.option(
+    "--blends/--no-blends",
+    default=True,
+    show_default=True,
+    help="Of several styles: blends in equal parts beside each alone.",
+)
+@click.option(
+    "--full-size",
+    type=click.IntRange(1, 65536),
+    metavar="N",
+    help=f"Longest side that the commands in the page ask for.  [default: the photograph's, {FULL} at most]",
+)
+@click.option(
+    "--full-steps",
+    type=click.IntRange(min=0),
+    default=300,
+    show_default=True,
+    metavar="N",
+    help="Steps that they ask for.",
+)
+@click.option("--plan", is_flag=True, help="Tell how many runs it takes and how long, and do nothing.")
+@preset_option
+@engine_options(
+    *("size", "run", "losses", "content", "style_layers", "style_weight", "style_loss"),
+    *("color_strength", "color_when", "start"),
+)
+@mask_options
+@click.pass_context
+def vary(
+    ctx: click.Context,
+    /,
+    content: str,
+    style: tuple[str, ...],
+    output: str,
+    blends: bool,
+    full_size: int | None,
+    full_steps: int,
+    plan: bool,
+    quiet: bool,
+    offline: bool,
+    **options: Any,
+) -> int:
+    """Paint CONTENT in the style of STYLE with every strength, size of strokes and colour that is asked for.
+
+    Writes a labelled sheet, vary.png, and a page, vary.html, with a slider between any two pictures and under each the
+    command that makes it at full size. Several styles are an axis too. Runs that are in the folder already are
+    not done again.
+
+    \b
+    nst vary photo.jpg painting.jpg -o sheet
+    nst vary photo.jpg monet.jpg klimt.jpg -o sheet --style-strength 0.5 --color none,lab,yuv
+    """
+    from nst.cli.experiments.catalogue import Experiment
+    from nst.cli.experiments.files import inputs_of, sheet_of, write_files
+    from nst.cli.experiments.grid import given_settings, make_grid, with_base
+    from nst.cli.experiments.runs import Workshop, run_cells
+    from nst.cli.experiments.variations import axes, full_command, write_page
+    from nst.cli.options import masks_by_name
+    from nst.cli.protecting import save_found
+    from nst.errors import ImageError
+
+    varied = axes({name: str(options.pop(name)) for name in VARIED}, style, blends)
+    masks = masks_by_name(options)
+    own = {name: value for name, value in options.items() if name not in ("mask", "protect")}
+    given = {name: value for name, value in given_settings(ctx, own).items() if name not in varied}
+    table = with_base(
+        make_grid(Experiment("variations"), varied, given | ({"masks": masks} if masks else {}), len(style)),
+        BASE,
+    )
+    if not plan:
+        try:
+            Path(output).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImageError(f"cannot make the folder {output}: {error.strerror}") from error
+    workshop = Workshop(Path(output), content, style, offline, quiet)
+    stopped = False
+
+    def announce(transfers: Sequence[StyleTransfer]) -> bool:
+        nonlocal stopped
+        stopped = plan
+        if transfers and not plan:
+            save_found(transfers[0], masks, str(Path(output) / "vary.png"))
+        if plan or not quiet:
+            click.echo(_announced(len(table.cells), transfers), err=not plan)
+        return not plan
+
+    done = run_cells(workshop, table.cells, (), quiet, announce)
+    if stopped:
+        return 0
+    missing = len(table.cells) - len(done)
+    if done:
+        inputs = inputs_of([content, *style], done)
+        title = f"{Path(content).name} in the style of {', '.join(Path(one).name for one in style)}"
+        longest = full_size or min(FULL, _longest(content))
+        commands = [full_command(one, longest, full_steps) for one in done]
+        page = write_page(title, table, done, inputs, commands)
+        files = write_files(Path(output), "vary", sheet_of(title, table, done, list(inputs.values())), page)
+        if not quiet:
+            click.echo(
+                f"{files}: {len(done)} of {len(table.cells)} pictures{'; interrupted' if missing else ''}"
+            )
+    return 130 if missing else 0
+
+
+def _announced(pictures: int, transfers: Sequence[StyleTransfer]) -> str:
+    """How much there is to do. A few steps of small versions are run, for the time."""
+    from nst.cli.planning import duration_text
+    from nst.forecast import forecast
+
+    if not transfers:
+        return f"{pictures} pictures, nothing to be painted"
+    seconds = forecast(transfers[0]).total * len(transfers)
+    return f"{pictures} pictures from {len(transfers)} runs, about {duration_text(seconds)}"
+
+
+def _longest(content: str) -> int:
+    from nst.pictures.opening import open_file, open_picture
+
+    with open_file(content) as file:
+        return max(open_picture(file, content).size)

@@ -1,0 +1,64 @@
+"""What an experiment writes beside its runs: a contact sheet, a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from nst.cli.experiments.grid import Grid
+from nst.cli.experiments.runs import Done
+from nst.cli.experiments.sheet import Tile, contact_sheet
+from nst.errors import ImageError
+from nst.files import write_atomically
+from nst.pictures.reading import read_picture
+from nst.pictures.writing import to_pil
+from nst.words import MAX_PIXELS
+
+__all__ = ["inputs_of", "png", "sheet_of", "write_files"]
+
+SHOWN = 1024
+"""Longest side in pixels of a picture of the user's, as a sheet or page needs it."""
+
+
+def inputs_of(paths: Sequence[str], done: Sequence[Done]) -> dict[str, Image.Image]:
+    """The user's pictures by file name."""
+    most = max(one.cell.settings.get("max_pixels", MAX_PIXELS) for one in done)
+    return {Path(path).name: to_pil(read_picture(path, SHOWN, most)) for path in paths}
+
+
+def sheet_of(
+    title: str, table: Grid, done: Sequence[Done], inputs: Sequence[Image.Image], captions: bool = False
+) -> Image.Image:
+    """The contact sheet; with captions the label of each run stands below it."""
+    tiles = []
+    for one in done:
+        with Image.open(one.picture) as file:
+            label = one.cell.label if captions else ""
+            tiles.append(Tile(one.cell.row, one.cell.column, file.convert("RGB"), label))
+    return contact_sheet(tiles, table.rows, table.columns, title, inputs)
+
+
+def write_files(folder: Path, name: str, sheet: Image.Image, page: str) -> str:
+    """Write NAME.png and NAME.html, each whole or not at all; their names, for people.
+
+    Raises:
+        ImageError: one cannot be written.
+    """
+    for path, data in (folder / f"{name}.png", png(sheet)), (folder / f"{name}.html", page.encode()):
+        try:
+            write_atomically(path, data)
+        except OSError as error:
+            raise ImageError(
+                f"cannot write {path}: {error.strerror}; free some space and run it again, the runs are kept"
+            ) from error
+    return f"{folder / name}.png and .html"
+
+
+def png(image: Image.Image) -> bytes:
+    """The file, in memory, so that it can be written whole or not at all."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,77 @@
+"""A result that is on the disk, in other colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nst.cli.like import read_picture_settings, settings_of
+from nst.cli.options import masks_by_name
+from nst.errors import ImageError, SettingsError
+from nst.pictures.color import Color
+from nst.pictures.masks import make_masks
+from nst.pictures.picture import Picture, resize
+from nst.pictures.reading import read_picture
+from nst.pictures.subjects import with_found
+from nst.pictures.writing import to_pil
+from nst.progress import Output
+
+__all__ = ["recolored", "with_color"]
+
+
+def recolored(
+    path: str, content: str | None, color: Color
+) -> tuple[Picture, Mapping[str, Any] | None, str | None]:
+    """A result as its run would have finished it with other colours.
+
+    Args:
+        path: of the result.
+        content: path of the photograph; None for the one in the metadata.
+        color: that acts afterwards.
+
+    Returns:
+        The picture, its metadata where a run can be named that makes it, and a line for people.
+
+    Raises:
+        SettingsError: the photograph is neither given nor in the metadata.
+        ImageError: a picture that cannot be read.
+    """
+    result, document = read_picture(path), _metadata(path)
+    found = document.get("settings", {})
+    content = content or found.get("content")
+    if not content:
+        raise SettingsError(f"{path} does not say which photograph it was painted from: give --content")
+    longest = max(result.size)
+    photograph = read_picture(content, longest)
+    masks: Any = None
+    feather = 0.0
+    if found.get("masks", {}).get("protect"):
+        feather = float(found.get("feather", 0.0))
+        masks = with_found(masks_by_name({"protect": found["masks"]["protect"]}), photograph)
+        masks = make_masks(masks, 1, feather, longest)
+    before = settings_of(document) if found else None
+    own = Color() if before is None else Color(before.color, before.color_strength, before.color_when)
+    picture = Output(color, resize(photograph, *result.size), to_pil, masks).finish(result)
+    if own.active:
+        return (
+            picture,
+            None,
+            f"{path} has been painted with --color {own.mode}: its colours were changed twice",
+        )
+    if not found:
+        return picture, None, None
+    return picture, with_color({**document, "settings": {**found, "content": content}}, color), None
+
+
+def with_color(document: Mapping[str, Any], color: Color) -> dict[str, Any]:
+    """Metadata or a trace, of a run with other colours."""
+    changed = {"color": color.mode, "color_strength": color.strength, "color_when": color.when}
+    return {**document, "settings": {**document["settings"], **changed}}
+
+
+def _metadata(path: str) -> dict[str, Any]:
+    """Those of nst; none of any other picture."""
+    try:
+        return read_picture_settings(path)
+    except ImageError:
+        return {}

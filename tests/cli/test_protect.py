@@ -1,0 +1,82 @@
+"""`--protect` on the command line."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+data = pytest.importorskip("skimage.data")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    Image.fromarray(data.astronaut()).resize((128, 128), Image.Resampling.LANCZOS).save(
+        tmp_path / "photo.png"
+    )
+    return "photo.png"
+
+
+def test_a_face_its_mask_and_the_command_again(stylize, command, photo, tmp_path):
+    noise = ["--init", "noise", "--size", 64]
+    made = stylize(*noise, "--protect", "face", content=photo, output="made.jpg")
+    assert (made.status, made.stderr) == (0, "")
+    mask = np.asarray(Image.open(tmp_path / "made.protect.png").convert("L"))
+    assert mask.shape == (64, 64)
+    assert mask[14, 27] == 255  # between the eyes
+    assert mask[50:].max() == 0
+    assert "--protect face" in command("show", "made.jpg").stdout
+    assert command("stylize", "--like", "made.jpg", "-o", "again.jpg").status == 0
+    assert (tmp_path / "again.jpg").read_bytes() == (tmp_path / "made.jpg").read_bytes()
+    # the mask that was saved does the same, but for its 8 bits at another size
+    assert stylize(*noise, "--protect", "made.protect.png", content=photo, output="file.png").status == 0
+    assert not (tmp_path / "file.protect.png").exists()
+    one, other = (np.asarray(Image.open(tmp_path / name), float) for name in ("made.jpg", "file.png"))
+    assert np.abs(one - other)[10:20, 20:34].mean() < 8
+
+
+def test_a_poster_has_the_photograph_in_full(command, photo, tmp_path, pictures, weights_file):
+    fixed = ["--weights", weights_file, "--backend", "numpy", "--steps", 1, "--size", 48, "--long-side", 128]
+    assert command("poster", photo, pictures.style, "-o", "p.png", "--protect", "face", *fixed).status == 0
+    assert (tmp_path / "p.protect.png").exists()
+    poster, full = (np.asarray(Image.open(tmp_path / name), float) for name in ("p.png", photo))
+    between = slice(24, 34), slice(50, 62)  # the eyes
+    assert np.abs(poster[between] - full[between]).mean() < 3
+
+
+def test_nothing_found_is_one_line_and_the_run_goes_on(python, tmp_path, pictures, weights_file):
+    fixed = ["--weights", weights_file, "--backend", "numpy", "--size", 32, "--steps", 0, "-o", "out.png"]
+    result = python("-m", "nst", "stylize", pictures.content, pictures.style, *fixed, "--protect", "face")
+    assert result.returncode == 0
+    assert result.stderr == (
+        "no face was found in the content picture: nothing is protected; a mask picture can be given as well\n"
+    )
+    assert not (tmp_path / "out.protect.png").exists()
+
+
+def test_mistakes(stylize, pictures):
+    twice = stylize("--protect", pictures.style, "--mask", f"protect={pictures.style}")
+    assert (twice.status, twice.stderr) == (
+        2, "nst: error: --protect and --mask protect=... are the same: give one of them\n"
+    )  # fmt: skip
+    assert stylize("--protect", "fase").status == 2
+
+
+def test_a_sheet_of_variations_looks_for_it_once(
+    command, photo, tmp_path, pictures, weights_file, monkeypatch
+):
+    from nst.pictures import subjects
+
+    looked = []
+
+    def counting(picture):
+        looked.append(picture.size)
+        return subjects.faces(picture)
+
+    monkeypatch.setitem(subjects.FINDERS, "face", counting)
+    fixed = ["--weights", weights_file, "--backend", "numpy", "--steps", 0, "--size", 64, "--style-scale", 1]
+    made = command("vary", photo, pictures.style, "-o", "s", "--protect", "face", *fixed)
+    assert made.status == 0
+    assert looked == [(128, 128)]
+    mask = np.asarray(Image.open(tmp_path / "s" / "vary.protect.png").convert("L"))
+    assert mask.shape == (64, 64)
+    assert mask[14, 27] == 255
+    assert "--protect face" in (tmp_path / "s" / "vary.html").read_text()
