@@ -99,7 +99,42 @@ class Canvas:
             self.job,
         )
 
-    def seen(order: Order, raw: Picture, output: Output) -> Picture:
+    def seen(self) -> Picture:
+        """The picture with its colours."""
+        assert self.record is not None
+        return seen(self.order, self.record.raw_picture(), self.transfer.output)
+
+    def recolor(self, order: Order) -> None:
+        """Other colours from now on."""
+        self.order = replace(self.order, recipe=replace(self.order.recipe, color=order.recipe.color))
+        self._shown = 0.0
+
+    def left(self) -> float:
+        """Seconds that it will still take, from those that the steps took so far."""
+        record = self.record
+        if record is None or not self._pace:
+            return 0.0
+        side, seconds = max(self._pace.items())
+        each = seconds / side**2
+        ends, total = 0, 0.0
+        for longest, steps in self.transfer.schedule:
+            ends += steps
+            total += min(steps, max(0, ends - record.step)) * each * longest**2
+        return total
+
+    def finish(self, why: str) -> Finished:
+        """Write the picture so far."""
+        assert self.record is not None
+        raw = self.record.raw_picture()
+        files, command = write_result(
+            self.order, self.transfer, self.record, (self.seen(), raw), self.init, self._bench.setup
+        )
+        record = self.record
+        named = (why, record.step, record.steps, record.size, record.seconds)
+        return Finished(self.order.session, self.order.run, *named, files, command, self.job)
+
+
+def seen(order: Order, raw: Picture, output: Output) -> Picture:
     """A picture of the optimisation in the colours that the slider asks for."""
     coloring = order.recipe.coloring
     color = Color(coloring["color"], coloring.get("color_strength", 1.0))
