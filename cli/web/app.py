@@ -23,7 +23,7 @@ from nst.cli.web.looks import LOOKS
 from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
 from nst.cli.web.studio import MOST_STYLES, Studio
-from nst.cli.web.uploads import TooLargeError, bounded, take_mask, take_picture
+from nst.cli.web.uploads import TooLargeError, bounded, find_faces, take_mask, take_picture
 from nst.errors import NSTError, SettingsError
 
 __all__ = ["make_app"]
@@ -67,6 +67,7 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         of_session("/styles/{number:int}", pages.no_style, "DELETE"),
         of_session("/recipe", pages.recipe, "PATCH"),
         of_session("/masks/{name}", pages.mask, "PUT", "DELETE"),
+        of_session("/faces", pages.faces, "POST"),
         of_session("/do/{action}", pages.act, "POST"),
         of_session("/large", pages.large, "POST"),
         of_session("/large/{job}", pages.cancel, "DELETE"),
@@ -171,6 +172,16 @@ class _Pages:
             file = await run_in_threadpool(take_mask, data, folder)
         gesture = request.query_params.get("gesture", "")[:40]
         self._studio.set_mask(self._now(session), request.path_params["name"], file, gesture)
+        return Response(status_code=204)
+
+    async def faces(self, _: Request, session: Session) -> Response:
+        """Protect the faces that can be found."""
+        photo, folder = session.subject.photo, self._studio.store.path(session)
+        if photo is None:
+            raise SettingsError("give a photograph first")
+        held = session.subject.masks.get("protect")
+        file = await run_in_threadpool(find_faces, folder / photo.file, folder / held if held else None)
+        self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
         return Response(status_code=204)
 
     async def act(self, request: Request, session: Session) -> Response:

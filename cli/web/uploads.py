@@ -6,15 +6,20 @@ import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from nst.cli.web.bench import MAX_PIXELS, jpeg
 from nst.cli.web.session import Source
-from nst.errors import ImageError
+from nst.errors import ImageError, SettingsError
 from nst.files import write_atomically
-from nst.pictures.picture import fit_longest_side, resize
+from nst.pictures.masks import fit, from_picture
+from nst.pictures.picture import fit_longest_side, resize, to_uint8
 from nst.pictures.reading import read_picture
+from nst.pictures.subjects import faces
 from nst.pictures.writing import to_pil
 
-__all__ = ["MOST_BYTES", "TooLargeError", "bounded", "take_mask", "take_picture"]
+__all__ = ["MOST_BYTES", "TooLargeError", "bounded", "find_faces", "take_mask", "take_picture"]
 
 MOST_BYTES = 64 * 2**20
 """Of an upload."""
@@ -87,6 +92,30 @@ def take_mask(data: bytes, folder: Path) -> str | None:
         return None
     name = f"mask-{hashlib.sha256(data).hexdigest()[:12]}.png"
     write_atomically(folder / name, data)
+    return name
+
+
+def find_faces(photo: Path, held: Path | None) -> str:
+    """A mask of the heads in a photograph, beside it; what the brush has painted stays.
+
+    Args:
+        photo: path of the photograph.
+        held: path of the mask that there is.
+
+    Returns:
+        The name of the file.
+
+    Raises:
+        NSTError: there is no face, or what finds one is not installed.
+    """
+    picture = read_picture(photo, VIEW, MAX_PIXELS)
+    mask = faces(picture)
+    if mask is None:
+        raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")
+    if held is not None:
+        mask = np.maximum(mask, fit(from_picture(read_picture(held)), mask.shape[1], mask.shape[0]))
+    name = f"mask-{hashlib.sha256(mask.tobytes()).hexdigest()[:12]}.png"
+    Image.fromarray(to_uint8(mask)).save(photo.parent / name)
     return name
 
 

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -75,3 +76,29 @@ def test_every_sample_is_there_with_a_credit(ready, name):
 def test_an_unknown_sample_is_not_found(ready):
     assert ready.client.put(f"{ready.at}/photo?sample=mona-lisa").status_code == 404
     assert ready.client.get("samples/mona-lisa").status_code == 404
+
+
+def test_faces_are_found_and_join_what_the_brush_has_painted(ready):
+    data = pytest.importorskip("skimage.data")
+    pytest.importorskip("cv2")
+    held = io.BytesIO()
+    Image.fromarray(data.astronaut()).save(held, "PNG")
+    ready.client.put(f"{ready.at}/photo", content=held.getvalue())
+    painted = np.zeros((64, 64), np.uint8)
+    painted[56:, :8] = 255  # the lower left corner
+    held = io.BytesIO()
+    Image.fromarray(painted).save(held, "PNG")
+    ready.client.put(f"{ready.at}/masks/protect", content=held.getvalue())
+    assert ready.client.post(f"{ready.at}/faces").status_code == 204
+    mask = np.asarray(Image.open(ready.folder / ready.name / document(ready)["subject"]["masks"]["protect"]))
+    assert mask[110, 224] == 255  # her nose
+    assert mask[500, 20] == 255
+    assert mask[300, 60] == 0  # the flag
+
+
+def test_no_face_is_said(ready):
+    pytest.importorskip("skimage")
+    pytest.importorskip("cv2")
+    answer = ready.client.post(f"{ready.at}/faces")
+    assert answer.status_code == 422
+    assert "no face" in answer.json()["error"]

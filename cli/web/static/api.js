@@ -58,6 +58,8 @@ export const act = (action, document = {}) => ask(of(`/do/${action}`), json("POS
 export const enlarge = (size) => ask(of("/large"), json("POST", { size }));
 export const cancel = (job) => ask(of(`/large/${job}`), { method: "DELETE" });
 
+export const findFaces = () => ask(of("/faces"), { method: "POST" });
+
 export function putMask(name, blob, gesture) {
   const path = `${of(`/masks/${name}`)}?gesture=${gesture}`;
   return ask(path, blob ? { method: "PUT", body: blob } : { method: "DELETE" });

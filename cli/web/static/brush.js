@@ -1,6 +1,6 @@
 // The brush on the photograph: a layer for what is protected and one for each painting, sent when a stroke ends.
 import * as api from "./api.js";
-import { fill, find, h } from "./dom.js";
+import { announce, fill, find, h } from "./dom.js";
 import { gestureOf, send, busy } from "./sliders.js";
 
 const LONGEST = 512; // pixels of a mask
@@ -80,7 +80,8 @@ function tools() {
   find("brush-tools").replaceChildren(
     h("div", { className: "layers", role: "group", "aria-label": "What the brush does" }, ...names.map(layer),
       h("button", { type: "button", className: "tool", id: "erase", "aria-pressed": String(erasing), onclick: () => { erasing = !erasing; tools(); } }, "Erase"),
-      h("button", { type: "button", className: "quiet", id: "clear", onclick: clear }, "Clear")),
+      h("button", { type: "button", className: "quiet", id: "clear", onclick: clear }, "Clear"),
+      h("button", { type: "button", className: "quiet", id: "faces", onclick: findFaces }, "Find faces")),
     slider("brush-size", "Brush size", 0.02, 0.4, 0.01, size, (value) => { size = value; draw(); }),
     slider("soft", "Soft edge", 0, 40, 1, state.subject.recipe.feather, (value) => send("feather", { feather: value })));
 }
@@ -196,4 +197,11 @@ function clear() {
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   draw();
   api.putMask(current, null, gestureOf("clear"));
+}
+
+async function findFaces(event) {
+  event.target.disabled = true;
+  announce("Looking for faces");
+  await api.findFaces();
+  event.target.disabled = false;
 }
