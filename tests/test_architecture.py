@@ -226,7 +226,7 @@ def test_all_is_there_sorted_and_true(file):
         for node in tree.body
         for name in (
             [node.name]
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
             else [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
             if isinstance(node, ast.Assign)
             else [node.target.id]

@@ -223,7 +223,7 @@ class _Pages:
         sample = request.query_params.get("sample")
         if sample is not None and sample not in SAMPLES:
             raise HTTPException(404)
-        number = self._studio.number(session)
+        number = self._studio.store.number(session)
         folder = self._studio.store.path(session)
         if sample is not None:
             data, name, credit = sample_bytes(sample), SAMPLES[sample].title, SAMPLES[sample].credit

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nst.cli.web.messages import Order
+from nst.cli.web.messages import Finished, Order
 from nst.cli.web.recipe import Recipe, read_recipe
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["Entry", "Session", "Snapshot", "Source", "Store", "Subject", "Work"]
+__all__ = ["Entry", "Session", "Snapshot", "Source", "Store", "Subject", "Work", "entry_of"]
 
 MOST = 100
 """Sessions that are kept; the one that was not used for longest goes."""
@@ -67,6 +67,20 @@ class Subject:
         """Whether there is something to paint."""
         return self.photo is not None and bool(self.styles)
 
+    def with_style(self, style: Source) -> Subject:
+        """The same with a further painting; all have an equal share."""
+        return replace(self, styles=(*self.styles, style), recipe=replace(self.recipe, blend=()))
+
+    def without_style(self, number: int) -> Subject:
+        """The same without a painting, from 1; its mask goes, those of the ones after it move up."""
+        masks: dict[str, str] = {}
+        for name, file in self.masks.items():
+            place = int(name[5:]) if name.startswith("style") else 0
+            if place != number:
+                masks[f"style{place - 1}" if place > number else name] = file
+        styles = (*self.styles[: number - 1], *self.styles[number:])
+        return Subject(self.photo, styles, replace(self.recipe, blend=()), masks)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -95,6 +109,22 @@ class Entry:
     made: float
     files: Mapping[str, str]
     command: str
+
+
+def entry_of(event: Finished, why: str, subject: Subject) -> Entry:
+    """A picture that a process has finished."""
+    return Entry(
+        run=event.run,
+        why=why,
+        subject=subject,
+        size=event.size,
+        step=event.step,
+        steps=event.steps,
+        seconds=event.seconds,
+        made=time.time(),
+        files=event.files,
+        command=event.command,
+    )
 
 
 @dataclass(frozen=True)
@@ -177,6 +207,10 @@ class Session:
             size,
         )
 
+    def at_work(self, **changes: Any) -> Session:
+        """The same with another state of its work."""
+        return replace(self, work=replace(self.work, **changes))
+
     def remembered(self, gesture: str) -> Session:
         """The same with a snapshot of how it is now, unless the gesture has made one."""
         if not self.subject.ready or (self.undo and self.undo[-1].gesture == gesture):
@@ -241,6 +275,12 @@ class Store:
         text = json.dumps(asdict(session), indent=1)
         write_atomically(self.path(session) / "session.json", text.encode())
         return session
+
+    def number(self, session: Session) -> int:
+        """A number that no run and no file of a session has, as it is now."""
+        session = self.get(session.name) or session
+        self.put(replace(session, numbers=session.numbers + 1))
+        return session.numbers
 
     def surplus(self) -> list[Session]:
         """Those that are too many, the ones that were not used for longest."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
+from nst.cli.web.audience import Audience
 from nst.cli.web.bench import Setup
+from nst.cli.web.document import document_of
 from nst.cli.web.messages import (
     Colored,
     Drop,
@@ -30,7 +31,7 @@ from nst.cli.web.messages import (
 from nst.cli.web.process import Painter
 from nst.cli.web.queue import Job, Queue
 from nst.cli.web.recipe import changed
-from nst.cli.web.session import Entry, Session, Source, Store, Subject, Work
+from nst.cli.web.session import Entry, Session, Source, Store, Subject, Work, entry_of
 from nst.cli.web.stream import Mailbox
 from nst.cli.web.workshop import Workshop
 from nst.errors import SettingsError
@@ -60,9 +61,7 @@ class Studio:
         self.store, self.setup = store, setup
         self.ready: Ready | None = None
         self.give_up: Callable[[str], None] = lambda why: None  # told why nothing will ever be painted
-        self._boxes: dict[str, set[Mailbox]] = {}
-        self._shown: dict[str, dict[str, Any]] = {}  # the last preview of each session
-        self._curves: dict[str, tuple[int, list[tuple[int, float]]]] = {}  # and of which run
+        self._audience = Audience()
         self._live = painter(setup, False, lambda event: soon(self._hear, event))
         self.workshop = Workshop(
             Queue(store.folder / "queue"),
@@ -83,38 +82,23 @@ class Studio:
 
     def hang_up(self) -> None:
         """End the streams."""
-        for boxes in self._boxes.values():
-            for box in boxes:
-                box.close()
-
-    def number(self, session: Session) -> int:
-        """A number that no file of the session has."""
-        session = self.store.get(session.name) or session
-        self._put(replace(session, numbers=session.numbers + 1))
-        return session.numbers
+        self._audience.hang_up()
 
     # what a page asks for
 
     def subscribe(self, session: Session) -> Mailbox:
         """A stream of news for a page; it begins with how things are."""
-        box = Mailbox()
-        self._boxes.setdefault(session.name, set()).add(box)
-        box.put("state", self.document(session))
-        run, curve = self._curves.get(session.name, (0, []))
-        box.put("curve", {"run": run, "points": curve})
-        if session.name in self._shown and session.work.state == "painting":
-            box.put("preview", self._shown[session.name])
-        return box
+        return self._audience.join(session, self.document(session))
 
     def unsubscribe(self, session: Session, box: Mailbox) -> None:
         """The page is closed."""
-        self._boxes.get(session.name, set()).discard(box)
+        self._audience.leave(session, box)
 
     def make(self) -> Session:
         """A session; those that are too many go."""
         session = self.store.make()
         for old in self.store.surplus():
-            if not self._boxes.get(old.name) and not self.workshop.queue.of(old.name):
+            if not self._audience.watches(old) and not self.workshop.queue.of(old.name):
                 self._live.send(Drop(old.name))
                 self.store.remove(old)
         return session
@@ -131,7 +115,7 @@ class Studio:
         """
         if len(session.subject.styles) >= MOST_STYLES:
             raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
-        self._renew(session, _with_styles(session.subject, (*session.subject.styles, style)))
+        self._renew(session, session.subject.with_style(style))
 
     def remove_style(self, session: Session, number: int) -> None:
         """Take a painting away; its mask goes, those of the ones after it move up.
@@ -139,16 +123,9 @@ class Studio:
         Raises:
             SettingsError: there is none of that number, from 1.
         """
-        styles = session.subject.styles
-        if not 1 <= number <= len(styles):
+        if not 1 <= number <= len(session.subject.styles):
             raise SettingsError(f"there is no painting {number}")
-        masks: dict[str, str] = {}
-        for name, file in session.subject.masks.items():
-            place = int(name[5:]) if name.startswith("style") else 0
-            if place != number:
-                masks[f"style{place - 1}" if place > number else name] = file
-        rest = _with_styles(session.subject, (*styles[: number - 1], *styles[number:]))
-        self._renew(session, replace(rest, masks=masks))
+        self._renew(session, session.subject.without_style(number))
 
     def change(self, session: Session, changes: Mapping[str, Any], gesture: str) -> None:
         """Move sliders: the picture goes on from where it is; colours alone need no step.
@@ -231,7 +208,7 @@ class Studio:
         if not session.subject.ready:
             raise SettingsError("give a photograph and a painting first")
         if session.work.state == "stopped":
-            begun = replace(session, work=replace(session.work, state="painting"))
+            begun = session.at_work(state="painting")
             folder, present = self.store.path(session), self._file(session)
             if present is None and session.work.start is not None:  # the server ended while it was painted
                 present = str(folder / session.work.start)
@@ -269,10 +246,8 @@ class Studio:
             SettingsError: there is no picture to make large.
         """
         entry = self._finished(session)
-        run = session.numbers
-        session = self._put(replace(session, numbers=run + 1))
         folder = self.store.path(session)
-        order = session.order(folder, size, run)
+        order = session.order(folder, size, self.store.number(session))
         self.workshop.add(order, str(folder / entry.files["raw"]), min(max(entry.size), size), entry.run)
         self._tell(session)
 
@@ -285,17 +260,7 @@ class Studio:
 
     def document(self, session: Session) -> dict[str, Any]:
         """A session for its page."""
-        held = asdict(session)
-        for name in ("name", "touched", "numbers"):
-            del held[name]
-        held["undo"] = len(session.undo)
-        held["jobs"] = [
-            {name: getattr(job, name) for name in ("name", "state", "error", "step", "steps", "left")}
-            | {"size": job.order.size, "place": self.workshop.place(job)}
-            for job in self.workshop.queue.of(session.name)
-        ]
-        held["machine"] = None if self.ready is None else asdict(self.ready)
-        return held
+        return document_of(session, self.workshop.places(session.name), self.ready)
 
     # what is under way
 
@@ -325,7 +290,7 @@ class Studio:
         run = session.numbers
         session = self._put(replace(session, numbers=run + 1, work=Work("painting", run)))
         order = session.order(self.store.path(session), self.setup.size)
-        self._curves[session.name] = run, []
+        self._audience.begin(session)
         self._tell(session)
         self._live.send(Paint(order, go_on, present, polish, self.workshop.taken))
 
@@ -350,7 +315,7 @@ class Studio:
 
     def _hear_of(self, session: Session, event: Event) -> None:
         if isinstance(event, Planned):
-            self._say(session, "plan", asdict(event))
+            self._audience.say(session, "plan", asdict(event))
         elif isinstance(event, Colored):
             self._colored(session, event)
         elif event.run != session.work.run:  # type: ignore[union-attr]
@@ -360,32 +325,23 @@ class Studio:
         elif isinstance(event, Finished):
             self._finish(session, event)
         elif isinstance(event, Waiting):
-            self._tell(self._put(replace(session, work=replace(session.work, state="waiting"))))
+            self._tell(self._put(session.at_work(state="waiting")))
             self.workshop.make_room()
         elif isinstance(event, Failed):
-            self._tell(
-                self._put(replace(session, work=replace(session.work, state="failed", error=event.error)))
-            )
+            self._tell(self._put(session.at_work(state="failed", error=event.error)))
 
     def _preview(self, session: Session, event: Preview) -> None:
         self.workshop.reserve = max(self.workshop.reserve, event.peak)
         if event.start is not None and session.work.start is None:
             session = self._put(session.started(event.start))
         if session.work.state == "waiting":
-            session = self._put(replace(session, work=replace(session.work, state="painting")))
+            session = self._put(session.at_work(state="painting"))
             self._tell(session)
-        picture = "data:image/jpeg;base64," + base64.b64encode(event.jpeg).decode()
-        held = {name: value for name, value in vars(event).items() if name not in ("jpeg", "start", "job")}
-        self._shown[session.name] = {**held, "picture": picture}
-        run, curve = self._curves.get(session.name, (event.run, []))
-        if run == event.run:
-            curve.append((event.step, event.loss))
-            self._curves[session.name] = run, curve
-        self._say(session, "preview", self._shown[session.name])
+        self._audience.preview(session, event)
 
     def _finish(self, session: Session, event: Finished) -> None:
-        session = session.with_entry(_entry(event, event.why, session.subject))
-        self._tell(self._put(replace(session, work=replace(session.work, state=event.why))))
+        session = session.with_entry(entry_of(event, event.why, session.subject))
+        self._tell(self._put(session.at_work(state=event.why)))
         if not any(held.work.state in ("painting", "waiting") for held in self.store):
             self.workshop.feed()
 
@@ -412,7 +368,7 @@ class Studio:
         if isinstance(event, Finished):
             source = session.painted(job.source)
             subject = session.subject if source is None else source.subject
-            session = self._put(session.with_entry(_entry(event, "large", subject)))
+            session = self._put(session.with_entry(entry_of(event, "large", subject)))
         self._tell(session)
 
     def _dead(self) -> None:
@@ -423,8 +379,7 @@ class Studio:
             return
         for session in self.store:
             if session.work.state in ("painting", "waiting"):
-                work = replace(session.work, state="failed", error=error)
-                self._tell(self._put(replace(session, work=work)))
+                self._tell(self._put(session.at_work(state="failed", error=error)))
         self.ready = None
         self._live.start()
 
@@ -436,32 +391,8 @@ class Studio:
         return session
 
     def _tell(self, session: Session) -> None:
-        self._say(session, "state", self.document(session))
+        self._audience.say(session, "state", self.document(session))
 
     def _tell_all(self) -> None:
         for session in self.store:
             self._tell(session)
-
-    def _say(self, session: Session, kind: str, news: Any) -> None:
-        for box in self._boxes.get(session.name, ()):
-            box.put(kind, news)
-
-
-def _with_styles(subject: Subject, styles: tuple[Source, ...]) -> Subject:
-    """Other paintings, each with an equal share."""
-    return replace(subject, styles=styles, recipe=replace(subject.recipe, blend=()))
-
-
-def _entry(event: Finished, why: str, subject: Subject) -> Entry:
-    return Entry(
-        run=event.run,
-        why=why,
-        subject=subject,
-        size=event.size,
-        step=event.step,
-        steps=event.steps,
-        seconds=event.seconds,
-        made=time.time(),
-        files=event.files,
-        command=event.command,
-    )

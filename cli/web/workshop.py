@@ -54,9 +54,9 @@ class Workshop:
                 held = psutil.Process(self._slow.pid).memory_info().rss
         return max(0, self._peak - held)
 
-    def place(self, job: Job) -> int:
-        """Of a job in the queue, from 1."""
-        return 1 + [held.name for held in self.queue].index(job.name)
+    def places(self, session: str) -> list[tuple[int, Job]]:
+        """The jobs of a session, each with its place in the queue."""
+        return [(place, job) for place, job in enumerate(self.queue, 1) if job.order.session == session]
 
     def add(self, order: Order, present: str, above: int, source: int) -> None:
         """A further picture."""
