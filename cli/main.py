@@ -39,6 +39,7 @@ COMMANDS = {
     "show": "Print the settings in a picture, and the command that makes it.",
     "experiment": "Run the paper's experiments; write contact sheets and reports.",
     "presets": "Show the recipes that --preset takes.",
+    "web": "A studio in the browser: pictures, sliders, a brush, live.",
     "video": "Paint a video or a folder of frames, without flicker.",
     "export-onnx": "Write one step as an ONNX graph, for a browser, a phone or C++.",
     "export-style": "Write the targets of a style, for an exported graph.",

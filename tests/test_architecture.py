@@ -32,6 +32,8 @@ OUTSIDE = {
     "onnx",
     "psutil",
     "ray",
+    "starlette",
+    "uvicorn",
     "typing_extensions",  # for type checkers alone
 }
 
@@ -242,7 +244,7 @@ def test_all_is_there_sorted_and_true(file):
         for node in tree.body
         for name in (
             [node.name]
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
             else [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
             if isinstance(node, ast.Assign)
             else [node.target.id]

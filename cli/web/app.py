@@ -1,0 +1,270 @@
+"""The addresses of the server: the page and its files, sessions, pictures, the stream of news."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from nst.cli.web.guard import App, Guard
+from nst.cli.web.looks import LOOKS
+from nst.cli.web.samples import SAMPLES, sample_bytes
+from nst.cli.web.session import Session
+from nst.cli.web.studio import MOST_STYLES, Studio
+from nst.cli.web.uploads import TooLargeError, bounded, find_faces, take_mask, take_picture
+from nst.errors import NSTError, SettingsError
+
+__all__ = ["make_app"]
+
+Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
+
+STATIC = "static"
+LARGEST = 8192
+"""Longest side in pixels of a large picture."""
+
+
+def make_app(studio: Studio, token: str, port: int) -> App:
+    """The application, guarded.
+
+    Args:
+        studio: that does the work; it opens when the application starts.
+        token: that every path begins with.
+        port: that the server listens to.
+    """
+    pages = _Pages(studio)
+    folder = str(files("nst.cli.web") / STATIC)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        studio.open()
+        yield
+        await run_in_threadpool(studio.close)
+
+    def of_session(path: str, handler: Handler, *methods: str) -> Route:
+        return Route(f"/sessions/{{session}}{path}", partial(pages.found, handler), methods=methods)
+
+    routes = [
+        Route("/", pages.index),
+        Route("/about", pages.about),
+        Route("/samples/{name}", pages.sample),
+        Route("/sessions", pages.make, methods=["POST"]),
+        of_session("", pages.state, "GET"),
+        of_session("/events", pages.events, "GET"),
+        of_session("/photo", pages.photo, "PUT"),
+        of_session("/styles", pages.style, "POST"),
+        of_session("/styles/{number:int}", pages.no_style, "DELETE"),
+        of_session("/recipe", pages.recipe, "PATCH"),
+        of_session("/masks/{name}", pages.mask, "PUT", "DELETE"),
+        of_session("/faces", pages.faces, "POST"),
+        of_session("/do/{action}", pages.act, "POST"),
+        of_session("/large", pages.large, "POST"),
+        of_session("/large/{job}", pages.cancel, "DELETE"),
+        of_session("/files/{file}", pages.file, "GET"),
+        Mount("/static", StaticFiles(directory=folder)),
+    ]
+    errors: Any = {NSTError: _refused, TooLargeError: _too_large}
+    return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors), token, port)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 422)
+
+
+async def _too_large(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 413)
+
+
+class _Pages:
+    """The handlers, one an address."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    async def index(self, _: Request) -> Response:
+        return Response((files("nst.cli.web") / STATIC / "index.html").read_bytes(), media_type="text/html")
+
+    async def about(self, _: Request) -> Response:
+        """What does not change: samples, looks, bounds."""
+        return JSONResponse(
+            {
+                "samples": [
+                    {"name": name, "title": held.title, "credit": held.credit, "photo": held.photo}
+                    for name, held in SAMPLES.items()
+                ],
+                "looks": [
+                    {"name": name, "title": held.title, "summary": held.summary, "sliders": held.sliders}
+                    for name, held in LOOKS.items()
+                ],
+                "styles": MOST_STYLES,
+                "size": self._studio.setup.size,
+            }
+        )
+
+    async def sample(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in SAMPLES:
+            raise HTTPException(404)
+        return Response(sample_bytes(name), media_type="image/jpeg")
+
+    async def make(self, _: Request) -> Response:
+        return JSONResponse({"session": self._studio.make().name}, 201)
+
+    async def found(self, handler: Handler, request: Request) -> Response:
+        """Hand a request on with its session."""
+        session = self._studio.store.get(request.path_params["session"])
+        if session is None:
+            raise HTTPException(404)
+        return await handler(request, session)
+
+    async def state(self, _: Request, session: Session) -> Response:
+        return JSONResponse(self._studio.document(session))
+
+    async def events(self, _: Request, session: Session) -> Response:
+        box = self._studio.subscribe(session)
+
+        async def stream() -> AsyncIterator[str]:
+            try:
+                async for lines in box.lines():
+                    yield lines
+            finally:
+                self._studio.unsubscribe(session, box)
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    async def photo(self, request: Request, session: Session) -> Response:
+        source = await self._source(request, session, painting=False)
+        self._studio.set_photo(self._now(session), source)
+        return Response(status_code=204)
+
+    async def style(self, request: Request, session: Session) -> Response:
+        if len(session.subject.styles) >= MOST_STYLES:
+            raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
+        source = await self._source(request, session, painting=True)
+        self._studio.add_style(self._now(session), source)
+        return Response(status_code=204)
+
+    async def no_style(self, request: Request, session: Session) -> Response:
+        self._studio.remove_style(session, request.path_params["number"])
+        return Response(status_code=204)
+
+    async def recipe(self, request: Request, session: Session) -> Response:
+        document = await _json(request)
+        gesture = str(document.pop("gesture", ""))[:40]
+        self._studio.change(self._now(session), document, gesture)
+        return Response(status_code=204)
+
+    async def mask(self, request: Request, session: Session) -> Response:
+        file, folder = None, self._studio.store.path(session)
+        if request.method == "PUT":
+            data = await bounded(request.stream())
+            file = await run_in_threadpool(take_mask, data, folder)
+        gesture = request.query_params.get("gesture", "")[:40]
+        self._studio.set_mask(self._now(session), request.path_params["name"], file, gesture)
+        return Response(status_code=204)
+
+    async def faces(self, _: Request, session: Session) -> Response:
+        """Protect the faces that can be found."""
+        photo, folder = session.subject.photo, self._studio.store.path(session)
+        if photo is None:
+            raise SettingsError("give a photograph first")
+        held = session.subject.masks.get("protect")
+        file = await run_in_threadpool(find_faces, folder / photo.file, folder / held if held else None)
+        self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
+        return Response(status_code=204)
+
+    async def act(self, request: Request, session: Session) -> Response:
+        document, studio = await _json(request), self._studio
+        action, session = request.path_params["action"], self._now(session)
+        actions: dict[str, Callable[[], None]] = {
+            "stop": lambda: studio.stop(session),
+            "continue": lambda: studio.go_on(session),
+            "restart": lambda: studio.restart(session),
+            "undo": lambda: studio.undo(session),
+            "restore": lambda: studio.restore(session, _integer(document, "run")),
+            "plan": lambda: studio.plan(session, _large_size(document)),
+        }
+        if action not in actions:
+            raise HTTPException(404)
+        actions[action]()
+        return Response(status_code=204)
+
+    async def large(self, request: Request, session: Session) -> Response:
+        size = _large_size(await _json(request))
+        self._studio.enlarge(self._now(session), size)
+        return Response(status_code=204)
+
+    async def cancel(self, request: Request, session: Session) -> Response:
+        self._studio.cancel(session, request.path_params["job"])
+        return Response(status_code=204)
+
+    async def file(self, request: Request, session: Session) -> Response:
+        """A picture of a session; `?save=NAME` for the user to keep."""
+        name = request.path_params["file"]
+        path = self._studio.store.path(session) / name
+        if name != Path(name).name or path.suffix not in (".jpg", ".png") or not path.is_file():
+            raise HTTPException(404)
+        save = request.query_params.get("save")
+        return FileResponse(path, filename=Path(save).name[:80] if save else None)
+
+    async def _source(self, request: Request, session: Session, painting: bool) -> Any:
+        """What was uploaded, or the sample that was chosen; decoded beside the server's own thread."""
+        sample = request.query_params.get("sample")
+        if sample is not None and sample not in SAMPLES:
+            raise HTTPException(404)
+        number = self._studio.store.number(session)
+        folder = self._studio.store.path(session)
+        if sample is not None:
+            data, name, credit = sample_bytes(sample), SAMPLES[sample].title, SAMPLES[sample].credit
+        else:
+            data, name, credit = (
+                await bounded(request.stream()),
+                request.query_params.get("name", "picture"),
+                "",
+            )
+        return await run_in_threadpool(take_picture, data, folder, number, name, painting, credit)
+
+    def _now(self, session: Session) -> Session:
+        """As it is after something was waited for."""
+        return self._studio.store.get(session.name) or session
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    """A JSON object of moderate size.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    data = await bounded(request.stream(), 2**16)
+    try:
+        document = json.loads(data or b"{}")
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise SettingsError("the request is not a JSON object")
+    return document
+
+
+def _integer(document: dict[str, Any], name: str) -> int:
+    value = document.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise SettingsError(f"{name} must be a whole number")
+    return value
+
+
+def _large_size(document: dict[str, Any]) -> int:
+    size = _integer(document, "size")
+    if not 16 <= size <= LARGEST:
+        raise SettingsError(f"size is {size}: it must be a number of pixels from 16 to {LARGEST}")
+    return size

@@ -1,0 +1,104 @@
+"""A process that paints, as the server sees it: started, spoken to, started again when it dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from nst.cli.web.bench import Setup
+from nst.cli.web.messages import End, Event, Failed, Ready, Request
+
+__all__ = ["Painter"]
+
+
+class Painter:
+    """See the module.
+
+    Args:
+        setup: of the studio.
+        slow: paints large pictures at the lowest priority, in place of live ones.
+        hear: called with each event, in a thread of its own; with None when the process is dead.
+    """
+
+    def __init__(self, setup: Setup, slow: bool, hear: Callable[[Event | None], None]) -> None:
+        self._setup, self._slow, self._hear = setup, slow, hear
+        self._process: Any = None
+        self._pipe: Connection | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None and self._process.is_alive()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Start a process; it loads backend and network at once."""
+        context = multiprocessing.get_context("spawn")  # frameworks do not survive a fork
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=work, args=(theirs, self._setup, self._slow), daemon=True)
+        self._process.start()
+        theirs.close()
+        threading.Thread(target=self._listen, args=(self._pipe,), daemon=True).start()
+
+    def send(self, request: Request) -> None:
+        """Ask for something; a process that is dead is started."""
+        if not self.alive:
+            self.start()
+        assert self._pipe is not None
+        with suppress(OSError):  # it died just now, which `hear` is told
+            self._pipe.send(request)
+
+    def stop(self, patience: float = 0.0) -> None:
+        """End the process, after so many seconds at the latest."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if patience and self._pipe is not None:
+            with suppress(OSError):
+                self._pipe.send(End())
+            process.join(patience)
+        process.kill()
+        process.join()
+
+    def _listen(self, pipe: Connection) -> None:
+        while True:
+            try:
+                event = pipe.recv()
+            except (EOFError, OSError):
+                break
+            self._hear(event)
+        if pipe is self._pipe and self._process is not None:  # not ended by `stop`
+            self._hear(None)
+
+
+def work(pipe: Connection, setup: Setup, slow: bool) -> None:
+    """What the process does."""
+    from nst.cli.web.bench import Bench, one_line
+    from nst.cli.web.large import Slow
+    from nst.cli.web.live import Live
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
+    if slow and hasattr(os, "nice"):
+        os.nice(19)
+    bench = Bench(setup)
+    try:
+        backend, weights = bench.backend, bench.weights
+        if not slow:
+            bench.warm_up()
+        pipe.send(Ready(backend.name, backend.device, weights.name))
+        (Slow if slow else Live)(pipe, bench).run()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except Exception as error:
+        with suppress(OSError):
+            pipe.send(Failed("", 0, one_line(error)))

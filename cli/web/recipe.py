@@ -1,0 +1,105 @@
+"""What the sliders of the studio stand at, and what that means for `nst.StyleTransfer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from nst.errors import SettingsError
+
+__all__ = ["Recipe", "changed", "read_recipe"]
+
+FIRST_STEPS = (40, 24, 16, 12, "...")
+"""At each scale of a picture that begins with the photograph: layout is settled small, where steps are cheap."""
+
+MORE_STEPS = (20, 12, 10, 8, "...")
+"""At each scale of one that goes on from a painted picture."""
+
+LARGE_STEPS = (12, 10, 8, "...")
+"""At each scale above the live picture's."""
+
+_RANGES = {
+    "strength": (0.0, 1.0),
+    "stroke": (0.25, 3.0),
+    "color": (0.0, 1.0),
+    "detail": (0.0, 1.0),
+    "feather": (0.0, 40.0),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The sliders.
+
+    Attributes:
+        strength: 0 leaves the photograph, 1 leaves the painting alone; 0.5 is the balance as it is.
+        stroke: longest side of the paintings as a multiple of the result's.
+        color: how much of the photograph's colours is kept; needs no new optimisation.
+        detail: below 0.5 the picture is smoother, above it keeps finer lines of the photograph.
+        feather: soft edge of the brush, in pixels of a picture of 512.
+        blend: share of each painting; empty: equal.
+
+    Raises:
+        SettingsError: a number outside its range.
+    """
+
+    strength: float = 0.5
+    stroke: float = 1.0
+    color: float = 0.0
+    detail: float = 0.5
+    feather: float = 6.0
+    blend: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+                raise SettingsError(f"{name} is {value!r}: it must be a number from {least:g} to {most:g}")
+        if not all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in self.blend):
+            raise SettingsError(f"blend is {self.blend!r}: it must be numbers from 0 to 1")
+
+    def arguments(self, styles: int, size: int) -> dict[str, Any]:
+        """Those of `nst.StyleTransfer`, for so many paintings and a longest side in pixels."""
+        fine = max(0.0, 2 * self.detail - 1)
+        smooth = max(0.0, 1 - 2 * self.detail)
+        shares = self.blend if len(self.blend) == styles and sum(self.blend) > 0 else (1.0,) * styles
+        return {
+            "size": size,
+            "style_strength": min(max(self.strength, 0.02), 0.98),  # both losses stay
+            "style_scale": self.stroke,
+            "content_layers": {"conv4_2": 1 - fine, "conv3_1": fine} if fine else {"conv4_2": 1.0},
+            "tv_weight": round(0.02 * smooth, 6),
+            "style_weights": shares,
+            "padding": "replicate",
+            "feather": round(self.feather * size / 512, 3),
+            **self.coloring,
+        }
+
+    @property
+    def coloring(self) -> dict[str, Any]:
+        """`color` and `color_strength`: a change of the result, after the optimisation."""
+        return {"color": "lab", "color_strength": self.color} if self.color else {"color": "none"}
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other numbers.
+
+    Raises:
+        SettingsError: no such slider, or a number outside its range.
+    """
+    names = {declared.name for declared in fields(Recipe)}
+    for name in changes:
+        if name not in names:
+            raise SettingsError(f"there is no slider {name!r}: choose from {', '.join(sorted(names))}")
+    given = dict(changes)
+    if "blend" in given:
+        if not isinstance(given["blend"], (list, tuple)):
+            raise SettingsError("blend must be a list of numbers")
+        given["blend"] = tuple(given["blend"])
+    return replace(recipe, **given)
+
+
+def read_recipe(document: Mapping[str, Any]) -> Recipe:
+    """From JSON."""
+    return changed(Recipe(), document)

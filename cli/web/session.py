@@ -1,0 +1,321 @@
+"""What one person works on: pictures, sliders, what was painted so far; a folder and a JSON file in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nst.cli.web.messages import Finished, Order
+from nst.cli.web.recipe import Recipe, read_recipe
+from nst.errors import NSTError
+from nst.files import write_atomically
+
+__all__ = ["Entry", "Session", "Snapshot", "Source", "Store", "Subject", "Work", "entry_of"]
+
+MOST = 100
+"""Sessions that are kept; the one that was not used for longest goes."""
+
+HISTORY, UNDO = 24, 30
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture that was uploaded, or comes with the package.
+
+    Attributes:
+        name: for people.
+        file: its name in the session's folder, as it was uploaded.
+        view: name of a JPEG of it for the page.
+        width: of the view in pixels.
+        height: of the view in pixels.
+        credit: whose it is, and under which licence; "" for the user's own.
+    """
+
+    name: str
+    file: str
+    view: str
+    width: int
+    height: int
+    credit: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is painted, and how.
+
+    Attributes:
+        photo: to be painted.
+        styles: one to four.
+        recipe: the sliders.
+        masks: files by name, as `nst.pictures.masks.make_masks` has them.
+    """
+
+    photo: Source | None = None
+    styles: tuple[Source, ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
+    masks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to paint."""
+        return self.photo is not None and bool(self.styles)
+
+    def with_style(self, style: Source) -> Subject:
+        """The same with a further painting; all have an equal share."""
+        return replace(self, styles=(*self.styles, style), recipe=replace(self.recipe, blend=()))
+
+    def without_style(self, number: int) -> Subject:
+        """The same without a painting, from 1; its mask goes, those of the ones after it move up."""
+        masks: dict[str, str] = {}
+        for name, file in self.masks.items():
+            place = int(name[5:]) if name.startswith("style") else 0
+            if place != number:
+                masks[f"style{place - 1}" if place > number else name] = file
+        styles = (*self.styles[: number - 1], *self.styles[number:])
+        return Subject(self.photo, styles, replace(self.recipe, blend=()), masks)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that was painted.
+
+    Attributes:
+        run: which.
+        why: done, stopped, large.
+        subject: what was painted.
+        size: (width, height) in pixels.
+        step: steps done.
+        steps: in all.
+        seconds: that it took.
+        made: seconds since 1970.
+        files: "picture", "thumb", "raw".
+        command: that makes it again.
+    """
+
+    run: int
+    why: str
+    subject: Subject
+    size: tuple[int, int]
+    step: int
+    steps: int
+    seconds: float
+    made: float
+    files: Mapping[str, str]
+    command: str
+
+
+def entry_of(event: Finished, why: str, subject: Subject) -> Entry:
+    """A picture that a process has finished."""
+    return Entry(
+        run=event.run,
+        why=why,
+        subject=subject,
+        size=event.size,
+        step=event.step,
+        steps=event.steps,
+        seconds=event.seconds,
+        made=time.time(),
+        files=event.files,
+        command=event.command,
+    )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How things were before a change, for undo.
+
+    Attributes:
+        gesture: that made the change; further changes of the same one are undone with it.
+        subject: what was painted.
+        present: name of the file with the picture of then; None where that is not known.
+        entry: run of the picture of the history that was shown then; 0 for none.
+    """
+
+    gesture: str
+    subject: Subject
+    present: str | None
+    entry: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """How far the present picture is.
+
+    Attributes:
+        state: empty, waiting, painting, stopped, done, failed.
+        run: which.
+        error: one line.
+        start: name of the file that it started from.
+    """
+
+    state: str = "empty"
+    run: int = 0
+    error: str = ""
+    start: str | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """See the module.
+
+    Attributes:
+        name: in addresses; nobody guesses it.
+        subject: what is painted.
+        work: how far the present picture is.
+        history: the newest first.
+        undo: the newest last.
+        numbers: the next one, for runs and files.
+        touched: seconds since 1970.
+    """
+
+    name: str
+    subject: Subject = field(default_factory=Subject)
+    work: Work = field(default_factory=Work)
+    history: tuple[Entry, ...] = ()
+    undo: tuple[Snapshot, ...] = ()
+    numbers: int = 1
+    touched: float = field(default_factory=time.time)
+
+    @property
+    def entry(self) -> Entry | None:
+        """The present picture, if it was finished or stopped."""
+        return self.painted(self.work.run)
+
+    def painted(self, run: int) -> Entry | None:
+        """A picture of the history."""
+        return next((entry for entry in self.history if entry.run == run), None)
+
+    def order(self, folder: Path, size: int, run: int | None = None) -> Order:
+        """What is to be painted with these pictures and sliders."""
+        subject = self.subject
+        assert subject.photo is not None
+        return Order(
+            self.name,
+            self.work.run if run is None else run,
+            str(folder),
+            str(folder / subject.photo.file),
+            tuple(str(folder / style.file) for style in subject.styles),
+            {name: str(folder / file) for name, file in subject.masks.items()},
+            subject.recipe,
+            size,
+        )
+
+    def at_work(self, **changes: Any) -> Session:
+        """The same with another state of its work."""
+        return replace(self, work=replace(self.work, **changes))
+
+    def remembered(self, gesture: str) -> Session:
+        """The same with a snapshot of how it is now, unless the gesture has made one."""
+        if not self.subject.ready or (self.undo and self.undo[-1].gesture == gesture):
+            return self
+        entry = self.entry
+        present = None if entry is None else entry.files["raw"]
+        now = Snapshot(gesture, self.subject, present, 0 if entry is None else entry.run)
+        return replace(self, undo=(*self.undo, now)[-UNDO:])
+
+    def started(self, start: str) -> Session:
+        """The same when its run has begun with a picture: that is what undo goes back to."""
+        undo = tuple(replace(shot, present=start) if shot.present is None else shot for shot in self.undo)
+        return replace(self, undo=undo, work=replace(self.work, start=start))
+
+    def with_entry(self, entry: Entry) -> Session:
+        """The same with a further picture in its history, or another one of its run."""
+        others = tuple(held for held in self.history if held.run != entry.run)
+        return replace(self, history=(entry, *others)[:HISTORY])
+
+
+class Store:
+    """The folder of all sessions.
+
+    Args:
+        folder: made if it is not there.
+
+    Raises:
+        NSTError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise NSTError(f"cannot write into {folder}: {error.strerror}; give another --folder") from error
+        found = (self._read(path) for path in folder.glob("*/session.json"))
+        self._held = {session.name: session for session in found if session is not None}
+
+    def __iter__(self) -> Any:
+        return iter(list(self._held.values()))
+
+    def get(self, name: str) -> Session | None:
+        """A session by name."""
+        return self._held.get(name)
+
+    def path(self, session: Session) -> Path:
+        """Its folder."""
+        return self.folder / session.name
+
+    def make(self) -> Session:
+        """A new one; its folder is there."""
+        session = Session(secrets.token_hex(8))
+        self.path(session).mkdir(mode=0o700)
+        self.put(session)
+        return session
+
+    def put(self, session: Session) -> Session:
+        """Keep what it is now."""
+        session = replace(session, touched=time.time())
+        self._held[session.name] = session
+        text = json.dumps(asdict(session), indent=1)
+        write_atomically(self.path(session) / "session.json", text.encode())
+        return session
+
+    def number(self, session: Session) -> int:
+        """A number that no run and no file of a session has, as it is now."""
+        session = self.get(session.name) or session
+        self.put(replace(session, numbers=session.numbers + 1))
+        return session.numbers
+
+    def surplus(self) -> list[Session]:
+        """Those that are too many, the ones that were not used for longest."""
+        return sorted(self._held.values(), key=lambda session: session.touched)[
+            : max(0, len(self._held) - MOST)
+        ]
+
+    def remove(self, session: Session) -> None:
+        """With its files."""
+        self._held.pop(session.name, None)
+        shutil.rmtree(self.path(session), ignore_errors=True)
+
+    def _read(self, path: Path) -> Session | None:
+        """None for a file that is damaged or of another version: nothing of it can be shown."""
+        try:
+            document = json.loads(path.read_text())
+            return _session(document) if re.fullmatch("[0-9a-f]{16}", document["name"]) else None
+        except (OSError, ValueError, KeyError, TypeError, NSTError):
+            return None
+
+
+def _session(document: dict[str, Any]) -> Session:
+    work = Work(**document["work"])
+    if work.state in ("painting", "waiting"):  # when the server ended
+        work = replace(work, state="stopped")
+    history = tuple(
+        Entry(**{**held, "subject": _subject(held["subject"]), "size": tuple(held["size"])})
+        for held in document["history"]
+    )
+    undo = tuple(Snapshot(**{**held, "subject": _subject(held["subject"])}) for held in document["undo"])
+    subject = _subject(document["subject"])
+    return Session(**{**document, "subject": subject, "work": work, "history": history, "undo": undo})
+
+
+def _subject(document: dict[str, Any]) -> Subject:
+    photo = None if document["photo"] is None else Source(**document["photo"])
+    styles = tuple(Source(**held) for held in document["styles"])
+    return Subject(photo, styles, read_recipe(document["recipe"]), document["masks"])

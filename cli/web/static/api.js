@@ -1,0 +1,66 @@
+// What the server is asked for. The token is in the address of the page, so relative addresses have it.
+import { complain } from "./dom.js";
+
+let session = "";
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    complain("The studio does not answer. Is 'nst web' still running?");
+    return null;
+  }
+  if (answer.ok) return answer;
+  const document = await answer.json().catch(() => ({}));
+  if (answer.status !== 404) complain(document.error ?? `The studio refused this (${answer.status}).`);
+  return null;
+}
+
+const of = (path) => `sessions/${session}${path}`;
+const json = (method, document) => ({ method, body: JSON.stringify(document), headers: { "content-type": "application/json" } });
+
+export const address = (file) => of(`/files/${file}`);
+export const saved = (file, name) => `${address(file)}?save=${encodeURIComponent(name)}`;
+
+export async function about() {
+  return (await ask("about"))?.json();
+}
+
+/** The session in the address or the last one of this browser, or a new one. */
+export async function enter(fresh = false) {
+  const wanted = fresh ? "" : location.hash.slice(1) || localStorage.getItem("nst-session") || "";
+  session = /^[0-9a-f]{16}$/.test(wanted) ? wanted : "";
+  if (!session || !(await ask(of("")))) {
+    const made = await (await ask("sessions", { method: "POST" }))?.json();
+    session = made?.session ?? "";
+  }
+  localStorage.setItem("nst-session", session);
+  history.replaceState(null, "", `#${session}`);
+  return session;
+}
+
+export const stream = () => new EventSource(of("/events"));
+
+export async function upload(kind, file) {
+  const path = kind === "photo" ? "/photo" : "/styles";
+  return ask(`${of(path)}?name=${encodeURIComponent(file.name ?? "picture")}`, { method: kind === "photo" ? "PUT" : "POST", body: file });
+}
+
+export async function sample(kind, name) {
+  const path = kind === "photo" ? "/photo" : "/styles";
+  return ask(`${of(path)}?sample=${name}`, { method: kind === "photo" ? "PUT" : "POST" });
+}
+
+export const removeStyle = (number) => ask(of(`/styles/${number}`), { method: "DELETE" });
+export const change = (sliders, gesture) => ask(of("/recipe"), json("PATCH", { ...sliders, gesture }));
+export const act = (action, document = {}) => ask(of(`/do/${action}`), json("POST", document));
+export const enlarge = (size) => ask(of("/large"), json("POST", { size }));
+export const cancel = (job) => ask(of(`/large/${job}`), { method: "DELETE" });
+
+export const findFaces = () => ask(of("/faces"), { method: "POST" });
+
+export function putMask(name, blob, gesture) {
+  const path = `${of(`/masks/${name}`)}?gesture=${gesture}`;
+  return ask(path, blob ? { method: "PUT", body: blob } : { method: "DELETE" });
+}

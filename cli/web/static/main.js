@@ -1,0 +1,76 @@
+// The page: it enters a session, hears what the server says about it, and shows that.
+import * as api from "./api.js";
+import { makeBrush, showBrush, toggle } from "./brush.js";
+import { announce, find } from "./dom.js";
+import { makeLarge, showPlan } from "./large.js";
+import { makeProgress, showCurve, showProgress, showWork } from "./progress.js";
+import { showShelf } from "./shelf.js";
+import { makeLooks, makeSliders, showRecipe } from "./sliders.js";
+import { makeSources, showSources } from "./sources.js";
+import { compare, makeStage, showPreview, showState } from "./stage.js";
+
+let looks = [];
+let state = null;
+let news = null;
+
+function show(next) {
+  state = next;
+  const entry = state.history.find((held) => held.run === state.work.run);
+  const ready = state.subject.photo && state.subject.styles.length;
+  document.body.dataset.state = ready ? "studio" : "welcome";
+  find("undo").disabled = !state.undo;
+  const { machine } = state;
+  find("machine").textContent = machine ? `${machine.backend} · ${machine.device} · ${machine.network}` : "Warming up …";
+  showSources(state);
+  showRecipe(state.subject.recipe, looks);
+  showState(state, entry);
+  showBrush(state);
+  showWork(state);
+  showShelf(state);
+}
+
+function listen() {
+  news?.close();
+  news = api.stream();
+  const on = (kind, then) => news.addEventListener(kind, (event) => then(JSON.parse(event.data)));
+  on("state", show);
+  on("curve", showCurve);
+  on("plan", showPlan);
+  on("preview", (preview) => {
+    if (preview.run !== state?.work.run) return;
+    showPreview(preview);
+    showProgress(preview);
+  });
+}
+
+async function fresh() {
+  compare(false);
+  toggle(false);
+  await api.enter(true);
+  listen();
+  announce("A new picture");
+}
+
+/** Keys without a modifier, where nothing is typed: u undo, c compare, b brush. */
+function shortcut(event) {
+  if (event.ctrlKey || event.metaKey ? event.key === "z" : event.key === "u") find("undo").click();
+  else if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  else if (event.key === "c") find("compare").click();
+  else if (event.key === "b") find("brush").click();
+  else return;
+  event.preventDefault();
+}
+
+const facts = await api.about();
+makeStage();
+makeSliders();
+looks = makeLooks(facts.looks);
+makeSources(facts);
+makeProgress();
+makeLarge();
+makeBrush();
+find("undo").addEventListener("click", () => api.act("undo"));
+find("fresh").addEventListener("click", fresh);
+addEventListener("keydown", shortcut);
+await api.enter();
+listen();

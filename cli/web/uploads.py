@@ -1,0 +1,128 @@
+"""Pictures that come in: bounded, decoded by the reader that the command line has, with a view for the page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nst.cli.web.bench import MAX_PIXELS, jpeg
+from nst.cli.web.session import Source
+from nst.errors import ImageError, SettingsError
+from nst.files import write_atomically
+from nst.pictures.masks import fit, from_picture
+from nst.pictures.picture import fit_longest_side, resize, to_uint8
+from nst.pictures.reading import read_picture
+from nst.pictures.subjects import faces
+from nst.pictures.writing import to_pil
+
+__all__ = ["MOST_BYTES", "TooLargeError", "bounded", "find_faces", "take_mask", "take_picture"]
+
+MOST_BYTES = 64 * 2**20
+"""Of an upload."""
+
+VIEW = 1024
+"""Longest side in pixels of what the page shows."""
+
+PAINTING = 2048
+"""Longest side in pixels of a painting that is kept: strokes are never asked for finer."""
+
+
+class TooLargeError(ImageError):
+    """More bytes than an upload may have."""
+
+
+async def bounded(chunks: AsyncIterator[bytes], most: int = MOST_BYTES) -> bytes:
+    """The whole of an upload.
+
+    Raises:
+        TooLargeError: more than `most` bytes; the rest is not read.
+    """
+    held = bytearray()
+    async for chunk in chunks:
+        held += chunk
+        if len(held) > most:
+            raise TooLargeError(f"the picture has more than {most // 2**20} MB: make a smaller copy")
+    return bytes(held)
+
+
+def take_picture(
+    data: bytes, folder: Path, number: int, name: str, painting: bool, credit: str = ""
+) -> Source:
+    """Keep an upload in the folder of a session.
+
+    Args:
+        data: the bytes of a file.
+        folder: of the session.
+        number: of the file.
+        name: for people.
+        painting: keep it no larger than `PAINTING`.
+        credit: whose it is.
+
+    Raises:
+        ImageError: it is no picture, damaged, or too large.
+    """
+    picture = read_picture(data, PAINTING if painting else None, MAX_PIXELS)
+    if picture.hidden:
+        raise ImageError(f"{name} is transparent all over: give a picture that can be seen")
+    file, view = f"source-{number}{_suffix(data)}", f"view-{number}.jpg"
+    if painting and max(picture.size) > PAINTING:
+        file = f"source-{number}.png"
+        to_pil(resize(picture, *fit_longest_side(*picture.size, PAINTING))).save(
+            folder / file, compress_level=1
+        )
+    else:
+        write_atomically(folder / file, data)
+    width, height = fit_longest_side(*picture.size, min(VIEW, max(picture.size)))
+    write_atomically(folder / view, jpeg(resize(picture, width, height)))
+    return Source(name[:80], file, view, width, height, credit)
+
+
+def take_mask(data: bytes, folder: Path) -> str | None:
+    """Keep what the brush has painted; the name of the file, or None where it is black all over.
+
+    Raises:
+        ImageError: it is no picture.
+    """
+    picture = read_picture(data, VIEW, MAX_PIXELS)
+    if not (picture.rgb > 0).any():
+        return None
+    name = f"mask-{hashlib.sha256(data).hexdigest()[:12]}.png"
+    write_atomically(folder / name, data)
+    return name
+
+
+def find_faces(photo: Path, held: Path | None) -> str:
+    """A mask of the heads in a photograph, beside it; what the brush has painted stays.
+
+    Args:
+        photo: path of the photograph.
+        held: path of the mask that there is.
+
+    Returns:
+        The name of the file.
+
+    Raises:
+        NSTError: there is no face, or what finds one is not installed.
+    """
+    picture = read_picture(photo, VIEW, MAX_PIXELS)
+    mask = faces(picture)
+    if mask is None:
+        raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")
+    if held is not None:
+        mask = np.maximum(mask, fit(from_picture(read_picture(held)), mask.shape[1], mask.shape[0]))
+    name = f"mask-{hashlib.sha256(mask.tobytes()).hexdigest()[:12]}.png"
+    Image.fromarray(to_uint8(mask)).save(photo.parent / name)
+    return name
+
+
+def _suffix(data: bytes) -> str:
+    """So that the file can be opened by its name as well."""
+    if data[:3] == b"\xff\xd8\xff":
+        return ".jpg"
+    if data[:4] == b"\x89PNG":
+        return ".png"
+    return ".webp" if data[8:12] == b"WEBP" else ""

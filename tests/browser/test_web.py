@@ -1,0 +1,434 @@
+"""The studio in Chromium: one server and its painters for all tests, a small random network on numpy."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import SimpleNamespace
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import ROOT, scene
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+
+SIZE = 64
+PATIENCE = 60_000  # ms; of a machine that is busy with other things
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, weights_file):
+    """`nst web` in a process of its own: its address and its folder."""
+    folder = tmp_path_factory.mktemp("studio")
+    command = [
+        sys.executable,
+        "-m",
+        "nst",
+        "web",
+        "--port",
+        "0",
+        "--folder",
+        str(folder),
+        "--backend",
+        "numpy",
+    ]
+    command += ["--weights", str(weights_file), "--size", str(SIZE)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
+    first = process.stdout.readline()
+    assert first.startswith("The studio is at http://127.0.0.1:"), first
+    yield SimpleNamespace(address=first.split()[-1], folder=folder)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(20)
+    process.kill()
+    process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A photograph (120x90) and two paintings as files."""
+    folder = tmp_path_factory.mktemp("uploads")
+    for name, seed, size in (("me", 11, (120, 90)), ("art", 12, (80, 100)), ("ink", 13, (90, 90))):
+        Image.fromarray(scene(seed, *size)).save(folder / f"{name}.png")
+    return SimpleNamespace(photo=folder / "me.png", art=folder / "art.png", ink=folder / "ink.png")
+
+
+@pytest.fixture
+def studio(page, server, files):
+    """The page of a session that has a photograph and a painting, which are being painted."""
+    return enter(page, server, begin(server, files))
+
+
+@pytest.fixture(scope="module")
+def session(server, files):
+    """A session for tests that leave its picture alone."""
+    return begin(server, files)
+
+
+@pytest.fixture
+def finished(page, server, session):
+    """The page of that session."""
+    enter(page, server, session)
+    wait_for(page, "done")
+    return page
+
+
+def begin(server, files):
+    """A session with a photograph and a painting; its name."""
+    name = json.loads(ask(server, "POST", "sessions", b""))["session"]
+    ask(server, "PUT", f"sessions/{name}/photo?name=me.png", files.photo.read_bytes())
+    ask(server, "POST", f"sessions/{name}/styles?name=art.png", files.art.read_bytes())
+    return name
+
+
+def enter(page, server, session):
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{server.address}#{session}")
+    page.wait_for_selector("body[data-state=studio]")
+    return page
+
+
+def ask(server, method, path, data):
+    with urlopen(Request(server.address + path, data, method=method), timeout=60) as answer:
+        return answer.read()
+
+
+def upload(page, door, *paths):
+    with page.expect_file_chooser() as chooser:
+        page.click(door)
+    chooser.value.set_files(paths[0] if len(paths) == 1 else list(paths))
+
+
+def wait_for(page, work):
+    page.wait_for_selector(f"body[data-work={work}]")
+
+
+def state(page):
+    """What the server says of the session."""
+    return page.evaluate("async () => (await fetch(`sessions/${location.hash.slice(1)}`)).json()")
+
+
+def wait_until(page, test):
+    """Until the stream brings a state `s` of which an expression is true."""
+    page.evaluate(
+        f"""() => new Promise((resolve) => {{
+            const news = new EventSource(`sessions/${{location.hash.slice(1)}}/events`);
+            news.addEventListener("state", (event) => {{
+                const s = JSON.parse(event.data);
+                if ({test}) {{ news.close(); resolve(); }}
+            }});
+        }})"""
+    )
+
+
+def download(page):
+    """The picture that the button gives, as floats."""
+    with page.expect_download() as saved:
+        page.click("#download")
+    assert saved.value.suggested_filename.endswith(".png")
+    image = Image.open(saved.value.path())
+    assert image.format == "PNG"
+    return np.asarray(image.convert("RGB"), float)
+
+
+def slide(page, name, value):
+    page.eval_on_selector(
+        f"#slider-{name}",
+        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }",
+        value,
+    )
+
+
+def next_run(page, before):
+    """Until the page shows the result of a later run."""
+    page.wait_for_function(
+        "run => Number(document.body.dataset.run) > run && document.body.dataset.work === 'done'", arg=before
+    )
+
+
+def test_the_first_preview_the_result_and_its_download(page, server, files):
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    upload(page, "#door-photo", files.photo)
+    page.wait_for_selector("#door-photo.filled")
+    upload(page, "#door-style", files.art)
+    studio = page
+    studio.wait_for_selector("#result[data-ready]")  # while it is painted
+    assert studio.eval_on_selector("#result", "image => image.src.slice(0, 16)") == "data:image/jpeg;"
+    wait_for(studio, "done")
+    picture = download(studio)
+    assert picture.shape == (48, 64, 3)
+    photo = np.asarray(Image.open(files.photo).resize((SIZE, 48)), float)
+    assert np.abs(picture - photo).mean() > 1
+    assert (
+        studio.eval_on_selector("#curve polyline", "line => line.getAttribute('points').split(' ').length")
+        > 10
+    )
+
+
+def test_a_slider_changes_the_picture_and_undo_brings_it_back(studio):
+    wait_for(studio, "done")
+    before, run = download(studio), state(studio)["work"]["run"]
+    slide(studio, "strength", 0.95)
+    next_run(studio, run)
+    after = download(studio)
+    assert np.abs(after - before).mean() > 1
+    assert len(state(studio)["history"]) == 2
+    studio.click("#undo")
+    studio.wait_for_function(
+        "run => document.querySelector(`#strip [data-key^='${run}-'] [aria-current=true]`)", arg=run
+    )
+    np.testing.assert_array_equal(download(studio), before)
+    assert studio.input_value("#slider-strength") == "0.5"
+
+
+def test_other_colours_without_a_new_run(studio):
+    wait_for(studio, "done")
+    before, run = download(studio), state(studio)["work"]["run"]
+    source = studio.get_attribute("#result", "src")
+    slide(studio, "color", 1)
+    studio.wait_for_function(
+        "old => document.querySelector('#result').getAttribute('src') !== old", arg=source
+    )
+    assert np.abs(download(studio) - before).mean() > 1
+    assert state(studio)["work"]["run"] == run
+
+
+def test_ten_quick_changes_leave_one_job(studio):
+    wait_for(studio, "done")
+    run = state(studio)["work"]["run"]
+    studio.evaluate(
+        """() => { for (let number = 0; number < 10; number++) setTimeout(() => {
+            const slider = document.getElementById("slider-detail");
+            slider.value = 0.55 + number / 25;
+            slider.dispatchEvent(new Event("input"));
+        }, 40 * number); }"""
+    )
+    wait_until(studio, "s.subject.recipe.detail === 0.91")
+    next_run(studio, run)
+    held = state(studio)
+    assert len(held["history"]) == 2  # all but the last were never finished
+    assert held["subject"]["recipe"]["detail"] == 0.91
+    assert held["undo"] == 1  # and are undone together
+
+
+def test_the_brush_protects(studio, files):
+    slide(studio, "strength", 0.95)
+    wait_for(studio, "done")
+    before, run = download(studio), state(studio)["work"]["run"]
+    studio.click("#brush")
+    studio.fill("#soft", "0")
+    studio.fill("#brush-size", "0.4")
+    box = studio.locator("#canvas").bounding_box()
+    left, middle = box["x"] + 0.2 * box["width"], box["y"] + box["height"] / 2
+    studio.mouse.move(left, box["y"] + 4)
+    studio.mouse.down()
+    studio.mouse.move(left, middle, steps=4)
+    studio.mouse.move(left, box["y"] + box["height"] - 4, steps=4)
+    studio.mouse.up()
+    next_run(studio, run)
+    after = download(studio)
+    photo = np.asarray(Image.open(files.photo).resize((SIZE, 48), Image.Resampling.LANCZOS), float)
+    inside, outside = np.s_[5:-5, 8:18], np.s_[:, 40:]
+    assert np.abs(after - photo)[inside].mean() < 0.5 * np.abs(before - photo)[inside].mean()
+    assert np.abs(after - photo)[outside].mean() > 0.5 * np.abs(before - photo)[outside].mean()
+
+
+def test_the_brush_with_the_keyboard(finished):
+    finished.keyboard.press("b")
+    finished.focus("#canvas")
+    for key in ("ArrowLeft", "ArrowUp", " "):
+        finished.keyboard.press(key)
+    wait_until(finished, "'protect' in s.subject.masks")
+
+
+def test_stop_and_continue(studio):
+    studio.wait_for_selector("#result[data-ready]")
+    studio.click("#stop")
+    wait_for(studio, "stopped")
+    entry = state(studio)["history"][0]
+    assert entry["step"] < entry["steps"]
+    assert download(studio).shape == (48, 64, 3)
+    studio.click("#stop")  # which says Continue now
+    wait_for(studio, "done")
+    entry = state(studio)["history"][0]
+    assert entry["step"] == entry["steps"]
+
+
+def test_a_reload_keeps_the_session(studio):
+    wait_for(studio, "done")
+    slide(studio, "stroke", 1.0)
+    wait_until(studio, "s.undo === 1")
+    before = state(studio)
+    studio.reload()
+    studio.wait_for_selector("body[data-state=studio]")
+    studio.wait_for_selector("#result[data-ready]")
+    assert studio.input_value("#slider-stroke") == "1"  # as its logarithm
+    assert state(studio)["subject"] == before["subject"]
+    tab = studio.context.new_page()
+    tab.goto(studio.url.split("#")[0])  # a further tab, without the session in its address
+    tab.wait_for_selector("body[data-state=studio]")
+    assert tab.input_value("#slider-stroke") == "1"
+
+
+def test_two_paintings_have_a_blend_and_a_brush_each(studio, files):
+    wait_for(studio, "done")
+    run = state(studio)["work"]["run"]
+    studio.click("#add-style")
+    upload(studio, "#samples-dialog button:has-text('From this computer')", files.ink)
+    studio.wait_for_selector(".share >> nth=1")
+    next_run(studio, run)
+    studio.eval_on_selector(
+        ".share", "input => { input.value = 0.1; input.dispatchEvent(new Event('input')); }"
+    )
+    wait_until(studio, "s.subject.recipe.blend.length === 2")
+    assert state(studio)["subject"]["recipe"]["blend"] == [0.1, 0.5]
+    studio.click("#brush")
+    assert studio.locator("#brush-tools [id^=layer-]").count() == 3
+
+
+def test_make_it_large(studio):
+    wait_for(studio, "done")
+    studio.click("#large")
+    studio.evaluate("import('./static/large.js').then((m) => m.ask(128))")
+    studio.wait_for_function("() => document.querySelector('#plan').textContent.includes('128 × 96 pixels')")
+    studio.click("#large-go")
+    studio.wait_for_selector("#strip li >> nth=1")
+    assert state(studio)["jobs"] == []
+    studio.click("#strip button >> nth=0")
+    assert "--size 128" in studio.text_content("#command")
+    assert studio.text_content(".facts").startswith("Size128 × 96")
+
+
+def test_compare_with_the_keyboard(finished):
+    finished.keyboard.press("c")
+    assert finished.evaluate("document.activeElement.id") == "split"
+    finished.keyboard.press("Home")
+    assert finished.eval_on_selector("#frame", "frame => frame.style.getPropertyValue('--split')") == "0%"
+    assert finished.eval_on_selector(".before", "image => getComputedStyle(image).visibility") == "visible"
+
+
+def test_everything_that_is_operated_has_a_name(finished):
+    """As a screen reader says it."""
+    finished.click("#brush")
+    nameless = finished.evaluate(
+        """() => [...document.querySelectorAll('button, input, a, canvas, [role]')]
+            .filter((e) => e.checkVisibility() && e.type !== 'file')
+            .filter((e) => !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.textContent.trim()
+                || e.labels?.length))
+            .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(page, server, scheme):
+    """Contrast of 4.5 at least (WCAG 2.2, AA) of text on the ground and on raised surfaces."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    names = ["ground", "raised", "ink", "soft", "accent", "accent-ink", "accent-wash", "warn"]
+    value = "name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()"
+    ink = {name: page.evaluate(value, name) for name in names}
+    pairs = [
+        ("ink", "ground"),
+        ("ink", "raised"),
+        ("soft", "ground"),
+        ("soft", "raised"),
+        ("accent-ink", "accent"),
+    ]
+    pairs += [("warn", "raised"), ("ink", "accent-wash")]
+    for text, ground in pairs:
+        assert contrast(ink[text], ink[ground]) >= 4.5, (text, ground)
+
+
+def contrast(first, second):
+    def luminance(color):
+        levels = np.array([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+        linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_phone_needs_no_sideways_scrolling(finished):
+    finished.set_viewport_size({"width": 360, "height": 740})
+    finished.click("#brush")
+    assert finished.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_wrong_token_is_refused(page, server):
+    right = server.address.rstrip("/")
+    wrong = right[:-1] + ("a" if right[-1] != "a" else "b")
+    assert page.goto(f"{wrong}/").status == 403
+    assert page.goto(server.address.rsplit("/", 2)[0] + "/").status == 403
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """Another server of this machine, with a page of its own."""
+    (tmp_path / "index.html").write_text("<title>stranger</title>")
+    serving = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    )
+    thread = Thread(target=serving.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{serving.server_port}/"
+    serving.shutdown()
+    thread.join()
+    serving.server_close()
+
+
+def test_another_page_can_do_nothing(page, server, stranger):
+    """Not even one that knows the address: the browser says whence a request comes."""
+    page.goto(stranger)
+    before = {path.name for path in server.folder.iterdir()}
+    ask_blindly = """async (address) => {
+        const blind = {method: 'POST', mode: 'no-cors'};
+        const answers = await Promise.allSettled([fetch(address + 'sessions', blind), fetch(address + 'about')]);
+        return answers.map((answer) => answer.value?.type ?? 'refused');
+    }"""
+    assert page.evaluate(ask_blindly, server.address) == ["opaque", "refused"]
+    assert {path.name for path in server.folder.iterdir()} == before
+    frame_it = """(address) => new Promise((resolve) => {
+        const frame = document.createElement('iframe');
+        frame.onload = resolve;
+        frame.src = address;
+        document.body.append(frame);
+    })"""
+    page.evaluate(frame_it, server.address)
+    assert len(page.frames) == 2
+    assert page.frames[1].query_selector("#doors") is None
+
+
+def test_a_picture_that_is_pasted(page, server, files):
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    page.evaluate(
+        """async () => {
+            const blob = await (await fetch('samples/cat')).blob();
+            const data = new DataTransfer();
+            data.items.add(new File([blob], 'pasted.jpg', {type: 'image/jpeg'}));
+            dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}));
+        }"""
+    )
+    page.wait_for_selector("#door-photo.filled")
+
+
+def test_what_is_no_picture_is_said(page, server, tmp_path):
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    (tmp_path / "page.png").write_text("<html><body>hello</body></html>")
+    upload(page, "#door-photo", tmp_path / "page.png")
+    page.wait_for_selector("#alert:not([hidden])")
+    assert "web page" in page.text_content("#alert")

@@ -1,0 +1,94 @@
+"""A studio without processes: what it would say to those that paint is written down."""
+
+import io
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("starlette")
+
+from starlette.testclient import TestClient
+
+from nst.cli.web.app import make_app
+from nst.cli.web.bench import Setup
+from nst.cli.web.messages import Finished, Preview
+from nst.cli.web.session import Store
+from nst.cli.web.studio import Studio
+
+TOKEN, PORT = "t" * 32, 8484
+ORIGIN = f"http://127.0.0.1:{PORT}"
+
+
+class Scribe:
+    """In place of a process that paints."""
+
+    def __init__(self, setup, slow, hear):
+        self.slow, self.hear, self.sent, self.alive, self.stops = slow, hear, [], True, []
+        self.pid = os.getpid()
+
+    def start(self):
+        self.alive = True
+
+    def send(self, request):
+        self.sent.append(request)
+
+    def stop(self, patience=0.0):
+        self.stops.append(patience)
+
+
+def png(seed=0, width=40, height=30):
+    generator = np.random.default_rng(seed)
+    held = io.BytesIO()
+    Image.fromarray(generator.integers(0, 256, (height, width, 3), np.uint8)).save(held, "PNG")
+    return held.getvalue()
+
+
+def open_studio(folder, setup=None):
+    """(studio, client, live, slow) over a folder, as after a start of the server."""
+    scribes = []
+
+    def painter(*arguments):
+        scribes.append(Scribe(*arguments))
+        return scribes[-1]
+
+    studio = Studio(Store(folder), setup or Setup(size=96), lambda call, value: call(value), painter)
+    client = TestClient(make_app(studio, TOKEN, PORT), base_url=f"{ORIGIN}/{TOKEN}/")
+    live, slow = scribes
+    return SimpleNamespace(studio=studio, client=client, live=live, slow=slow, folder=folder)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A studio in an empty folder."""
+    return open_studio(tmp_path / "studio")
+
+
+@pytest.fixture
+def ready(place):
+    """The same with a session that has a photograph and a painting."""
+    place.name = place.client.post("sessions").json()["session"]
+    place.at = f"sessions/{place.name}"
+    assert place.client.put(f"{place.at}/photo?name=me.png", content=png(1)).status_code == 204
+    assert place.client.post(f"{place.at}/styles?name=art.png", content=png(2)).status_code == 204
+    return place
+
+
+def document(place):
+    return place.client.get(place.at).json()
+
+
+def tell_preview(place, run, step=1, start=None, peak=10**9):
+    seen = Preview(place.name, run, step, 40, 1, 1, (40, 30), 5.0, 3.0, peak, start, b"jpeg")
+    place.live.hear(seen)
+
+
+def tell_finished(place, run, why="done"):
+    """As the process does when a picture is there; its files are written."""
+    folder = place.folder / place.name
+    names = {"picture": f"picture-{run}.png", "thumb": f"thumb-{run}.jpg", "raw": f"raw-{run}.png"}
+    for name in names.values():
+        (folder / name).write_bytes(png(run))
+    place.live.hear(Finished(place.name, run, why, 40, 40, (40, 30), 2.5, names, f"nst stylize {run}"))

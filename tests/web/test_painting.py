@@ -1,0 +1,281 @@
+"""The processes that paint, run here: what they make of what they are asked, with a small network on numpy."""
+
+import io
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst.cli.web.bench import Bench, Setup
+from nst.cli.web.large import Slow
+from nst.cli.web.live import Live
+from nst.cli.web.messages import (
+    Colored,
+    End,
+    Failed,
+    Finished,
+    Large,
+    Order,
+    Paint,
+    Plan,
+    Planned,
+    Preview,
+    Recolor,
+    Resume,
+    Stop,
+    Waiting,
+)
+from nst.cli.web.recipe import Recipe
+
+SIZE = 32
+
+
+class Pipe:
+    """What the server says, and when: `plan(sent)` gives the requests that are there by now."""
+
+    def __init__(self, requests):
+        self.requests, self.sent, self.after = list(requests), [], []
+
+    def when(self, test, *requests):
+        """Ask for these as soon as an event passes a test."""
+        self.after.append((test, requests))
+        return self
+
+    def send(self, event):
+        self.sent.append(event)
+        for pair in [pair for pair in self.after if pair[0](event)]:
+            self.after.remove(pair)
+            self.requests += pair[1]
+
+    def poll(self):
+        return bool(self.requests)
+
+    def recv(self):
+        if not self.requests:
+            raise EOFError  # the server has ended
+        return self.requests.pop(0)
+
+    def of(self, kind):
+        return [event for event in self.sent if isinstance(event, kind)]
+
+
+@pytest.fixture(scope="session")
+def bench(weights_file):
+    held = Bench(Setup(backend="numpy", weights=str(weights_file), precision=None, size=SIZE))
+    held.warm_up()
+    return held
+
+
+@pytest.fixture
+def order(tmp_path, pictures):
+    """order(run, **sliders) of the small pictures."""
+
+    def make(run, session="a", masks=(), size=SIZE, **sliders):
+        folder = tmp_path / session
+        folder.mkdir(exist_ok=True)
+        paths = str(pictures.content), (str(pictures.style),)
+        return Order(session, run, str(folder), *paths, dict(masks), Recipe(**sliders), size)
+
+    return make
+
+
+def serve(bench, pipe, kind=Live):
+    with pytest.raises(EOFError):
+        kind(pipe, bench).run()
+    assert not pipe.of(Failed)
+    return pipe
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"), np.float64)
+
+
+def step(count):
+    return lambda event: isinstance(event, Preview) and event.step >= count
+
+
+def finished(event):
+    return isinstance(event, Finished)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Few steps, and a preview for each."""
+    monkeypatch.setattr("nst.cli.web.canvas.PAUSE", 0.0)
+    for name, steps in {"FIRST_STEPS": 12, "MORE_STEPS": 8, "LARGE_STEPS": 6}.items():
+        monkeypatch.setattr(f"nst.cli.web.canvas.{name}", (steps, "..."))
+
+
+def test_a_picture_is_painted_and_its_command_makes_it(bench, order, command, quick):
+    pipe = serve(bench, Pipe([Paint(order(1, color=0.5, strength=0.6), False)]))
+    previews, (done,) = pipe.of(Preview), pipe.of(Finished)
+    assert [event.step for event in previews[:3]] == [1, 2, 3]
+    assert Image.open(io.BytesIO(previews[0].jpeg)).size == (32, 24)
+    assert previews[-1].loss < previews[0].loss
+    assert (done.why, done.step, done.size) == ("done", done.steps, (32, 24))
+    words = shlex.split(done.command)
+    assert words[:2] == ["nst", "stylize"]
+    assert command(*words[1:]).status == 0
+    picture = Path(order(1).folder) / done.files["picture"]
+    np.testing.assert_array_equal(pixels("out.png"), pixels(picture))
+
+
+def test_a_slider_goes_on_from_the_picture_and_that_has_its_command_too(bench, order, command, quick):
+    pipe = Pipe([Paint(order(1), False)]).when(step(5), Paint(order(2, strength=0.8), True))
+    (done,) = serve(bench, pipe).of(Finished)
+    assert done.run == 2
+    first = next(event for event in pipe.of(Preview) if event.run == 2)
+    before = [event for event in pipe.of(Preview) if event.run == 1][-1]
+    shown = [np.asarray(Image.open(io.BytesIO(event.jpeg)), float) for event in (before, first)]
+    assert first.start == "start-2.png"
+    assert np.abs(shown[0] - shown[1]).mean() < 6  # the same picture, saved as JPEG
+    assert command(*shlex.split(done.command)[1:]).status == 0
+    np.testing.assert_array_equal(pixels("out.png"), pixels(Path(order(2).folder) / "picture-2.png"))
+
+
+def test_ten_quick_changes_leave_one_run(bench, order, quick):
+    changes = [Paint(order(2 + number, strength=0.5 + number / 30), True) for number in range(10)]
+    pipe = serve(bench, Pipe([Paint(order(1), False)]).when(step(2), *changes))
+    assert {event.run for event in pipe.of(Preview)} == {1, 11}
+    assert [event.run for event in pipe.of(Finished)] == [11]
+
+
+def test_changes_before_the_first_step_still_begin_with_the_photograph(bench, order, quick):
+    pipe = serve(bench, Pipe([Paint(order(1), False), Paint(order(2, strength=0.7), True)]))
+    assert {event.start for event in pipe.of(Preview)} == {None}
+
+
+def test_stop_shows_the_picture_and_continue_goes_on_bit_for_bit(bench, order, quick):
+    whole = serve(bench, Pipe([Paint(order(1, session="whole"), False)])).of(Finished)[0]
+    again = Resume(Paint(order(1), True))
+    pipe = Pipe([Paint(order(1), False)]).when(step(4), Stop("a")).when(finished, again)
+    stopped, done = serve(bench, pipe).of(Finished)
+    assert (stopped.why, stopped.step) == ("stopped", 4)
+    assert (done.why, done.step) == ("done", whole.step)
+    for name in ("picture-1.png", "raw-1.png"):
+        paths = [Path(order(1, session=session).folder) / name for session in ("whole", "a")]
+        np.testing.assert_array_equal(*map(pixels, paths))
+
+
+def test_other_colours_without_a_step(bench, order, command, quick):
+    recolor = [Recolor(order(1, color=value)) for value in (0.2, 0.5, 1.0)]
+    pipe = serve(bench, Pipe([Paint(order(1), False)]).when(finished, *recolor))
+    (colored,) = pipe.of(Colored)  # the last one counts
+    assert command(*shlex.split(colored.command)[1:]).status == 0
+    np.testing.assert_array_equal(pixels("out.png"), pixels(Path(order(1).folder) / "picture-1.png"))
+
+
+def test_other_colours_while_it_is_painted(bench, order, quick):
+    pipe = serve(bench, Pipe([Paint(order(1), False)]).when(step(3), Recolor(order(1, color=1.0))))
+    (done,) = pipe.of(Finished)
+    assert not pipe.of(Colored)
+    assert "--color lab" in done.command
+    assert not np.array_equal(
+        *(pixels(Path(order(1).folder) / done.files[name]) for name in ("picture", "raw"))
+    )
+
+
+def test_the_brush_protects(bench, order, tmp_path, pictures, quick):
+    mask = np.zeros((24, 32), np.uint8)
+    mask[:, :16] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    masked = order(2, masks={"protect": str(tmp_path / "mask.png")}, feather=0.0, strength=0.9)
+    pipe = Pipe([Paint(order(1, strength=0.9), False)]).when(finished, Paint(masked, True))
+    serve(bench, pipe)
+    photo, before, after = (
+        pixels(pictures.content),
+        *(pixels(Path(order(1).folder) / f"picture-{run}.png") for run in (1, 2)),
+    )
+    inside, outside = np.s_[:, :12], np.s_[:, 20:]
+    assert np.abs(after - photo)[inside].mean() < 0.5 * np.abs(before - photo)[inside].mean()
+    assert np.abs(after - photo)[outside].mean() > 0.6 * np.abs(before - photo)[outside].mean()
+
+
+def test_two_people_take_turns(bench, order, quick, monkeypatch):
+    monkeypatch.setattr("nst.cli.web.live.HEAD_START", 0.0)
+    pipe = serve(bench, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))
+    whose = [event.session for event in pipe.of(Preview)]
+    first_done = next(place for place, event in enumerate(pipe.sent) if isinstance(event, Finished))
+    early = [event.session for event in pipe.sent[:first_done]]
+    assert min(early.count("a"), early.count("b")) > 4
+    assert {event.session for event in pipe.of(Finished)} == {"a", "b"}
+    assert set(whose) == {"a", "b"}
+
+
+def test_who_finds_no_memory_waits_for_the_other(bench, order, weights_file, quick):
+    """The limit holds one picture and not two."""
+    pipe = serve(bench, Pipe([Paint(order(1), False)]))
+    peak = pipe.of(Preview)[0].peak
+    tight = Bench(
+        Setup("numpy", weights=str(weights_file), precision=None, size=SIZE, memory=int(peak * 1.3))
+    )
+    pipe = serve(tight, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))
+    assert [event.session for event in pipe.of(Waiting)] == ["b"]
+    assert [event.session for event in pipe.of(Finished)] == ["a", "b"]
+
+
+def test_what_will_never_fit_is_said(order, weights_file):
+    tight = Bench(Setup("numpy", weights=str(weights_file), precision=None, size=SIZE, memory=10**6))
+    pipe = Pipe([Paint(order(1), False)])
+    with pytest.raises(EOFError):
+        Live(pipe, tight).run()
+    assert "memory is limited to" in pipe.of(Failed)[0].error
+
+
+def test_a_mask_that_leaves_no_style_is_said(bench, order, tmp_path):
+    Image.new("L", (32, 24), 255).save(tmp_path / "white.png")
+    pipe = Pipe([Paint(order(1, masks={"protect": str(tmp_path / "white.png")}), False)])
+    with pytest.raises(EOFError):
+        Live(pipe, bench).run()
+    assert "no region" in pipe.of(Failed)[0].error
+
+
+def test_the_plan_of_a_large_picture(bench, order, quick):
+    present = Path(order(1).folder) / "raw-1.png"
+    plan = Plan(order(2, size=64), str(present), 32)
+    pipe = serve(bench, Pipe([Paint(order(1), False)]).when(finished, plan))
+    (planned,) = pipe.of(Planned)
+    assert (planned.width, planned.height) == (64, 48)
+    assert planned.fits
+    assert planned.peak > 2**20
+    assert planned.seconds > 0
+
+
+@pytest.fixture
+def large(bench, order, tmp_path, quick):
+    """large(run): a request for 64 pixels of a picture of 32."""
+    serve(bench, Pipe([Paint(order(1), False)]))
+    present = str(Path(order(1).folder) / "raw-1.png")
+    return lambda run: Large(
+        "job", order(run, size=64), present, SIZE, str(tmp_path / f"{run}.checkpoint"), 0
+    )
+
+
+def test_a_large_picture_and_its_command(bench, large, command):
+    (done,) = serve(bench, Pipe([large(2)]), Slow).of(Finished)
+    assert (done.size, done.job) == ((64, 48), "job")
+    assert command(*shlex.split(done.command)[1:]).status == 0
+    np.testing.assert_array_equal(pixels("out.png"), pixels(Path(large(2).order.folder) / "picture-2.png"))
+
+
+def test_a_large_picture_goes_on_from_its_checkpoint_bit_for_bit(bench, large, monkeypatch):
+    """Put down by a server that ends, taken up by the next one."""
+    monkeypatch.setattr("nst.cli.web.canvas.time.monotonic", iter(range(10**6)).__next__)
+    whole = serve(bench, Pipe([large(2)]), Slow).of(Finished)[0]
+    pipe = Pipe([large(3)]).when(step(4), End())
+    Slow(pipe, bench).run()
+    assert not pipe.of(Finished)
+    assert Path(large(3).checkpoint).exists()
+    (done,) = serve(bench, Pipe([large(3)]), Slow).of(Finished)
+    assert done.step == whole.step
+    assert not Path(large(3).checkpoint).exists()
+    folder = Path(large(2).order.folder)
+    np.testing.assert_array_equal(pixels(folder / "picture-2.png"), pixels(folder / "picture-3.png"))
+
+
+def test_a_damaged_checkpoint_begins_anew(bench, large):
+    Path(large(2).checkpoint).write_bytes(b"nonsense")
+    (done,) = serve(bench, Pipe([large(2)]), Slow).of(Finished)
+    assert done.step == done.steps

@@ -1,0 +1,257 @@
+"""What the server asks of the processes, and what it tells the page."""
+
+import json
+
+import pytest
+
+from nst.cli.web.messages import Colored, Drop, Failed, Paint, Ready, Recolor, Resume, Stop, Waiting
+from nst.cli.web.session import Store
+from tests.web.conftest import document, open_studio, png, tell_finished, tell_preview
+
+
+def patch(place, gesture="g", **sliders):
+    return place.client.patch(f"{place.at}/recipe", json={**sliders, "gesture": gesture})
+
+
+def act(place, action, **more):
+    return place.client.post(f"{place.at}/do/{action}", json=more)
+
+
+def paints(place):
+    return [request for request in place.live.sent if isinstance(request, Paint)]
+
+
+def test_two_pictures_begin_a_run(ready):
+    (paint,) = paints(ready)
+    assert not paint.go_on
+    assert paint.order.size == 96
+    assert document(ready)["work"]["state"] == "painting"
+
+
+def test_a_slider_goes_on_from_the_present_picture(ready):
+    assert patch(ready, strength=0.7).status_code == 204
+    paint = paints(ready)[-1]
+    assert paint.go_on
+    assert paint.order.recipe.strength == 0.7
+    assert paint.order.run > paints(ready)[0].order.run
+
+
+@pytest.mark.parametrize(
+    "sliders",
+    [
+        {"strength": 2},
+        {"strength": "x"},
+        {"brightness": 1},
+        {"blend": 3},
+        {"stroke": None},
+        {"strength": float("nan")},
+    ],
+)
+def test_what_a_slider_cannot_be_is_refused(ready, sliders):
+    answer = ready.client.patch(f"{ready.at}/recipe", content=json.dumps(sliders))
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+    assert len(paints(ready)) == 1
+
+
+def test_the_same_value_begins_nothing(ready):
+    patch(ready, strength=0.5)
+    assert len(paints(ready)) == 1
+
+
+def test_colours_need_no_optimisation(ready):
+    patch(ready, color=0.8)
+    assert len(paints(ready)) == 1
+    assert isinstance(ready.live.sent[-1], Recolor)
+    assert ready.live.sent[-1].order.recipe.color == 0.8
+
+
+def test_previews_of_an_older_run_are_not_shown(ready):
+    first = paints(ready)[0].order.run
+    patch(ready, strength=0.7)
+    box = ready.studio.subscribe(ready.studio.store.get(ready.name))
+    tell_preview(ready, first)
+    assert "preview" not in box._news
+    tell_preview(ready, paints(ready)[-1].order.run)
+    assert box._news["preview"]["loss"] == 5.0
+
+
+def test_one_gesture_is_one_undo(ready):
+    run = paints(ready)[0].order.run
+    tell_finished(ready, run)
+    for value in (0.6, 0.7, 0.8):
+        patch(ready, strength=value, gesture="one")
+    patch(ready, stroke=2.0, gesture="two")
+    assert document(ready)["undo"] == 2
+    act(ready, "undo")
+    held = document(ready)
+    assert (held["subject"]["recipe"]["stroke"], held["subject"]["recipe"]["strength"]) == (1.0, 0.8)
+    act(ready, "undo")
+    held = document(ready)
+    assert held["subject"]["recipe"]["strength"] == 0.5
+    assert held["work"] == {"state": "done", "run": run, "error": "", "start": None}  # the very picture
+    assert act(ready, "undo").status_code == 422
+
+
+def test_undo_goes_on_from_the_picture_of_then(ready):
+    """Where it was not finished: the file that the changed run started from."""
+    patch(ready, strength=0.8)
+    tell_preview(ready, paints(ready)[-1].order.run, start="start-9.png")
+    act(ready, "undo")
+    paint = paints(ready)[-1]
+    assert paint.present == str(ready.folder / ready.name / "start-9.png")
+    assert paint.order.recipe.strength == 0.5
+
+
+def test_stop_and_continue(ready):
+    run = paints(ready)[0].order.run
+    act(ready, "stop")
+    assert ready.live.sent[-1] == Stop(ready.name)
+    tell_finished(ready, run, "stopped")
+    held = document(ready)
+    assert held["work"]["state"] == "stopped"
+    assert held["history"][0]["command"] == f"nst stylize {run}"
+    act(ready, "continue")
+    resume = ready.live.sent[-1]
+    assert isinstance(resume, Resume)
+    assert resume.otherwise.order.run == run  # the same one goes on
+    assert document(ready)["work"]["state"] == "painting"
+
+
+def test_a_finished_picture_that_goes_on_is_polished(ready):
+    tell_finished(ready, paints(ready)[0].order.run)
+    act(ready, "continue")
+    assert paints(ready)[-1].polish
+    assert paints(ready)[-1].go_on
+
+
+def test_history_brings_back_picture_and_settings(ready):
+    first = paints(ready)[0].order.run
+    tell_finished(ready, first)
+    patch(ready, strength=0.9)
+    tell_finished(ready, paints(ready)[-1].order.run)
+    assert act(ready, "restore", run=first).status_code == 204
+    held = document(ready)
+    assert held["subject"]["recipe"]["strength"] == 0.5
+    assert held["work"]["run"] == first
+    patch(ready, detail=0.9, gesture="x")  # goes on from the picture that was brought back
+    assert paints(ready)[-1].present == str(ready.folder / ready.name / f"raw-{first}.png")
+    assert act(ready, "restore", run=10**6).status_code == 422
+
+
+def test_other_colours_of_a_finished_picture_take_its_place(ready):
+    run = paints(ready)[0].order.run
+    tell_finished(ready, run)
+    for value in (0.2, 0.4):
+        patch(ready, color=value)
+        ready.live.hear(Colored(ready.name, run, f"nst --color {value}", b""))
+    held = document(ready)
+    assert [entry["command"] for entry in held["history"]] == ["nst --color 0.4"]
+    assert held["history"][0]["subject"]["recipe"]["color"] == 0.4
+
+
+def test_the_brush(ready):
+    assert ready.client.put(f"{ready.at}/masks/protect?gesture=b1", content=png(3)).status_code == 204
+    order = paints(ready)[-1].order
+    assert list(order.masks) == ["protect"]
+    assert (
+        ready.client.put(f"{ready.at}/masks/style2", content=png(3)).status_code == 422
+    )  # there is one painting
+    ready.client.delete(f"{ready.at}/masks/protect")
+    assert not paints(ready)[-1].order.masks
+
+
+def test_masks_move_up_with_their_paintings(ready):
+    ready.client.post(f"{ready.at}/styles", content=png(4))
+    for name in ("style1", "style2", "protect"):
+        ready.client.put(f"{ready.at}/masks/{name}", content=png(len(name) + int(name[-1] == "2")))
+    masks = document(ready)["subject"]["masks"]
+    ready.client.delete(f"{ready.at}/styles/1")
+    assert document(ready)["subject"]["masks"] == {"style1": masks["style2"], "protect": masks["protect"]}
+    assert ready.client.delete(f"{ready.at}/styles/2").status_code == 422
+
+
+def test_without_a_painting_there_is_nothing_to_paint(ready):
+    ready.client.delete(f"{ready.at}/styles/1")
+    assert document(ready)["work"]["state"] == "empty"
+    assert isinstance(ready.live.sent[-1], Drop)
+    assert act(ready, "continue").status_code == 422
+    assert act(ready, "restart").status_code == 422
+
+
+def test_a_failure_is_one_line_on_the_page(ready):
+    ready.live.hear(Failed(ready.name, paints(ready)[-1].order.run, "style 1 has no region"))
+    assert document(ready)["work"]["error"] == "style 1 has no region"
+    act(ready, "restart")
+    assert document(ready)["work"]["state"] == "painting"
+
+
+def test_a_process_that_dies_is_started_again(ready):
+    ready.live.hear(Ready("numpy", "cpu", "small"))
+    assert document(ready)["machine"]["backend"] == "numpy"
+    ready.live.alive = False
+    ready.live.hear(None)
+    assert ready.live.alive
+    held = document(ready)
+    assert held["work"]["state"] == "failed"
+    assert "memory" in held["work"]["error"]
+
+
+def test_a_process_that_never_was_ready_is_not(ready):
+    why = []
+    ready.studio.give_up = why.append
+    ready.live.alive = False
+    ready.live.hear(Failed("", 0, "there is no backend 'x'"))
+    ready.live.hear(None)
+    assert not ready.live.alive
+    assert why[0] == "there is no backend 'x'"
+
+
+def test_a_session_is_there_after_a_restart(ready):
+    run = paints(ready)[0].order.run
+    tell_finished(ready, run)
+    patch(ready, strength=0.7)
+    before = document(ready)
+    again = open_studio(ready.folder)
+    after = again.client.get(ready.at).json()
+    assert after["work"]["state"] == "stopped"  # it was under way
+    for name in ("subject", "history", "undo"):
+        assert after[name] == before[name]
+
+
+def test_a_damaged_session_does_not_keep_the_others_away(ready):
+    (ready.folder / "0123456789abcdef").mkdir()
+    (ready.folder / "0123456789abcdef" / "session.json").write_text("{")
+    assert [session.name for session in Store(ready.folder)] == [ready.name]
+
+
+def test_two_people_do_not_hear_of_each_other(ready):
+    other = ready.client.post("sessions").json()["session"]
+    box = ready.studio.subscribe(ready.studio.store.get(other))
+    box._news.clear()
+    patch(ready, strength=0.9)
+    tell_preview(ready, paints(ready)[-1].order.run)
+    assert not box._news
+
+
+def test_two_tabs_of_a_session_hear_the_same(ready):
+    session = ready.studio.store.get(ready.name)
+    boxes = [ready.studio.subscribe(session) for _ in range(2)]
+    patch(ready, strength=0.9)
+    told = [box._news["state"]["subject"]["recipe"]["strength"] for box in boxes]
+    assert told == [0.9, 0.9]
+
+
+def test_waiting_is_shown(ready):
+    ready.live.hear(Waiting(ready.name, paints(ready)[-1].order.run))
+    assert document(ready)["work"]["state"] == "waiting"
+    tell_preview(ready, paints(ready)[-1].order.run)
+    assert document(ready)["work"]["state"] == "painting"
+
+
+def test_old_sessions_go_when_there_are_too_many(ready, monkeypatch):
+    monkeypatch.setattr("nst.cli.web.session.MOST", 2)
+    ready.client.post("sessions")
+    ready.client.post("sessions")
+    assert ready.client.get(ready.at).status_code == 404
+    assert not (ready.folder / ready.name).exists()
