@@ -39,8 +39,8 @@ def main() -> None:
         for mode, count in counts.items():
             report.add(child(__file__, backend=backend, mode=mode, count=count, **same))
     note = (
-        "*Ratio* is a picture of the batch over a single call, in time and in time of the processor (over the number of "
-        "jobs), which other programs on the machine disturb less; the goal is 0.5."
+        "*Ratio* is a picture of the batch over a single call, in time and in time of the processor (over the number "
+        "of jobs), which other programs on the machine disturb less; the goal is 0.5."
     )
     report.publish(note, markdown(report.rows))
 
