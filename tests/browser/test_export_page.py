@@ -167,6 +167,14 @@ def test_the_losses_of_the_page_are_those_of_the_library(isolated, opened, libra
     assert page.get_by_role("button", name="Paint", exact=True).is_enabled()
 
 
+def test_a_service_worker_gives_threads_where_the_server_does_not(page, serve):
+    page.goto(serve(isolated=False))
+    page.wait_for_function("crossOriginIsolated")  # after the page has loaded once more
+    page.wait_for_selector("body[data-ready]")
+    page.get_by_role("button", name="Paint", exact=True).click()
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('Done')")
+
+
 def test_stop_save_and_another_strength(opened, tmp_path):
     page = opened()
     page.get_by_label("Steps", exact=True).fill("300")

@@ -182,6 +182,14 @@ def test_eight_bit_weights_stay_eight_bits(exported, network):
     assert numbers < exported.stat().st_size < 2.5 * numbers
 
 
+def test_the_network_of_the_package_takes_13_megabytes(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    export_onnx(tmp_path / "step.onnx", (16, 16), weights="embedded")
+    assert (tmp_path / "step.onnx").stat().st_size < 13.1e6  # 12 940 992 weights of conv1_1 to conv5_1
+    texts = {entry.key: entry.value for entry in onnx.load(tmp_path / "step.onnx").metadata_props}
+    assert "CC BY 4.0 (VGG19: Karen Simonyan and Andrew Zisserman" in texts["license"]
+
+
 def test_graphs_of_several_sizes_share_one_file_of_weights(exported, network, tmp_path):
     shared = tmp_path / "network.bin"
     for size in ((WIDTH, HEIGHT), (64, 32)):
