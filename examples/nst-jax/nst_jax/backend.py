@@ -15,7 +15,7 @@ from nst.backends.selection import parse_device, require_dtype, require_precisio
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Capabilities, HostArray, LossFunction, TensorFunction
+from nst.protocol import Capabilities, Costs, HostArray, LossFunction, TensorFunction
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the default is most of a GPU's memory
 
@@ -39,6 +39,9 @@ class JaxBackend:
         precisions=("bfloat16", "float16"),
         devices=("cpu", "cuda"),
         deterministic=True,
+        costs=Costs(
+            470 * 2**20, 2.0, 2.2
+        ),  # benchmarks/memory.py, VGG19 at 256 and 512 px; pass_1 is the guess
     )
 
     def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:
