@@ -155,13 +155,15 @@ class Batch:
         self._make_folders()
         files, keys, parts = Fingerprints(), dict[str, str](), dict[str, float]()
         failed: list[tuple[str, str]] = []
+        latest: Row | None = None
         done = kept = 0
 
         def tell(row: Row | None, part: float = 0.0) -> None:
+            nonlocal latest
             if row is not None:
-                parts[row.output] = part
+                parts[row.output], latest = part, row
             answered = kept + done + len(failed)
-            watch(Status(len(self.rows), answered + sum(parts.values()), kept + done, len(failed), row))
+            watch(Status(len(self.rows), answered + sum(parts.values()), kept + done, len(failed), latest))
 
         with ExitStack() as ending:
             manifest = ending.enter_context(Manifest(self.folder))
@@ -186,15 +188,10 @@ class Batch:
                     done += 1
                 else:
                     failed.append((painted.row.output, error))
-                if painted.hopeless and not done and self._alike:
+                if painted.hopeless and not done and len(_distinct([row.options for row in self.rows])) == 1:
                     raise NSTError(error)
                 tell(None)
         return Summary(done, kept, tuple(failed))
-
-    @property
-    def _alike(self) -> bool:
-        """Whether all rows have one backend and one network."""
-        return len(_distinct([[row.options.get(name) for name in _ENGINE] for row in self.rows])) == 1
 
     def _make_folders(self) -> None:
         """The folder and those inside it, and a look at whether each kind of file can be written there."""
@@ -230,9 +227,6 @@ class Batch:
             entry["sha256"] = digest(painted.data)
         manifest.add({**entry, **painted.facts})
         return error
-
-
-_ENGINE = ("backend", "device", "precision", "weights")
 
 
 def _distinct(values: Sequence[Any]) -> list[Any]:

@@ -170,6 +170,16 @@ def test_where_every_row_would_fail_alike_the_first_one_is_the_last(gallery, opt
         (gallery.out / "nst-batch.jsonl").unlink()
 
 
+def test_where_rows_have_options_of_their_own_one_of_them_is_no_reason_to_stop(gallery, options):
+    content, style = str(gallery.contents / "a.png"), (str(gallery.styles / "x.png"),)
+    rows = [
+        Row(content, style, "one.png", {**options, "backend": "nonsense"}),
+        Row(content, style, "two.png", options),
+    ]
+    summary = Batch.of_rows(rows, gallery.out).run()
+    assert (summary.done, [name for name, _ in summary.failed]) == (1, ["one.png"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
