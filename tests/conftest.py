@@ -136,14 +136,21 @@ def ray_cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(
-            address="local",
-            num_cpus=4,
-            num_gpus=0,
-            object_store_memory=80 * 2**20,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
+        for attempt in range(3):  # it waits for 30 seconds, which is too short on a machine that is busy
+            try:
+                ray.init(
+                    address="local",
+                    num_cpus=4,
+                    num_gpus=0,
+                    object_store_memory=80 * 2**20,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                )
+                break
+            except Exception as error:
+                ray.shutdown()
+                if "timed out during startup" not in str(error) or attempt == 2:
+                    raise
     yield ray
     ray.shutdown()

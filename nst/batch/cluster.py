@@ -24,7 +24,7 @@ from nst.batch.supplies import Supplies, paths_of
 from nst.engine.kept import Kept
 from nst.errors import NSTError, WeightsError
 from nst.models.store.resolve import network_of
-from nst.workers.cluster import PATIENCE, Places, connect, here, places
+from nst.workers.cluster import PATIENCE, Places, connect, here, no_room, no_start, places
 
 __all__ = ["Cluster"]
 
@@ -116,10 +116,7 @@ class _Job:
                 worker.place = answer
                 LOG.info("a worker on %s is ready", worker.place)
         if not self._painting and time.monotonic() - self._heard > PATIENCE:
-            raise NSTError(
-                f"the cluster has no room for a worker with {self._wanted.processors} processors and "
-                f"{self._wanted.gpus} GPUs: ask for fewer workers, or wait until others are done"
-            )
+            raise NSTError(no_room(self._wanted))
         return found
 
     def end(self) -> None:
@@ -154,7 +151,7 @@ class _Job:
         if row is None:
             self._failed_starts += 1
             if self._failed_starts > TRIES * self._wanted.count:
-                raise NSTError(f"no worker of the cluster starts: {' '.join(str(error).split())[:500]}")
+                raise NSTError(no_start(error))
         self._hire()
         if row is None:
             return []

@@ -19,7 +19,7 @@ from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.workers.seat import MakeBackend, Seat
 
-__all__ = ["Places", "cluster_team", "connect", "here", "places"]
+__all__ = ["Places", "cluster_team", "connect", "here", "no_room", "no_start", "places"]
 
 PATIENCE = 120.0
 """Seconds within which the actors have to be there."""
@@ -72,7 +72,7 @@ def connect(address: str) -> Any:
     try:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # which it raises bare as well
         reason = " ".join(str(error).split())
         raise NSTError(
             f"there is no Ray cluster at {address} ({reason[:200]}): 'ray start --head' starts one here"
@@ -95,6 +95,22 @@ def here() -> str:
     return f"{socket.gethostname()} (process {os.getpid()})"
 
 
+def no_room(wanted: Places) -> str:
+    """Nobody came."""
+    return (
+        f"the cluster has no room for a worker with {wanted.processors} processors and {wanted.gpus} GPUs: "
+        "ask for another number of workers, or wait until others are done"
+    )
+
+
+def no_start(error: BaseException) -> str:
+    """They came and died; what Ray says, which begins or ends with what they died of, is cut in the middle."""
+    said = " ".join(str(error).split())
+    return (
+        f"no worker of the cluster starts: {said if len(said) < 600 else said[:100] + ' ... ' + said[-400:]}"
+    )
+
+
 def cluster_team(address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights) -> Team:
     """A team of actors.
 
@@ -113,14 +129,24 @@ class ClusterWorker:
     def __init__(self, ray: Any, actor: Any) -> None:
         self._ray, self._actor = ray, actor
         self.name = "the cluster"
-        self._kept: tuple[Any, Any] = (None, None)
 
     def ask(self, method: str, *arguments: Any) -> Answer:
         """See `nst.engine.team.Worker`."""
-        return self.answer(self._actor.do.remote(method, *arguments))
+        return self._answer(self._actor.do.remote(method, *arguments))
 
-    def answer(self, reference: Any) -> Answer:
-        """What `reference` will be."""
+    def arrival(self) -> Any:
+        """A reference that is ready when the worker is."""
+        return self._actor.place.remote()
+
+    def arrive(self, reference: Any) -> None:
+        """Take the name of the place that it has.
+
+        Raises:
+            WorkerLostError: it has not come.
+        """
+        self.name = self._answer(reference)()
+
+    def _answer(self, reference: Any) -> Answer:
 
         def wait() -> Any:
             errors = self._ray.exceptions
@@ -132,10 +158,6 @@ class ClusterWorker:
                 raise (error.cause if isinstance(error.cause, (NSTError, MemoryError)) else error) from None
 
         return wait
-
-    def place(self) -> Answer:
-        """Where it is, once it is there."""
-        return self.answer(self._actor.place.remote())
 
     def close(self) -> None:
         """See `nst.engine.team.Worker`."""
@@ -157,18 +179,18 @@ def _start(ray: Any, wanted: Places, make: MakeBackend, weights: NetworkWeights)
     """
     kind, kept = ray.remote(**wanted.options)(_Actor), ray.put(weights)
     workers = [ClusterWorker(ray, kind.remote(make, kept)) for _ in range(wanted.count)]
-    references = [worker._actor.place.remote() for worker in workers]
+    references = [worker.arrival() for worker in workers]
     ready, _ = ray.wait(references, num_returns=len(references), timeout=PATIENCE)
-    there = []
+    there, reason = [], no_room(wanted)
     for worker, reference in zip(workers, references, strict=True):
-        if reference in ready:
-            worker.name = worker.answer(reference)()
-            there.append(worker)
-        else:
-            worker.close()
+        try:
+            if reference in ready:
+                worker.arrive(reference)
+                there.append(worker)
+            else:
+                worker.close()
+        except WorkerLostError as error:
+            reason = no_start(error.__cause__ or error)
     if not there:
-        raise NSTError(
-            f"the cluster has no room for a worker with {wanted.processors} processors and {wanted.gpus} GPUs: "
-            "ask for fewer things, or wait until others are done"
-        )
+        raise NSTError(reason)
     return there

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from PIL import Image
 
 import nst
+from nst.backends.numpy.backend import NumpyBackend
 from nst.errors import NSTError, SettingsError
-from nst.workers.cluster import connect, places
+from nst.workers.cluster import Places, _start, connect, places
 
 OPTIONS = {
     "backend": "numpy",
@@ -61,6 +63,11 @@ def test_windows_of_an_actor_that_is_killed_are_done_by_the_other(ray_cluster, s
     np.testing.assert_array_equal(record.image(), alone)
     assert len(made._team.workers) == 1
     assert f"the worker on {name} is gone: its windows are done elsewhere" in caplog.messages
+
+
+def test_workers_that_cannot_start_say_why(ray_cluster, small_network):
+    with pytest.raises(NSTError, match=r"^no worker of the cluster starts: .* runs on the CPU only"):
+        _start(ray_cluster, Places(1, 1, 0), partial(NumpyBackend, "cuda:0"), small_network)
 
 
 def test_the_command_line(ray_cluster, command, tmp_path, weights_file):
