@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any
 
 from nst.cli.web.bench import Setup
@@ -30,6 +31,7 @@ class Painter:
         self._setup, self._slow, self._hear = setup, slow, hear
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
 
     @property
     def alive(self) -> bool:
@@ -48,25 +50,26 @@ class Painter:
         self._process = context.Process(target=work, args=(theirs, self._setup, self._slow), daemon=True)
         self._process.start()
         theirs.close()
+        self._requests.put(None)  # the end of those to the process before
+        self._requests = SimpleQueue()
+        threading.Thread(target=_speak, args=(self._pipe, self._requests), daemon=True).start()
         threading.Thread(target=self._listen, args=(self._pipe,), daemon=True).start()
 
     def send(self, request: Request) -> None:
-        """Ask for something; a process that is dead is started."""
+        """Ask for something, without waiting for a process that is busy; one that is dead is started."""
         if not self.alive:
             self.start()
-        assert self._pipe is not None
-        with suppress(OSError):  # it died just now, which `hear` is told
-            self._pipe.send(request)
+        self._requests.put(request)
 
     def stop(self, patience: float = 0.0) -> None:
         """End the process, after so many seconds at the latest."""
         process, self._process = self._process, None
         if process is None:
             return
-        if patience and self._pipe is not None:
-            with suppress(OSError):
-                self._pipe.send(End())
+        if patience:
+            self._requests.put(End())
             process.join(patience)
+        self._requests.put(None)
         process.kill()
         process.join()
 
@@ -79,6 +82,15 @@ class Painter:
             self._hear(event)
         if pipe is self._pipe and self._process is not None:  # not ended by `stop`
             self._hear(None)
+
+
+def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
+    """A thread of its own, since a pipe that is full makes its sender wait."""
+    while (request := requests.get()) is not None:
+        try:
+            pipe.send(request)
+        except OSError:  # the process died, which `hear` is told
+            return
 
 
 def work(pipe: Connection, setup: Setup, slow: bool) -> None:
