@@ -17,13 +17,16 @@ from nst.cli.web.messages import End, Event, Failed, Ready, Request
 
 __all__ = ["Painter"]
 
+NICENESS = 10
+"""Of the process that paints large pictures: a tenth of the time beside a live one, all there is otherwise."""
+
 
 class Painter:
     """See the module.
 
     Args:
         setup: of the studio.
-        slow: paints large pictures at the lowest priority, in place of live ones.
+        slow: paints large pictures at a low priority, in place of live ones.
         hear: called with each event, in a thread of its own; with None when the process is dead.
     """
 
@@ -100,13 +103,13 @@ def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     from nst.cli.web.live import Live
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
-    if slow and hasattr(os, "nice"):
-        os.nice(19)
     bench = Bench(setup)
     try:
         backend, weights = bench.backend, bench.weights
         if not slow:
             bench.warm_up()
+        elif hasattr(os, "nice"):
+            os.nice(NICENESS)
         pipe.send(Ready(backend.name, backend.device, weights.name))
         (Slow if slow else Live)(pipe, bench).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
