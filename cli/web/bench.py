@@ -110,7 +110,7 @@ class Bench:
             masks={name: read(path) for name, path in order.masks.items()},
             init="content" if init is None else read(init),
             memory=memory,
-            **{**order.recipe.arguments(len(order.styles), order.size), **more},
+            **{**order.recipe.arguments(len(order.styles), order.size, bool(order.masks)), **more},
         )
 
 

@@ -31,7 +31,7 @@ def recolored(order: Order, raw: Picture) -> Colored:
     colored = {"color": "none", "color_strength": 1.0, **order.recipe.coloring}
     document["settings"] = {**document["settings"], **colored}
     longest = max(raw.size)
-    arguments = order.recipe.arguments(len(order.styles), longest)
+    arguments = order.recipe.arguments(len(order.styles), longest, masked=True)
     masks = make_masks(dict(order.masks), len(order.styles), arguments["feather"])
     picture = seen(order, raw, Output(Color(), sized(order.photo, longest), to_pil, masks))
     write_picture(picture, path, document)

@@ -1,4 +1,4 @@
-"""The process that paints large pictures, one at a time and at the lowest priority; each is saved as it goes on."""
+"""The process that paints large pictures, one at a time and at a low priority; each is saved as it goes on."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from nst.cli.web.messages import (
     Request,
     Resume,
     Stop,
+    Stopped,
     Waiting,
 )
 from nst.cli.web.planned import planned
@@ -37,6 +38,9 @@ HEAD_START = 3.0
 
 MOST = 3
 """Pictures that are painted at a time; others wait."""
+
+PAUSED = 2
+"""Pictures that were stopped and can go on bit for bit; older ones go on from how they look."""
 
 KEPT = 8
 """Sessions whose present picture is kept in memory."""
@@ -126,7 +130,8 @@ class Live:
         try:
             if len(others) >= MOST:
                 raise NSTError("too many at a time")
-            memory = self._bench.memory_left(sum(others) + paint.taken)
+            paused = [canvas.peak for canvas in self._paused.values()]
+            memory = self._bench.memory_left(sum(others) + sum(paused) + paint.taken)
             canvas = live_canvas(self._bench, order, present, paint.polish, memory)
         except NSTError as error:
             if self._paused:  # whose memory is needed now
@@ -165,12 +170,20 @@ class Live:
             self._say(Failed(session, canvas.order.run, one_line(error)))
 
     def _stop(self, session: str) -> None:
-        self._asked.pop(session, None)
-        self._waiting.pop(session, None)
+        asked = self._asked.pop(session, None) or self._waiting.pop(session, None)
         canvas = self._make_room(session)
-        if canvas is not None and canvas.record is not None:
-            self._paused[session] = canvas
+        if asked is not None:
+            self._say(Stopped(session, asked.order.run))
+        elif canvas is not None and canvas.record is None:
+            self._say(Stopped(session, canvas.order.run))
+        elif canvas is not None:
+            self._pause(canvas)
             self._end(canvas, "stopped")
+
+    def _pause(self, canvas: Canvas) -> None:
+        self._paused[canvas.order.session] = canvas
+        while len(self._paused) > PAUSED:
+            del self._paused[next(iter(self._paused))]
 
     def _end(self, canvas: Canvas, why: str) -> None:
         assert canvas.record is not None

@@ -27,6 +27,7 @@ __all__ = [
     "Resume",
     "Saved",
     "Stop",
+    "Stopped",
     "Waiting",
 ]
 
@@ -226,6 +227,14 @@ class Colored:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """A picture was stopped before there was anything to see of it."""
+
+    session: str
+    run: int
+
+
+@dataclass(frozen=True)
 class Waiting:
     """There is no memory left for this picture beside those that are being painted."""
 
@@ -278,4 +287,4 @@ class Saved:
 
 
 Request: TypeAlias = Paint | Recolor | Stop | Resume | Drop | Plan | Large | End
-Event: TypeAlias = Ready | Preview | Finished | Colored | Waiting | Failed | Planned | Saved
+Event: TypeAlias = Ready | Preview | Finished | Colored | Stopped | Waiting | Failed | Planned | Saved

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any
 
 from nst.cli.web.bench import Setup
@@ -16,13 +17,16 @@ from nst.cli.web.messages import End, Event, Failed, Ready, Request
 
 __all__ = ["Painter"]
 
+NICENESS = 10
+"""Of the process that paints large pictures: a tenth of the time beside a live one, all there is otherwise."""
+
 
 class Painter:
     """See the module.
 
     Args:
         setup: of the studio.
-        slow: paints large pictures at the lowest priority, in place of live ones.
+        slow: paints large pictures at a low priority, in place of live ones.
         hear: called with each event, in a thread of its own; with None when the process is dead.
     """
 
@@ -30,6 +34,7 @@ class Painter:
         self._setup, self._slow, self._hear = setup, slow, hear
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
 
     @property
     def alive(self) -> bool:
@@ -48,25 +53,26 @@ class Painter:
         self._process = context.Process(target=work, args=(theirs, self._setup, self._slow), daemon=True)
         self._process.start()
         theirs.close()
+        self._requests.put(None)  # the end of those to the process before
+        self._requests = SimpleQueue()
+        threading.Thread(target=_speak, args=(self._pipe, self._requests), daemon=True).start()
         threading.Thread(target=self._listen, args=(self._pipe,), daemon=True).start()
 
     def send(self, request: Request) -> None:
-        """Ask for something; a process that is dead is started."""
+        """Ask for something, without waiting for a process that is busy; one that is dead is started."""
         if not self.alive:
             self.start()
-        assert self._pipe is not None
-        with suppress(OSError):  # it died just now, which `hear` is told
-            self._pipe.send(request)
+        self._requests.put(request)
 
     def stop(self, patience: float = 0.0) -> None:
         """End the process, after so many seconds at the latest."""
         process, self._process = self._process, None
         if process is None:
             return
-        if patience and self._pipe is not None:
-            with suppress(OSError):
-                self._pipe.send(End())
+        if patience:
+            self._requests.put(End())
             process.join(patience)
+        self._requests.put(None)
         process.kill()
         process.join()
 
@@ -81,6 +87,15 @@ class Painter:
             self._hear(None)
 
 
+def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
+    """A thread of its own, since a pipe that is full makes its sender wait."""
+    while (request := requests.get()) is not None:
+        try:
+            pipe.send(request)
+        except OSError:  # the process died, which `hear` is told
+            return
+
+
 def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     """What the process does."""
     from nst.cli.web.bench import Bench, one_line
@@ -88,13 +103,13 @@ def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     from nst.cli.web.live import Live
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
-    if slow and hasattr(os, "nice"):
-        os.nice(19)
     bench = Bench(setup)
     try:
         backend, weights = bench.backend, bench.weights
         if not slow:
             bench.warm_up()
+        elif hasattr(os, "nice"):
+            os.nice(NICENESS)
         pipe.send(Ready(backend.name, backend.device, weights.name))
         (Slow if slow else Live)(pipe, bench).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -59,20 +59,26 @@ class Recipe:
         if not all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in self.blend):
             raise SettingsError(f"blend is {self.blend!r}: it must be numbers from 0 to 1")
 
-    def arguments(self, styles: int, size: int) -> dict[str, Any]:
-        """Those of `nst.StyleTransfer`, for so many paintings and a longest side in pixels."""
+    def arguments(self, styles: int, size: int, masked: bool = False) -> dict[str, Any]:
+        """Those of `nst.StyleTransfer`.
+
+        Args:
+            styles: how many paintings there are.
+            size: longest side in pixels.
+            masked: whether the brush has painted anything.
+        """
         fine = max(0.0, 2 * self.detail - 1)
         smooth = max(0.0, 1 - 2 * self.detail)
-        shares = self.blend if len(self.blend) == styles and sum(self.blend) > 0 else (1.0,) * styles
+        blended = len(self.blend) == styles > 1 and sum(self.blend) > 0
         return {
             "size": size,
             "style_strength": min(max(self.strength, 0.02), 0.98),  # both losses stay
             "style_scale": self.stroke,
             "content_layers": {"conv4_2": 1 - fine, "conv3_1": fine} if fine else {"conv4_2": 1.0},
             "tv_weight": round(0.02 * smooth, 6),
-            "style_weights": shares,
+            **({"style_weights": self.blend} if blended else {}),
             "padding": "replicate",
-            "feather": round(self.feather * size / 512, 3),
+            **({"feather": round(self.feather * size / 512, 3)} if masked else {}),
             **self.coloring,
         }
 

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ MOST = 100
 """Sessions that are kept; the one that was not used for longest goes."""
 
 HISTORY, UNDO = 24, 30
+
+FRESH = 600.0
+"""Seconds for which a file is left alone in any case."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,18 @@ class Session:
         """The present picture, if it was finished or stopped."""
         return self.painted(self.work.run)
 
+    @property
+    def wanted(self) -> set[str]:
+        """Names of the files that belong to what it is, was, and can be again."""
+        subjects = [self.subject, *(entry.subject for entry in self.history)]
+        subjects += [shot.subject for shot in self.undo]
+        sources = [source for held in subjects for source in (held.photo, *held.styles) if source is not None]
+        names = {name for source in sources for name in (source.file, source.view)}
+        names |= {file for held in subjects for file in held.masks.values()}
+        names |= {file for entry in self.history for file in entry.files.values()}
+        names |= {f"start-{entry.run}.png" for entry in self.history}  # which its command names
+        return names | {shot.present for shot in self.undo if shot.present} | {f"start-{self.work.run}.png"}
+
     def painted(self, run: int) -> Entry | None:
         """A picture of the history."""
         return next((entry for entry in self.history if entry.run == run), None)
@@ -281,6 +296,19 @@ class Store:
         session = self.get(session.name) or session
         self.put(replace(session, numbers=session.numbers + 1))
         return session.numbers
+
+    def tidy(self, session: Session, runs: Set[int]) -> None:
+        """Remove the files that nothing of a session leads to any more.
+
+        Args:
+            session: as it is now.
+            runs: of large pictures that are still to be painted.
+        """
+        wanted = session.wanted | {f"start-{run}.png" for run in runs}
+        for path in self.path(session).iterdir():
+            fresh = time.time() - path.stat().st_mtime < FRESH  # of a request that is not finished
+            if path.suffix != ".json" and path.name not in wanted and not fresh:
+                path.unlink(missing_ok=True)
 
     def surplus(self) -> list[Session]:
         """Those that are too many, the ones that were not used for longest."""

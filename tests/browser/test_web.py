@@ -299,14 +299,14 @@ def test_two_paintings_have_a_blend_and_a_brush_each(studio, files):
 def test_make_it_large(studio):
     wait_for(studio, "done")
     studio.click("#large")
-    studio.evaluate("import('./static/large.js').then((m) => m.ask(128))")
-    studio.wait_for_function("() => document.querySelector('#plan').textContent.includes('128 × 96 pixels')")
+    studio.evaluate("import('./static/large.js').then((m) => m.ask(72))")
+    studio.wait_for_function("() => document.querySelector('#plan').textContent.includes('72 × 54 pixels')")
     studio.click("#large-go")
     studio.wait_for_selector("#strip li >> nth=1")
     assert state(studio)["jobs"] == []
     studio.click("#strip button >> nth=0")
-    assert "--size 128" in studio.text_content("#command")
-    assert studio.text_content(".facts").startswith("Size128 × 96")
+    assert "--size 72" in studio.text_content("#command")
+    assert studio.text_content(".facts").startswith("Size72 × 54")
 
 
 def test_compare_with_the_keyboard(finished):

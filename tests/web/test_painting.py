@@ -25,6 +25,7 @@ from nst.cli.web.messages import (
     Recolor,
     Resume,
     Stop,
+    Stopped,
     Waiting,
 )
 from nst.cli.web.recipe import Recipe
@@ -157,6 +158,11 @@ def test_stop_shows_the_picture_and_continue_goes_on_bit_for_bit(bench, order, q
     for name in ("picture-1.png", "raw-1.png"):
         paths = [Path(order(1, session=session).folder) / name for session in ("whole", "a")]
         np.testing.assert_array_equal(*map(pixels, paths))
+
+
+def test_stopped_before_the_first_step(bench, order):
+    pipe = serve(bench, Pipe([Paint(order(1), False), Stop("a")]))
+    assert pipe.sent == [Stopped("a", 1)]
 
 
 def test_other_colours_without_a_step(bench, order, command, quick):

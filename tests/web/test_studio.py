@@ -1,10 +1,11 @@
 """What the server asks of the processes, and what it tells the page."""
 
 import json
+import os
 
 import pytest
 
-from nst.cli.web.messages import Colored, Drop, Failed, Paint, Ready, Recolor, Resume, Stop, Waiting
+from nst.cli.web.messages import Colored, Drop, Failed, Paint, Ready, Recolor, Resume, Stop, Stopped, Waiting
 from nst.cli.web.session import Store
 from tests.web.conftest import document, open_studio, png, tell_finished, tell_preview
 
@@ -199,7 +200,7 @@ def test_a_process_that_dies_is_started_again(ready):
 
 def test_a_process_that_never_was_ready_is_not(ready):
     why = []
-    ready.studio.give_up = why.append
+    ready.studio.reports.give_up = why.append
     ready.live.alive = False
     ready.live.hear(Failed("", 0, "there is no backend 'x'"))
     ready.live.hear(None)
@@ -255,3 +256,27 @@ def test_old_sessions_go_when_there_are_too_many(ready, monkeypatch):
     ready.client.post("sessions")
     assert ready.client.get(ready.at).status_code == 404
     assert not (ready.folder / ready.name).exists()
+
+
+def test_stopped_before_there_was_anything_to_see(ready):
+    ready.live.hear(Stopped(ready.name, paints(ready)[-1].order.run))
+    assert document(ready)["work"]["state"] == "stopped"
+    assert act(ready, "continue").status_code == 204
+
+
+def test_files_that_nothing_leads_to_go(ready):
+    """Those of runs that another one took the place of; what history, undo and the present need stays."""
+    for value in (0.6, 0.7):
+        patch(ready, strength=value, gesture=str(value))
+    runs = [paint.order.run for paint in paints(ready)]
+    folder = ready.folder / ready.name
+    for run in runs:
+        (folder / f"start-{run}.png").write_bytes(png())
+    ready.studio.store.put(ready.studio.store.get(ready.name).started(f"start-{runs[1]}.png"))  # for undo
+    patch(ready, strength=0.8, gesture="0.6")
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    before = {path.name for path in folder.iterdir()}
+    tell_finished(ready, paints(ready)[-1].order.run)
+    gone = before - {path.name for path in folder.iterdir()}
+    assert gone == {f"start-{runs[0]}.png", f"start-{runs[2]}.png"}

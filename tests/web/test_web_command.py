@@ -43,7 +43,6 @@ def test_it_serves_until_it_is_told_to_end(tmp_path, environment, weights_file):
     [
         (["--backend", "abacus"], "abacus"),
         (["--backend", "numpy", "--weights", "nothing"], "no weights called 'nothing'"),
-        (["--backend", "numpy", "--weights", "embedded", "--precision", "bf16"], "numpy has no networks in"),
     ],
 )
 def test_what_can_never_paint_is_said_at_once(tmp_path, python, words, said):

@@ -32,6 +32,10 @@ function show(next) {
 function listen() {
   news?.close();
   news = api.stream();
+  news.onerror = () => {
+    find("machine").textContent = "Not connected";
+    if (news.readyState === EventSource.CLOSED) setTimeout(listen, 3000); // else the browser tries by itself
+  };
   const on = (kind, then) => news.addEventListener(kind, (event) => then(JSON.parse(event.data)));
   on("state", show);
   on("curve", showCurve);
@@ -72,5 +76,6 @@ makeBrush();
 find("undo").addEventListener("click", () => api.act("undo"));
 find("fresh").addEventListener("click", fresh);
 addEventListener("keydown", shortcut);
+addEventListener("hashchange", async () => { await api.enter(); listen(); });
 await api.enter();
 listen();

@@ -59,6 +59,7 @@ function words() {
   find("status-more").textContent = more;
   find("progress-fill").style.setProperty("--done", done);
   find("progress").setAttribute("aria-valuenow", Math.round(done * 100));
+  document.title = live ? `${Math.round(done * 100)} % · nst studio` : "nst studio";
   document.body.dataset.work = work.state;
   document.body.dataset.run = work.run;
   buttons(work, entry);

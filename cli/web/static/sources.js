@@ -16,7 +16,10 @@ function choose(kind) {
 async function take(kind, files) {
   for (const file of files) {
     announce(`Reading ${file.name ?? "the picture"}`);
+    const places = [find(`door-${kind}`), find("sources")];
+    for (const place of places) place.setAttribute("aria-busy", "true");
     await api.upload(kind, file);
+    for (const place of places) place.removeAttribute("aria-busy");
     kind = "style"; // of several, the first may be the photograph
   }
 }
