@@ -14,8 +14,8 @@ from PIL import Image
 
 from nst.cli.engine import load_backend
 from nst.cli.like import command_of
-from nst.cli.trace import describe
 from nst.cli.web.messages import Order
+from nst.description import describe
 from nst.engine.start import Start
 from nst.errors import NSTError
 from nst.models.store.resolve import resolve_weights

@@ -8,7 +8,8 @@ from typing import Any
 from nst.arguments import TransferArguments
 from nst.errors import SettingsError
 from nst.fields import require_known
-from nst.settings import Settings, layer_weights, make_settings
+from nst.layers import layer_weights
+from nst.settings import Settings, make_settings
 from nst.words import STARTS
 
 __all__ = ["check_options"]
