@@ -71,7 +71,7 @@ class Job:
         """Before the work starts.
 
         Raises:
-            NSTError: a file that cannot be written, or two that are one.
+            NSTError: a file that cannot be written, two that are one, or one of the pictures that go in.
         """
         from nst.cli.recorder import check_frames
         from nst.cli.trace import check_trace_path
@@ -81,6 +81,11 @@ class Job:
         if self.trace is not None:
             check_trace_path(self.trace, self.output)
         check_frames(self.animate, self.output, self.trace)
+        start = self.paths.get("init")  # a result that is gone on from may be replaced
+        originals = {os.path.realpath(path) for path in self.inputs} - {os.path.realpath(str(start))}
+        for written in (self.output, self.trace, self.animate):
+            if written and os.path.realpath(written) in originals:
+                raise SettingsError(f"{written} is a picture that goes in: give the output another name")
         if self.checkpoint is None or self.saved is None:
             return
         others = [os.path.realpath(path) for path in (self.output, self.trace, self.animate) if path]

@@ -22,33 +22,45 @@ except ImportError:
     sys.exit("nst: error: the command line needs click and rich: pip install 'nst[cli]'")
 
 from nst._version import __version__
+from nst.cli.help import meant
 from nst.cli.notes import warnings_as_notes
 from nst.errors import NSTError
 
 __all__ = ["cli", "main"]
 
-COMMANDS = {
-    "stylize": "Paint a picture in the style of one or more others.",
-    "batch": "Paint many pictures, each in one or more styles.",
-    "poster": "Paint a picture and bring it up to the size of a poster.",
-    "texture": "Make more of a texture, or a tile that repeats without a seam.",
-    "invert": "Show what a layer of the network keeps of a picture.",
-    "vary": "Paint a picture in many ways: a sheet, and a page to compare them.",
-    "recolor": "Change the colours of a result without painting it again.",
-    "resume": "Go on with a run that was cut off, as if nothing had happened.",
-    "show": "Print the settings in a picture, and the command that makes it.",
-    "experiment": "Run the paper's experiments; write contact sheets and reports.",
-    "presets": "Show the recipes that --preset takes.",
-    "web": "A studio in the browser: pictures, sliders, a brush, live.",
-    "video": "Paint a video or a folder of frames, without flicker.",
-    "export-onnx": "Write one step as an ONNX graph, for a browser, a phone or C++.",
-    "export-style": "Write the targets of a style, for an exported graph.",
-    "plan": "Predict memory and time of a run, and how it would fit.",
-    "backends": "Show the backends, their versions and the devices they see.",
-    "conformance": "Prove that the backends compute the same thing.",
-    "weights": "List, download, import and check network weights.",
-    "demo": "Draw two pictures and stylize one in the style of the other.",
+SECTIONS = {
+    "Paint": {
+        "demo": "Draw two pictures and stylize one in the style of the other.",
+        "stylize": "Paint a picture in the style of one or more others.",
+        "batch": "Paint many pictures, each in one or more styles.",
+        "vary": "Paint a picture in many ways: a sheet, and a page to compare them.",
+        "video": "Paint a video or a folder of frames, without flicker.",
+        "poster": "Paint a picture and bring it up to the size of a poster.",
+        "texture": "Make more of a texture, or a tile that repeats without a seam.",
+        "web": "A studio in the browser: pictures, sliders, a brush, live.",
+    },
+    "Before and after": {
+        "plan": "Predict memory and time of a run, and how it would fit.",
+        "presets": "Show the recipes that --preset takes.",
+        "resume": "Go on with a run that was cut off, as if nothing had happened.",
+        "show": "Print the settings in a picture, and the command that makes it.",
+        "recolor": "Change the colours of a result without painting it again.",
+    },
+    "Research": {
+        "experiment": "Run the paper's experiments; write contact sheets and reports.",
+        "invert": "Show what a layer of the network keeps of a picture.",
+        "conformance": "Prove that the backends compute the same thing.",
+    },
+    "Networks and programs": {
+        "weights": "List, download, import and check network weights.",
+        "backends": "Show the backends, their versions and the devices they see.",
+        "export-onnx": "Write one step as an ONNX graph, for a browser, a phone or C++.",
+        "export-style": "Write the targets of a style, for an exported graph.",
+    },
 }
+"""Section of the help page -> name -> short help."""
+
+COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
 """name -> short help; a command is imported only when it is run, from the module of its name with _ for -."""
 
 
@@ -67,10 +79,21 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"nst.cli.commands.{name}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may be meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"there is no command {name!r}{meant(name, list(COMMANDS))}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -72,7 +72,8 @@ def saved_steps(every: int | None, at: Sequence[int], steps: int) -> frozenset[i
     """
     if at and max(at) > steps:
         raise SettingsError(f"--save-at {max(at)}: the run has {steps} steps")
-    return frozenset(at) | frozenset(range(every, steps + 1, every) if every else ())
+    # the last step is the result itself
+    return frozenset(at) | frozenset(range(every, steps, every) if every else ())
 
 
 def step_path(output: str, step: int, steps: int) -> Path:

@@ -10,6 +10,7 @@ same blocks in both, so strides and sizes of layers depend on the name alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -75,7 +76,15 @@ def validate_layers(names: Iterable[str], convolutions: Collection[str] = LAYER_
     """Raise `SettingsError` for the first name that is not a layer."""
     for name in names:
         if name not in convolutions:
-            raise SettingsError(f"unknown layer {name!r}: choose from {', '.join(convolutions)}")
+            own = _own_name(str(name))
+            meant = f" ({own} here, which is read after its ReLU)" if own in convolutions else ""
+            raise SettingsError(f"unknown layer {name!r}{meant}: choose from {', '.join(convolutions)}")
+
+
+def _own_name(name: str) -> str:
+    """conv1_1 for relu1_1, block1_conv1, r11 and the like: block and number of other programs' names."""
+    found = re.search(r"([1-5])[^0-9]*([1-4])$", name)
+    return "conv{}_{}".format(*found.groups()) if found else ""
 
 
 def layers_up_to(

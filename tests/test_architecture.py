@@ -72,8 +72,8 @@ BELOW = {
     " optim painting pictures planning plot presets"
     " progress protocol result run settings shown synthesis transfer watching words workers",
     "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
-    "nst/batch/": "arguments backends description engine fields models pictures planning progress settings transfer"
-    " words workers",
+    "nst/batch/": "arguments backends description engine fields layers models pictures planning progress settings"
+    " transfer words workers",
     "nst/video/": "arguments engine fields losses pictures run transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim pictures protocol settings workers",

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.like import like_option
 from nst.cli.options import PAINTING, engine_options, mask_options, preset_option
 
 __all__ = ["batch"]
 
 
-class _Batch(click.Command):
+class _Batch(SectionedCommand):
     """Takes all words up to the next option as values of --styles, so that a shell can fill in a pattern."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

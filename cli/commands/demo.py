@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import PAINTING, engine_options, preset_option, trace_option
 
 __all__ = ["demo"]
@@ -15,7 +16,7 @@ DEFAULTS = {"size": 384, "steps": 72, "padding": "replicate", "offline": True}
 """A minute on two cores, without a connection to the internet, and without a frame at the border."""
 
 
-@click.command(context_settings={"default_map": DEFAULTS})
+@click.command(cls=SectionedCommand, context_settings={"default_map": DEFAULTS})
 @click.option("-o", "--output", default="out.png", show_default=True, type=click.Path(), help="The result.")
 @click.option(
     "--pictures",

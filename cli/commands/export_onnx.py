@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import network_options, preset_option, quiet_option, setting_options
 
 __all__ = ["export_onnx"]
@@ -19,7 +20,7 @@ def _sides(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
     return int(words[0]), int(words[1])
 
 
-@click.command("export-onnx")
+@click.command("export-onnx", cls=SectionedCommand)
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False), help="The graph: .onnx.")
 @click.option("--size", required=True, callback=_sides, metavar="WxH", help="Of the pictures, in pixels.")
 @click.option(

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import engine_options, preset_option
 
 __all__ = ["export_style"]
 
 
-@click.command("export-style")
+@click.command("export-style", cls=SectionedCommand)
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
 @click.option(
     "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The file: .safetensors."

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import checkpoint_options, engine_options, output_option, preset_option, trace_option
 
 __all__ = ["invert"]
 
 
-@click.command(context_settings={"default_map": {"init": "noise", "scales": "1"}})
+@click.command(cls=SectionedCommand, context_settings={"default_map": {"init": "noise", "scales": "1"}})
 @click.argument("content", type=click.Path())
 @output_option
 @click.option(

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.like import like_option, with_like
 from nst.cli.options import painting_options
 from nst.cli.recorder import frame_options
@@ -16,7 +17,7 @@ FILES = ("output", "trace", "animate", "save_at", "save_every", "checkpoint", "c
 """Options of `nst stylize` that change neither memory nor time: its command line can be given as it is."""
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1)
 @click.option("-o", "--output", hidden=True)

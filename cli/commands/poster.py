@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import output_option, painting_options
 
 __all__ = ["poster"]
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
 @output_option

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.like import like_option, with_like
 from nst.cli.options import output_option, painting_options
 from nst.cli.recorder import frame_options
@@ -13,7 +14,7 @@ from nst.cli.recorder import frame_options
 __all__ = ["stylize"]
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1)
 @output_option

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import checkpoint_options, engine_options, output_option, preset_option, trace_option
 
 __all__ = ["texture"]
@@ -20,7 +21,7 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
     return int(words[0]), int(words[-1])
 
 
-@click.command(context_settings={"default_map": {"init": "noise"}})
+@click.command(cls=SectionedCommand, context_settings={"default_map": {"init": "noise"}})
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
 @output_option
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import engine_options, mask_options, preset_option
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ FULL = 1024
 VARIED = {"style_strength": "0.3,0.5,0.7", "style_scale": "0.5,1", "color": "none,lab"}
 
 
-@click.command(context_settings={"default_map": {"size": BASE["size"], "steps": str(BASE["steps"])}})
+@click.command(
+    cls=SectionedCommand,
+    context_settings={"default_map": {"size": BASE["size"], "steps": str(BASE["steps"])}},
+)
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
 @click.option(

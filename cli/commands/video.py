@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nst.cli.help import SectionedCommand
 from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
+from nst.errors import NSTError, SettingsError
 
 if TYPE_CHECKING:
     from nst.video import VideoTransfer
@@ -26,7 +29,7 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
     return rate
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
 @click.option(
@@ -49,6 +52,7 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
 )
 @click.option("--fps", callback=_rate, metavar="RATE", help="Frames a second.  [default: IN's own, or 25]")
 @click.option("--restart", is_flag=True, help="Throw away the frames that are there.")
+@click.option("-y", "--yes", is_flag=True, help="Overwrite OUT without asking.")
 @preset_option
 @engine_options(*PAINTING)
 @mask_options
@@ -59,6 +63,7 @@ def video(
     output: str,
     fps: Fraction | None,
     restart: bool,
+    yes: bool,
     trace: str | None,
     quiet: bool,
     **options: Any,
@@ -76,12 +81,12 @@ def video(
     from nst.cli.movies.reading import open_source
     from nst.cli.movies.writing import check_movie, write_movie
     from nst.cli.trace import check_trace_path
-    from nst.errors import SettingsError
 
     target = Path(output)
     single = bool(target.suffix) and not target.is_dir()
     if single:
         check_movie(target)
+        _ask(target, yes)
     folder = target.with_name(f"{target.name}.frames") if single else target
     if Path(source).resolve() in (folder.resolve(), target.resolve()):
         raise SettingsError(f"IN and OUT are both {source}: give them different names")
@@ -102,6 +107,18 @@ def video(
         where = f"{output}: " if status == 0 else ""
         click.echo(f"{where}{count} frames in {folder}{ending}", err=status != 0)
     return status
+
+
+def _ask(target: Path, yes: bool) -> None:
+    """Before a video is overwritten, as such tools do, where there is somebody to answer.
+
+    Raises:
+        NSTError: the answer is no.
+    """
+    if yes or not target.exists() or not sys.stdin.isatty():
+        return
+    if not click.confirm(f"{target} is there already. Overwrite it?", err=True):
+        raise NSTError(f"{target} is left as it is: give -o another name")
 
 
 def _set_up(first: Any, style: tuple[str, ...], quiet: bool, options: dict[str, Any]) -> VideoTransfer:

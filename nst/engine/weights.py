@@ -125,7 +125,7 @@ def kind_of(weights: NetworkWeights) -> str:
     """The kind of network, as far as the size of its activations goes.
 
     "caffe": the original VGG19, fed with 0..255. "normalised": the same with a mean activation of 1. "torchvision":
-    fed with pictures of mean 0 and deviation 1. "other": anything else, such as the embedded network.
+    fed with pictures of mean 0 and deviation 1. "other": anything else, such as the whitened network.
     """
     if weights.channels("conv1_1") != 64:
         return "other"

@@ -256,7 +256,7 @@ def test_missing_arguments(command):
     assert_one_line(command("stylize"), "Missing argument 'CONTENT'")
     assert_one_line(command("stylize", "a.png", "-o", "out.png"), "Missing argument 'STYLE...'")
     assert_one_line(command("stylize", "a.png", "b.png"), "Missing option '-o'")
-    assert_one_line(command("paint"), "No such command 'paint'")
+    assert_one_line(command("paint"), "there is no command 'paint'")
 
 
 def test_pictures_are_checked_before_a_backend_or_weights_are_loaded(stylize, monkeypatch):
@@ -273,7 +273,7 @@ def test_out_of_memory_while_setting_up(stylize, monkeypatch):
     def too_large(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr("nst.transfer.resize", too_large)
+    monkeypatch.setattr("nst.inputs.resize", too_large)
     assert_one_line(stylize("--size", 30000), "out of memory at --size 30000: use a smaller --size")
 
 
@@ -332,3 +332,25 @@ def test_style_equal_to_content_gives_the_content_back(stylize, pictures):
     assert result.status == 0
     assert "loss 0 -> 0; converged" in result.stdout
     assert np.array_equal(Image.open("out.png"), Image.open(pictures.content))
+
+
+@pytest.mark.parametrize("written", ["output", "trace", "animate"])
+@pytest.mark.parametrize("which", ["content", "style"])
+def test_a_picture_that_goes_in_is_never_written_to(stylize, pictures, tmp_path, written, which):
+    own = {name: tmp_path / f"{name}.png" for name in ("content", "style")}
+    for name, path in own.items():
+        path.write_bytes(getattr(pictures, name).read_bytes())
+    alias = tmp_path / "alias.gif"
+    alias.symlink_to(own[which])
+    target = alias if written == "animate" else own[which]
+    options = ["--steps", 0] + ([] if written == "output" else [f"--{written}", target])
+    result = stylize(*options, output=target if written == "output" else "out.png", **own)
+    assert_one_line(result, f"{target} is a picture that goes in: give the output another name")
+    assert own[which].read_bytes() == getattr(pictures, which).read_bytes()
+
+
+def test_a_result_that_is_gone_on_from_may_be_replaced(stylize, tmp_path):
+    assert stylize("--steps", 1).status == 0
+    before = (tmp_path / "out.png").read_bytes()
+    assert stylize("--steps", 1, "--init", "out.png").status == 0
+    assert (tmp_path / "out.png").read_bytes() != before

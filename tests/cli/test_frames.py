@@ -28,6 +28,7 @@ def test_frame_steps_crowd_at_the_start_of_each_size():
 
 def test_saved_steps():
     assert saved_steps(10, (), 35) == {10, 20, 30}
+    assert saved_steps(10, (), 30) == {10, 20}  # the result is the last one
     assert saved_steps(None, (0, 5), 5) == {0, 5}
     assert saved_steps(2, (3,), 5) == {2, 3, 4}
     assert saved_steps(None, (), 5) == set()
@@ -40,7 +41,7 @@ def test_step_path_sorts_as_the_steps_do():
 
 def test_saved_pictures_are_the_results_of_shorter_runs(stylize, tmp_path):
     options = ["--steps", 4, "--scales", 1]
-    assert stylize(*options, "--save-every", 2, "--save-at", "0,3").status == 0
+    assert stylize(*options, "--save-every", 2, "--save-at", "0,3,4").status == 0
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         *("out-0.png", "out-2.png", "out-3.png", "out-4.png", "out.png"),
     ]
@@ -128,7 +129,7 @@ def test_mistakes_are_found_before_the_work(options, message, stylize, tmp_path,
 
 def test_a_picture_that_cannot_be_saved_does_not_cost_the_run(stylize, tmp_path):
     (tmp_path / "out-2.png").mkdir()
-    result = stylize("--save-every", 2, "--trace", "trace.json")
+    result = stylize("--save-every", 2, "--trace", "trace.json")  # of 3 steps
     assert result.status == 2
     assert "out-2.png" in result.stderr
     assert read_settings("out.png")["step"] == 2

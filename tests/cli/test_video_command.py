@@ -269,3 +269,26 @@ def test_the_store_goes_on_from_the_picture_where_the_state_is_gone(tmp_path):
     (store.folder / "nst-video-last.npz").write_bytes(b"broken")
     np.testing.assert_allclose(store.raw(1), 1 - raw, atol=0.5 / 255 + 1e-6)
     assert FrameStore(tmp_path / "out", {"steps": 3}).done == 2
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_video_is_replaced_after_a_question(video, clip, tmp_path, monkeypatch):
+    """As ffmpeg does; a script, which cannot answer, gets what it asked for."""
+    assert video(clip, "out.gif").status == 0
+    target = tmp_path / "out.gif"
+    target.write_bytes(b"mine")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    refused = video(clip, "out.gif")
+    assert refused.status == 2
+    assert "out.gif is there already. Overwrite it?" in refused.stderr
+    assert "nst: error: out.gif is left as it is" in refused.stderr
+    assert target.read_bytes() == b"mine"
+    for stdin, options in ((Terminal("y\n"), []), (Terminal(""), ["--yes"]), (io.StringIO(""), [])):
+        target.write_bytes(b"mine")
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert video(clip, "out.gif", *options).status == 0
+        assert target.read_bytes()[:3] == b"GIF"
