@@ -58,7 +58,7 @@ def export_onnx(
     transfer = StyleTransfer(
         pictures[0],
         pictures[1],
-        **{**settings, "backend": "onnx", "device": "cpu", "weights": weights, "tile": "off"},
+        **{**settings, "backend": "onnx", "device": "cpu", "weights": weights, "size": None, "tile": "off"},
     )
     if transfer.size != size:
         raise SettingsError(
