@@ -268,7 +268,7 @@ def test_the_commands(command, weights_file, pictures, tmp_path):
     assert "32x24" in done.stdout
     assert "w.bin" in done.stdout
     styles = (pictures.style, pictures.other, "--style-weights", "2,1")
-    done = command("export-style", *styles, "-o", "s.safetensors", "--size", 32, *small, "--backend", "numpy")
+    done = command("export-style", *styles, "-o", "s.safetensors", "--size", 32, *small)
     assert (done.status, done.stderr) == (0, "")
     assert read_style("s.safetensors", "step.onnx")["style/conv1_1/second"].shape == (1, 4, 4)
     for options, message in (
