@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nst.cli.help import SectionedCommand
-from nst.cli.options import engine_options, preset_option
+from nst.cli.options import network_options, preset_option, quiet_option, setting_options
 
 __all__ = ["export_style"]
 
@@ -19,10 +19,12 @@ __all__ = ["export_style"]
     "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The file: .safetensors."
 )
 @preset_option
-@engine_options(
+@network_options
+@setting_options(
     *("size", "content", "style", "style_scale"),
     *("balance", "style_strength", "tv_weight", "pooling", "padding", "seed", "max_pixels"),
 )
+@quiet_option
 def export_style(style: tuple[str, ...], output: str, quiet: bool, **options: Any) -> None:
     """Write the targets of one or more STYLE pictures, for a graph of `nst export-onnx` with the same settings.
 
@@ -32,10 +34,12 @@ def export_style(style: tuple[str, ...], output: str, quiet: bool, **options: An
     nst export-style painting.jpg -o style.safetensors --size 256
     nst export-style monet.jpg klimt.jpg --style-weights 0.7,0.3 -o both.safetensors --size 256
     """
+    from nst.cli.engine import load_backend
     from nst.cli.exporting import exported_arguments
     from nst.export import export_style as write
 
     size = options.pop("size")
-    write(list(style), output, size, **exported_arguments(options, quiet))
+    backend = load_backend("auto", "auto")
+    write(list(style), output, size, backend=backend, **exported_arguments(options, quiet))
     if not quiet:
         click.echo(f"{output}: {Path(output).stat().st_size / 1e6:.1f} MB, for pictures of {size} px")

@@ -58,7 +58,14 @@ def export_onnx(
     transfer = StyleTransfer(
         pictures[0],
         pictures[1],
-        **{**settings, "backend": "onnx", "device": "cpu", "weights": weights, "tile": "off"},
+        **{
+            **settings,
+            "backend": "onnx",
+            "device": "cpu",
+            "weights": weights,
+            "size": max(size),
+            "tile": "off",
+        },
     )
     if transfer.size != size:
         raise SettingsError(

@@ -41,7 +41,7 @@ def export_style(style: Any, path: str | Path, size: int, **options: Any) -> Non
     """
     require_exportable(options, (*OF_STYLE, "backend", "device", "weights", "memory"))
     photograph = np.random.default_rng(0).random((size, size, 3), np.float32)
-    transfer = StyleTransfer(photograph, style, **options)
+    transfer = StyleTransfer(photograph, style, **{**options, "size": size})
     if not transfer.settings.uses_style:
         raise SettingsError("there is no style loss: give style layers and a weight above zero")
     losses = ExportedLosses.of(transfer)

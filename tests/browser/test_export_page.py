@@ -147,6 +147,7 @@ def library(small_network):
         weights=small_network,
         optimizer="adam",
         scales=1,
+        size=WIDTH,
         steps=STEPS,
     ).iterate()
     return [record.losses().total for record in records]

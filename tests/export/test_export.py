@@ -67,7 +67,14 @@ class Runner:
 def library(content, style, network, backend="numpy", **settings):
     """The same with the library: totals, and the last picture."""
     records = nst.StyleTransfer(
-        content, style, backend=backend, weights=network, optimizer="adam", scales=1, **settings
+        content,
+        style,
+        backend=backend,
+        weights=network,
+        optimizer="adam",
+        scales=1,
+        size=max(content.shape),
+        **settings,
     ).iterate()
     totals, last = [], None
     for last in records:
@@ -137,7 +144,9 @@ def test_losses_and_gradient_of_other_settings_are_those_of_the_library(name, tm
     if alone:
         for key, value in runner.targets(style, "style").items():
             assert error(value, filed[key], "gram") < 1, key
-    transfer = nst.StyleTransfer(content, style, backend="numpy", weights=network, scales=1, **settings)
+    transfer = nst.StyleTransfer(
+        content, style, backend="numpy", weights=network, scales=1, size=WIDTH, **settings
+    )
     want = transfer.stage(WIDTH).evaluate(transfer.backend.from_numpy(planar(now)))
     got = runner.run({**runner.targets(content, "content"), **filed, "picture": planar(now)})
     assert error(got["total"], want.total, "loss") < 1
@@ -152,7 +161,7 @@ def test_a_style_of_several_pictures_of_any_size_comes_from_its_file(exported, n
     runner = Runner(exported)
     targets = runner.targets(content, "content") | read_style(tmp_path / "both.safetensors", exported)
     total, _ = runner.descend(content, targets, 0, RATE)
-    transfer = nst.StyleTransfer(content, styles, scales=1, **options)
+    transfer = nst.StyleTransfer(content, styles, scales=1, size=WIDTH, **options)
     want = transfer.stage(WIDTH).evaluate(transfer.backend.from_numpy(planar(content)))
     assert error(total, want.total, "loss") < 1
 
@@ -259,7 +268,7 @@ def test_the_commands(command, weights_file, pictures, tmp_path):
     assert "32x24" in done.stdout
     assert "w.bin" in done.stdout
     styles = (pictures.style, pictures.other, "--style-weights", "2,1")
-    done = command("export-style", *styles, "-o", "s.safetensors", "--size", 32, *small, "--backend", "numpy")
+    done = command("export-style", *styles, "-o", "s.safetensors", "--size", 32, *small)
     assert (done.status, done.stderr) == (0, "")
     assert read_style("s.safetensors", "step.onnx")["style/conv1_1/second"].shape == (1, 4, 4)
     for options, message in (
