@@ -75,7 +75,7 @@ class Recipe:
             "style_strength": min(max(self.strength, 0.02), 0.98),  # both losses stay
             "style_scale": self.stroke,
             "content_layers": {"conv4_2": 1 - fine, "conv3_1": fine} if fine else {"conv4_2": 1.0},
-            "tv_weight": round(0.02 * smooth, 6),
+            "tv_weight": round(0.02 * smooth**2, 6),
             **({"style_weights": self.blend} if blended else {}),
             "padding": "replicate",
             **({"feather": round(self.feather * size / 512, 3)} if masked else {}),

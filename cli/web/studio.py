@@ -164,6 +164,8 @@ class Studio:
         entry = session.painted(shot.entry)
         if entry is not None:
             self._show(session, entry)
+            if entry.subject.recipe.color != shot.subject.recipe.color:
+                self._live.send(Recolor(session.order(self.store.path(session), self.setup.size, entry.run)))
         else:
             present = None if shot.present is None else str(self.store.path(session) / shot.present)
             self._paint(session, go_on=True, present=present)

@@ -151,6 +151,18 @@ def test_other_colours_of_a_finished_picture_take_its_place(ready):
     assert held["history"][0]["subject"]["recipe"]["color"] == 0.4
 
 
+def test_undo_brings_the_colours_back(ready):
+    """The files of the picture have been written anew with others."""
+    run = paints(ready)[0].order.run
+    tell_finished(ready, run)
+    patch(ready, color=0.4)
+    ready.live.hear(Colored(ready.name, run, "nst --color 0.4", b""))
+    act(ready, "undo")
+    recolor = ready.live.sent[-1]
+    assert isinstance(recolor, Recolor)
+    assert (recolor.order.run, recolor.order.recipe.color) == (run, 0.0)
+
+
 def test_the_brush(ready):
     assert ready.client.put(f"{ready.at}/masks/protect?gesture=b1", content=png(3)).status_code == 204
     order = paints(ready)[-1].order
