@@ -223,11 +223,11 @@ def test_an_unknown_argument_names_the_nearest(pictures, small_network):
         make_settings(style_scales=3)
 
 
-# the table of the README
+# the table of docs/command-line.md
 
 
 def shown(name):
-    """The default of an option as the README has it."""
+    """The default of an option as the page has it."""
     rule, default = rule_of(FIELDS[name]), default_of(FIELDS[name])
     if default is None:
         return rule.none
@@ -237,7 +237,7 @@ def shown(name):
 
 
 def test_the_table_in_the_readme_has_every_option_and_its_default(root):
-    rows = re.findall(r"^\| (`--.*?) \| (.*?) \| (.*) \|$", (root / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (`--.*?) \| (.*?) \| (.*) \|$", (root / "docs" / "command-line.md").read_text(), re.MULTILINE)
     listed = {}
     for options, defaults, meaning in rows:
         assert meaning
