@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 BENCHMARKS := step speed precision to_loss memory history scaling
 
-.PHONY: demo test browser fuzz lint format bench bench-gpu clean
+.PHONY: demo test browser fuzz release-check lint format bench bench-gpu clean
 
 demo: .venv/.demo
 	$(BIN)/nst demo -o out.png
@@ -22,6 +22,10 @@ fuzz: .venv/.test
 	$(BIN)/python tests/fuzz/campaign.py pictures 10000 --keep build/fuzz
 	$(BIN)/python tests/fuzz/campaign.py animations 2000 --keep build/fuzz
 	$(BIN)/python tests/fuzz/campaign.py weights 5000 --keep build/fuzz
+
+# minutes, and gigabytes in a temporary folder; see docs/releasing.md
+release-check: .venv/.test
+	$(BIN)/python tests/release.py
 
 lint: .venv/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -237,7 +237,9 @@ def shown(name):
 
 
 def test_the_table_in_the_readme_has_every_option_and_its_default(root):
-    rows = re.findall(r"^\| (`--.*?) \| (.*?) \| (.*) \|$", (root / "docs" / "command-line.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`--.*?) \| (.*?) \| (.*) \|$", (root / "docs" / "command-line.md").read_text(), re.MULTILINE
+    )
     listed = {}
     for options, defaults, meaning in rows:
         assert meaning

@@ -203,7 +203,9 @@ def test_other_colours_without_a_new_run(studio):
     assert state(studio)["work"]["run"] == run
     source = studio.get_attribute("#result", "src")
     studio.click("#undo")
-    studio.wait_for_function("old => document.querySelector('#result').getAttribute('src') !== old", arg=source)
+    studio.wait_for_function(
+        "old => document.querySelector('#result').getAttribute('src') !== old", arg=source
+    )
     np.testing.assert_array_equal(download(studio), before)
 
 
