@@ -2,7 +2,7 @@
 
     make release-check
 
-Nothing of the repository is on the path there. Takes some minutes and several gigabytes of disk, so it is no part of `make test`.
+Nothing of the repository is on the path there. It takes minutes and gigabytes of disk, so it is no part of `make test`.
 """
 
 from __future__ import annotations
