@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,22 @@ __all__ = ["export_style"]
 @click.option(
     "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The file: .safetensors."
 )
+@click.option(
+    "--size",
+    type=click.IntRange(1, 65536),
+    default=512,
+    show_default=True,
+    help="Longest side of the graph's pictures, in pixels.",
+)
 @preset_option
 @network_options
 @setting_options(
-    *("size", "content", "style", "style_scale"),
+    *("content", "style", "style_scale"),
     *("balance", "style_strength", "tv_weight", "pooling", "padding", "seed", "max_pixels"),
 )
 @quiet_option
-def export_style(style: tuple[str, ...], output: str, quiet: bool, **options: Any) -> None:
+def export_style(style: tuple[str, ...], output: str, size: int, quiet: bool, **options: Any) -> None:
     """Write the targets of one or more STYLE pictures, for a graph of `nst export-onnx` with the same settings.
-
-    --size is the longest side of the graph's pictures.
 
     \b
     nst export-style painting.jpg -o style.safetensors --size 256
@@ -38,8 +44,7 @@ def export_style(style: tuple[str, ...], output: str, quiet: bool, **options: An
     from nst.cli.exporting import exported_arguments
     from nst.export import export_style as write
 
-    size = options.pop("size")
-    backend = load_backend("auto", "auto")
+    backend = partial(load_backend, "auto", "auto")
     write(list(style), output, size, backend=backend, **exported_arguments(options, quiet))
     if not quiet:
         click.echo(f"{output}: {Path(output).stat().st_size / 1e6:.1f} MB, for pictures of {size} px")

@@ -274,6 +274,10 @@ def test_the_commands(command, weights_file, pictures, tmp_path):
     for options, message in (
         (("export-onnx", "-o", "a.onnx", "--size", "32"), "not a size such as 256x192"),
         (("export-onnx", "-o", "none/a.onnx", "--size", "32x24", *small), "there is no folder"),
+        (
+            ("export-style", "a.png", "-o", "a.safetensors", "--size", "content", *small),
+            "not a valid integer",
+        ),
         (("export-style", "none.png", "-o", "a.safetensors", "--size", 32, *small), "none.png"),
     ):
         done = command(*options)
