@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nst import plot as plot
     from nst.backends import get_backend
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
+    from nst.models.store.resolve import resolve_weights
     from nst.optim import LBFGS, Adam
     from nst.painting import stylize
     from nst.presets import preset
@@ -42,6 +43,7 @@ __all__ = [
     "get_backend",
     "invert",
     "preset",
+    "resolve_weights",
     "stylize",
     "texture",
 ]
@@ -58,6 +60,7 @@ _HOME = {
     "Settings": "nst.settings",
     "get_backend": "nst.backends",
     "preset": "nst.presets",
+    "resolve_weights": "nst.models.store.resolve",
     **dict.fromkeys(("invert", "texture"), "nst.synthesis"),
 }
 
