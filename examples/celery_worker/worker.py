@@ -54,7 +54,7 @@ stopping = threading.Event()
 """Set when this process has been told to stop."""
 
 
-@signals.worker_shutting_down.connect
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stop(**_: Any) -> None:
     stopping.set()
 
@@ -65,7 +65,7 @@ def machine() -> dict[str, Any]:
     return {"weights": nst.resolve_weights(WEIGHTS), "backend": nst.get_backend(BACKEND, DEVICE)}
 
 
-@signals.worker_init.connect
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
 def _load(**_: Any) -> None:
     machine()  # before the first task, whose caller would wait for it
 
@@ -82,7 +82,7 @@ class Revoked:
 
 
 # of a wrong picture the log needs no traceback, and of a right one not its bytes
-@app.task(name="stylize", bind=True, throws=(nst.NSTError,), resultrepr_maxsize=32)
+@app.task(name="stylize", bind=True, throws=(nst.NSTError,), resultrepr_maxsize=32)  # type: ignore[untyped-decorator]
 def stylize(
     self: Task,
     content: bytes,

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from importlib import import_module
 from importlib.util import find_spec
