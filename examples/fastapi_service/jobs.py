@@ -154,10 +154,9 @@ class Jobs:
 
         Raises:
             NSTError: a picture or a setting that cannot be used, or more memory than is allowed.
-            BusyError: the queue is full.
+            BusyError: the queue is full, or the service is about to stop.
         """
-        if self._stopping:
-            raise BusyError("the service is about to stop: try again")
+        self._require_open()
         if self._reading + self.count("queued") >= self.config.queue:
             raise BusyError(f"{self.config.queue} pictures are waiting already: try again later")
         self._reading += 1
@@ -166,6 +165,7 @@ class Jobs:
             transfer = await asyncio.wrap_future(reading)
         finally:
             self._reading -= 1
+        self._require_open()  # which may have changed by now
         job = Job(transfer, min(deadline, self.config.deadline))
         self._jobs[job.status.id] = job
         self._futures[job.status.id] = self._painters.submit(self._paint, job, asyncio.get_running_loop())
@@ -194,6 +194,10 @@ class Jobs:
         """Wait for the steps that are under way."""
         await asyncio.to_thread(self._reader.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._painters.shutdown)
+
+    def _require_open(self) -> None:
+        if self._stopping:
+            raise BusyError("the service is about to stop: try again")
 
     def _transfer(self, content: bytes, style: bytes, settings: dict[str, Any]) -> nst.StyleTransfer:
         return nst.StyleTransfer(

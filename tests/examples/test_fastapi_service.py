@@ -288,8 +288,27 @@ def test_a_network_for_all_and_a_fault_for_one(in_process, monkeypatch):
         assert (first.status.state, second.status.state) == ("failed", "done")
         assert first.status.error.startswith("the picture could not be painted")
         assert all(weights is jobs.weights and backend is jobs.backend for weights, backend in used)
-        jobs.stop()
+
+    in_process(test)
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_no_job_after_the_stop(in_process, monkeypatch, reading):
+    """Not even one whose pictures were being read."""
+
+    async def test(jobs, add):
+        transfer = jobs._transfer
+
+        def stopped_meanwhile(*arguments):
+            jobs.stop()  # there is no job yet, which would belong to the event loop
+            return transfer(*arguments)
+
+        if reading:
+            monkeypatch.setattr(jobs, "_transfer", stopped_meanwhile)
+        else:
+            jobs.stop()
         with pytest.raises(Exception, match="about to stop"):
             await add()
+        assert jobs.count("queued") == jobs.count("running") == 0
 
     in_process(test)
