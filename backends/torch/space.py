@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -65,7 +66,8 @@ class TorchSpace:
     def products(self, stack: Tensor, vectors: Sequence[Tensor]) -> NDArray[np.float64]:
         columns = torch.cat([_rows(vector) for vector in vectors])
         slabs = zip(_rows(stack).split(SLAB, 1), columns.split(SLAB, 1), strict=True)
-        parts = [torch.cat([old.to(self._dtype) @ new.T, new @ new.T]) for old, new in slabs]
+        with _exact(stack):
+            parts = [torch.cat([old.to(self._dtype) @ new.T, new @ new.T]) for old, new in slabs]
         total: NDArray[np.float64] = torch.stack(parts).cpu().double().sum(0).numpy()
         return total
 
@@ -73,11 +75,18 @@ class TorchSpace:
         if stack.dtype != self._dtype:
             return self.lincomb(coefficients, stack.split(1))
         factors = torch.tensor([list(coefficients)], dtype=self._dtype, device=stack.device)
-        found = factors @ _rows(stack)
+        with _exact(stack):
+            found = factors @ _rows(stack)
         if stack.ndim != 4:
             return found.view(1, *stack.shape[1:])
         _, channels, height, width = stack.shape
         return found.view(1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _exact(stack: Tensor) -> AbstractContextManager[None]:
+    """Matrix products are in their own precision, whatever autocast region the caller is in."""
+    region: AbstractContextManager[None] = torch.autocast(stack.device.type, enabled=False)
+    return region
 
 
 def _rows(stack: Tensor) -> Tensor:
