@@ -1,6 +1,7 @@
 """What transfers share: pictures that follow each other find code and targets ready, and come out as if alone."""
 
 import numpy as np
+import psutil
 import pytest
 
 import nst
@@ -83,6 +84,18 @@ def test_every_content_and_style_of_one_size_share_one_program(name, kind, need,
         assert total == same
     assert counts[0][0] > 0
     assert set(counts) == {counts[0]}
+
+
+@pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
+def test_memory_stays_flat_from_picture_to_picture(name, need, small_network):
+    """Without a workshop 20 of these pictures take 20 MB more with TensorFlow, which keeps every graph."""
+    need(name)
+    options = {"weights": small_network, "backend": get_backend(name, "cpu"), "workshop": Workshop()}
+    resident = []
+    for number in range(28):
+        paint(picture(number), STYLES[0], **options)
+        resident.append(psutil.Process().memory_info().rss)
+    assert resident[-1] - resident[7] < 4 * 2**20
 
 
 def test_the_targets_of_a_style_are_worked_out_once_a_size(small_network, monkeypatch):
