@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -25,6 +26,10 @@ from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunctio
 __all__ = ["TorchBackend"]
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
+
+
+WINOGRAD = Costs(300 * 2**20, 11.5, 2.9, 0.9)
+"""With transformed filters, which are four times as large, for both directions, and their tiles."""
 
 
 class TorchObjective:
@@ -81,6 +86,9 @@ class TorchBackend:
             raise BackendError(f"{self.device} is too old for bfloat16: use precision fp16 or fp32")
         if self.dtype == "float64" and self.device == "mps":
             raise BackendError("mps has no float64: use float32, or --device cpu")
+        self._winograd = self.device == "cpu" and self.precision == "float32"
+        if self._winograd:
+            self.capabilities = replace(self.capabilities, costs=WINOGRAD)
         self._place = {"device": torch.device(self.device), "dtype": DTYPES[self.dtype]}
         self.space = TorchSpace(DTYPES[self.dtype])
         self._graphs = cuda_graphs and self.device.startswith("cuda")
@@ -113,7 +121,7 @@ class TorchBackend:
                     filters = round_filters(weights.convolutions[name][0], self.precision)
                     child.weight.copy_(torch.from_numpy(filters))
                     child.to(DTYPES[self.precision])
-        elif self.device == "cpu" and self.dtype == "float32":
+        elif self._winograd:
             for name, child in list(module.named_children()):
                 if isinstance(child, nn.Conv2d) and WinogradConv2d.suits(child):
                     setattr(module, name, WinogradConv2d.like(child))

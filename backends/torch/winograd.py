@@ -19,7 +19,7 @@ from torch.nn import functional
 
 __all__ = ["WinogradConv2d", "transformed", "winograd"]
 
-NARROWEST = 64
+NARROWEST = 128
 """Channels on either side below which the transforms cost more than they save."""
 
 STRIP = 8_000_000

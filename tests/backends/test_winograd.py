@@ -97,15 +97,15 @@ def test_the_network_of_a_cpu_has_it_in_float32_alone(torch, module, need):
     from nst.backends import get_backend
     from nst.models.random import random_weights
 
-    weights = random_weights(0, depth="conv2_1")
+    weights = random_weights(0, depth="conv3_1")
     for settings, expected in (
-        ({}, ["conv1_2", "conv2_1"]),
+        ({}, ["conv2_2", "conv3_1"]),
         ({"dtype": "float64"}, []),
         ({"precision": "bfloat16"}, []),
     ):
-        native = get_backend("torch", "cpu", **settings).network(weights, ["conv2_1"], "avg").native
+        native = get_backend("torch", "cpu", **settings).network(weights, ["conv3_1"], "avg").native
         found = [n for n, m in native.named_children() if isinstance(m, module.WinogradConv2d)]
         assert found == expected
         names = [name for name, _ in native.named_parameters()]
         assert names[:2] == ["conv1_1.weight", "conv1_1.bias"]
-        assert len(names) == 6
+        assert len(names) == 10
