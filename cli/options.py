@@ -80,6 +80,8 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
             is_flag=False,
             flag_value="auto",
             metavar="[ADDRESS]",
+            is_eager=True,
+            callback=_address,
             help="Share out the windows among actors on a Ray cluster: auto, local, host:port or ray://host:port.",
         ),
         click.option(
@@ -320,6 +322,13 @@ def as_typed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return ",".join(f"{key}={weight:.9g}" for key, weight in value.items())
     return ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def _address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
+    """An address of a cluster: the word behind --ray is one, whatever it was meant to be."""
+    if typed is not None and Path(typed).exists():
+        raise click.BadParameter(f"{typed} is a file: put --ray last, or write --ray=ADDRESS")
+    return typed
 
 
 def _take(context: click.Context, _: click.Parameter, name: str | None) -> str | None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from nst.engine.team import Answer, Team, WorkerLostError
-from nst.errors import NSTError, SettingsError
+from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.workers.seat import MakeBackend, Seat
@@ -67,8 +67,6 @@ def connect(address: str) -> Any:
         raise NSTError("a cluster needs ray: pip install 'nst[ray]'") from None
     if ray.is_initialized():
         return ray
-    if os.path.exists(address):  # an option without its value, before a file
-        raise SettingsError(f"{address} is a file and no address of a cluster: write --ray=ADDRESS")
     try:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import nst
 from nst.backends.numpy.backend import NumpyBackend
-from nst.errors import NSTError, SettingsError
+from nst.errors import NSTError
 from nst.workers.cluster import Places, _start, connect, places
 
 OPTIONS = {
@@ -104,14 +104,15 @@ def test_an_actor_has_a_machine_where_there_are_none():
     assert places(cluster(nodes=2, CPU=16.0), 3).together == 2
 
 
-def test_what_is_no_address_is_one_line(monkeypatch, tmp_path):
+def test_a_picture_behind_the_option_is_no_address(command, pictures):
+    done = command("stylize", "--ray", pictures.content, pictures.style, "-o", "out.png")
+    assert done.status == 2
+    (line,) = done.stderr.splitlines()
+    assert f"{pictures.content} is a file: put --ray last, or write --ray=ADDRESS" in line
+
+
+def test_what_is_no_cluster_is_one_line(monkeypatch):
     monkeypatch.setattr("ray.is_initialized", lambda: False)
-    path = tmp_path / "photo.jpg"
-    path.touch()
-    with pytest.raises(
-        SettingsError, match=r"photo\.jpg is a file and no address of a cluster: write --ray="
-    ):
-        connect(str(path))
     with pytest.raises(NSTError, match=r"^there is no Ray cluster at nowhere"):
         connect("nowhere")
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
