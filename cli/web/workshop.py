@@ -16,7 +16,7 @@ from nst.cli.web.queue import Job, Queue
 
 __all__ = ["Workshop"]
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds that a picture has to be saved in when the server ends; else its last checkpoint counts."""
 
 
