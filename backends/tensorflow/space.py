@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["TensorFlowSpace"]
 
-SLAB = 2**16
+SLAB = {"float32": 2**16, "float64": 2**14}
 """Products of so many numbers are added in the working precision, and their sums in float64."""
 
 Tensor = Any  # tf.Tensor
@@ -64,10 +64,10 @@ class TensorFlowSpace:
 
     def products(self, stack: Tensor, vectors: Sequence[Tensor]) -> NDArray[np.float64]:
         old, new = _rows(stack), tf.concat([_rows(self._full(vector)) for vector in vectors], 0)
-        parts = []
-        for first in range(0, new.shape[1], SLAB):
-            slab = new[:, first : first + SLAB]
-            rows = tf.concat([self._full(old[:, first : first + SLAB]), slab], 0)
+        parts, length = [], SLAB[self._dtype]
+        for first in range(0, new.shape[1], length):
+            slab = new[:, first : first + length]
+            rows = tf.concat([self._full(old[:, first : first + length]), slab], 0)
             parts.append(tf.matmul(rows, slab, transpose_b=True))
         array: NDArray[np.float64] = tf.stack(parts).numpy().sum(0, np.float64)
         return array

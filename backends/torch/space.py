@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["TorchSpace"]
 
-SLAB = 2**18
+SLAB = {torch.float32: 2**18, torch.float64: 2**14}
 """Products of so many numbers are added in the working precision, and their sums in float64."""
 
 
@@ -65,7 +65,8 @@ class TorchSpace:
 
     def products(self, stack: Tensor, vectors: Sequence[Tensor]) -> NDArray[np.float64]:
         columns = torch.cat([_rows(vector) for vector in vectors])
-        slabs = zip(_rows(stack).split(SLAB, 1), columns.split(SLAB, 1), strict=True)
+        slab = SLAB[self._dtype]
+        slabs = zip(_rows(stack).split(slab, 1), columns.split(slab, 1), strict=True)
         with _exact(stack):
             parts = [torch.cat([old.to(self._dtype) @ new.T, new @ new.T]) for old, new in slabs]
         total: NDArray[np.float64] = torch.stack(parts).cpu().double().sum(0).numpy()

@@ -47,7 +47,7 @@ def test_nothing_found_is_one_line_and_the_run_goes_on(python, tmp_path, picture
     result = python("-m", "nst", "stylize", pictures.content, pictures.style, *fixed, "--protect", "face")
     assert result.returncode == 0
     assert result.stderr == (
-        "no face was found in the content picture: nothing is protected; a mask picture can be given as well\n"
+        "nst: no face was found in the content picture: nothing is protected; a mask picture can be given as well\n"
     )
     assert not (tmp_path / "out.protect.png").exists()
 
