@@ -76,7 +76,7 @@ def measure(
             noisy = np.clip(np.asarray(drawn) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(contents / f"{number}.png")
         options: dict[str, Any] = {"backend": backend, "device": device, "weights": weights}
-        options |= {"steps": steps, "scales": 1}
+        options |= {"steps": steps, "scales": 1, "size": "content"}
         stamps, used = [time.perf_counter()], busy()
         if mode == "single":
             for number in range(count):

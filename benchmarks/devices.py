@@ -46,7 +46,14 @@ def measure(backend: str, weights: str, devices: str, size: int, rounds: int) ->
 
     def transfer(names: str, tile: Any) -> nst.StyleTransfer:
         return nst.StyleTransfer(
-            content, style, backend=backend, device=names, weights=network(weights), tile=tile, scales=1
+            content,
+            style,
+            backend=backend,
+            device=names,
+            weights=network(weights),
+            tile=tile,
+            scales=1,
+            size="content",
         )
 
     shared = transfer(devices, "auto")

@@ -78,7 +78,7 @@ class Batch:
         name: of a result; see `nst.batch.rows.named`.
         jobs: so many processes, among which the cores are shared out; None for this process alone.
         timeout: seconds for a picture.
-        options: further arguments of `nst.StyleTransfer`; `size` None is each content picture's own size.
+        options: further arguments of `nst.StyleTransfer`; `size` "content" is each content picture's own size.
 
     Raises:
         NSTError: one of its kinds, before any work.

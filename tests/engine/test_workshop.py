@@ -12,7 +12,7 @@ from nst.losses.style import StyleTerm
 from nst.pictures.picture import Picture
 from nst.pictures.scene import make_scene
 
-LAYERS = {"content_layers": "conv2_2", "style_layers": "conv1_1,conv3_1"}
+LAYERS = {"content_layers": "conv2_2", "style_layers": "conv1_1,conv3_1", "size": "content"}
 
 
 def picture(seed, height=40, width=48):
@@ -46,7 +46,7 @@ def counting(name):
 
 
 def paint(content, style, **options):
-    *_, record = nst.StyleTransfer(content, style, steps=2, scales=1, **LAYERS, **options).iterate()
+    *_, record = nst.StyleTransfer(content, style, steps=2, scales=1, **{**LAYERS, **options}).iterate()
     return record.raw_picture().rgb, record.losses().total
 
 

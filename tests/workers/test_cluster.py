@@ -20,6 +20,7 @@ OPTIONS = {
     "style_layers": "conv1_1,conv2_1,conv3_1",
     "content_layers": "conv3_2",
     "tile": 96,
+    "size": "content",
     "scales": 1,
     "steps": 3,
 }

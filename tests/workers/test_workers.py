@@ -33,6 +33,7 @@ OPTIONS = {
     "style_layers": "conv1_1,conv2_1,conv3_1",
     "content_layers": "conv3_2",
     "tile": 96,  # conv3_2 needs 2 x 16 pixels and a position around: 2 x 3 windows
+    "size": "content",
     "scales": 1,
     "steps": 3,
 }
