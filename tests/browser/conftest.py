@@ -6,9 +6,12 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A running Chromium; skipped without one, failed if NST_REQUIRE_BROWSER is set."""
+    """A running Chromium; skipped without one, failed if NST_REQUIRE_BROWSER is set.
+
+    Of a module and not of the session: Playwright's event loop runs in this thread for as long as it lives.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         required = os.environ.get("NST_REQUIRE_BROWSER")

@@ -201,13 +201,13 @@ def test_float64_comes_back_in_float64():
 def test_stylize_returns_what_it_got(weights):
     content, style = (jnp.asarray(np.random.default_rng(s).random((16, 20, 3)), "float32") for s in (1, 2))
     result = nst.stylize(
-        content, style, backend=JaxBackend(), weights=weights, steps=2,
+        content, style, backend=JaxBackend(), weights=weights, steps=2, size="content",
         content_layers=LAYER, style_layers="conv1_1",
     )  # fmt: skip
     assert isinstance(result, jax.Array)
     assert (result.shape, result.dtype) == (content.shape, content.dtype)
     batch = nst.stylize(
-        jnp.stack([content, content]), style, backend=JaxBackend(), weights=weights, steps=1,
+        jnp.stack([content, content]), style, backend=JaxBackend(), weights=weights, steps=1, size="content",
         content_layers=LAYER, style_layers="conv1_1",
     )  # fmt: skip
     assert isinstance(batch, jax.Array)
