@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nst.batch import Batch
     from nst.engine.workshop import Workshop
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
+    from nst.models.store.resolve import resolve_weights
     from nst.optim import LBFGS, Adam
     from nst.painting import stylize
     from nst.presets import preset
@@ -48,6 +49,7 @@ __all__ = [
     "get_backend",
     "invert",
     "preset",
+    "resolve_weights",
     "stylize",
     "texture",
 ]
@@ -67,6 +69,7 @@ _HOME = {
     "Workshop": "nst.engine.workshop",
     "get_backend": "nst.backends",
     "preset": "nst.presets",
+    "resolve_weights": "nst.models.store.resolve",
     **dict.fromkeys(("invert", "texture"), "nst.synthesis"),
 }
 

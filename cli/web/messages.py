@@ -16,6 +16,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Large",
+    "News",
     "Order",
     "Paint",
     "Plan",
@@ -287,4 +288,6 @@ class Saved:
 
 
 Request: TypeAlias = Paint | Recolor | Stop | Resume | Drop | Plan | Large | End
-Event: TypeAlias = Ready | Preview | Finished | Colored | Stopped | Waiting | Failed | Planned | Saved
+News: TypeAlias = Preview | Finished | Colored | Stopped | Waiting | Failed | Planned
+"""Of one session."""
+Event: TypeAlias = Ready | Saved | News

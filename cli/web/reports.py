@@ -11,6 +11,7 @@ from nst.cli.web.messages import (
     Event,
     Failed,
     Finished,
+    News,
     Paint,
     Planned,
     Preview,
@@ -72,13 +73,13 @@ class Reports:
         else:
             room.tell(session)
 
-    def _hear_of(self, session: Session, event: Event) -> None:
+    def _hear_of(self, session: Session, event: News) -> None:
         room = self._room
         if isinstance(event, Planned):
             room.audience.say(session, "plan", asdict(event))
         elif isinstance(event, Colored):
             self._colored(session, event)
-        elif event.run != session.work.run:  # type: ignore[union-attr]
+        elif event.run != session.work.run:
             return  # of a run that another one has taken the place of
         elif isinstance(event, Preview):
             self._preview(session, event)

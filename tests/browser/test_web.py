@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -45,7 +46,7 @@ def server(tmp_path_factory, weights_file):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
     first = process.stdout.readline()
     assert first.startswith("The studio is at http://127.0.0.1:"), first
-    yield SimpleNamespace(address=first.split()[-1], folder=folder)
+    yield SimpleNamespace(address=first.split()[-1], folder=folder, pid=process.pid)
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(20)
@@ -268,6 +269,18 @@ def test_stop_and_continue(studio):
     wait_for(studio, "done")
     entry = state(studio)["history"][0]
     assert entry["step"] == entry["steps"]
+
+
+def test_a_painter_that_dies_is_one_line_and_a_button(studio, server):
+    studio.wait_for_selector("#result[data-ready]")
+    painters = [
+        child for child in psutil.Process(server.pid).children() if "spawn_main" in " ".join(child.cmdline())
+    ]
+    min(painters, key=lambda child: child.create_time()).kill()  # the one that paints live
+    wait_for(studio, "failed")
+    assert "the painter died" in studio.text_content("#status-more")
+    studio.click("#stop")  # which says Try again now
+    wait_for(studio, "done")
 
 
 def test_a_reload_keeps_the_session(studio):

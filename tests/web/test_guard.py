@@ -1,6 +1,7 @@
 """Nobody comes in but the page with the token, of this host, from this origin."""
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 
 from tests.web.conftest import ORIGIN, PORT, TOKEN
 
@@ -53,6 +54,11 @@ def test_nothing_but_pictures_of_the_session_is_given(ready, file):
     answer = ready.client.get(f"{ready.at}/files/{file}")
     assert answer.status_code == 404
     assert "secret" not in answer.text
+
+
+def test_there_are_no_websockets(ready):
+    with pytest.raises(WebSocketDisconnect), ready.client.websocket_connect(f"/{TOKEN}/{ready.at}/events"):
+        pass
 
 
 def test_an_unknown_session_is_not_found(place):
