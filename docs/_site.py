@@ -1,11 +1,10 @@
-"""What `make docs` adds to the pages in docs: the commands, files from outside docs, and links that hold on the site."""
+"""What `make docs` adds to the pages in docs: commands, files from outside docs, links that hold on the site."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
-from html import escape
 from inspect import cleandoc
 from pathlib import Path, PurePosixPath
 
@@ -18,10 +17,16 @@ from nst.cli.help import SectionedCommand
 from nst.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md", "CHANGELOG.md": "changes.md"}
+PAGES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changes.md",
+    "README.md": "index.md",
+}
 """Pages that stand beside docs -> their names on the site."""
 
 LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)")
+NOTEBOOK = re.compile(r'(?<=href=")\.\./(?:\.\./)?([^":]+\.md)(?=")')
 LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown"}
 
 
@@ -35,7 +40,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Make the pages that are not in docs."""
-    made = {site: (ROOT / source).read_text() for source, site in PAGES.items()}
+    made = {site: (ROOT / source).read_text() for source, site in PAGES.items() if source != "README.md"}
     context = click.Context(cli, info_name="nst")
     for name in COMMANDS:
         command = cli.get_command(context, name)
@@ -56,12 +61,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Point links to files beside docs at their pages on the site."""
     here = PurePosixPath(page.file.src_uri)
-    if str(here) in PAGES.values():
+    if str(here) in PAGES.values() and str(here) != "index.md":
         return LINK.sub(lambda match: beside(match[1]), markdown)
     if here.parent != PurePosixPath("."):
         return markdown
-    return LINK.sub(
-        lambda match: beside(match[1][3:]) if match[1].startswith("../") else match[1], markdown
+    return LINK.sub(lambda match: beside(match[1][3:]) if match[1].startswith("../") else match[1], markdown)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links of notebooks, which MkDocs leaves as they are."""
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    return NOTEBOOK.sub(
+        lambda match: f"../{PurePosixPath(PAGES.get(match[1], match[1])).with_suffix('.html')}", html
     )
 
 
@@ -91,11 +103,10 @@ def command_page(name: str, command: click.Command, parent: click.Context, depth
     yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
     for paragraph in re.split(r"\n\s*\n", cleandoc(command.help or "")):
         kept = paragraph.startswith("\b\n")  # click's sign for lines that are not to be wrapped
-        yield f"```sh\n{paragraph[2:]}\n```\n" if kept else f"{escape(paragraph, quote=False)}\n"
+        yield f"```sh\n{paragraph[2:]}\n```\n" if kept else f"{plain(paragraph)}\n"
     for title, rows in option_sections(command, context):
-        yield f"**{title}**\n\n| option | |\n|---|---|"
-        yield from (f"| `{cell(option)}` | {cell(escape(text, quote=False))} |" for option, text in rows)
-        yield ""
+        yield f"**{title}**\n"
+        yield from (f"`{option}`\n:   {plain(' '.join(text.split()))}\n" for option, text in rows)
     if isinstance(command, click.Group):
         for below in command.list_commands(context):
             yield from command_page(below, command.get_command(context, below), context, depth + 1)
@@ -111,6 +122,6 @@ def option_sections(
     return [("Options", [record for record in records if record is not None])]
 
 
-def cell(text: str) -> str:
-    """A text for a table of Markdown."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def plain(text: str) -> str:
+    """A text that Markdown takes to the letter."""
+    return re.sub(r"[&<>\[\]*_`]", lambda match: f"&#{ord(match[0])};", text)
