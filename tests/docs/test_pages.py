@@ -12,7 +12,6 @@ import re
 import shlex
 import shutil
 import threading
-import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,9 +21,7 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.backends.numpy.backend import NumpyBackend
 from nst.cli.main import COMMANDS, cli, main
-from nst.transfer import StyleTransfer
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = ("docs/writing-a-backend.md", "docs/export.md")
@@ -97,7 +94,7 @@ def folder(tmp_path_factory, pictures, small):
         halves = np.zeros((24, 32, 3), np.uint8)
         halves[:12, :, 2], halves[12:, :, 1] = 255, 128  # blue above, CSS green below
         Image.fromarray(halves).save("map.png")
-        ran("stylize photo.jpg painting.jpg -o out.png".split(), small)
+        ran(["stylize", "photo.jpg", "painting.jpg", "-o", "out.png"], small)
         shutil.copy("out.png", "one.png")
         Path("list.txt").write_text("photo.jpg\n")
         Path("table.csv").write_text("content,style,output\nphoto.jpg,painting.jpg,a.png\n")
@@ -211,6 +208,7 @@ def test_what_other_lines_name_is_there(page, words):
     if program == "make":
         assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.M)
     elif program == "pip":
+        tomllib = pytest.importorskip("tomllib")
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         for word in rest:
             if own := re.fullmatch(r"(?:\.|nst)\[(.*)\]", word):
@@ -228,21 +226,6 @@ def test_what_other_lines_name_is_there(page, words):
             "_NST_COMPLETE=fish_source",
             "click-man",
         }, words
-
-
-@pytest.fixture
-def tiny(monkeypatch, weights_file, folder):
-    """Transfers of at most 40 pixels and 3 steps, with the small network, in numpy whatever a page asks for."""
-    whole = StyleTransfer.__init__
-    fixed = {"scales": 1, "backend": NumpyBackend(), "device": "cpu", "weights": weights_file}
-
-    def limited(self, *pictures, size=None, steps=None, **options):
-        size = size if size == "content" else min(size or 40, 40)
-        steps = min(steps, 3) if isinstance(steps, int) else 3
-        whole(self, *pictures, **{**options, **fixed, "size": size, "steps": steps})
-
-    monkeypatch.setattr(StyleTransfer, "__init__", limited)
-    monkeypatch.setattr("nst.backends.get_backend", lambda *_: NumpyBackend())
 
 
 def names():
@@ -275,7 +258,7 @@ PYTHON = [
 
 
 @pytest.mark.parametrize("page", PYTHON)
-def test_python_runs(page, tiny):
+def test_python_runs(page, folder, tiny):
     """The blocks of a page one after the other, in one name space, as a reader types them."""
     space = names()
     for block in PAGES[page]:
