@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 BENCHMARKS := step speed precision to_loss memory history scaling
 
-.PHONY: demo test browser fuzz release-check lint format bench bench-gpu clean
+.PHONY: demo test docs browser fuzz release-check lint format bench bench-gpu clean
 
 demo: .venv/.demo
 	$(BIN)/nst demo -o out.png
@@ -16,6 +16,10 @@ test: .venv/.test docs/browser/node_modules
 # the page docs/browser with all that it needs, ready to be served
 browser: .venv/.test docs/browser/node_modules
 	$(BIN)/python docs/browser/build.py
+
+# the site of docs/, in build/site: open build/site/index.html
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # minutes; what is found is kept in build/fuzz
 fuzz: .venv/.test
@@ -52,6 +56,10 @@ clean:
 .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[all,dev]'
 	touch $@ .venv/.demo
+
+.venv/.docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[cli,docs]'
+	touch $@
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -88,6 +88,11 @@ def get_backend(
 
     Raises:
         BackendError: as `backend_class`, or the device, the dtype or the precision is not there.
+
+    Examples:
+        >>> backend = nst.get_backend("numpy")
+        >>> backend.name, backend.dtype
+        ('numpy', 'float64')
     """
     return backend_class(name)(device=device, dtype=dtype, precision=precision)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 import click
@@ -38,6 +38,12 @@ class SectionedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options by section."""
+        for title, rows in self.option_sections(ctx):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def option_sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """(title, rows of option and help) for each section that has any."""
         records = {
             _name(parameter): record
             for parameter in self.get_params(ctx)
@@ -50,8 +56,7 @@ class SectionedCommand(click.Command):
             if title == FIRST:
                 rows += [records[name] for name in own]
             if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
+                yield title, rows
 
 
 def _name(option: click.Option) -> str:

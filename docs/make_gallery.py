@@ -112,7 +112,7 @@ def page() -> str:
         "of. Where the pictures come from: [pictures/README.md](pictures/README.md).",
     ]
     for name, entry in ENTRIES.items():
-        lines += ["", f"## {entry.title}", "", entry.text, "", "```", entry.command, "```", ""]
+        lines += ["", f"## {entry.title}", "", entry.text, "", "```sh", entry.command, "```", ""]
         lines.append(f"![{entry.title}](pictures/gallery/{name}.jpg)")
     return "\n".join(lines) + "\n"
 

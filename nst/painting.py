@@ -38,6 +38,11 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
 
     Raises:
         NSTError: as `StyleTransfer`.
+
+    Examples:
+        >>> painted = nst.stylize(content, style, size="content", steps=3)
+        >>> painted.shape, painted.dtype
+        ((32, 40, 3), dtype('uint8'))
     """
     require_known(options, StylizeArguments.__optional_keys__)
     control, arguments = control_among(options)

@@ -52,6 +52,10 @@ def losses(*runs: Any, labels: Sequence[str] = ()) -> Chart:
 
     Raises:
         SettingsError: no run, or not one label for each.
+
+    Examples:
+        >>> result = nst.StyleTransfer(content, style, steps=2).paint(progress=False)
+        >>> losses(result).savefig("losses.png")
     """
     columns = [getattr(run, "losses", run) for run in runs]
     if not columns:
@@ -74,6 +78,10 @@ def course(picture: Any, losses: Any) -> Chart:
     Args:
         picture: of any kind that `nst.stylize` takes.
         losses: a record array as `Result.losses`.
+
+    Examples:
+        >>> result = nst.StyleTransfer(content, style, steps=2).paint(progress=False)
+        >>> course(result.picture, result.losses).savefig("course.png")
     """
     figure = Chart(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -92,6 +100,10 @@ def compare(first: Any, second: Any, labels: Sequence[str] = ("first", "second")
 
     Raises:
         SettingsError: pictures of different sizes.
+
+    Examples:
+        >>> len(compare(content, style).axes)
+        3
     """
     one, other = _picture(first), _picture(second)
     if one.size != other.size:
@@ -114,6 +126,9 @@ def sheet(pictures: Sequence[Any] | Mapping[str, Any], labels: Sequence[str] = (
 
     Raises:
         SettingsError: no picture, or not one label for each.
+
+    Examples:
+        >>> sheet({"photograph": content, "painting": style}, columns=2).savefig("sheet.png")
     """
     if isinstance(pictures, Mapping):
         pictures, labels = list(pictures.values()), list(pictures)

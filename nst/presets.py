@@ -166,6 +166,11 @@ def preset(name: str, **changes: Any) -> dict[str, Any]:
 
     Raises:
         SettingsError: there is no recipe of that name.
+
+    Examples:
+        >>> paper = nst.preset("gatys2016", steps=100)
+        >>> paper["steps"], paper["init"], paper["pooling"]
+        (100, 'noise', 'avg')
     """
     if name not in PRESETS:
         raise SettingsError(f"unknown preset {name!r}: choose from {', '.join(PRESETS)}")

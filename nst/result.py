@@ -38,6 +38,11 @@ class Result:
         settings: of the run, its size worked out; with them it can be repeated.
         backend: what computed it: "torch on cpu".
         weights: name of the network.
+
+    Examples:
+        >>> result = nst.StyleTransfer(content, style, steps=3).paint(progress=False)
+        >>> result.steps, result.stopped, result.losses["step"].tolist()
+        (3, None, [0, 1, 2, 3])
     """
 
     picture: Picture

@@ -57,6 +57,14 @@ class Settings:
 
     Raises:
         SettingsError: a value outside its range, an unknown layer.
+
+    Examples:
+        >>> nst.Settings(style_strength=0.7, color="lab").style_strength
+        0.7
+        >>> nst.Settings(rate=-1.0)
+        Traceback (most recent call last):
+            ...
+        nst.errors.SettingsError: ...
     """
 
     content_layers: Mapping[str, float] = _layers(

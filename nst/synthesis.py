@@ -64,6 +64,10 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
 
     Raises:
         NSTError: as `StyleTransfer`.
+
+    Examples:
+        >>> nst.texture(style, size=(32, 16), steps=2).shape
+        (16, 32, 3)
     """
     require_known(options, {*StylizeArguments.__optional_keys__, "size"})
     control, given = control_among(options)
@@ -122,6 +126,10 @@ def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Unpack[InvertA
 
     Raises:
         NSTError: as `StyleTransfer`.
+
+    Examples:
+        >>> nst.invert(content, layer="conv2_1", size=40, steps=2).shape
+        (32, 40, 3)
     """
     require_known(options, {*StylizeArguments.__optional_keys__, "layer"})
     control, given = control_among(options)

@@ -75,14 +75,16 @@ class StyleTransfer(Shown):
         masks: where styles and content act: pictures by name, see `nst.pictures.masks.make_masks`.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
-        memory: bytes to stay within, the process and its framework included, or the plan itself; None for what is free
-            on the device.
-        workshop: shared with other transfers of the same backend and weights, given as objects: what is compiled for a
-            size, and the targets of a style, then serve them all.
+        memory: bytes to stay within, process and framework included, or the plan itself; None for what is free there.
+        workshop: compiled code and targets of styles, shared by transfers of one backend and weights given as objects.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
         NSTError: one of its kinds, one line that says the cause and the fix.
+
+    Examples:
+        >>> nst.StyleTransfer(content, [style, content], size=40, style_weights=(3, 1)).size
+        (40, 32)
     """
 
     def __init__(

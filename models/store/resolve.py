@@ -45,6 +45,11 @@ def resolve_weights(
 
     Raises:
         WeightsError: nothing of that name, a damaged file, no network; one line with what to do.
+
+    Examples:
+        >>> weights = nst.resolve_weights("embedded")
+        >>> weights.layer_names[-1], weights.channels("conv4_2")
+        ('conv5_1', 512)
     """
     notify = notify or (lambda line: None)
     if spec == "auto":

@@ -85,6 +85,11 @@ class Batch:
 
     Attributes:
         rows: what is to be painted.
+
+    Examples:
+        >>> summary = nst.Batch(["photo.png"], ["painting.png"], "out", size=40, steps=2).run()
+        >>> summary.done, summary.failed
+        (1, ())
     """
 
     def __init__(

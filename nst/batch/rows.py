@@ -27,6 +27,10 @@ class Row:
         styles: paths of the style pictures, which are blended.
         output: path of the result inside the folder of the batch.
         options: further arguments of `nst.StyleTransfer`.
+
+    Examples:
+        >>> Row("a.jpg", ("monet.jpg", "klimt.jpg"), "both.png", {"steps": 100}).output
+        'both.png'
     """
 
     content: str

@@ -25,6 +25,11 @@ class Workshop:
         benches: by network, size and windows.
         teams: by devices and weights.
         measured: of styles, at their own size (`nst.encoding.encoder.Encoder.remember`).
+
+    Examples:
+        >>> shared = {"workshop": nst.Workshop(), "steps": 2}
+        >>> [nst.stylize(frame, style, **shared).shape for frame in (content, content)]
+        [(32, 40, 3), (32, 40, 3)]
     """
 
     def __init__(self, sizes: int = 16, processes: int = 1) -> None:

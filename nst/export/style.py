@@ -38,6 +38,9 @@ def export_style(style: Any, path: str | Path, size: int, **options: Any) -> Non
     Raises:
         NSTError: a setting that cannot be exported, a style that cannot be read, no style loss.
         OSError: the file cannot be written.
+
+    Examples:
+        >>> export_style(style, "style.safetensors", 40)
     """
     require_exportable(options, (*OF_STYLE, "backend", "device", "weights", "memory"))
     photograph = np.random.default_rng(0).random((size, size, 3), np.float32)

@@ -34,6 +34,10 @@ class Adam:
         beta2: decay of the second moment.
         epsilon: added to the root of the second moment.
         box: lowest and highest value, enforced after each step; None for none.
+
+    Examples:
+        >>> nst.stylize(content, style, steps=2, optimizer=nst.Adam(rate=0.05)).shape
+        (32, 40, 3)
     """
 
     rate: float = 0.02

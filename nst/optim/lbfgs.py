@@ -51,6 +51,10 @@ class LBFGS:
         half: keep the pairs in float16, scaled so that their elements are about 1.
         armijo: c_1, the least share of the predicted decrease (Nocedal and Wright, eq. 3.4).
         slack: relative rise of the loss taken for rounding error of the working precision.
+
+    Examples:
+        >>> nst.stylize(content, style, steps=2, optimizer=nst.LBFGS(history=5)).shape
+        (32, 40, 3)
     """
 
     history: int = 10

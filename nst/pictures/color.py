@@ -59,6 +59,10 @@ class Color:
 
     Raises:
         SettingsError: an unknown mode, a strength outside 0 ... 1, a mode that cannot act then.
+
+    Examples:
+        >>> Color("lab").stage, Color("histogram", when="after").stage
+        ('after', 'after')
     """
 
     mode: Mode = "none"

@@ -150,6 +150,11 @@ def from_any(
 
     Raises:
         ImageError: none of these, or values out of range.
+
+    Examples:
+        >>> picture, restore = from_any(content)
+        >>> picture.rgb.dtype, restore(picture).dtype
+        (dtype('float32'), dtype('uint8'))
     """
     torch: Any = sys.modules.get("torch")
     if torch is not None and isinstance(picture, torch.Tensor):

@@ -33,6 +33,11 @@ class Masks:
         protect: part of the result; 1 where no style acts and the content picture stays, pixel by pixel.
         content: weight of the content loss at each place, 0 to 1.
         feather: blur of the edges of all but `sources`: standard deviation in pixels of the result.
+
+    Examples:
+        >>> left = np.repeat(np.float32([[1, 0]]), 32, axis=0)
+        >>> Masks(regions=(left, None), feather=2.0).regions[0].shape
+        (32, 2)
     """
 
     regions: Sequence[Mask | None] = ()

@@ -45,6 +45,10 @@ class Picture:
             every pixel.
         alpha: (H, W) float32 in [0, 1], 1 is opaque; None when the input had no alpha channel. An alpha
             channel that is opaque everywhere is kept, so that the output has the channels of the input.
+
+    Examples:
+        >>> Picture(np.zeros((32, 40, 3), np.float32)).size
+        (40, 32)
     """
 
     rgb: NDArray[np.float32]

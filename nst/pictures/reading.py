@@ -31,6 +31,10 @@ def read_picture(path: Source, longest: int | None = None, max_pixels: int = MAX
     Raises:
         ImageError: missing, no permission, a folder, empty, not a picture, of a kind that is not read, damaged or cut
             short, too many pixels, or values that have no meaning as a picture.
+
+    Examples:
+        >>> read_picture("photo.png")
+        Picture(40x32)
     """
     name = name_of(path)
     with open_file(path) as file:

@@ -85,6 +85,12 @@ def write_picture(
 
     Raises:
         ImageError: the extension is unknown, or encoding or writing failed; `path` is as it was before.
+
+    Examples:
+        >>> picture = Picture(np.full((32, 40, 3), 0.5, np.float32))
+        >>> write_picture(picture, "grey.png", {"steps": 3})
+        >>> read_settings("grey.png")["steps"]
+        3
     """
     write_file(path, encoded(picture, path, settings))
 

@@ -174,6 +174,11 @@ def stylize_frames(frames: Iterable[Any], style: Any, **options: Unpack[VideoArg
 
     Raises:
         NSTError: as `VideoTransfer`.
+
+    Examples:
+        >>> painted = stylize_frames([content, content], style, size=40, steps=2)
+        >>> [frame.shape for frame in painted]
+        [(32, 40, 3), (32, 40, 3)]
     """
     video: VideoTransfer | None = None
     last: Last | None = None

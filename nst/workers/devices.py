@@ -31,6 +31,10 @@ class Devices:
     Raises:
         BackendError: an unknown device.
         SettingsError: no device, or no worker.
+
+    Examples:
+        >>> nst.Devices(("cuda:0", "cuda:1")).first
+        'cuda:0'
     """
 
     names: tuple[str, ...] = ("auto",)
