@@ -146,7 +146,14 @@ def test_colours_that_are_changed_afterwards_do_not_reach_it():
 def test_a_transfer_keeps_the_face(astronaut, small_network):
     """From noise, so that nothing but the mask can have kept it."""
     small = np.asarray(Image.fromarray(astronaut).resize((96, 96), Image.Resampling.LANCZOS))
-    options = {"weights": small_network, "backend": "numpy", "steps": 2, "init": "noise", "scales": 1}
+    options = {
+        "weights": small_network,
+        "backend": "numpy",
+        "steps": 2,
+        "init": "noise",
+        "scales": 1,
+        "size": "content",
+    }
     result = nst.stylize(small, astronaut[:64, :64], masks={"protect": "face"}, **options)
     alone = nst.stylize(small, astronaut[:64, :64], **options)
     face = slice(18, 30), slice(37, 46)  # from the brows to the mouth
