@@ -31,8 +31,7 @@ LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown"}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """One page a command into the navigation; no script from elsewhere."""
-    config.extra["polyfills"] = []
+    """One page a command into the navigation."""
     section = next(entry for entry in config.nav if "Command line" in entry)
     section["Command line"] += [{f"nst {name}": f"commands/{name}.md"} for name in COMMANDS]
     return config

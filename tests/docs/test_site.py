@@ -72,6 +72,12 @@ def test_nothing_is_fetched_when_a_page_is_opened(site):
     assert not [path for path in folder.rglob("*.css") if "url(http" in path.read_text().replace('"', "")]
 
 
+def test_the_search_has_what_it_needs_without_a_server(site):
+    folder, pages = site
+    assert ("script", "iframe-worker.js") in pages[(folder / "index.html").resolve()].links
+    assert (folder / "search" / "search_index.js").is_file()
+
+
 def test_the_reference_has_every_public_name_and_every_command(site):
     folder, pages = site
     anchors = {anchor for page in pages.values() for anchor in page.anchors if anchor}
