@@ -1,5 +1,7 @@
 """`nst.stylize` and `nst.StyleTransfer` as a program calls them."""
 
+import gc
+import weakref
 from copy import copy
 
 import numpy as np
@@ -379,3 +381,27 @@ def test_an_optimizer_by_name_or_as_an_object(content, style, options):
     assert np.array_equal(named.run(), given.run())
     with pytest.raises(nst.SettingsError, match="optimizer is 'sgd': it must be lbfgs, adam, or"):
         nst.StyleTransfer(content, style, **(options | {"optimizer": "sgd"}))
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "tf", "onnx"])
+def test_what_a_run_has_taken_is_free_when_it_is_over(name, small_network, need):
+    """Not when Python's collector of cycles comes by: a service paints hundreds of pictures until then."""
+    need(name)
+    backend, networks = nst.get_backend(name, "cpu"), []
+    own = backend.network
+
+    def network(*arguments):
+        made = own(*arguments)
+        networks.append(weakref.ref(made))
+        return made
+
+    backend.network = network
+    content, style = (np.random.default_rng(seed).random((24, 32, 3), np.float32) for seed in (1, 2))
+    gc.collect()
+    gc.disable()
+    try:
+        nst.stylize(content, style, backend=backend, weights=small_network, steps=2, size="content")
+        assert networks
+        assert [made() for made in networks] == [None] * len(networks)
+    finally:
+        gc.enable()

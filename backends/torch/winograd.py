@@ -22,6 +22,9 @@ __all__ = ["WinogradConv2d", "transformed", "winograd"]
 NARROWEST = 128
 """Channels on either side below which the transforms cost more than they save."""
 
+FEWEST = 12
+"""Tiles: reading the filters, which are four times as large, costs more than it saves for fewer."""
+
 STRIP = 8_000_000
 """Bytes of the tiles that are worked on at once: they stay in the processor's cache, and memory does not grow."""
 
@@ -114,8 +117,10 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
         plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
         frozen = not self.weight.requires_grad and not self.bias.requires_grad
         followed = torch.compiler.is_compiling()
-        rows, columns = -(-x.shape[2] // 4), -(-x.shape[3] // 4)
-        return plain and frozen and not followed and 16 * rows * columns <= 1.5 * x.shape[2] * x.shape[3]
+        height, width = x.shape[2:]
+        tiles = -(-height // 4) * -(-width // 4)
+        fits = tiles >= FEWEST and 16 * tiles <= 1.5 * height * width
+        return plain and frozen and not followed and fits
 
     def _filters(self) -> tuple[Tensor, Tensor]:
         """Transformed, for this convolution and for its adjoint: made once for as long as the weights are the same."""

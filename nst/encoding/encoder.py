@@ -162,10 +162,11 @@ class Encoder:
 
     def maps(self, x: Any, layers: Sequence[str]) -> list[dict[str, Any]]:
         """Feature maps of a picture (N, 3, H, W) by layer, for each view; 0 at positions that do not count."""
-        names = tuple(layers)
+        # the function is kept: it must not hold the encoder that keeps it
+        names, network = tuple(layers), self.network
 
         def features(ops: Ops[T], x: T, constants: Mapping[str, T]) -> dict[str, T]:
-            found = inner_features(ops, self.network(ops, x), constants)
+            found = inner_features(ops, network(ops, x), constants)
             return {layer: found[layer] for layer in names}
 
         function, extended = self.function(("maps", names), features), self.extended(x)

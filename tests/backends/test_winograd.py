@@ -41,6 +41,7 @@ def both(torch, module, shape, outputs=96):
 @pytest.mark.parametrize("strip", [1, 100_000, 8_000_000])  # a row of tiles at once, some, all
 def test_a_convolution_and_its_adjoint(torch, module, monkeypatch, shape, strip):
     monkeypatch.setattr(module, "STRIP", strip)
+    monkeypatch.setattr(module, "FEWEST", 1)
     ours, exact = both(torch, module, shape)
     for got, want in zip(ours, exact, strict=True):
         assert got.shape == want.shape
@@ -69,8 +70,9 @@ def test_where_it_does_not_apply_it_is_an_ordinary_convolution(torch, module, mo
     own, trained = module.WinogradConv2d.like(plain), module.WinogradConv2d.like(convolution(torch))
     trained.weight.requires_grad_()
     monkeypatch.setattr(module, "winograd", never)
-    small, wide = torch.randn(1, 64, 2, 9), torch.randn(1, 64, 16, 16)
-    torch.testing.assert_close(own(small), plain(small), rtol=0, atol=0)  # a tile would be half empty
+    few, empty, wide = (torch.randn(1, 64, *size) for size in ((8, 20), (2, 99), (16, 16)))
+    for small in (few, empty):  # 10 tiles; tiles that are half empty
+        torch.testing.assert_close(own(small), plain(small), rtol=0, atol=0)
     loss = trained(wide).square().sum()
     loss.backward()
     assert trained.weight.grad.abs().sum() > 0
@@ -83,7 +85,7 @@ def test_where_it_does_not_apply_it_is_an_ordinary_convolution(torch, module, mo
 
 
 def test_new_weights_are_noticed(torch, module):
-    own, x = module.WinogradConv2d.like(convolution(torch)), torch.randn(1, 64, 8, 8)
+    own, x = module.WinogradConv2d.like(convolution(torch)), torch.randn(1, 64, 16, 16)
     before = own(x)
     with torch.no_grad():
         own.weight.mul_(2.0)
