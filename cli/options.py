@@ -321,7 +321,9 @@ def as_typed(value: Any) -> Any:
     """A setting as one would type it: "1000,500,...", "conv1_1=0.2,conv2_1=0.2"."""
     if isinstance(value, Mapping):
         return ",".join(f"{key}={weight:.9g}" for key, weight in value.items())
-    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):  # one of one has a comma behind it, as in Python
+        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
+    return value
 
 
 def _address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:

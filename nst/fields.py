@@ -163,7 +163,7 @@ def numbers(
         at_most: The largest, for a single number.
         want: What a value must be, for error messages; unless given, one of the words or such a number.
         words: Words that may stand in place of numbers.
-        one: Whether a number may stand alone; a list of one is then that number.
+        one: Whether a number may stand alone; a list of one is then typed with a comma behind it.
         many: Whether a list is allowed.
         rest: Whether a list may end with "...", which repeats the number before it.
         more: Attributes of the `Rule`.
@@ -191,7 +191,8 @@ def numbers(
             raise ValueError
         if repeated:
             return (*found, "...")
-        return found[0] if one and len(found) == 1 else found
+        alone = one and len(found) == 1 and not listed.rstrip().endswith(",")
+        return found[0] if alone else found
 
     if not want:
         more["limits"] = _range(at_least=at_least, at_most=at_most)[1]

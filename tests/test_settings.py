@@ -297,3 +297,12 @@ def test_the_reading_of_lists_on_the_command_line():
     ):
         with pytest.raises(ValueError):  # noqa: PT011
             read(name, text)
+
+
+@pytest.mark.parametrize("scales", [512, (512,), (128, 512), "auto"])
+def test_a_list_of_sizes_is_read_as_it_is_written(scales):
+    """`nst show` prints commands: a list of one size is no number of sizes."""
+    from nst.cli.options import as_typed
+
+    read = rule_of(FIELDS["scales"]).read
+    assert read(str(as_typed(scales))) == scales
