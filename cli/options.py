@@ -321,8 +321,9 @@ def as_typed(value: Any) -> Any:
     """A setting as one would type it: "1000,500,...", "conv1_1=0.2,conv2_1=0.2"."""
     if isinstance(value, Mapping):
         return ",".join(f"{key}={weight:.9g}" for key, weight in value.items())
-    if isinstance(value, tuple):  # one of one has a comma behind it, as in Python
-        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
+    if isinstance(value, tuple):  # a single number has a comma behind it, as in Python
+        single = len(value) == 1 and not isinstance(value[0], str)
+        return ",".join(map(str, value)) + ("," if single else "")
     return value
 
 
