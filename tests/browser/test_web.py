@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -25,10 +25,26 @@ SIZE = 64
 PATIENCE = 180_000  # ms; of a machine that is busy with other things
 
 
+LARGE = 256
+"""Side of a live picture that takes some seconds: what a test does meanwhile is done before it is finished."""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, weights_file):
     """`nst web` in a process of its own: its address and its folder."""
-    folder = tmp_path_factory.mktemp("studio")
+    with serving(tmp_path_factory.mktemp("studio"), weights_file, SIZE) as found:
+        yield found
+
+
+@pytest.fixture
+def unhurried(tmp_path, page, weights_file, files):
+    """The page of a session whose picture takes some seconds; and its server."""
+    with serving(tmp_path, weights_file, LARGE) as server:
+        yield enter(page, server, begin(server, files)), server
+
+
+@contextmanager
+def serving(folder, weights_file, size):
     command = [
         sys.executable,
         "-m",
@@ -41,17 +57,19 @@ def server(tmp_path_factory, weights_file):
         "--backend",
         "numpy",
     ]
-    command += ["--weights", str(weights_file), "--size", str(SIZE)]
+    command += ["--weights", str(weights_file), "--size", str(size)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
     first = process.stdout.readline()
     assert first.startswith("The studio is at http://127.0.0.1:"), first
-    yield SimpleNamespace(address=first.split()[-1], folder=folder, pid=process.pid)
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(20)
-    process.kill()
-    process.stdout.close()
+    try:
+        yield SimpleNamespace(address=first.split()[-1], folder=folder, pid=process.pid)
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+        process.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -256,20 +274,23 @@ def test_the_brush_with_the_keyboard(finished):
     wait_until(finished, "'protect' in s.subject.masks")
 
 
-def test_stop_and_continue(studio):
+def test_stop_and_continue(unhurried):
+    studio, _ = unhurried
     studio.wait_for_selector("#result[data-ready]")
     studio.click("#stop")
     wait_for(studio, "stopped")
     entry = state(studio)["history"][0]
     assert entry["step"] < entry["steps"]
-    assert download(studio).shape == (48, 64, 3)
+    height, width, _ = download(studio).shape  # of the scale that it was at
+    assert 3 * width == 4 * height
     studio.click("#stop")  # which says Continue now
     wait_for(studio, "done")
     entry = state(studio)["history"][0]
     assert entry["step"] == entry["steps"]
 
 
-def test_a_painter_that_dies_is_one_line_and_a_button(studio, server):
+def test_a_painter_that_dies_is_one_line_and_a_button(unhurried):
+    studio, server = unhurried
     studio.wait_for_selector("#result[data-ready]")
     painters = [
         child for child in psutil.Process(server.pid).children() if "spawn_main" in " ".join(child.cmdline())

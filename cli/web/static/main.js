@@ -5,7 +5,7 @@ import { announce, find } from "./dom.js";
 import { makeLarge, showPlan } from "./large.js";
 import { makeProgress, showCurve, showProgress, showWork } from "./progress.js";
 import { showShelf } from "./shelf.js";
-import { makeLooks, makeSliders, showRecipe } from "./sliders.js";
+import { makeLooks, makeSliders, release, showRecipe } from "./sliders.js";
 import { makeSources, showSources } from "./sources.js";
 import { compare, makeStage, showPreview, showState } from "./stage.js";
 
@@ -73,7 +73,7 @@ makeSources(facts);
 makeProgress();
 makeLarge();
 makeBrush();
-find("undo").addEventListener("click", () => api.act("undo"));
+find("undo").addEventListener("click", () => { release(); api.act("undo"); });
 find("fresh").addEventListener("click", fresh);
 addEventListener("keydown", shortcut);
 addEventListener("hashchange", async () => { await api.enter(); listen(); });

@@ -40,8 +40,16 @@ function flush() {
   pending = null;
 }
 
+const HELD = 900; // ms after a move for which a slider stays where it was moved to
+
 /** Whether a slider is being moved here, so that what the server says of it is old. */
-export const busy = (name) => performance.now() - (moved.get(name) ?? -1e9) < 900;
+export const busy = (name) => performance.now() - (moved.get(name) ?? -1e9) < HELD;
+
+/** Before an undo: sliders go where the server says, at once. */
+export function release() {
+  moved.clear();
+  gesture.name = "";
+}
 
 export function makeSliders() {
   find("sliders").append(...SLIDERS.map(({ name, title, min, max, ends, text, to }) => {
@@ -70,7 +78,11 @@ export function makeLooks(looks) {
   return looks;
 }
 
+let later = null; // shows the latest recipe once no slider is held any more
+
 export function showRecipe(recipe, looks) {
+  clearTimeout(later);
+  if (SLIDERS.some(({ name }) => busy(name))) later = setTimeout(() => showRecipe(recipe, looks), HELD);
   for (const { name, from } of SLIDERS) {
     if (busy(name)) continue;
     const input = find(`slider-${name}`);
