@@ -383,8 +383,13 @@ def test_an_optimizer_by_name_or_as_an_object(content, style, options):
         nst.StyleTransfer(content, style, **(options | {"optimizer": "sgd"}))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"tile": 32}, {"tile": 32, "padding": "circular", "tv_weight": 1.0}, {"smoothing": True}],
+    ids=["at once", "windows", "circular windows", "smoothing"],
+)
 @pytest.mark.parametrize("name", ["numpy", "torch", "tf", "onnx"])
-def test_what_a_run_has_taken_is_free_when_it_is_over(name, small_network, need):
+def test_what_a_run_has_taken_is_free_when_it_is_over(name, options, small_network, need):
     """Not when Python's collector of cycles comes by: a service paints hundreds of pictures until then."""
     need(name)
     backend, networks = nst.get_backend(name, "cpu"), []
@@ -396,11 +401,13 @@ def test_what_a_run_has_taken_is_free_when_it_is_over(name, small_network, need)
         return made
 
     backend.network = network
-    content, style = (np.random.default_rng(seed).random((24, 32, 3), np.float32) for seed in (1, 2))
+    content, style = (np.random.default_rng(seed).random((48, 64, 3), np.float32) for seed in (1, 2))
+    layers = {"content_layers": "conv2_1", "style_layers": "conv1_1,conv2_1"}
     gc.collect()
     gc.disable()
     try:
-        nst.stylize(content, style, backend=backend, weights=small_network, steps=2, size="content")
+        settings = {"weights": small_network, "steps": 2, "size": "content", **layers, **options}
+        nst.stylize(content, style, backend=backend, **settings)
         assert networks
         assert [made() for made in networks] == [None] * len(networks)
     finally:

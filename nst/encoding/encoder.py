@@ -147,9 +147,7 @@ class Encoder:
         """The picture with its margin."""
         if self.padding == "zero":
             return x
-        if (
-            self.padding == "mirror"
-        ):  # no backend has to know it: it is for targets, which are worked out once
+        if self.padding == "mirror":  # no backend knows it: it is for targets, which are worked out once
             margins = ((0, 0), (0, 0), (self.margin, self.margin), (self.margin, self.margin))
             return self.backend.from_numpy(np.pad(self.backend.to_numpy(x), margins, "symmetric"))
         return self.backend.evaluate(self._pad, x, {})["x"]
@@ -158,7 +156,8 @@ class Encoder:
     def _pad(self) -> TensorFunction[Any]:
         """One function for all calls, so that a backend which compiles it does so once."""
         mode: PadMode = "circular" if self.padding == "circular" else "replicate"
-        return lambda ops, x, _: {"x": ops.pad(x, self.margin, mode)}
+        margin = self.margin  # the function is kept here: it must not hold the encoder
+        return lambda ops, x, _: {"x": ops.pad(x, margin, mode)}
 
     def maps(self, x: Any, layers: Sequence[str]) -> list[dict[str, Any]]:
         """Feature maps of a picture (N, 3, H, W) by layer, for each view; 0 at positions that do not count."""

@@ -146,11 +146,12 @@ class TiledObjective:
         total: list[Any] = []
         terms: dict[str, Any] = {}
         pulls: dict[str, Any] = {}
+        energy, names = self._energy, tuple(totals)  # what is compiled must not hold us, who keep it, nor the sums
         for name, statistic in totals.items():
 
             def function(ops: Ops[Any], s: Any, constants: Mapping[str, Any], name: str = name) -> Any:
-                others = {other: constants[f"sum/{other}"] for other in totals}
-                return self._energy(ops, {**others, name: s}, constants)
+                others = {other: constants[f"sum/{other}"] for other in names}
+                return energy(ops, {**others, name: s}, constants)
 
             if name not in self._compiled:
                 self._compiled[name] = self._backend.compile(function, statistic, constants)
