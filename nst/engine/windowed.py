@@ -146,7 +146,10 @@ class TiledObjective:
         total: list[Any] = []
         terms: dict[str, Any] = {}
         pulls: dict[str, Any] = {}
-        energy, names = self._energy, tuple(totals)  # what is compiled must not hold us, who keep it, nor the sums
+        energy, names = (
+            self._energy,
+            tuple(totals),
+        )  # what is compiled must not hold us, who keep it, nor the sums
         for name, statistic in totals.items():
 
             def function(ops: Ops[Any], s: Any, constants: Mapping[str, Any], name: str = name) -> Any:
