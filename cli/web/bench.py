@@ -160,7 +160,6 @@ def write_result(
     order: Order,
     transfer: StyleTransfer,
     record: Progress,
-    pictures: tuple[Picture, Picture],
     init: str | None,
     setup: Setup,
 ) -> tuple[dict[str, str], str]:
@@ -169,8 +168,7 @@ def write_result(
     Args:
         order: what was painted.
         transfer: that painted it.
-        record: its last.
-        pictures: as it is seen, and as the optimisation has it.
+        record: its last, in the colours of the order.
         init: path of the picture that it started from.
         setup: of the studio.
 
@@ -188,15 +186,13 @@ def write_result(
         "weights": setup.weights,
     }
     document = {**describe(transfer, paths, record), "step": record.step}
-    colored = {"color": "none", "color_strength": 1.0, **order.recipe.coloring}
-    document["settings"] = {**document["settings"], **colored}
-    folder, seen = Path(order.folder), pictures[0]
+    folder, seen = Path(order.folder), record.picture()
     files = {"picture": f"picture-{order.run}.png", "thumb": f"thumb-{order.run}.jpg"}
     write_picture(seen, folder / files["picture"], document)
     files["raw"] = f"raw-{order.run}.png"
     try:
         (folder / files["thumb"]).write_bytes(jpeg(seen, THUMB))
-        to_pil(pictures[1]).save(folder / files["raw"], compress_level=1)
+        to_pil(record.raw_picture()).save(folder / files["raw"], compress_level=1)
     except OSError as error:
         raise NSTError(f"cannot write into {folder}: {error.strerror or error}") from error
     return files, command_for(document, files["picture"])

@@ -12,13 +12,12 @@ from nst.cli.web.bench import Bench, jpeg, lifted, write_result
 from nst.cli.web.messages import Finished, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
 from nst.engine.pyramid import scale_sizes
-from nst.pictures.color import Color
 from nst.pictures.picture import Picture
 from nst.pictures.writing import to_pil
-from nst.progress import Output, Progress
+from nst.progress import Progress
 from nst.transfer import StyleTransfer
 
-__all__ = ["Canvas", "live_canvas", "seen", "settings_above", "start_file"]
+__all__ = ["Canvas", "live_canvas", "settings_above", "start_file"]
 
 PAUSE = 0.2
 """Seconds between two previews."""
@@ -101,8 +100,13 @@ class Canvas:
 
     def seen(self) -> Picture:
         """The picture with its colours."""
+        return self._colored.picture()
+
+    @property
+    def _colored(self) -> Progress:
+        """The last record in the colours that the slider asks for, which may have been moved since."""
         assert self.record is not None
-        return seen(self.order, self.record.raw_picture(), self.transfer.output)
+        return self.record.colored(self.order.recipe.coloring)
 
     def recolor(self, order: Order) -> None:
         """Other colours from now on."""
@@ -124,21 +128,10 @@ class Canvas:
 
     def finish(self, why: str) -> Finished:
         """Write the picture so far."""
-        assert self.record is not None
-        raw = self.record.raw_picture()
-        files, command = write_result(
-            self.order, self.transfer, self.record, (self.seen(), raw), self.init, self._bench.setup
-        )
-        record = self.record
+        record = self._colored
+        files, command = write_result(self.order, self.transfer, record, self.init, self._bench.setup)
         named = (why, record.step, record.steps, record.size, record.seconds)
         return Finished(self.order.session, self.order.run, *named, files, command, self.job)
-
-
-def seen(order: Order, raw: Picture, output: Output) -> Picture:
-    """A picture of the optimisation in the colours that the slider asks for."""
-    coloring = order.recipe.coloring
-    color = Color(coloring["color"], coloring.get("color_strength", 1.0))
-    return replace(output, color=color).finish(raw)
 
 
 def live_canvas(

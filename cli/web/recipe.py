@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nst.errors import SettingsError
+from nst.pictures.color import Color
 
 __all__ = ["Recipe", "changed", "read_recipe"]
 
@@ -79,13 +80,14 @@ class Recipe:
             **({"style_weights": self.blend} if blended else {}),
             "padding": "replicate",
             **({"feather": round(self.feather * size / 512, 3)} if masked else {}),
-            **self.coloring,
+            "color": self.coloring.mode,
+            "color_strength": self.coloring.strength,
         }
 
     @property
-    def coloring(self) -> dict[str, Any]:
-        """`color` and `color_strength`: a change of the result, after the optimisation."""
-        return {"color": "lab", "color_strength": self.color} if self.color else {"color": "none"}
+    def coloring(self) -> Color:
+        """A change of the result, after the optimisation."""
+        return Color("lab", self.color) if self.color else Color()
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
