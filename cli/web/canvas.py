@@ -160,7 +160,7 @@ def live_canvas(
 
 def start_file(order: Order, present: Picture) -> str:
     """The picture to go on from, written into the session's folder, so that the command can name it."""
-    path = Path(order.folder) / f"start-{order.run}.png"
+    path = order.file("start")
     to_pil(lifted(order, present)).save(path, compress_level=1)
     return str(path)
 

@@ -83,8 +83,9 @@ class Slow:
                 transfer = StyleTransfer.resume(
                     request.checkpoint, backend=self._bench.backend, weights=self._bench.weights, anyway=True
                 )
-                init = str(Path(request.order.folder) / f"start-{request.order.run}.png")
-                return Canvas(self._bench, request.order, transfer, init, request.job)
+                return Canvas(
+                    self._bench, request.order, transfer, str(request.order.file("start")), request.job
+                )
         return Canvas(self._bench, request.order, *large_transfer(self._bench, request), request.job)
 
     def _save(self, transfer: StyleTransfer, path: str) -> None:

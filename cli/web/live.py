@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,7 +208,7 @@ class Live:
 
     def _recolor(self, request: Recolor) -> None:
         order = request.order
-        session, path = order.session, Path(order.folder) / f"raw-{order.run}.png"
+        session, path = order.session, order.file("raw")
         canvas = self._active.get(session)
         held = self._asked if session in self._asked else self._waiting
         if session in held:  # with the colours of before

@@ -79,10 +79,14 @@ class Recipe:
             "tv_weight": round(0.02 * smooth**2, 6),
             **({"style_weights": self.blend} if blended else {}),
             "padding": "replicate",
-            **({"feather": round(self.feather * size / 512, 3)} if masked else {}),
+            **({"feather": self.feather_at(size)} if masked else {}),
             "color": self.coloring.mode,
             "color_strength": self.coloring.strength,
         }
+
+    def feather_at(self, size: int) -> float:
+        """In pixels of a picture of that longest side."""
+        return round(self.feather * size / 512, 3)
 
     @property
     def coloring(self) -> Color:
