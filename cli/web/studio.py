@@ -125,14 +125,8 @@ class Studio:
         if recipe == session.subject.recipe:
             return
         only_color = replace(recipe, color=session.subject.recipe.color) == session.subject.recipe
-        session = session.remembered(gesture)
-        session = self._room.show(replace(session, subject=replace(session.subject, recipe=recipe)))
-        if not session.subject.ready or session.work.state == "empty":
-            return
-        if only_color:
-            self._live.send(Recolor(session.order(self.store.path(session), self.setup.size)))
-        else:
-            self._paint(session, go_on=True)
+        session = replace(session.remembered(gesture), subject=replace(session.subject, recipe=recipe))
+        self._go_on_with(session, only_color)
 
     def set_mask(self, session: Session, name: str, file: str | None, gesture: str) -> None:
         """What the brush painted; None for nothing.
@@ -146,10 +140,7 @@ class Studio:
         masks = {key: held for key, held in session.subject.masks.items() if key != name}
         if file is not None:
             masks[name] = file
-        session = session.remembered(gesture)
-        session = self._room.show(replace(session, subject=replace(session.subject, masks=masks)))
-        if session.subject.ready and session.work.state != "empty":
-            self._paint(session, go_on=True)
+        self._go_on_with(replace(session.remembered(gesture), subject=replace(session.subject, masks=masks)))
 
     def undo(self, session: Session) -> None:
         """Back to how it was before the last change.
@@ -270,6 +261,16 @@ class Studio:
             return
         self._live.send(Drop(session.name))
         self._room.show(replace(session, work=Work()))
+
+    def _go_on_with(self, session: Session, only_color: bool = False) -> None:
+        """Other settings: paint on from the present picture, if there is one."""
+        begun = session.subject.ready and session.work.state != "empty"
+        if begun and not only_color:
+            self._paint(session, go_on=True)
+            return
+        session = self._room.show(session)
+        if begun:
+            self._live.send(Recolor(session.order(self.store.path(session), self.setup.size)))
 
     def _paint(self, session: Session, go_on: bool, present: str | None = None, polish: bool = False) -> None:
         """Begin a run in place of the present one."""
