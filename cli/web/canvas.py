@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nst.cli.web.bench import Bench, jpeg, lifted, write_result
+from nst.cli.web.easel import Easel, jpeg, lifted, write_result
 from nst.cli.web.messages import Finished, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
 from nst.engine.pyramid import scale_sizes
@@ -30,7 +30,7 @@ class Canvas:
     """A run under way.
 
     Args:
-        bench: to paint at.
+        easel: to paint at.
         order: what.
         transfer: set up.
         init: path of the picture that it starts from; None for the photograph.
@@ -38,11 +38,11 @@ class Canvas:
     """
 
     def __init__(
-        self, bench: Bench, order: Order, transfer: StyleTransfer, init: str | None, job: str | None = None
+        self, easel: Easel, order: Order, transfer: StyleTransfer, init: str | None, job: str | None = None
     ) -> None:
         self.order, self.transfer, self.init, self.job = order, transfer, init, job
         self.spent = 0.0
-        self._bench = bench
+        self._easel = easel
         self._records: Iterator[Progress] = transfer.iterate()
         self.record: Progress | None = None
         self._shown = 0.0
@@ -129,18 +129,18 @@ class Canvas:
     def finish(self, why: str) -> Finished:
         """Write the picture so far."""
         record = self._colored
-        files, command = write_result(self.order, self.transfer, record, self.init, self._bench.setup)
+        files, command = write_result(self.order, self.transfer, record, self.init, self._easel.setup)
         named = (why, record.step, record.steps, record.size, record.seconds)
         return Finished(self.order.session, self.order.run, *named, files, command, self.job)
 
 
 def live_canvas(
-    bench: Bench, order: Order, present: Picture | None, polish: bool, memory: int | None
+    easel: Easel, order: Order, present: Picture | None, polish: bool, memory: int | None
 ) -> Canvas:
     """A live picture set up.
 
     Args:
-        bench: to paint at.
+        easel: to paint at.
         order: what.
         present: picture to go on from; None for the photograph.
         polish: stay at the full size.
@@ -150,12 +150,12 @@ def live_canvas(
         NSTError: bad input, or not enough memory.
     """
     if present is None:
-        return Canvas(bench, order, bench.transfer(order, memory, None, steps=FIRST_STEPS), None)
+        return Canvas(easel, order, easel.transfer(order, memory, None, steps=FIRST_STEPS), None)
     init = start_file(order, present)
     more: dict[str, Any] = {"scales": 1, "steps": POLISH}
     if not polish:
         more = {"scales": _scales(order.size), "steps": MORE_STEPS}
-    return Canvas(bench, order, bench.transfer(order, memory, init, **more), init)
+    return Canvas(easel, order, easel.transfer(order, memory, init, **more), init)
 
 
 def start_file(order: Order, present: Picture) -> str:

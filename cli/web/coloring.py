@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nst.cli.recoloring import with_color
-from nst.cli.web.bench import THUMB, command_for, jpeg, masks_of, sized
+from nst.cli.web.easel import THUMB, command_for, jpeg, masks_of, sized
 from nst.cli.web.messages import Colored, Order
 from nst.pictures.picture import Picture
 from nst.pictures.writing import read_settings, to_pil, write_picture

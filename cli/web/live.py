@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nst.cli.web.bench import Bench, one_line, read
 from nst.cli.web.canvas import Canvas, live_canvas
 from nst.cli.web.coloring import recolored
+from nst.cli.web.easel import Easel, one_line, read
 from nst.cli.web.messages import (
     Drop,
     End,
@@ -50,11 +50,11 @@ class Live:
 
     Args:
         pipe: to the server.
-        bench: to paint at.
+        easel: to paint at.
     """
 
-    def __init__(self, pipe: Connection, bench: Bench) -> None:
-        self._pipe, self._bench = pipe, bench
+    def __init__(self, pipe: Connection, easel: Easel) -> None:
+        self._pipe, self._easel = pipe, easel
         self._active: dict[str, Canvas] = {}
         self._paused: dict[str, Canvas] = {}
         self._asked: dict[str, Paint] = {}  # the newest of each session, not begun
@@ -104,7 +104,7 @@ class Live:
         elif isinstance(request, Drop):
             self._forget(request.session)
         elif isinstance(request, Plan):
-            self._say(planned(self._bench, request))
+            self._say(planned(self._easel, request))
 
     def _ask(self, paint: Paint) -> None:
         """Begin a picture before the next step; what was to be begun and was not is forgotten."""
@@ -130,8 +130,8 @@ class Live:
             if len(others) >= MOST:
                 raise NSTError("too many at a time")
             paused = [canvas.peak for canvas in self._paused.values()]
-            memory = self._bench.memory_left(sum(others) + sum(paused) + paint.taken)
-            canvas = live_canvas(self._bench, order, present, paint.polish, memory)
+            memory = self._easel.memory_left(sum(others) + sum(paused) + paint.taken)
+            canvas = live_canvas(self._easel, order, present, paint.polish, memory)
         except NSTError as error:
             if self._paused:  # whose memory is needed now
                 self._paused.clear()

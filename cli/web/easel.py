@@ -31,7 +31,7 @@ from nst.settings import Settings
 from nst.transfer import StyleTransfer
 
 __all__ = [
-    "Bench",
+    "Easel",
     "Setup",
     "command_for",
     "jpeg",
@@ -70,7 +70,7 @@ class Setup:
     size: int = 512
 
 
-class Bench:
+class Easel:
     """See the module; backend and network are loaded when they are first needed."""
 
     def __init__(self, setup: Setup) -> None:
