@@ -58,7 +58,7 @@ class Live:
         self._active: dict[str, Canvas] = {}
         self._paused: dict[str, Canvas] = {}
         self._asked: dict[str, Paint] = {}  # the newest of each session, not begun
-        self._waiting: dict[str, Paint] = {}  # for memory
+        self._waiting: dict[str, Paint] = {}  # for a turn, or for memory
         self._present: dict[str, tuple[int, Picture]] = {}  # and its run
         self._colors: dict[str, Recolor] = {}  # the newest of each session
 
@@ -116,7 +116,7 @@ class Live:
         self._asked[session] = paint
 
     def _begin(self, paint: Paint) -> None:
-        """Set a picture up in place of what its session had; where memory lacks, it waits for the others."""
+        """Set a picture up in place of what its session had; for a turn or for memory it waits for the others."""
         order = paint.order
         session = order.session
         present = self._look(session, paint.present) if paint.go_on else None
@@ -126,9 +126,10 @@ class Live:
         self._active.pop(session, None)
         self._paused.pop(session, None)
         others = [canvas.peak for canvas in self._active.values()]
+        if len(others) >= MOST:
+            self._wait(paint)
+            return
         try:
-            if len(others) >= MOST:
-                raise NSTError("too many at a time")
             paused = [canvas.peak for canvas in self._paused.values()]
             memory = self._easel.memory_left(sum(others) + sum(paused) + paint.taken)
             canvas = live_canvas(self._easel, order, present, paint.polish, memory)
@@ -137,8 +138,7 @@ class Live:
                 self._paused.clear()
                 self._asked[session] = paint
             elif others or paint.taken:
-                self._waiting[session] = paint
-                self._say(Waiting(session, order.run))
+                self._wait(paint)
             else:
                 self._say(Failed(session, order.run, str(error)))
             return
@@ -146,8 +146,12 @@ class Live:
         canvas.spent = least - HEAD_START
         self._active[session] = canvas
 
+    def _wait(self, paint: Paint) -> None:
+        self._waiting[paint.order.session] = paint
+        self._say(Waiting(paint.order.session, paint.order.run))
+
     def _make_room(self, session: str) -> Canvas | None:
-        """Take a picture off; those that wait for memory may try again."""
+        """Take a picture off; those that wait may try again."""
         for other in list(self._waiting):
             self._asked[other] = self._waiting.pop(other)
         return self._active.pop(session, None)

@@ -222,6 +222,17 @@ def test_who_finds_no_memory_waits_for_the_other(easel, order, weights_file, qui
     assert [event.session for event in pipe.of(Finished)] == ["a", "b"]
 
 
+def test_who_waits_for_a_turn_does_not_take_the_memory_of_a_stopped_picture(easel, order, quick, monkeypatch):
+    monkeypatch.setattr("nst.cli.web.live.MOST", 1)
+    others = [Paint(order(1, session=name), False) for name in "bc"]
+    again = Resume(Paint(order(1), True))
+    pipe = Pipe([Paint(order(1), False)]).when(step(4), Stop("a")).when(finished, *others)
+    serve(easel, pipe.when(lambda event: isinstance(event, Waiting), again))
+    assert [event.session for event in pipe.of(Waiting)][:1] == ["c"]
+    stopped, done = (event for event in pipe.of(Finished) if event.session == "a")
+    assert (stopped.step, done.step) == (4, stopped.steps)  # the same run
+
+
 def test_what_will_never_fit_is_said(order, weights_file):
     tight = Easel(Setup("numpy", weights=str(weights_file), precision=None, size=SIZE, memory=10**6))
     pipe = Pipe([Paint(order(1), False)])
