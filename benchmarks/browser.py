@@ -76,18 +76,19 @@ def main() -> None:
     report.publish(note, markdown(report.rows))
 
 
-def _row(page: Any, version: str, model: dict[str, Any], threads: int, options: Any) -> dict[str, Any]:
+def _row(page: Any, version: str, model: dict[str, Any], threads: int, options: Any) -> dict[str, Any] | None:
     rows: dict[str, list[float]] = {"browser": [], "browser_cpu": [], "native": [], "native_cpu": []}
     for _ in range(options.rounds):
         MARKS.clear()
         rows["browser"] += page.evaluate(WORK, [model, options.steps + 1, "cpu", threads])[1:]
         rows["browser_cpu"].append((MARKS["end"] - MARKS["begin"]) / options.steps)
         done = child(__file__, graph=model["graph"], threads=threads, steps=options.steps)
-        if done:
-            rows["native"] += done["seconds"]
-            rows["native_cpu"].append(done["cpu"] / options.steps)
+        if done is None:
+            return None
+        rows["native"] += done["seconds"]
+        rows["native_cpu"].append(done["cpu"] / options.steps)
     runtime = json.loads((SITE / "package.json").read_text())["dependencies"]["onnxruntime-web"]
-    versions = {"chromium": version, "onnxruntime-web": runtime, **(done["versions"] if done else {})}
+    versions = {"chromium": version, "onnxruntime-web": runtime, **done["versions"]}
     return {
         "graph": model["graph"],
         "threads": threads,

@@ -8,17 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nst.cli.web.bench import Bench, jpeg, lifted, write_result
+from nst.cli.web.easel import Easel, jpeg, lifted, write_result
 from nst.cli.web.messages import Finished, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
 from nst.engine.pyramid import scale_sizes
-from nst.pictures.color import Color
 from nst.pictures.picture import Picture
 from nst.pictures.writing import to_pil
-from nst.progress import Output, Progress
+from nst.progress import Progress
 from nst.transfer import StyleTransfer
 
-__all__ = ["Canvas", "live_canvas", "seen", "settings_above", "start_file"]
+__all__ = ["Canvas", "live_canvas", "settings_above", "start_file"]
 
 PAUSE = 0.2
 """Seconds between two previews."""
@@ -31,7 +30,7 @@ class Canvas:
     """A run under way.
 
     Args:
-        bench: to paint at.
+        easel: to paint at.
         order: what.
         transfer: set up.
         init: path of the picture that it starts from; None for the photograph.
@@ -39,11 +38,11 @@ class Canvas:
     """
 
     def __init__(
-        self, bench: Bench, order: Order, transfer: StyleTransfer, init: str | None, job: str | None = None
+        self, easel: Easel, order: Order, transfer: StyleTransfer, init: str | None, job: str | None = None
     ) -> None:
         self.order, self.transfer, self.init, self.job = order, transfer, init, job
         self.spent = 0.0
-        self._bench = bench
+        self._easel = easel
         self._records: Iterator[Progress] = transfer.iterate()
         self.record: Progress | None = None
         self._shown = 0.0
@@ -101,8 +100,13 @@ class Canvas:
 
     def seen(self) -> Picture:
         """The picture with its colours."""
+        return self._colored.picture()
+
+    @property
+    def _colored(self) -> Progress:
+        """The last record in the colours that the slider asks for, which may have been moved since."""
         assert self.record is not None
-        return seen(self.order, self.record.raw_picture(), self.transfer.output)
+        return self.record.colored(self.order.recipe.coloring)
 
     def recolor(self, order: Order) -> None:
         """Other colours from now on."""
@@ -124,30 +128,19 @@ class Canvas:
 
     def finish(self, why: str) -> Finished:
         """Write the picture so far."""
-        assert self.record is not None
-        raw = self.record.raw_picture()
-        files, command = write_result(
-            self.order, self.transfer, self.record, (self.seen(), raw), self.init, self._bench.setup
-        )
-        record = self.record
+        record = self._colored
+        files, command = write_result(self.order, self.transfer, record, self.init, self._easel.setup)
         named = (why, record.step, record.steps, record.size, record.seconds)
         return Finished(self.order.session, self.order.run, *named, files, command, self.job)
 
 
-def seen(order: Order, raw: Picture, output: Output) -> Picture:
-    """A picture of the optimisation in the colours that the slider asks for."""
-    coloring = order.recipe.coloring
-    color = Color(coloring["color"], coloring.get("color_strength", 1.0))
-    return replace(output, color=color).finish(raw)
-
-
 def live_canvas(
-    bench: Bench, order: Order, present: Picture | None, polish: bool, memory: int | None
+    easel: Easel, order: Order, present: Picture | None, polish: bool, memory: int | None
 ) -> Canvas:
     """A live picture set up.
 
     Args:
-        bench: to paint at.
+        easel: to paint at.
         order: what.
         present: picture to go on from; None for the photograph.
         polish: stay at the full size.
@@ -157,17 +150,17 @@ def live_canvas(
         NSTError: bad input, or not enough memory.
     """
     if present is None:
-        return Canvas(bench, order, bench.transfer(order, memory, None, steps=FIRST_STEPS), None)
+        return Canvas(easel, order, easel.transfer(order, memory, None, steps=FIRST_STEPS), None)
     init = start_file(order, present)
     more: dict[str, Any] = {"scales": 1, "steps": POLISH}
     if not polish:
         more = {"scales": _scales(order.size), "steps": MORE_STEPS}
-    return Canvas(bench, order, bench.transfer(order, memory, init, **more), init)
+    return Canvas(easel, order, easel.transfer(order, memory, init, **more), init)
 
 
 def start_file(order: Order, present: Picture) -> str:
     """The picture to go on from, written into the session's folder, so that the command can name it."""
-    path = Path(order.folder) / f"start-{order.run}.png"
+    path = order.file("start")
     to_pil(lifted(order, present)).save(path, compress_level=1)
     return str(path)
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from nst.cli.web.bench import THUMB, command_for, jpeg, sized
-from nst.cli.web.canvas import seen
+from nst.cli.recoloring import with_color
+from nst.cli.web.easel import THUMB, command_for, jpeg, masks_of, sized
 from nst.cli.web.messages import Colored, Order
-from nst.pictures.color import Color
-from nst.pictures.masks import make_masks
 from nst.pictures.picture import Picture
 from nst.pictures.writing import read_settings, to_pil, write_picture
 from nst.progress import Output
@@ -26,14 +22,9 @@ def recolored(order: Order, raw: Picture) -> Colored:
     Raises:
         NSTError: a file cannot be read or written.
     """
-    path = Path(order.folder) / f"picture-{order.run}.png"
-    document = read_settings(path)
-    colored = {"color": "none", "color_strength": 1.0, **order.recipe.coloring}
-    document["settings"] = {**document["settings"], **colored}
-    longest = max(raw.size)
-    arguments = order.recipe.arguments(len(order.styles), longest, masked=True)
-    masks = make_masks(dict(order.masks), len(order.styles), arguments["feather"])
-    picture = seen(order, raw, Output(Color(), sized(order.photo, longest), to_pil, masks))
+    path, color, longest = order.file("picture"), order.recipe.coloring, max(raw.size)
+    document = with_color(read_settings(path), color)
+    picture = Output(color, sized(order.photo, longest), to_pil, masks_of(order, longest)).finish(raw)
     write_picture(picture, path, document)
-    path.with_name(f"thumb-{order.run}.jpg").write_bytes(jpeg(picture, THUMB))
+    order.file("thumb").write_bytes(jpeg(picture, THUMB))
     return Colored(order.session, order.run, command_for(document, path.name), jpeg(picture))

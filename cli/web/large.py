@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nst.cli.web.bench import Bench, one_line
 from nst.cli.web.canvas import Canvas
+from nst.cli.web.easel import Easel, one_line
 from nst.cli.web.messages import End, Failed, Large, Request, Saved
 from nst.cli.web.planned import large_transfer
 from nst.errors import NSTError
@@ -30,11 +30,11 @@ class Slow:
 
     Args:
         pipe: to the server.
-        bench: to paint at.
+        easel: to paint at.
     """
 
-    def __init__(self, pipe: Connection, bench: Bench) -> None:
-        self._pipe, self._bench = pipe, bench
+    def __init__(self, pipe: Connection, easel: Easel) -> None:
+        self._pipe, self._easel = pipe, easel
         self._due = 0.0
 
     def run(self) -> None:
@@ -81,11 +81,12 @@ class Slow:
         if Path(request.checkpoint).exists():
             with suppress(NSTError):
                 transfer = StyleTransfer.resume(
-                    request.checkpoint, backend=self._bench.backend, weights=self._bench.weights, anyway=True
+                    request.checkpoint, backend=self._easel.backend, weights=self._easel.weights, anyway=True
                 )
-                init = str(Path(request.order.folder) / f"start-{request.order.run}.png")
-                return Canvas(self._bench, request.order, transfer, init, request.job)
-        return Canvas(self._bench, request.order, *large_transfer(self._bench, request), request.job)
+                return Canvas(
+                    self._easel, request.order, transfer, str(request.order.file("start")), request.job
+                )
+        return Canvas(self._easel, request.order, *large_transfer(self._easel, request), request.job)
 
     def _save(self, transfer: StyleTransfer, path: str) -> None:
         if time.monotonic() < self._due:

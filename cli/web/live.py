@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst.cli.web.bench import Bench, one_line, read
 from nst.cli.web.canvas import Canvas, live_canvas
 from nst.cli.web.coloring import recolored
+from nst.cli.web.easel import Easel, one_line, read
 from nst.cli.web.messages import (
     Drop,
     End,
@@ -51,15 +50,15 @@ class Live:
 
     Args:
         pipe: to the server.
-        bench: to paint at.
+        easel: to paint at.
     """
 
-    def __init__(self, pipe: Connection, bench: Bench) -> None:
-        self._pipe, self._bench = pipe, bench
+    def __init__(self, pipe: Connection, easel: Easel) -> None:
+        self._pipe, self._easel = pipe, easel
         self._active: dict[str, Canvas] = {}
         self._paused: dict[str, Canvas] = {}
         self._asked: dict[str, Paint] = {}  # the newest of each session, not begun
-        self._waiting: dict[str, Paint] = {}  # for memory
+        self._waiting: dict[str, Paint] = {}  # for a turn, or for memory
         self._present: dict[str, tuple[int, Picture]] = {}  # and its run
         self._colors: dict[str, Recolor] = {}  # the newest of each session
 
@@ -105,7 +104,7 @@ class Live:
         elif isinstance(request, Drop):
             self._forget(request.session)
         elif isinstance(request, Plan):
-            self._say(planned(self._bench, request))
+            self._say(planned(self._easel, request))
 
     def _ask(self, paint: Paint) -> None:
         """Begin a picture before the next step; what was to be begun and was not is forgotten."""
@@ -117,7 +116,7 @@ class Live:
         self._asked[session] = paint
 
     def _begin(self, paint: Paint) -> None:
-        """Set a picture up in place of what its session had; where memory lacks, it waits for the others."""
+        """Set a picture up in place of what its session had; for a turn or for memory it waits for the others."""
         order = paint.order
         session = order.session
         present = self._look(session, paint.present) if paint.go_on else None
@@ -127,19 +126,19 @@ class Live:
         self._active.pop(session, None)
         self._paused.pop(session, None)
         others = [canvas.peak for canvas in self._active.values()]
+        if len(others) >= MOST:
+            self._wait(paint)
+            return
         try:
-            if len(others) >= MOST:
-                raise NSTError("too many at a time")
             paused = [canvas.peak for canvas in self._paused.values()]
-            memory = self._bench.memory_left(sum(others) + sum(paused) + paint.taken)
-            canvas = live_canvas(self._bench, order, present, paint.polish, memory)
+            memory = self._easel.memory_left(sum(others) + sum(paused) + paint.taken)
+            canvas = live_canvas(self._easel, order, present, paint.polish, memory)
         except NSTError as error:
             if self._paused:  # whose memory is needed now
                 self._paused.clear()
                 self._asked[session] = paint
             elif others or paint.taken:
-                self._waiting[session] = paint
-                self._say(Waiting(session, order.run))
+                self._wait(paint)
             else:
                 self._say(Failed(session, order.run, str(error)))
             return
@@ -147,8 +146,12 @@ class Live:
         canvas.spent = least - HEAD_START
         self._active[session] = canvas
 
+    def _wait(self, paint: Paint) -> None:
+        self._waiting[paint.order.session] = paint
+        self._say(Waiting(paint.order.session, paint.order.run))
+
     def _make_room(self, session: str) -> Canvas | None:
-        """Take a picture off; those that wait for memory may try again."""
+        """Take a picture off; those that wait may try again."""
         for other in list(self._waiting):
             self._asked[other] = self._waiting.pop(other)
         return self._active.pop(session, None)
@@ -209,7 +212,7 @@ class Live:
 
     def _recolor(self, request: Recolor) -> None:
         order = request.order
-        session, path = order.session, Path(order.folder) / f"raw-{order.run}.png"
+        session, path = order.session, order.file("raw")
         canvas = self._active.get(session)
         held = self._asked if session in self._asked else self._waiting
         if session in held:  # with the colours of before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from nst.cli.web.recipe import Recipe
@@ -56,6 +57,10 @@ class Order:
     masks: Mapping[str, str]
     recipe: Recipe
     size: int
+
+    def file(self, kind: str) -> Path:
+        """Where "picture", "raw", "start" (PNG) or "thumb" (JPEG) of its run is written."""
+        return Path(self.folder) / f"{kind}-{self.run}.{'jpg' if kind == 'thumb' else 'png'}"
 
 
 @dataclass(frozen=True)

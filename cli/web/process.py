@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from nst.cli.web.bench import Setup
+from nst.cli.web.easel import Setup
 from nst.cli.web.messages import End, Event, Failed, Ready, Request
 
 __all__ = ["Painter"]
@@ -98,20 +98,20 @@ def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
 
 def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     """What the process does."""
-    from nst.cli.web.bench import Bench, one_line
+    from nst.cli.web.easel import Easel, one_line
     from nst.cli.web.large import Slow
     from nst.cli.web.live import Live
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
-    bench = Bench(setup)
+    easel = Easel(setup)
     try:
-        backend, weights = bench.backend, bench.weights
+        backend, weights = easel.backend, easel.weights
         if not slow:
-            bench.warm_up()
+            easel.warm_up()
         elif hasattr(os, "nice"):
             os.nice(NICENESS)
         pipe.send(Ready(backend.name, backend.device, weights.name))
-        (Slow if slow else Live)(pipe, bench).run()
+        (Slow if slow else Live)(pipe, easel).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:

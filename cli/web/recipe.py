@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nst.errors import SettingsError
+from nst.pictures.color import Color
 
 __all__ = ["Recipe", "changed", "read_recipe"]
 
@@ -78,14 +79,19 @@ class Recipe:
             "tv_weight": round(0.02 * smooth**2, 6),
             **({"style_weights": self.blend} if blended else {}),
             "padding": "replicate",
-            **({"feather": round(self.feather * size / 512, 3)} if masked else {}),
-            **self.coloring,
+            **({"feather": self.feather_at(size)} if masked else {}),
+            "color": self.coloring.mode,
+            "color_strength": self.coloring.strength,
         }
 
+    def feather_at(self, size: int) -> float:
+        """In pixels of a picture of that longest side."""
+        return round(self.feather * size / 512, 3)
+
     @property
-    def coloring(self) -> dict[str, Any]:
-        """`color` and `color_strength`: a change of the result, after the optimisation."""
-        return {"color": "lab", "color_strength": self.color} if self.color else {"color": "none"}
+    def coloring(self) -> Color:
+        """A change of the result, after the optimisation."""
+        return Color("lab", self.color) if self.color else Color()
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:

@@ -55,7 +55,7 @@ class Reports:
                 self._hear_of(named, event)
 
     def hear_large(self, job: Job, event: Event | None) -> None:
-        """Of a large picture, whose job the workshop has seen to; None for a change of its state."""
+        """Of a large picture, whose job the backroom has seen to; None for a change of its state."""
         room = self._room
         if isinstance(event, Saved):  # so that there is memory for those who wait
             for waiting in room.store:
@@ -92,11 +92,11 @@ class Reports:
             self._end(session.at_work(state="failed", error=event.error))
         elif isinstance(event, Waiting):
             room.show(session.at_work(state="waiting"))
-            room.workshop.make_room()
+            room.backroom.make_room()
 
     def _preview(self, session: Session, event: Preview) -> None:
         room = self._room
-        room.workshop.reserve = max(room.workshop.reserve, event.peak)
+        room.backroom.reserve = max(room.backroom.reserve, event.peak)
         if event.start is not None and session.work.start is None:
             session = room.put(session.started(event.start))
         if session.work.state == "waiting":
@@ -107,9 +107,9 @@ class Reports:
         """A live picture is no longer under way."""
         room = self._room
         session = room.show(session)
-        room.store.tidy(session, {job.order.run for job in room.workshop.queue.of(session.name)})
+        room.store.tidy(session, {job.order.run for job in room.backroom.queue.of(session.name)})
         if room.quiet:
-            room.workshop.feed()
+            room.backroom.feed()
 
     def _colored(self, session: Session, event: Colored) -> None:
         entry = session.painted(event.run)

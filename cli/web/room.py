@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 from nst.cli.web.audience import Audience
+from nst.cli.web.backroom import Backroom
 from nst.cli.web.document import document_of
 from nst.cli.web.messages import Ready
 from nst.cli.web.process import Painter
 from nst.cli.web.session import Session, Store
-from nst.cli.web.workshop import Workshop
 
 __all__ = ["Room"]
 
@@ -22,11 +22,11 @@ class Room:
         store: of the sessions.
         size: longest side of a live picture in pixels.
         live: the process that paints live.
-        workshop: where large pictures are painted.
+        backroom: where large pictures are painted.
     """
 
-    def __init__(self, store: Store, size: int, live: Painter, workshop: Workshop) -> None:
-        self.store, self.size, self.live, self.workshop = store, size, live, workshop
+    def __init__(self, store: Store, size: int, live: Painter, backroom: Backroom) -> None:
+        self.store, self.size, self.live, self.backroom = store, size, live, backroom
         self.audience = Audience()
         self.ready: Ready | None = None
 
@@ -54,4 +54,4 @@ class Room:
 
     def document(self, session: Session) -> dict[str, Any]:
         """A session for its page."""
-        return document_of(session, self.workshop.places(session.name), self.ready)
+        return document_of(session, self.backroom.places(session.name), self.ready)

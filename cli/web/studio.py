@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nst.cli.web.bench import Setup
+from nst.cli.web.backroom import Backroom
+from nst.cli.web.easel import Setup
 from nst.cli.web.messages import (
     Drop,
     Event,
@@ -24,7 +25,6 @@ from nst.cli.web.reports import Reports
 from nst.cli.web.room import Room
 from nst.cli.web.session import Entry, Session, Source, Store, Subject, Work
 from nst.cli.web.stream import Mailbox
-from nst.cli.web.workshop import Workshop
 from nst.errors import SettingsError
 
 __all__ = ["MOST_STYLES", "Studio"]
@@ -51,22 +51,22 @@ class Studio:
     ) -> None:
         self.store, self.setup = store, setup
         self._live = painter(setup, False, lambda event: soon(self.reports.hear, event))
-        slow = painter(setup, True, lambda event: soon(self.workshop.hear, event))
-        self.workshop = Workshop(
+        slow = painter(setup, True, lambda event: soon(self.backroom.hear, event))
+        self.backroom = Backroom(
             Queue(store.folder / "queue"), setup, slow, lambda job, event: self.reports.hear_large(job, event)
         )
-        self._room = Room(store, setup.size, self._live, self.workshop)
+        self._room = Room(store, setup.size, self._live, self.backroom)
         self.reports = Reports(self._room)
 
     def open(self) -> None:
         """Start to work; large pictures that were under way go on."""
         self._live.start()
-        self.workshop.feed()
+        self.backroom.feed()
 
     def close(self) -> None:
         """Put everything down."""
         self._live.stop()
-        self.workshop.close()
+        self.backroom.close()
 
     def hang_up(self) -> None:
         """End the streams."""
@@ -86,7 +86,7 @@ class Studio:
         """A session; those that are too many go."""
         session = self.store.make()
         for old in self.store.surplus():
-            if not self._room.audience.watches(old) and not self.workshop.queue.of(old.name):
+            if not self._room.audience.watches(old) and not self.backroom.queue.of(old.name):
                 self._live.send(Drop(old.name))
                 self.store.remove(old)
         return session
@@ -125,14 +125,8 @@ class Studio:
         if recipe == session.subject.recipe:
             return
         only_color = replace(recipe, color=session.subject.recipe.color) == session.subject.recipe
-        session = session.remembered(gesture)
-        session = self._room.show(replace(session, subject=replace(session.subject, recipe=recipe)))
-        if not session.subject.ready or session.work.state == "empty":
-            return
-        if only_color:
-            self._live.send(Recolor(session.order(self.store.path(session), self.setup.size)))
-        else:
-            self._paint(session, go_on=True)
+        session = replace(session.remembered(gesture), subject=replace(session.subject, recipe=recipe))
+        self._go_on_with(session, only_color)
 
     def set_mask(self, session: Session, name: str, file: str | None, gesture: str) -> None:
         """What the brush painted; None for nothing.
@@ -146,10 +140,7 @@ class Studio:
         masks = {key: held for key, held in session.subject.masks.items() if key != name}
         if file is not None:
             masks[name] = file
-        session = session.remembered(gesture)
-        session = self._room.show(replace(session, subject=replace(session.subject, masks=masks)))
-        if session.subject.ready and session.work.state != "empty":
-            self._paint(session, go_on=True)
+        self._go_on_with(replace(session.remembered(gesture), subject=replace(session.subject, masks=masks)))
 
     def undo(self, session: Session) -> None:
         """Back to how it was before the last change.
@@ -235,14 +226,14 @@ class Studio:
         entry = self._finished(session)
         folder = self.store.path(session)
         order = session.order(folder, size, self.store.number(session))
-        self.workshop.add(order, str(folder / entry.files["raw"]), min(max(entry.size), size), entry.run)
+        self.backroom.add(order, str(folder / entry.files["raw"]), min(max(entry.size), size), entry.run)
         self._room.tell(session)
 
     def cancel(self, session: Session, job: str) -> None:
         """Take a large picture out of the queue."""
-        held = self.workshop.queue.get(job)
+        held = self.backroom.queue.get(job)
         if held is not None and held.order.session == session.name:
-            self.workshop.cancel(held)
+            self.backroom.cancel(held)
         self._room.tell(session)
 
     def document(self, session: Session) -> dict[str, Any]:
@@ -271,6 +262,16 @@ class Studio:
         self._live.send(Drop(session.name))
         self._room.show(replace(session, work=Work()))
 
+    def _go_on_with(self, session: Session, only_color: bool = False) -> None:
+        """Other settings: paint on from the present picture, if there is one."""
+        begun = session.subject.ready and session.work.state != "empty"
+        if begun and not only_color:
+            self._paint(session, go_on=True)
+            return
+        session = self._room.show(session)
+        if begun:
+            self._live.send(Recolor(session.order(self.store.path(session), self.setup.size)))
+
     def _paint(self, session: Session, go_on: bool, present: str | None = None, polish: bool = False) -> None:
         """Begin a run in place of the present one."""
         present = self._file(session) if present is None and go_on else present
@@ -279,7 +280,7 @@ class Studio:
         self._room.audience.begin(session)
         session = self._room.show(session)
         order = session.order(self.store.path(session), self.setup.size)
-        self._live.send(Paint(order, go_on, present, polish, self.workshop.taken))
+        self._live.send(Paint(order, go_on, present, polish, self.backroom.taken))
 
     def _show(self, session: Session, entry: Entry) -> None:
         """A picture that is finished, in place of the present one."""

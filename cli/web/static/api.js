@@ -42,15 +42,11 @@ export async function enter(fresh = false) {
 
 export const stream = () => new EventSource(of("/events"));
 
-export async function upload(kind, file) {
-  const path = kind === "photo" ? "/photo" : "/styles";
-  return ask(`${of(path)}?name=${encodeURIComponent(file.name ?? "picture")}`, { method: kind === "photo" ? "PUT" : "POST", body: file });
-}
+const give = (kind, query, body) =>
+  kind === "photo" ? ask(`${of("/photo")}?${query}`, { method: "PUT", body }) : ask(`${of("/styles")}?${query}`, { method: "POST", body });
 
-export async function sample(kind, name) {
-  const path = kind === "photo" ? "/photo" : "/styles";
-  return ask(`${of(path)}?sample=${name}`, { method: kind === "photo" ? "PUT" : "POST" });
-}
+export const upload = (kind, file) => give(kind, `name=${encodeURIComponent(file.name ?? "picture")}`, file);
+export const sample = (kind, name) => give(kind, `sample=${name}`);
 
 export const removeStyle = (number) => ask(of(`/styles/${number}`), { method: "DELETE" });
 export const change = (sliders, gesture) => ask(of("/recipe"), json("PATCH", { ...sliders, gesture }));

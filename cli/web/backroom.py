@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import psutil
 
-from nst.cli.web.bench import Setup
+from nst.cli.web.easel import Setup
 from nst.cli.web.messages import Event, Failed, Finished, Large, Order, Preview, Saved, Stop
 from nst.cli.web.process import Painter
 from nst.cli.web.queue import Job, Queue
 
-__all__ = ["Workshop"]
+__all__ = ["Backroom"]
 
 PATIENCE = 10.0
 """Seconds that a picture has to be saved in when the server ends; else its last checkpoint counts."""
 
 
-class Workshop:
+class Backroom:
     """See the module. Everything here happens in the one thread of the server.
 
     Args:

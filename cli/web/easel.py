@@ -6,7 +6,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from nst.engine.start import Start
 from nst.errors import NSTError
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
-from nst.pictures.masks import fit, from_picture
+from nst.pictures.masks import Masks, make_masks
 from nst.pictures.picture import Picture, fit_longest_side, planar, resize
+from nst.pictures.protection import kept
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil, write_picture
 from nst.planning.memory import free_memory, is_out_of_memory
@@ -30,7 +30,18 @@ from nst.protocol import Backend
 from nst.settings import Settings
 from nst.transfer import StyleTransfer
 
-__all__ = ["Bench", "Setup", "command_for", "jpeg", "lifted", "one_line", "read", "sized", "write_result"]
+__all__ = [
+    "Easel",
+    "Setup",
+    "command_for",
+    "jpeg",
+    "lifted",
+    "masks_of",
+    "one_line",
+    "read",
+    "sized",
+    "write_result",
+]
 
 MAX_PIXELS = 2**27
 """Pixels of an upload that may be held; see `nst.pictures.large`."""
@@ -59,7 +70,7 @@ class Setup:
     size: int = 512
 
 
-class Bench:
+class Easel:
     """See the module; backend and network are loaded when they are first needed."""
 
     def __init__(self, setup: Setup) -> None:
@@ -126,6 +137,12 @@ def sized(path: str, longest: int) -> Picture:
     return resize(picture, *fit_longest_side(*picture.size, longest))
 
 
+def masks_of(order: Order, longest: int) -> Masks | None:
+    """What the brush has painted, for a picture of that longest side."""
+    feather = order.recipe.feather_at(longest)
+    return make_masks(dict(order.masks), len(order.styles), feather, max_pixels=MAX_PIXELS)
+
+
 def lifted(order: Order, present: Picture) -> Picture:
     """The present picture at the size of the order, with the photograph's detail under its change.
 
@@ -136,11 +153,8 @@ def lifted(order: Order, present: Picture) -> Picture:
     if max(present.size) > max(size):
         present = resize(present, *size)
     rgb = Start(Settings(), original, (), None).go_on(planar(present), *size)[0].transpose(1, 2, 0)
-    if "protect" in order.masks:
-        feather = order.recipe.feather * order.size / 512
-        mask = fit(from_picture(read(order.masks["protect"])), *size, feather)[..., None]
-        rgb = mask * original.rgb + (1 - mask) * rgb
-    return Picture(np.clip(rgb, 0, 1).astype(np.float32), original.alpha)
+    picture = Picture(np.clip(rgb, 0, 1).astype(np.float32), original.alpha)
+    return kept(picture, original, masks_of(order, order.size))
 
 
 def jpeg(picture: Picture, longest: int = 4096) -> bytes:
@@ -160,7 +174,6 @@ def write_result(
     order: Order,
     transfer: StyleTransfer,
     record: Progress,
-    pictures: tuple[Picture, Picture],
     init: str | None,
     setup: Setup,
 ) -> tuple[dict[str, str], str]:
@@ -169,8 +182,7 @@ def write_result(
     Args:
         order: what was painted.
         transfer: that painted it.
-        record: its last.
-        pictures: as it is seen, and as the optimisation has it.
+        record: its last, in the colours of the order.
         init: path of the picture that it started from.
         setup: of the studio.
 
@@ -180,26 +192,23 @@ def write_result(
     Raises:
         NSTError: it cannot be written.
     """
-    paths = {
+    typed = {
         "content": order.photo,
         "styles": list(order.styles),
         "masks": dict(order.masks),
         "init": "content" if init is None else init,
         "weights": setup.weights,
     }
-    document = {**describe(transfer, paths, record), "step": record.step}
-    colored = {"color": "none", "color_strength": 1.0, **order.recipe.coloring}
-    document["settings"] = {**document["settings"], **colored}
-    folder, seen = Path(order.folder), pictures[0]
-    files = {"picture": f"picture-{order.run}.png", "thumb": f"thumb-{order.run}.jpg"}
-    write_picture(seen, folder / files["picture"], document)
-    files["raw"] = f"raw-{order.run}.png"
+    document = {**describe(transfer, typed, record), "step": record.step}
+    seen = record.picture()
+    paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}
+    write_picture(seen, paths["picture"], document)
     try:
-        (folder / files["thumb"]).write_bytes(jpeg(seen, THUMB))
-        to_pil(pictures[1]).save(folder / files["raw"], compress_level=1)
+        paths["thumb"].write_bytes(jpeg(seen, THUMB))
+        to_pil(record.raw_picture()).save(paths["raw"], compress_level=1)
     except OSError as error:
-        raise NSTError(f"cannot write into {folder}: {error.strerror or error}") from error
-    return files, command_for(document, files["picture"])
+        raise NSTError(f"cannot write into {order.folder}: {error.strerror or error}") from error
+    return {kind: path.name for kind, path in paths.items()}, command_for(document, paths["picture"].name)
 
 
 def command_for(document: Mapping[str, Any], picture: str) -> str:
