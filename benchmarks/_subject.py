@@ -53,9 +53,9 @@ def _picture(name: str) -> Any:
 
 
 def transfer(
-    backend: Backend[Any], weights: NetworkWeights, width: int, height: int, **settings: Any
+    backend: Backend[Any] | str, weights: NetworkWeights, width: int, height: int, **settings: Any
 ) -> StyleTransfer:
-    """The demo pictures at one size."""
+    """The demo pictures at one size; of a backend that is only named, `device` is among the settings."""
     content, style = pictures(("demo", "demo"), width, height)
     given = {"size": "content", "scales": 1, **settings}
     return StyleTransfer(content, style, backend=backend, weights=weights, **given)

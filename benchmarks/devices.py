@@ -37,30 +37,19 @@ def main() -> None:
 
 
 def measure(backend: str, weights: str, devices: str, size: int, rounds: int) -> dict[str, Any]:
-    from _subject import dimensions, network, pictures
-
-    import nst
+    from _subject import dimensions, network, transfer
 
     device = "cpu" if devices.startswith("cpu") else "cuda"
-    content, style = pictures(("demo", "demo"), *dimensions(size, device))
+    loaded, sizes = network(weights), dimensions(size, device)
 
-    def transfer(names: str, tile: Any) -> nst.StyleTransfer:
-        return nst.StyleTransfer(
-            content,
-            style,
-            backend=backend,
-            device=names,
-            weights=network(weights),
-            tile=tile,
-            scales=1,
-            size="content",
-        )
+    def on(names: str, tile: Any) -> Any:
+        return transfer(backend, loaded, *sizes, device=names, tile=tile)
 
-    shared = transfer(devices, "auto")
+    shared = on(devices, "auto")
     side = shared.plan.side
     if side is None:
         raise SystemExit(f"{size} px are computed at once")
-    subjects = {"whole": transfer(device, "off"), "alone": transfer(device, side), "shared": shared}
+    subjects = {"whole": on(device, "off"), "alone": on(device, side), "shared": shared}
     calls = {name: evaluation(subject) for name, subject in subjects.items()}
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     used: dict[str, list[float]] = {name: [] for name in calls}

@@ -45,17 +45,17 @@ def measure(backend: str, device: str, pairs: int, size: int, steps: int) -> dic
     width, height = dimensions(size, device)
     engine = get_backend(backend, device)
     subject = transfer(engine, network("embedded"), width, height, steps=steps, history=pairs, tile="off")
+    third = max(1, steps // MARKS)
     began, seconds, resident, total = time.perf_counter(), [], [], 0.0
     records = subject.iterate()
     next(records)
     for record in records:
         now = time.perf_counter()
         seconds.append(now - began)
-        if record.step % (steps // MARKS) == 0:
+        if record.step % third == 0:
             resident.append(psutil.Process().memory_info().rss)
         total = record.losses().total
         began = time.perf_counter()
-    third = max(1, steps // MARKS)
     return {
         "backend": backend,
         "pairs": pairs,

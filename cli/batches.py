@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from nst.batch import Batch, Row, Status, Summary
-from nst.batch.listing import expand
-from nst.batch.rows import named, pairs
+from nst.batch.rows import paired_rows
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import library_arguments
 from nst.cli.like import with_like
@@ -106,12 +105,7 @@ def rows_of(
         return table_rows(tables[0], name, options)
     if not styles:
         raise SettingsError("no style picture: give some after --styles, behind the contents")
-    given = library_arguments(**options)
-    chosen = pairs(expand(contents), expand(styles), pair)
-    return [
-        Row(content, (style,), named(name, content, (style,), number), given)
-        for number, (content, style) in enumerate(chosen, start=1)
-    ]
+    return paired_rows(contents, styles, pair, name, library_arguments(**options))
 
 
 def _fetch(rows: Sequence[Row], offline: bool, quiet: bool) -> None:

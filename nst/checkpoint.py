@@ -33,6 +33,7 @@ from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.tensor_file import Reader, open_tensors, write_tensors
 from nst.workers.devices import Devices
+from nst.workers.threads import cores
 
 __all__ = ["Checkpoint", "make_checkpoint", "read_checkpoint"]
 
@@ -298,12 +299,11 @@ def _made_with(backend: Backend[Any]) -> dict[str, str]:
 
 def _versions(backend: Backend[Any]) -> dict[str, str]:
     """What the last bits depend on: packages, the processor, and how many threads share a sum."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "nst": __version__,
         "numpy": np.__version__,
         "pillow": PIL.__version__,
         **backend.versions(),
         "processor": processor(),
-        "cores": str(os.environ.get("OMP_NUM_THREADS") or cores),
+        "cores": str(os.environ.get("OMP_NUM_THREADS") or cores()),
     }

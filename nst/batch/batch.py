@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from nst.arguments import TransferArguments
 from nst.batch.crew import Crew, Here
 from nst.batch.fingerprint import Fingerprints, digest
-from nst.batch.listing import expand
+from nst.batch.listing import Paths
 from nst.batch.manifest import Manifest
 from nst.batch.options import check_options
 from nst.batch.painter import Painted
-from nst.batch.rows import TEMPLATE, Row, check_outputs, named, pairs
+from nst.batch.rows import TEMPLATE, Row, check_outputs, paired_rows
 from nst.batch.workers import Workers
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.writing import check_output, write_file
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["Batch", "Status", "Summary"]
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True)
@@ -104,12 +102,7 @@ class Batch:
         timeout: float | None = None,
         **options: Unpack[TransferArguments],
     ) -> None:
-        chosen = pairs(expand(contents), expand(styles), pair)
-        rows = [
-            Row(content, (style,), named(name, content, (style,), number), options)
-            for number, (content, style) in enumerate(chosen, start=1)
-        ]
-        self._set_up(rows, output, jobs, timeout)
+        self._set_up(paired_rows(contents, styles, pair, name, options), output, jobs, timeout)
 
     @classmethod
     def of_rows(

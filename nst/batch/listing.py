@@ -7,14 +7,17 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from nst.errors import ImageError
 from nst.pictures.formats import suffixes
 
-__all__ = ["beside", "expand", "lines_of"]
+__all__ = ["Paths", "beside", "expand"]
+
+Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def expand(words: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+def expand(words: Paths) -> list[str]:
     """The pictures that are meant, each once, in order.
 
     Args:
@@ -31,7 +34,7 @@ def expand(words: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     return list(found.values())
 
 
-def lines_of(path: str) -> list[str]:
+def _lines_of(path: str) -> list[str]:
     """The lines of a list, without those that are empty or begin with #.
 
     Raises:
@@ -54,7 +57,7 @@ def beside(path: str, listed_in: str) -> str:
 def _expanded(word: str) -> list[str]:
     if word.startswith("@"):
         found = []
-        for line in lines_of(word[1:]):
+        for line in _lines_of(word[1:]):
             near = beside(line, word[1:])
             # a picture that is gone is one failure of a list, and not its end
             found += _expanded(near) if Path(near).is_dir() or glob.has_magic(near) else [near]

@@ -9,9 +9,10 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from nst.batch.listing import Paths, expand
 from nst.errors import SettingsError
 
-__all__ = ["TEMPLATE", "Row", "check_outputs", "named", "pairs"]
+__all__ = ["TEMPLATE", "Row", "check_outputs", "named", "paired_rows", "pairs"]
 
 TEMPLATE = "{content}-{style}.png"
 
@@ -37,6 +38,29 @@ class Row:
     styles: tuple[str, ...]
     output: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def paired_rows(
+    contents: Paths, styles: Paths, one_to_one: bool, name: str, options: Mapping[str, Any]
+) -> list[Row]:
+    """Rows of one style each, with the same options.
+
+    Args:
+        contents: see `nst.batch.listing.expand`.
+        styles: the same.
+        one_to_one: see `pairs`.
+        name: of a result, see `named`.
+        options: of every row.
+
+    Raises:
+        SettingsError: nothing to paint, one to one of different numbers, or a wrong name.
+        ImageError: something that is not there.
+    """
+    chosen = pairs(expand(contents), expand(styles), one_to_one)
+    return [
+        Row(content, (style,), named(name, content, (style,), number), options)
+        for number, (content, style) in enumerate(chosen, start=1)
+    ]
 
 
 def pairs(contents: Sequence[str], styles: Sequence[str], one_to_one: bool) -> list[tuple[str, str]]:

@@ -65,10 +65,9 @@ class Elsewhere:
     ) -> Iterator[Any]:
         """Pass 2, window by window. All begin with `scale`, which becomes the least that a window needed."""
         on_host, before = self._on_host(pulls), replace(scale)
+        _wait([worker.ask("aim", on_host) for worker in self._team.workers])
         scales = []
-        for slope, needed in self._answers(
-            lambda worker, number: worker.ask("gradient", number, on_host, before)
-        ):
+        for slope, needed in self._answers(lambda worker, number: worker.ask("gradient", number, before)):
             scales.append(needed)
             yield self._encoder.backend.from_numpy(slope)
         scale.take(min(scales, key=lambda found: (found.value, found.good)))
@@ -99,9 +98,14 @@ class Elsewhere:
             }
             assignment = Assignment(self._encoder.layers, self._pooling, self._terms, common, own)
             answers.append(worker.ask("begin", assignment))
-        for answer in answers:
-            answer()
+        _wait(answers)
         self._team.busy_with = constants
 
     def _on_host(self, tensors: Mapping[str, Any]) -> dict[str, HostArray]:
         return {name: self._encoder.backend.to_numpy(tensor) for name, tensor in tensors.items()}
+
+
+def _wait(answers: Sequence[Answer]) -> None:
+    """Until all have done what they were asked."""
+    for answer in answers:
+        answer()

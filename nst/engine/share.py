@@ -54,16 +54,14 @@ class Share:
         self._backend, self._weights = backend, weights
         self._constants: dict[int, dict[str, Any]] = {}
         self._parts: dict[int, Any] = {}
+        self._pulls: dict[str, Any] = {}
         self._pull: Objective[Any] | None = None
 
     def begin(self, assignment: Assignment) -> None:
         """Take over windows, in place of those before."""
         backend = self._backend
-        self._parts, self._constants, self._pull = (
-            {},
-            {},
-            None,
-        )  # their memory is free before there are new ones
+        # their memory is free before there are new ones
+        self._parts, self._constants, self._pulls, self._pull = {}, {}, {}, None
         network = backend.network(self._weights, assignment.layers, assignment.pooling)
         self._statistics = statistics_of(assignment.terms, network)
         shared = self._on_device(assignment.shared)
@@ -77,18 +75,21 @@ class Share:
         found = self._backend.evaluate(self._statistics, x, self._constants[number])
         return {name: self._backend.to_numpy(value) for name, value in found.items()}
 
-    def gradient(self, number: int, pulls: Arrays, scale: LossScale) -> tuple[HostArray, LossScale]:
-        """Pass 2 over a window: the gradient of <dE/dS, S(part)>.
+    def aim(self, pulls: Arrays) -> None:
+        """What pass 2 needs of all windows: dE/dS of every statistic, as `pull/name`."""
+        self._pulls = self._on_device(pulls)
+
+    def gradient(self, number: int, scale: LossScale) -> tuple[HostArray, LossScale]:
+        """Pass 2 over a window, after `aim`: the gradient of <dE/dS, S(part)>.
 
         Args:
             number: of the window, which has gone through pass 1.
-            pulls: dE/dS of every statistic, as `pull/name`.
             scale: to begin with.
 
         Returns:
             The gradient, (1, 3, h, w), and the scale with which it was found.
         """
-        x, constants = self._parts.pop(number), {**self._constants[number], **self._on_device(pulls)}
+        x, constants = self._parts.pop(number), {**self._constants[number], **self._pulls}
         if self._pull is None:
             self._pull = compile_objective(self._backend, pull_of(self._statistics), x, constants)
         own = replace(scale)

@@ -39,7 +39,7 @@ class LocalWorker:
         self.name, self._executor = name, executor
 
     def start(self, make: MakeBackend, weights: NetworkWeights) -> Answer:
-        """Let it take its seat; the answer is the number of its process."""
+        """Let it take its seat."""
         return self._answer(_take_seat, make, weights)
 
     def ask(self, method: str, *arguments: Any) -> Answer:
@@ -122,9 +122,8 @@ def start_workers(
     return [worker for worker, _ in seats]
 
 
-def _take_seat(make: MakeBackend, weights: NetworkWeights) -> int:
+def _take_seat(make: MakeBackend, weights: NetworkWeights) -> None:
     _here.seat = Seat(make, weights)
-    return os.getpid()
 
 
 def _do(method: str, *arguments: Any) -> Any:

@@ -7,8 +7,27 @@ import subprocess
 import threading
 from importlib import import_module
 from importlib.util import find_spec
+from io import BytesIO
 
+import numpy as np
 import pytest
+from PIL import Image
+
+import nst
+
+LONG = {"size": 256, "steps": 1000}  # minutes, unless somebody ends it
+CHOICES = [
+    {"size": 48, "steps": 4},
+    {"size": 48, "steps": 4, "color": "lab"},
+    {"size": 32, "steps": 6, "style_strength": 0.7},
+    {"size": 64, "steps": 3},
+]
+
+
+def pixels(png):
+    image = Image.open(BytesIO(png))
+    assert image.format == "PNG"
+    return np.asarray(image)
 
 
 class Started:
@@ -111,6 +130,18 @@ def service_environment(root, weights_file, tmp_path_factory):
 def files(pictures):
     """The bytes of the small content and style picture."""
     return {"content": pictures.content.read_bytes(), "style": pictures.style.read_bytes()}
+
+
+@pytest.fixture
+def check(files, weights_file):
+    """check(png, choice): that it is what a single call makes of the small pictures."""
+
+    def compare(png, choice):
+        expected = nst.stylize(**files, **choice, weights=weights_file, backend="numpy")
+        assert expected.size == (choice["size"], choice["size"] * 3 // 4)
+        assert np.array_equal(pixels(png), np.asarray(expected))
+
+    return compare
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,11 @@ import os
 import signal
 import socket
 import sys
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-import nst
-
-LONG = {"size": 256, "steps": 1000}  # minutes, unless somebody ends it
+from tests.examples.conftest import CHOICES, LONG, pixels
 
 
 @pytest.fixture(scope="module")
@@ -82,28 +77,14 @@ def until(task, step):
     return told
 
 
-def pixels(png):
-    image = Image.open(BytesIO(png))
-    assert image.format == "PNG"
-    return np.asarray(image)
-
-
-def test_four_pictures_at_once(worker, example, files, weights_file):
+def test_four_pictures_at_once(worker, example, files, check):
     from celery.result import ResultSet
 
-    choices = [
-        {"size": 48, "steps": 4},
-        {"size": 48, "steps": 4, "color": "lab"},
-        {"size": 32, "steps": 6, "style_strength": 0.7},
-        {"size": 64, "steps": 3},
-    ]
-    tasks = ResultSet([example.stylize.delay(**files, **choice) for choice in choices])
+    tasks = ResultSet([example.stylize.delay(**files, **choice) for choice in CHOICES])
     told = {task.id: [] for task in tasks}
     made = tasks.get(timeout=120, on_message=lambda message: told[message["task_id"]].append(message))
-    for choice, task, png in zip(choices, tasks, made, strict=True):
-        expected = nst.stylize(**files, **choice, weights=weights_file, backend="numpy")
-        assert expected.size == (choice["size"], choice["size"] * 3 // 4)
-        assert np.array_equal(pixels(png), np.asarray(expected))
+    for choice, task, png in zip(CHOICES, tasks, made, strict=True):
+        check(png, choice)
         steps = range(choice["steps"] + 1)
         assert [message["status"] for message in told[task.id]] == [
             "STARTED",
@@ -158,7 +139,7 @@ def test_told_to_stop(worker, example, files):
     assert example.app.control.purge() == 1
 
 
-def test_a_worker_that_is_killed(begin, example, files, weights_file):
+def test_a_worker_that_is_killed(begin, example, files, check):
     """Nobody acknowledges the task, so that another worker does it from the start."""
     choice = {"size": 48, "steps": 4}
     killed = begin("held_worker")
@@ -168,6 +149,5 @@ def test_a_worker_that_is_killed(begin, example, files, weights_file):
     begin(NST_WORKER_LOST="3")
     told = []
     png = task.get(timeout=120, on_message=lambda message: told.append(message["result"]))
-    expected = nst.stylize(**files, **choice, weights=weights_file, backend="numpy")
-    assert np.array_equal(pixels(png), np.asarray(expected))
+    check(png, choice)
     assert {"step": 3, "steps": 4} in told

@@ -8,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import nst
+from tests.examples.conftest import CHOICES, LONG, pixels
 
-LONG = {"size": 256, "steps": 1000}  # minutes, unless somebody ends it
 QUEUE = 4
 LIMITS = {
     "workers": 2,
@@ -84,23 +83,11 @@ def events(client, job):
                 yield status
 
 
-def pixels(png):
-    image = Image.open(BytesIO(png))
-    assert image.format == "PNG"
-    return np.asarray(image)
-
-
-def test_four_pictures_at_once(client, post, files, weights_file):
-    choices = [
-        {"size": 48, "steps": 4},
-        {"size": 48, "steps": 4, "color": "lab"},
-        {"size": 32, "steps": 6, "style_strength": 0.7},
-        {"size": 64, "steps": 3},
-    ]
+def test_four_pictures_at_once(client, post, check):
     with ThreadPoolExecutor(4) as pool:
-        jobs = list(pool.map(lambda choice: post(**choice), choices))
+        jobs = list(pool.map(lambda choice: post(**choice), CHOICES))
         seen = list(pool.map(lambda job: list(events(client, job)), jobs))
-    for choice, job, statuses in zip(choices, jobs, seen, strict=True):
+    for choice, job, statuses in zip(CHOICES, jobs, seen, strict=True):
         assert {status["id"] for status in statuses} == {job["id"]}
         assert [status["step"] for status in statuses] == sorted(status["step"] for status in statuses)
         order = ["queued", "running", "done"]
@@ -113,9 +100,7 @@ def test_four_pictures_at_once(client, post, files, weights_file):
         assert client.get(f"/jobs/{job['id']}").json() == statuses[-1]
         painted = client.get(f"/jobs/{job['id']}/picture")
         assert painted.headers["content-type"] == "image/png"
-        expected = nst.stylize(**files, **choice, weights=weights_file, backend="numpy")
-        assert expected.size == (choice["size"], choice["size"] * 3 // 4)
-        assert np.array_equal(pixels(painted.content), np.asarray(expected))
+        check(painted.content, choice)
     # all of a stream comes, unless its reader is slow, so that somewhere there is a step in the middle
     assert any(0 < status["step"] < status["steps"] for statuses in seen for status in statuses)
 

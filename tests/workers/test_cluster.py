@@ -14,41 +14,15 @@ import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.errors import NSTError
 from nst.workers.cluster import Places, _start, connect, places
-
-OPTIONS = {
-    "backend": "numpy",
-    "style_layers": "conv1_1,conv2_1,conv3_1",
-    "content_layers": "conv3_2",
-    "tile": 96,
-    "size": "content",
-    "scales": 1,
-    "steps": 3,
-}
+from tests.workers.conftest import CONTENT, OPTIONS, STYLE, transfer
 
 
-def picture(seed, height, width):
-    """(H, W, 3) uint8: waves and noise."""
-    rng = np.random.default_rng(seed)
-    waves = np.sin(np.outer(np.arange(height), rng.random(3))[:, None] + np.arange(width)[:, None] / 9)
-    return (np.clip(0.5 + 0.3 * waves + 0.1 * rng.standard_normal(waves.shape), 0, 1) * 255).astype(np.uint8)
-
-
-CONTENT, STYLE = picture(1, 131, 203), picture(2, 90, 120)
-
-
-def transfer(network, workers=None):
-    given = OPTIONS if workers is None else {**OPTIONS, "device": nst.Devices(ray="auto", workers=workers)}
-    return nst.StyleTransfer(CONTENT, STYLE, weights=network, **given)
-
-
-@pytest.fixture(scope="module")
-def alone(small_network):
-    """The result of this process."""
-    return transfer(small_network).run()
+def on_cluster(network, workers):
+    return transfer(network, device=nst.Devices(ray="auto", workers=workers))
 
 
 def test_four_actors_have_the_bits_of_this_process(ray_cluster, small_network, alone):
-    made = transfer(small_network, 4)
+    made = on_cluster(small_network, 4)
     np.testing.assert_array_equal(made.run(), alone)
     assert len({worker.name for worker in made._team.workers}) == 4
     for worker in made._team.workers:
@@ -56,7 +30,7 @@ def test_four_actors_have_the_bits_of_this_process(ray_cluster, small_network, a
 
 
 def test_windows_of_an_actor_that_is_killed_are_done_by_the_other(ray_cluster, small_network, alone, caplog):
-    made = transfer(small_network, 2)
+    made = on_cluster(small_network, 2)
     for record in made.iterate():
         if record.step == 1:
             name = made._team.workers[0].name

@@ -27,30 +27,7 @@ from nst.planning.plan import Task, choose, predict
 from nst.settings import make_settings
 from nst.workers.devices import devices_of
 from nst.workers.local import local_workers, start_workers, thread_worker
-
-OPTIONS = {
-    "backend": "numpy",
-    "style_layers": "conv1_1,conv2_1,conv3_1",
-    "content_layers": "conv3_2",
-    "tile": 96,  # conv3_2 needs 2 x 16 pixels and a position around: 2 x 3 windows
-    "size": "content",
-    "scales": 1,
-    "steps": 3,
-}
-
-
-def picture(seed, height, width):
-    """(H, W, 3) uint8: waves and noise."""
-    rng = np.random.default_rng(seed)
-    waves = np.sin(np.outer(np.arange(height), rng.random(3))[:, None] + np.arange(width)[:, None] / 9)
-    return (np.clip(0.5 + 0.3 * waves + 0.1 * rng.standard_normal(waves.shape), 0, 1) * 255).astype(np.uint8)
-
-
-CONTENT, STYLE = picture(1, 131, 203), picture(2, 90, 120)
-
-
-def transfer(network, **options):
-    return nst.StyleTransfer(CONTENT, STYLE, weights=network, **{**OPTIONS, **options})
+from tests.workers.conftest import CONTENT, OPTIONS, STYLE, transfer
 
 
 def workers_of(made):
@@ -60,12 +37,6 @@ def workers_of(made):
 def pids(made):
     """Of the processes, which their executors know."""
     return [next(iter(worker._executor._processes)) for worker in workers_of(made)]
-
-
-@pytest.fixture(scope="module")
-def alone(small_network):
-    """The result of this process."""
-    return transfer(small_network).run()
 
 
 @pytest.fixture(scope="module")

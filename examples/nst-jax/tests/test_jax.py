@@ -147,18 +147,12 @@ def test_the_dtype_is_the_backends_whatever_jax_is_set_to(dtype, x64, weights):
         dot = space.dots([(y, y)])[0]
     if dtype == "float64":
         reference = nst.get_backend("numpy")
-        x, target = (
-            reference.from_numpy(backend.to_numpy(tensor)) for tensor in (backend_x(backend), target)
-        )
+        x, target = (reference.from_numpy(backend.to_numpy(tensor)) for tensor in (x, target))
         network = reference.network(weights, [LAYER], "avg")
         maps = reference.evaluate(lambda ops, x, c: network(ops, x), x, {})[LAYER]
         assert float(np.asarray(exact)) == pytest.approx(float(np.sum((maps - target) ** 2)), rel=1e-14)
         host = backend.to_numpy(y)
         assert dot == pytest.approx(float(np.sum(host * host)), rel=1e-14)
-
-
-def backend_x(backend):
-    return pictures(backend, 1)[0]
 
 
 def test_a_loss_without_the_picture():
