@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 import click
 
@@ -66,5 +65,7 @@ def _name(option: click.Option) -> str:
 
 def meant(word: str, words: Sequence[str]) -> str:
     """A question for the end of a message, or nothing."""
+    from difflib import get_close_matches
+
     found = get_close_matches(word, words, n=2)
     return f": did you mean {' or '.join(found)}?" if found else ""

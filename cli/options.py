@@ -195,7 +195,14 @@ def output_option(command: Command) -> Command:
 
 def checkpoint_options(command: Command) -> Command:
     """--checkpoint and --checkpoint-every."""
-    for option in (
+    options = (
+        click.option(
+            "--checkpoint",
+            type=click.Path(dir_okay=False),
+            metavar="FILE|off",
+            help="Save the run here as it goes on, for 'nst resume FILE'; removed when it is finished.  "
+            "[default: OUT.checkpoint, of runs of more than five minutes]",
+        ),
         click.option(
             "--checkpoint-every",
             type=click.FloatRange(min=0),
@@ -204,16 +211,8 @@ def checkpoint_options(command: Command) -> Command:
             metavar="SECONDS",
             help="Time between two of them; 0 for every step.",
         ),
-        click.option(
-            "--checkpoint",
-            type=click.Path(dir_okay=False),
-            metavar="FILE|off",
-            help="Save the run here as it goes on, for 'nst resume FILE'; removed when it is finished.  "
-            "[default: OUT.checkpoint, of runs of more than five minutes]",
-        ),
-    ):
-        command = option(command)
-    return command
+    )
+    return _all(*options)(command)
 
 
 def trace_option(command: Command) -> Command:

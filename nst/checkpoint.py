@@ -101,7 +101,7 @@ class Checkpoint:
     @property
     def devices(self) -> Devices:
         """That its windows were shared out among."""
-        saved = self.document.get("devices", {"names": [self.backend["device"]]})
+        saved = self.document["devices"]
         return Devices(**{**saved, "names": tuple(saved["names"])})
 
     @property

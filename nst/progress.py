@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nst.engine.position import Position
 from nst.errors import SettingsError
 from nst.optim import State, Stop
 from nst.pictures.captioned import captioned
 from nst.pictures.color import Color
 from nst.pictures.masks import Masks
-from nst.pictures.picture import Picture
+from nst.pictures.picture import Picture, from_planar
 from nst.pictures.protection import kept
 from nst.protocol import HostArray
 from nst.settings import Settings
@@ -167,10 +165,7 @@ class Progress:
         """The picture as the optimisation has it, before `finish` changes it; waits for the device."""
         if self._enlarged is not None:
             return self._enlarged
-        array = self.array()[0].transpose(1, 2, 0)
-        return Picture(
-            np.clip(array, 0.0, 1.0).astype(np.float32, order="C"), self._stage.scene.content.alpha
-        )
+        return from_planar(self.array(), self._stage.scene.content.alpha)
 
     def array(self) -> HostArray:
         """The picture as the optimiser has it, (1, 3, H, W), also below 0 and above 1; waits for the device."""

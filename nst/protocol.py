@@ -138,7 +138,7 @@ class Arithmetic(Protocol[T]):
 
 
 class VectorSpace(Arithmetic[T], Protocol[T]):
-    """Arithmetic on pictures for the optimiser; nothing leaves the device but what `dots` and `scalars` return."""
+    """Arithmetic on pictures for the optimiser; only `dots`, `scalars` and `products` take something off the device."""
 
     def dots(self, pairs: Sequence[tuple[T, T]]) -> NDArray[np.float64]:
         """Inner products <a, b> of all pairs, with one synchronisation."""

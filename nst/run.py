@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from nst.engine.descent import descend, first_state
 from nst.engine.machine import Machine
 from nst.engine.position import Position
@@ -18,7 +16,7 @@ from nst.engine.start import Start
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
 from nst.optim import Optimizer, State
-from nst.pictures.picture import Picture
+from nst.pictures.picture import Picture, from_planar
 from nst.pictures.scene import Scene
 from nst.progress import Output, Progress
 from nst.protocol import HostArray
@@ -138,8 +136,7 @@ class Run:
 
     def _picture(self, array: HostArray) -> Picture:
         """(1, 3, H, W) of the size of the scene."""
-        rgb = np.clip(array[0].transpose(1, 2, 0), 0.0, 1.0).astype(np.float32, order="C")
-        return Picture(rgb, self.scene.content.alpha)
+        return from_planar(array, self.scene.content.alpha)
 
     def _first(self, coarse: HostArray | None, stage: Stage) -> HostArray:
         """The first iterate of a stage, from the result of the one before."""

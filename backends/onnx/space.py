@@ -129,14 +129,10 @@ class OnnxSpace:
             if old.dtype == graph.dtype.name:
                 found = graph.node("MatMul", [factors, _rows(graph, old)], (1, math.prod(shape)))
                 return graph.reshape(found, *shape)
-            total: Value | None = None
-            for row in range(old.shape[0]):
-                vector = graph.cast(graph.slice(old, 0, row, row + 1), graph.dtype.name)
-                factor = graph.reshape(graph.slice(factors, 1, row, row + 1))
-                part = kernels.multiply(vector, factor)
-                total = part if total is None else kernels.add(total, part)
-            assert total is not None
-            return total
+            rows = range(old.shape[0])
+            chosen = [graph.reshape(graph.slice(factors, 1, row, row + 1)) for row in rows]
+            vectors = [graph.slice(old, 0, row, row + 1) for row in rows]
+            return GraphSpace(kernels).lincomb([GraphNumber(graph, factor) for factor in chosen], vectors)
 
         return self._run(("combine",), build, [self._tensor(np.array([coefficients])), stack])
 

@@ -58,14 +58,12 @@ def export_onnx(
     transfer = StyleTransfer(
         pictures[0],
         pictures[1],
-        **{
-            **settings,
-            "backend": "onnx",
-            "device": "cpu",
-            "weights": weights,
-            "size": max(size),
-            "tile": "off",
-        },
+        backend="onnx",
+        device="cpu",
+        weights=weights,
+        size=max(size),
+        tile="off",
+        **settings,
     )
     if transfer.size != size:
         raise SettingsError(
@@ -113,9 +111,7 @@ def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, adam: 
         values = (moved, *moments, age.value)
         outputs |= {f"{NEXT}{name}": value for name, value in zip((*STATE, "age"), values, strict=True)}
     model = graph.model(outputs)
-    about = _about(losses, outcome)
-    names = [value.name for value in (*model.graph.input, *model.graph.output)]
-    describe(model, {name: about[name] for name in names}, _metadata(losses, adam))
+    describe(model, _about(losses, outcome), _metadata(losses, adam))
     write_model(model, path, weights_file)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "enlarge_part",
     "fill_hidden",
     "fit_longest_side",
+    "from_planar",
     "planar",
     "resample",
     "resize",
@@ -216,3 +217,9 @@ def _scaled(
 def planar(picture: Picture) -> NDArray[np.float32]:
     """(1, 3, H, W)."""
     return np.ascontiguousarray(picture.rgb.transpose(2, 0, 1)[None])
+
+
+def from_planar(array: NDArray[np.floating], alpha: NDArray[np.float32] | None) -> Picture:
+    """A picture of (1, 3, H, W), brought into [0, 1], and alpha."""
+    rgb = np.clip(array[0].transpose(1, 2, 0), 0.0, 1.0).astype(np.float32, order="C")
+    return Picture(rgb, alpha)
