@@ -151,6 +151,14 @@ def test_the_plan_does_nothing(vary, begun, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+def test_the_plan_makes_no_colours_of_what_is_there(vary, tmp_path):
+    one = ["--style-strength", 0.5, "--style-scale", 1]
+    assert vary(*one, "--color", "none").status == 0
+    there = sorted((tmp_path / "s").rglob("*"))
+    assert vary(*one, "--color", "none,lab", "--plan").stdout == "2 pictures, nothing to be painted\n"
+    assert sorted((tmp_path / "s").rglob("*")) == there
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
