@@ -27,22 +27,11 @@ def begun(monkeypatch):
 
 
 @pytest.fixture
-def vary(command, pictures, weights_file):
+def vary(command, pictures, small_run):
     """vary(*options): a small `nst vary` into the folder "s"."""
 
     def run(*options, styles=(pictures.style,)):
-        fixed = [
-            "--weights",
-            weights_file,
-            "--backend",
-            "numpy",
-            "--size",
-            32,
-            "--steps",
-            2,
-            "--style-scale",
-            "1,2",
-        ]
+        fixed = [*small_run, "--size", 32, "--steps", 2, "--style-scale", "1,2"]
         return command("vary", pictures.content, *styles, "-o", "s", *fixed, *options)
 
     return run
