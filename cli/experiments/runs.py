@@ -19,6 +19,7 @@ from nst.cli.recoloring import with_color
 from nst.cli.running import explain
 from nst.cli.trace import step_record, write_trace
 from nst.description import describe
+from nst.engine.workshop import Workshop as EngineWorkshop
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
 from nst.models.weights import NetworkWeights
@@ -32,6 +33,7 @@ from nst.protocol import Backend
 from nst.settings import style_shares
 from nst.transfer import StyleTransfer
 from nst.words import MAX_PIXELS
+from nst.workers.devices import Devices
 
 __all__ = ["Done", "Workshop", "run_cells"]
 
@@ -58,7 +60,7 @@ class Done:
 
 
 class Workshop:
-    """What the runs share: pictures, networks, backends.
+    """What the runs share: pictures, networks, backends, workers, and what the engine keeps from run to run.
 
     Args:
         folder: where the experiment is kept; the runs are in its folder "cells".
@@ -87,6 +89,7 @@ class Workshop:
             return masks
 
         self._network, self._found = network, found
+        self._ready = EngineWorkshop()
 
     def network(self, settings: Mapping[str, Any]) -> NetworkWeights:
         """The network of a run."""
@@ -114,7 +117,10 @@ class Workshop:
             NSTError: as `StyleTransfer`.
         """
         settings = dict(cell.settings)
-        where = settings.pop("backend", "auto"), settings.pop("device", "auto"), settings.get("precision")
+        backend, names = settings.pop("backend", "auto"), settings.pop("device", "auto")
+        devices = Devices(
+            tuple(names.split(",")), settings.pop("ray", None), settings.pop("ray_workers", None)
+        )
         memory = settings.pop("memory", None)
         word = _masks(cell).get("protect")
         if word in FINDERS:  # once for all runs
@@ -123,7 +129,9 @@ class Workshop:
             settings["masks"] = {**rest, **self._found(word, settings["size"], most)}
         changed = {
             "weights": self.network(cell.settings),
-            "backend": lambda: self.backend(*where),
+            "backend": lambda: self.backend(backend, devices.first, settings.get("precision")),
+            "device": devices,
+            "workshop": self._ready,
             "memory": None if memory is None else round(memory * 1e9),
         }
         return StyleTransfer(self.content, self.styles, **{**settings, **changed})
