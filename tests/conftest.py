@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nst
 from nst.backends.registry import how_to_install
 from nst.models.random import random_weights
 from nst.models.weights import save_weights
@@ -36,6 +38,27 @@ def weights_file(tmp_path_factory, small_network):
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_weights(small_network, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_run(weights_file):
+    """Options of a command that runs the small network on numpy."""
+    return ["--weights", weights_file, "--backend", "numpy"]
+
+
+@pytest.fixture(scope="module")
+def small_transfer(pictures, small_network):
+    """2 steps at 23 pixels, 3 at 32, with the small network on numpy."""
+    options = {"backend": "numpy", "weights": small_network, "size": 32, "steps": (2, 3), "scales": 2}
+    return nst.StyleTransfer(pictures.content, pictures.style, **options)
+
+
+@pytest.fixture(scope="module")
+def docs_script():
+    """docs_script(name): a script of docs as a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")
+        yield import_module
 
 
 def scene(seed, width, height):
@@ -118,12 +141,12 @@ def command(monkeypatch, tmp_path, capfd):
 
 
 @pytest.fixture
-def stylize(command, pictures, weights_file):
+def stylize(command, pictures, small_run):
     """stylize(*options): `nst stylize` of the small pictures; later options override the defaults."""
 
     def run(*options, content=pictures.content, style=pictures.style, output="out.png"):
         styles = style if isinstance(style, list) else [style]
-        defaults = ["--weights", weights_file, "--backend", "numpy", "--size", 32, "--steps", 3]
+        defaults = [*small_run, "--size", 32, "--steps", 3]
         return command("stylize", content, *styles, "-o", output, *defaults, *options)
 
     return run

@@ -1,8 +1,5 @@
 """docs/gallery.md is what its script writes, and every picture is there and small."""
 
-import sys
-from importlib import import_module
-
 import pytest
 from PIL import Image
 
@@ -11,12 +8,8 @@ from nst.transfer import StyleTransfer
 
 
 @pytest.fixture(scope="module")
-def gallery(root):
-    sys.path.insert(0, str(root / "docs"))
-    try:
-        yield import_module("make_gallery")
-    finally:
-        sys.path.remove(str(root / "docs"))
+def gallery(docs_script):
+    return docs_script("make_gallery")
 
 
 def test_the_page_is_made_by_the_script(gallery, root):

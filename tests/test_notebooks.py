@@ -1,8 +1,5 @@
 """The tutorials run, at small sizes; those in the repository are as a reader wants them: short, with pictures."""
 
-import sys
-from importlib import import_module
-
 import nbformat
 import pytest
 
@@ -12,12 +9,8 @@ ALL = 1_000_000  # bytes of all notebooks
 
 
 @pytest.fixture(scope="module")
-def maker(root):
-    sys.path.insert(0, str(root / "docs"))
-    try:
-        yield import_module("make_notebooks")
-    finally:
-        sys.path.remove(str(root / "docs"))
+def maker(docs_script):
+    return docs_script("make_notebooks")
 
 
 def shown(cell):

@@ -8,24 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import nst
 from nst import plot
 from nst.errors import SettingsError
 from nst.pictures.picture import Picture
 
 
 @pytest.fixture(scope="module")
-def result(pictures, small_network):
-    transfer = nst.StyleTransfer(
-        pictures.content,
-        pictures.style,
-        backend="numpy",
-        weights=small_network,
-        size=32,
-        steps=(2, 3),
-        scales=2,
-    )
-    return transfer.paint()
+def result(small_transfer):
+    return small_transfer.paint()
 
 
 def lines(axes):

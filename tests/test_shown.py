@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import nst
 from nst.pictures.captioned import captioned
 from nst.pictures.picture import Picture
 from nst.planning.plan import Plan
@@ -16,39 +15,26 @@ from nst.shown import Shown
 
 
 @pytest.fixture(scope="module")
-def transfer(pictures, small_network):
-    return nst.StyleTransfer(
-        pictures.content,
-        pictures.style,
-        backend="numpy",
-        weights=small_network,
-        size=32,
-        steps=(2, 3),
-        scales=2,
-    )
+def records(small_transfer):
+    return list(small_transfer.iterate())
 
 
 @pytest.fixture(scope="module")
-def records(transfer):
-    return list(transfer.iterate())
-
-
-@pytest.fixture(scope="module")
-def result(transfer):
-    return transfer.paint()
+def result(small_transfer):
+    return small_transfer.paint()
 
 
 def opened(png):
     return Image.open(io.BytesIO(png))
 
 
-def test_a_transfer(transfer):
-    told = repr(transfer)
+def test_a_transfer(small_transfer):
+    told = repr(small_transfer)
     assert told.startswith(
         "StyleTransfer(size 32x24, scales and steps 23 px x 2, 32 px x 3, backend numpy on cpu, network random-0, "
     )
     assert len(told) < 250
-    html = transfer._repr_html_()
+    html = small_transfer._repr_html_()
     assert "<td" in html
     assert ">32x24</td>" in html
     assert len(html) < 2000
@@ -88,8 +74,8 @@ def test_a_result(result):
     )
 
 
-def test_a_result_that_was_ended(transfer):
-    result = transfer.paint(deadline=0)
+def test_a_result_that_was_ended(small_transfer):
+    result = small_transfer.paint(deadline=0)
     assert re.match(r"Result\(32x24, 0 of 5 steps in \d+\.\d s, deadline, numpy", repr(result))
     assert opened(result._repr_png_()).width >= 32
 

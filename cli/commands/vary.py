@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nst.cli.help import SectionedCommand
-from nst.cli.options import engine_options, mask_options, preset_option
+from nst.cli.options import engine_options, mask_options, option_name, preset_option
 
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
@@ -25,6 +25,12 @@ FULL = 1024
 VARIED = {"style_strength": "0.3,0.5,0.7", "style_scale": "0.5,1", "color": "none,lab"}
 
 
+def _varied(setting: str, text: str) -> Callable[..., Any]:
+    """The option for the values of a setting."""
+    default = VARIED[setting]
+    return click.option(option_name(setting), default=default, show_default=True, metavar="LIST", help=text)
+
+
 @click.command(
     cls=SectionedCommand,
     context_settings={"default_map": {"size": BASE["size"], "steps": str(BASE["steps"])}},
@@ -34,27 +40,9 @@ VARIED = {"style_strength": "0.3,0.5,0.7", "style_scale": "0.5,1", "color": "non
 @click.option(
     "-o", "--output", required=True, type=click.Path(file_okay=False), help="Folder for everything it makes."
 )
-@click.option(
-    "--style-strength",
-    default=VARIED["style_strength"],
-    show_default=True,
-    metavar="LIST",
-    help="Of the style, 0 to 1; makes the columns.",
-)
-@click.option(
-    "--style-scale",
-    default=VARIED["style_scale"],
-    show_default=True,
-    metavar="LIST",
-    help="Size of the style pictures as multiples of the result's: of the strokes.",
-)
-@click.option(
-    "--color",
-    default=VARIED["color"],
-    show_default=True,
-    metavar="LIST",
-    help="Ways to keep the content's colours; none, lab, yuv share one optimisation.",
-)
+@_varied("style_strength", "Of the style, 0 to 1; makes the columns.")
+@_varied("style_scale", "Size of the style pictures as multiples of the result's: of the strokes.")
+@_varied("color", "Ways to keep the content's colours; none, lab, yuv share one optimisation.")
 @click.option(
     "--blends/--no-blends",
     default=True,
@@ -130,11 +118,8 @@ def vary(
         except OSError as error:
             raise ImageError(f"cannot make the folder {output}: {error.strerror}") from error
     workshop = Workshop(Path(output), content, style, offline, quiet)
-    stopped = False
 
     def announce(transfers: Sequence[StyleTransfer]) -> bool:
-        nonlocal stopped
-        stopped = plan
         if transfers and not plan:
             save_found(transfers[0], masks, str(Path(output) / "vary.png"))
         if plan or not quiet:
@@ -142,7 +127,7 @@ def vary(
         return not plan
 
     done = run_cells(workshop, table.cells, (), quiet, announce)
-    if stopped:
+    if plan:
         return 0
     missing = len(table.cells) - len(done)
     if done:

@@ -26,7 +26,7 @@ __all__ = [
     "with_base",
 ]
 
-NOT_SWEPT = ("trace", "quiet", "offline", "mask", "protect")
+NOT_SWEPT = ("trace", "quiet", "offline", "mask", "protect", "ray", "ray_workers")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from nst.cli.recoloring import with_color
 from nst.cli.running import explain
 from nst.cli.trace import step_record, write_trace
 from nst.description import describe
+from nst.engine.workshop import Workshop as EngineWorkshop
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
 from nst.models.weights import NetworkWeights
@@ -32,8 +33,9 @@ from nst.protocol import Backend
 from nst.settings import style_shares
 from nst.transfer import StyleTransfer
 from nst.words import MAX_PIXELS
+from nst.workers.devices import Devices
 
-__all__ = ["Done", "Open", "Workshop", "color_of", "fetch", "open_runs", "run_cells", "steps_of"]
+__all__ = ["Done", "Workshop", "run_cells"]
 
 COLORS = ("color", "color_strength", "color_when")
 
@@ -58,7 +60,7 @@ class Done:
 
 
 class Workshop:
-    """What the runs share: pictures, networks, backends.
+    """What the runs share: pictures, networks, backends, workers, and what the engine keeps from run to run.
 
     Args:
         folder: where the experiment is kept; the runs are in its folder "cells".
@@ -87,6 +89,7 @@ class Workshop:
             return masks
 
         self._network, self._found = network, found
+        self._ready = EngineWorkshop()
 
     def network(self, settings: Mapping[str, Any]) -> NetworkWeights:
         """The network of a run."""
@@ -99,7 +102,7 @@ class Workshop:
         masks = [mask[0] if isinstance(mask, tuple) else mask for mask in _masks(cell).values()]
         files = [name for name in (init, *masks) if Path(name).is_file()]
         deciding = {
-            "settings": dict(cell.settings) if color_of(cell).active else _colorless(cell),
+            "settings": dict(cell.settings) if _color_of(cell).active else _colorless(cell),
             "weights": self.network(cell.settings).sha256,
             "judges": list(judges),
             "pictures": self._hashes + [_hash(name) for name in files],
@@ -114,7 +117,10 @@ class Workshop:
             NSTError: as `StyleTransfer`.
         """
         settings = dict(cell.settings)
-        where = settings.pop("backend", "auto"), settings.pop("device", "auto"), settings.get("precision")
+        backend, names = settings.pop("backend", "auto"), settings.pop("device", "auto")
+        devices = Devices(
+            tuple(names.split(",")), settings.pop("ray", None), settings.pop("ray_workers", None)
+        )
         memory = settings.pop("memory", None)
         word = _masks(cell).get("protect")
         if word in FINDERS:  # once for all runs
@@ -123,13 +129,15 @@ class Workshop:
             settings["masks"] = {**rest, **self._found(word, settings["size"], most)}
         changed = {
             "weights": self.network(cell.settings),
-            "backend": lambda: self.backend(*where),
+            "backend": lambda: self.backend(backend, devices.first, settings.get("precision")),
+            "device": devices,
+            "workshop": self._ready,
             "memory": None if memory is None else round(memory * 1e9),
         }
         return StyleTransfer(self.content, self.styles, **{**settings, **changed})
 
 
-def fetch(workshop: Workshop, cell: Cell, judges: Sequence[str]) -> Done | None:
+def _fetch(workshop: Workshop, cell: Cell, judges: Sequence[str]) -> Done | None:
     """A run that was finished before."""
     path = workshop.path(cell, judges)
     try:
@@ -144,7 +152,7 @@ def fetch(workshop: Workshop, cell: Cell, judges: Sequence[str]) -> Done | None:
 
 
 @dataclass(frozen=True)
-class Open:
+class _Open:
     """A run that is not there yet."""
 
     cell: Cell
@@ -152,18 +160,18 @@ class Open:
     transfer: StyleTransfer
 
 
-def open_runs(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str]) -> list[list[Open]]:
+def _open_runs(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str]) -> list[list[_Open]]:
     """The runs that are not there yet, set up; those of a list differ in colours alone and share one optimisation.
 
     Raises:
         NSTError: a run that cannot be set up.
     """
-    groups: dict[str, dict[Path, Open]] = {}
+    groups: dict[str, dict[Path, _Open]] = {}
     for cell in cells:
         path = workshop.path(cell, judges)
-        group = groups.setdefault(str(path) if color_of(cell).early else _optimised(cell), {})
-        if path not in group and fetch(workshop, cell, judges) is None:
-            group[path] = Open(cell, path, _set_up(workshop, cell))
+        group = groups.setdefault(str(path) if _color_of(cell).early else _optimised(cell), {})
+        if path not in group and _fetch(workshop, cell, judges) is None:
+            group[path] = _Open(cell, path, _set_up(workshop, cell))
     return [list(group.values()) for group in groups.values() if group]
 
 
@@ -186,13 +194,16 @@ def run_cells(
     Raises:
         NSTError: a run that cannot be set up, before any work.
     """
-    groups = open_runs(workshop, cells, judges)
-    for judge in judges if groups else ():
-        workshop.network({"weights": judge})  # now, since one that is built has a bar of its own
-    groups = [group for group in groups if not _recolor(workshop, judges, group)]
+    missing = [(group, _plain(workshop, judges, group)) for group in _open_runs(workshop, cells, judges)]
+    groups = [group for group, plain in missing if plain is None]
     if not announce([group[0].transfer for group in groups]):
         return []
-    total = sum(steps_of(group[0].transfer) for group in groups)
+    for judge in judges if missing else ():
+        workshop.network({"weights": judge})  # now, since one that is built has a bar of its own
+    for group, plain in missing:
+        if plain is not None:
+            _recolor(workshop, judges, group, plain)
+    total = sum(_steps_of(group[0].transfer) for group in groups)
     silence = np.errstate(over="ignore", invalid="ignore")  # as in `nst.cli.running`
     with silence, interruptible() as interrupted, progress_bar(quiet) as show:
         done = 0
@@ -214,17 +225,17 @@ def run_cells(
                 explain(error, first.transfer, None)
             if interrupted():
                 break
-            done += steps_of(first.transfer)
-    return [found for cell in cells if (found := fetch(workshop, cell, judges))]
+            done += _steps_of(first.transfer)
+    return [found for cell in cells if (found := _fetch(workshop, cell, judges))]
 
 
-def color_of(cell: Cell) -> Color:
+def _color_of(cell: Cell) -> Color:
     """What becomes of the colours of a run."""
     given = cell.settings
     return Color(given.get("color", "none"), given.get("color_strength", 1.0), given.get("color_when"))
 
 
-def steps_of(transfer: StyleTransfer) -> int:
+def _steps_of(transfer: StyleTransfer) -> int:
     """All steps at all scales."""
     return sum(count for _, count in transfer.schedule)
 
@@ -243,13 +254,15 @@ def _masks(cell: Cell) -> Mapping[str, Any]:
     return masks
 
 
-def _recolor(workshop: Workshop, judges: Sequence[str], group: Sequence[Open]) -> bool:
-    """Make the runs of a group from one that is there in the colours of the style; whether there is one."""
-    if color_of(group[0].cell).early:
-        return False
-    plain = fetch(workshop, replace(group[0].cell, settings=_colorless(group[0].cell)), judges)
-    if plain is None:
-        return False
+def _plain(workshop: Workshop, judges: Sequence[str], group: Sequence[_Open]) -> Done | None:
+    """The run in the colours of the style, if it is there, of which those of a group can be made."""
+    if _color_of(group[0].cell).early:
+        return None
+    return _fetch(workshop, replace(group[0].cell, settings=_colorless(group[0].cell)), judges)
+
+
+def _recolor(workshop: Workshop, judges: Sequence[str], group: Sequence[_Open], plain: Done) -> None:
+    """Make the runs of a group from `plain`."""
     result = read_picture(plain.picture)
     own = {name: value for name, value in plain.trace.items() if name not in ("steps", "measures", "label")}
     for one in group:
@@ -259,7 +272,6 @@ def _recolor(workshop: Workshop, judges: Sequence[str], group: Sequence[Open]) -
             steps=plain.trace["steps"],
             seconds=plain.seconds or 0.0,
         )
-    return True
 
 
 def _set_up(workshop: Workshop, cell: Cell) -> StyleTransfer:
@@ -270,7 +282,7 @@ def _set_up(workshop: Workshop, cell: Cell) -> StyleTransfer:
 
 
 def _keep_run(
-    workshop: Workshop, judges: Sequence[str], run: Open, record: Progress, steps: Sequence[dict[str, Any]]
+    workshop: Workshop, judges: Sequence[str], run: _Open, record: Progress, steps: Sequence[dict[str, Any]]
 ) -> None:
     paths = {
         "content": workshop.content,
@@ -287,7 +299,7 @@ def _keep_run(
 def _keep(
     workshop: Workshop,
     judges: Sequence[str],
-    run: Open,
+    run: _Open,
     result: Picture,
     description: Mapping[str, Any],
     steps: Sequence[dict[str, Any]],

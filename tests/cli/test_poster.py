@@ -12,22 +12,11 @@ from nst.transfer import StyleTransfer
 
 
 @pytest.fixture
-def poster(command, pictures, weights_file):
+def poster(command, pictures, small_run):
     """`nst poster` of the small pictures, painted at 24 pixels, brought up to 100."""
 
     def run(*options, output="out.png", content=pictures.content):
-        fixed = [
-            "--weights",
-            weights_file,
-            "--backend",
-            "numpy",
-            "--size",
-            24,
-            "--steps",
-            2,
-            "--long-side",
-            100,
-        ]
+        fixed = [*small_run, "--size", 24, "--steps", 2, "--long-side", 100]
         return command("poster", content, pictures.style, "-o", output, *fixed, *options)
 
     return run

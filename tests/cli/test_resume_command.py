@@ -48,20 +48,9 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
 @pytest.fixture
-def arguments(pictures, weights_file):
+def arguments(pictures, small_run):
     """What comes after `nst stylize`, but the output."""
-    fixed = [
-        "--weights",
-        weights_file,
-        "--backend",
-        "numpy",
-        "--size",
-        32,
-        "--steps",
-        8 * KILLS,
-        "--trace",
-        "trace.json",
-    ]
+    fixed = [*small_run, "--size", 32, "--steps", 8 * KILLS, "--trace", "trace.json"]
     return [str(word) for word in (pictures.content, pictures.style, *fixed)]
 
 

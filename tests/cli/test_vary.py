@@ -27,22 +27,11 @@ def begun(monkeypatch):
 
 
 @pytest.fixture
-def vary(command, pictures, weights_file):
+def vary(command, pictures, small_run):
     """vary(*options): a small `nst vary` into the folder "s"."""
 
     def run(*options, styles=(pictures.style,)):
-        fixed = [
-            "--weights",
-            weights_file,
-            "--backend",
-            "numpy",
-            "--size",
-            32,
-            "--steps",
-            2,
-            "--style-scale",
-            "1,2",
-        ]
+        fixed = [*small_run, "--size", 32, "--steps", 2, "--style-scale", "1,2"]
         return command("vary", pictures.content, *styles, "-o", "s", *fixed, *options)
 
     return run
@@ -149,6 +138,38 @@ def test_the_plan_does_nothing(vary, begun, tmp_path):
     assert re.fullmatch(r"4 pictures from 2 runs, about \d+ s\n", told.stdout)
     assert begun == []
     assert not (tmp_path / "s").exists()
+
+
+def test_the_plan_makes_no_colours_of_what_is_there(vary, tmp_path):
+    one = ["--style-strength", 0.5, "--style-scale", 1]
+    assert vary(*one, "--color", "none").status == 0
+    there = sorted((tmp_path / "s").rglob("*"))
+    assert vary(*one, "--color", "none,lab", "--plan").stdout == "2 pictures, nothing to be painted\n"
+    assert sorted((tmp_path / "s").rglob("*")) == there
+
+
+def test_windows_of_all_runs_are_shared_out_among_the_same_workers(vary, tmp_path, monkeypatch):
+    from nst.workers import local
+
+    started, begin = [], local.local_workers
+
+    def counting(makers, weights):
+        started.append([name for name, _ in makers])
+        return begin(makers, weights)
+
+    monkeypatch.setattr(local, "local_workers", counting)
+    windows = ["--size", 80, "--tile", 48, "--scales", 1, "--steps", 1, "--style-scale", 1, "--color", "none"]
+    windows += ["--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1"]
+    for folder, devices in (("one", "cpu"), ("two", "cpu,cpu")):
+        made = vary(*windows, "--style-strength", "0.3,0.7", "--device", devices, "-o", folder)
+        assert made.status == 0, made.stderr
+    assert started == [["cpu", "cpu"]]
+    one, two = (
+        sorted(Image.open(path).tobytes() for path in (tmp_path / folder / "cells").glob("*.png"))
+        for folder in ("one", "two")
+    )
+    assert len(two) == 2
+    assert one == two
 
 
 @pytest.mark.parametrize(

@@ -33,22 +33,11 @@ def clip(tmp_path):
 
 
 @pytest.fixture
-def video(command, pictures, weights_file):
+def video(command, pictures, small_run):
     """video(source, output, *options): `nst video` at little cost."""
 
     def run(source, output, *options):
-        fixed = [
-            "--weights",
-            weights_file,
-            "--backend",
-            "numpy",
-            "--size",
-            48,
-            "--steps",
-            3,
-            "--next-steps",
-            2,
-        ]
+        fixed = [*small_run, "--size", 48, "--steps", 3, "--next-steps", 2]
         fixed += ["--content-layers", "conv3_1", "--style-layers", "conv1_1,conv3_1"]
         return command("video", source, pictures.style, "-o", output, *fixed, *options)
 
