@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -10,6 +12,20 @@ from nst.backends.operators import OperatorOps
 from nst.protocol import Axis, PadMode
 
 __all__ = ["TorchOps"]
+
+
+class _Gram(torch.autograd.Function):  # type: ignore[misc]
+    """F^T F of (N, M, C). One product takes the gradient back, where autograd makes one for each factor."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        return flat.transpose(1, 2) @ flat
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        return flat @ (gradient + gradient.transpose(1, 2))
 
 
 class TorchOps(OperatorOps):
@@ -29,7 +45,8 @@ class TorchOps(OperatorOps):
 
     def gram(self, features: Tensor) -> Tensor:
         flat = features.movedim(1, 3).flatten(1, 2)  # (N, M, C): a view, channels being last in memory
-        return flat.transpose(1, 2) @ flat
+        gram: Tensor = _Gram.apply(flat)
+        return gram
 
     def channel_sum(self, features: Tensor) -> Tensor:
         return features.sum((2, 3), keepdim=True)

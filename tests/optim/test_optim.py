@@ -8,7 +8,7 @@ import pytest
 
 from nst.backends.numpy.space import NumpySpace
 from nst.optim import LBFGS, Adam
-from nst.optim.lbfgs import two_loop
+from nst.optim.lbfgs import reach, two_loop
 from nst.protocol import Evaluation
 
 SPACE = NumpySpace()
@@ -43,8 +43,9 @@ def run(optimizer, f, x, steps):
     return states
 
 
+@pytest.mark.parametrize("factor", [1.0, 3.0])
 @pytest.mark.parametrize("k", [0, 1, 3, 7])
-def test_two_loop_is_dense_bfgs(k):
+def test_two_loop_is_dense_bfgs(k, factor):
     # H_{j+1} = (I - rho s y^T) H_j (I - rho y s^T) + rho s s^T; Nocedal and Wright, eq. 6.17
     rng = np.random.default_rng(k)
     n = 12
@@ -52,13 +53,18 @@ def test_two_loop_is_dense_bfgs(k):
     curvature = rng.standard_normal((n, n))
     y = s @ (curvature @ curvature.T + np.eye(n))  # positive definite, so that s . y > 0
     g = rng.standard_normal(n)
-    H = np.eye(n) * (s[-1] @ y[-1] / (y[-1] @ y[-1]) if k else 1.0)
+    H = np.eye(n) * (factor * (s[-1] @ y[-1]) / (y[-1] @ y[-1]) if k else 1.0)
     for s_i, y_i in zip(s, y, strict=True):
         rho = 1 / (s_i @ y_i)
         V = np.eye(n) - rho * np.outer(y_i, s_i)
         H = V.T @ H @ V + rho * np.outer(s_i, s_i)
     basis = np.vstack([s, y, g])
-    np.testing.assert_allclose(two_loop(basis @ basis.T) @ basis, -H @ g, rtol=1e-8)
+    np.testing.assert_allclose(two_loop(basis @ basis.T, factor) @ basis, -H @ g, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("pairs", "factor"), [(0, 1.0), (3, 1.2), (10, 5 / 3), (30, 3.0), (100, 3.0)])
+def test_the_reach_grows_with_the_pairs_up_to_three(pairs, factor):
+    assert reach(pairs) == pytest.approx(factor)
 
 
 def test_lbfgs_steps_are_dense_bfgs_steps():
@@ -70,7 +76,7 @@ def test_lbfgs_steps_are_dense_bfgs_steps():
         previous = states[len(pairs)]
         s, y = before.x[0] - previous.x[0], (before.evaluation.gradient - previous.evaluation.gradient)[0]
         pairs.append((s, y))
-        H = np.eye(4) * (s @ y) / (y @ y)
+        H = np.eye(4) * (1 + len(pairs) / 15) * (s @ y) / (y @ y)
         for s_i, y_i in pairs:
             V = np.eye(4) - np.outer(y_i, s_i) / (s_i @ y_i)
             H = V.T @ H @ V + np.outer(s_i, s_i) / (s_i @ y_i)
