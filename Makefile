@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-BENCHMARKS := step speed precision to_loss memory history scaling
+BENCHMARKS := step speed layers precision to_loss memory history scaling
 
 .PHONY: demo test docs browser fuzz release-check lint format bench bench-gpu clean
 

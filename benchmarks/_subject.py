@@ -61,15 +61,18 @@ def transfer(
     return StyleTransfer(content, style, backend=backend, weights=weights, **given)
 
 
-def step_flop(weights: NetworkWeights, layers: Sequence[str], width: int, height: int) -> int:
+def step_flop(
+    weights: NetworkWeights, layers: Sequence[str], width: int, height: int, alone: bool = False
+) -> int:
     """Floating-point operations of the convolutions in a step: forward, and backward to the picture.
 
     A multiplication and an addition for each tap and channel, twice: the filters are frozen, so that a training step's
     third pass, their gradient, is not there. Gram matrices, another 5 % at full width, are not counted.
+    With `alone`, of the layers that are named and not of those below them.
     """
     taps = 0
     for layer in vgg.layers_up_to(layers):
-        if isinstance(layer, vgg.Conv):
+        if isinstance(layer, vgg.Conv) and not (alone and layer.name not in layers):
             rows, columns = vgg.layer_size(layer.name, height, width)
             taps += weights.convolutions[layer.name][0].size * rows * columns
     return 2 * 2 * taps

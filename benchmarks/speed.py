@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -122,6 +121,7 @@ def _bare(
 ) -> dict[str, Any]:
     import torch
     from _bare import LAYERS, torch_step
+    from _clock import peak, seconds
     from _subject import demo_arrays, network, step_flop
 
     weights = network("full")
@@ -129,35 +129,13 @@ def _bare(
     for _ in range(2):
         step()
     return {
-        "step": statistics.median(_seconds(step) for _ in range(steps)),
+        "step": statistics.median(seconds(step) for _ in range(steps)),
         "memory": peak_memory(device, free),
         "flop": step_flop(weights, LAYERS, width, height),
-        "peaks": {"fp32": _peak("float32", device), "bf16": _peak("bfloat16", device)}
-        | ({"fp16": _peak("float16", device)} if device == "cuda" else {}),
+        "peaks": {"fp32": peak("float32", device), "bf16": peak("bfloat16", device)}
+        | ({"fp16": peak("float16", device)} if device == "cuda" else {}),
         "versions": {"torch": torch.__version__},
     }
-
-
-def _peak(dtype: str, device: str) -> float:
-    """Floating-point operations a second of a large matrix product, the best of several; no TF32."""
-    import torch
-
-    n, repeats = (8192, 20) if device == "cuda" else (2048, 1)
-    a, b = (torch.randn(n, n, device=device).to(getattr(torch, dtype)) for _ in range(2))
-
-    def products() -> None:
-        for _ in range(repeats):
-            c = a @ b
-        float(c[0, 0])  # waits for the device
-
-    products()
-    return 2.0 * n**3 * repeats / min(_seconds(products) for _ in range(6))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

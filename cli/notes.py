@@ -31,7 +31,7 @@ def notes(content: Any, styles: Sequence[Any]) -> list[str]:
     if not _is_path(content) or not (alike or len(styles) >= _MANY):
         return []
     rest = f"{styles[0]} is its style" if len(styles) == 1 else f"the {len(styles)} others are its styles"
-    return [f"{content} is painted and {rest}: to paint several pictures, run nst once for each"]
+    return [f"{content} is painted and {rest}: to paint several pictures, see nst batch --help"]
 
 
 def _is_path(given: Any) -> bool:

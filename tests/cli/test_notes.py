@@ -57,7 +57,7 @@ def test_pages_and_views_are_no_frames(tmp_path, small_network):
 )
 def test_many_files(content, styles, said):
     want = (
-        [f"{content} is painted and {said}: to paint several pictures, run nst once for each"] if said else []
+        [f"{content} is painted and {said}: to paint several pictures, see nst batch --help"] if said else []
     )
     assert notes(content, styles) == want
 
