@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import ref
 
 __all__ = ["Kept"]
 
@@ -15,10 +17,12 @@ class Kept:
 
     Args:
         most: so many are kept, 0 or more.
+        living: the last one is found, even if it is not kept, for as long as somebody holds it.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, living: bool = False) -> None:
+        self._most, self._living = most, living
+        self._last: tuple[Any, Callable[[], Any]] = (None, lambda: None)
         self._entries: list[tuple[Any, Any]] = []  # keys hold mappings, which cannot be hashed
 
     def __len__(self) -> int:
@@ -31,7 +35,12 @@ class Kept:
                 self._entries.append(self._entries.pop(index))
                 found: T = value
                 return found
-        made = make()
+        known, last = self._last
+        held = last() if self._living and _equal(known, key) else None
+        made: T = make() if held is None else held
+        if self._living:
+            with suppress(TypeError):  # of a kind that has no weak references
+                self._last = key, ref(made)
         self._entries.append((key, made))
         del self._entries[: max(0, len(self._entries) - self._most)]
         return made

@@ -34,7 +34,8 @@ class Workshop:
 
     def __init__(self, sizes: int = 16, processes: int = 1) -> None:
         self._processes = processes
-        self.networks, self.benches = Kept(min(sizes, 2)), Kept(sizes)
+        # a run goes from size to size with one network, whether others get it or not
+        self.networks, self.benches = Kept(min(sizes, 2), living=True), Kept(sizes)
         self.measured, self.teams = Kept(sizes), Kept(min(sizes, 1))
         self._plans = Kept(4 * sizes)
 

@@ -240,3 +240,44 @@ def test_where_memory_gets_short_other_sizes_go_and_the_plan_stays(small_network
         monkeypatch.setattr(f"{module}.free_memory", freed)
     other = nst.StyleTransfer(picture(1, 40, 40), STYLES[0], **options)
     assert (other.plan.side, other.plan.history) == (None, 10)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "tf", "onnx"])
+def test_a_run_goes_from_size_to_size_with_one_network(name, need, small_network):
+    """It made a new one at each, which in PyTorch on a CPU costs a second for VGG19."""
+    need(name)
+    backend, made = get_backend(name, "cpu"), []
+    own = backend.network
+
+    def network(*arguments):
+        made.append(None)
+        return own(*arguments)
+
+    backend.network = network
+    sizes = {"scales": (24, 36, 48), "steps": 3, "size": "content"}
+    layers = {"content_layers": "conv1_2", "style_layers": "conv1_1"}
+    transfer = nst.StyleTransfer(
+        CONTENTS[0], STYLES[0], backend=backend, weights=small_network, **sizes, **layers
+    )
+    assert len({record.size for record in transfer.iterate()}) == 3
+    assert len(made) == 1
+
+
+def test_what_is_kept_by_nobody_is_found_as_long_as_it_lives():
+    class Thing:
+        pass
+
+    kept, made = Kept(0, living=True), []
+
+    def make():
+        made.append(None)
+        return Thing()
+
+    first = kept.get("a", make)
+    assert kept.get("a", make) is first
+    assert kept.get("b", make) is not first
+    assert len(made) == 2
+    del first
+    kept.get("a", make)
+    assert len(made) == 3
+    assert [kept.get("a", lambda: 5) for _ in range(2)] == [5, 5]  # a number has no weak reference
