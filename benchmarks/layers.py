@@ -13,11 +13,11 @@ import time
 from itertools import pairwise
 from typing import Any
 
+from _clock import peak, seconds
 from _report import Report, child, options_of, serve
 
 PRECISIONS = ("fp32", "bf16")
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
-REST = "the rest"
 WARM = 2
 
 
@@ -47,7 +47,6 @@ def main() -> None:
 
 def measure(precision: str, device: str, size: int, repeats: int) -> dict[str, Any]:
     import torch
-    from _clock import peak, seconds
     from _subject import dimensions, network, step_flop, transfer
 
     from nst.backends import get_backend
@@ -80,8 +79,8 @@ def measure(precision: str, device: str, size: int, repeats: int) -> dict[str, A
         layers[layer.name] = {
             "map": [outputs, *shape[2:]],
             "flop": step_flop(weights, [layer.name], width, height, alone=True) // 2,
-            "forward": _median(seconds, forward, repeats),
-            "backward": _median(seconds, backward, repeats),
+            "forward": _median(forward, repeats),
+            "backward": _median(backward, repeats),
         }
     return {
         "precision": precision,
@@ -94,7 +93,7 @@ def measure(precision: str, device: str, size: int, repeats: int) -> dict[str, A
     }
 
 
-def _median(seconds: Any, work: Any, repeats: int) -> float:
+def _median(work: Any, repeats: int) -> float:
     return statistics.median([seconds(work) for _ in range(repeats + WARM)][WARM:])
 
 
@@ -114,10 +113,10 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         [sum(own[way] for own in row["layers"].values()) for way in ("forward", "backward")] for row in rows
     ]
     flop = sum(own["flop"] for own in rows[0]["layers"].values()) / 1e9
-    cells = [f"{1e3 * seconds:.0f}" for both in sums for seconds in both]
+    cells = [f"{1e3 * way:.0f}" for both in sums for way in both]
     lines.append(f"| convolutions | | {flop:.1f} | {' | '.join(cells)} |")
     rest = [f"{1e3 * (row['step'] - sum(both)):.0f} | " for row, both in zip(rows, sums, strict=True)]
-    lines.append(f"| {REST} | | | {' | '.join(rest)} |")
+    lines.append(f"| the rest | | | {' | '.join(rest)} |")
     steps = [f"{1e3 * row['step']:.0f} | " for row in rows]
     lines.append(f"| a step | | | {' | '.join(steps)} |")
     peaks = ", ".join(f"{row['precision']} {row['peak'] / 1e9:.0f}" for row in rows)

