@@ -14,6 +14,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
+from weakref import finalize
 
 from nst.engine.team import Answer, WorkerLostError
 from nst.errors import NSTError
@@ -37,6 +38,9 @@ class LocalWorker:
 
     def __init__(self, name: str, executor: Executor) -> None:
         self.name, self._executor = name, executor
+        # Who lets go of a worker waits for its end. Python's own exit, if it comes while a process pool is being shut
+        # down, may write to a pipe that the pool's thread has just closed.
+        self._end = finalize(self, executor.shutdown, wait=True, cancel_futures=True)
 
     def start(self, make: MakeBackend, weights: NetworkWeights) -> Answer:
         """Let it take its seat."""
@@ -48,7 +52,7 @@ class LocalWorker:
 
     def close(self) -> None:
         """See `nst.engine.team.Worker`."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._end()
 
     def _answer(self, function: Any, *arguments: Any) -> Answer:
         try:

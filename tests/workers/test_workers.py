@@ -26,7 +26,7 @@ from nst.pictures.scene import make_scene
 from nst.planning.plan import Task, choose, predict
 from nst.settings import make_settings
 from nst.workers.devices import devices_of
-from nst.workers.local import local_workers, start_workers, thread_worker
+from nst.workers.local import local_workers, process_worker, start_workers, thread_worker
 from tests.workers.conftest import CONTENT, OPTIONS, STYLE, transfer
 
 
@@ -227,6 +227,15 @@ def test_windows_for_several_workers_come_out_even():
         assert PASSES * overlap_factor(height, width, found.side, settings.layers, workers=workers) < 1
     alone = choose(Task(settings, network, costs, (2048, 1536), settings.layers), 10**12)
     assert alone.side is None
+
+
+def test_a_worker_that_nobody_needs_has_ended():
+    """Before Python goes on: it may be about to end, while the pool of the process is being shut down."""
+    worker = process_worker("cpu", 1)
+    pid = worker._answer(os.getpid)()
+    assert psutil.pid_exists(pid)
+    del worker
+    assert not psutil.pid_exists(pid)
 
 
 def test_ctrl_c_ends_all_in_good_order(tmp_path, environment, weights_file):
