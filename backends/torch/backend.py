@@ -86,7 +86,7 @@ class TorchBackend:
             raise BackendError(f"{self.device} is too old for bfloat16: use precision fp16 or fp32")
         if self.dtype == "float64" and self.device == "mps":
             raise BackendError("mps has no float64: use float32, or --device cpu")
-        self._winograd = self.device == "cpu" and self.precision == "float32"
+        self._winograd = self.device == "cpu" and self.precision in ("float32", "bfloat16")
         if self._winograd:
             self.capabilities = replace(self.capabilities, costs=WINOGRAD)
         self._place = {"device": torch.device(self.device), "dtype": DTYPES[self.dtype]}
@@ -121,7 +121,7 @@ class TorchBackend:
                     filters = round_filters(weights.convolutions[name][0], self.precision)
                     child.weight.copy_(torch.from_numpy(filters))
                     child.to(DTYPES[self.precision])
-        elif self._winograd:
+        if self._winograd:
             for name, child in list(module.named_children()):
                 if isinstance(child, nn.Conv2d) and WinogradConv2d.suits(child):
                     setattr(module, name, WinogradConv2d.like(child))

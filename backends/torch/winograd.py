@@ -1,16 +1,18 @@
-"""3x3 convolutions on a CPU by Winograd's minimal filtering: F(4x4, 3x3), a quarter of the multiplications.
+"""3x3 convolutions on a CPU by Winograd's minimal filtering, a quarter or four ninths of the multiplications.
 
-A tile of 6x6 numbers of the input gives 4x4 of the output,
+F(4x4, 3x3): a tile of 6x6 numbers of the input gives 4x4 of the output,
 
     Y = A^T [ (G w G^T) * (B^T d B) ] A    (* element by element, summed over the input channels),
 
 36 multiplications where the definition has 144 (Lavin and Gray 2016, *Fast Algorithms for Convolutional Neural
 Networks*, eq. 8 and section 4.3). The sums over channels are 36 matrix products. In float32 the error is some five
-times that of oneDNN's convolution and stays within the limits of the conformance suite.
+times that of oneDNN's convolution and stays within the limits of the conformance suite. In bfloat16 it would be too
+large: F(2x2, 3x3) has 16 multiplications for 36 (section 4.1), and twice the error of oneDNN's.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,69 +21,104 @@ from torch.nn import functional
 
 __all__ = ["WinogradConv2d", "transformed", "winograd"]
 
-NARROWEST = 128
-"""Channels on either side below which the transforms cost more than they save."""
 
-FEWEST = 12
-"""Tiles: reading the filters, which are four times as large, costs more than it saves for fewer."""
+@dataclass(frozen=True)
+class Tiling:
+    """F(m x m, 3x3) with m = `side`.
 
-STRIP = 8_000_000
-"""Bytes of the tiles that are worked on at once: they stay in the processor's cache, and memory does not grow."""
+    Attributes:
+        b: B^T, of the input.
+        g: G, of the filters.
+        a: A^T, of the products.
+        narrowest: input times output channels, below which the transforms cost more than they save.
+    """
 
-B_T = (
-    (4.0, 0.0, -5.0, 0.0, 1.0, 0.0),
-    (0.0, -4.0, -4.0, 1.0, 1.0, 0.0),
-    (0.0, 4.0, -4.0, -1.0, 1.0, 0.0),
-    (0.0, -2.0, -1.0, 2.0, 1.0, 0.0),
-    (0.0, 2.0, -1.0, -2.0, 1.0, 0.0),
-    (0.0, 4.0, 0.0, -5.0, 0.0, 1.0),
+    b: tuple[tuple[float, ...], ...]
+    g: tuple[tuple[float, ...], ...]
+    a: tuple[tuple[float, ...], ...]
+    narrowest: int
+
+    @property
+    def side(self) -> int:
+        """Of a tile's output."""
+        return len(self.a)
+
+
+F2 = Tiling(
+    b=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    g=((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
+    a=((1, 1, 1, 0), (0, 1, -1, -1)),
+    narrowest=128 * 256,
 )
-G = (
-    (1 / 4, 0.0, 0.0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0.0, 0.0, 1.0),
+F4 = Tiling(
+    b=(
+        (4, 0, -5, 0, 1, 0),
+        (0, -4, -4, 1, 1, 0),
+        (0, 4, -4, -1, 1, 0),
+        (0, -2, -1, 2, 1, 0),
+        (0, 2, -1, -2, 1, 0),
+        (0, 4, 0, -5, 0, 1),
+    ),
+    g=(
+        (1 / 4, 0, 0),
+        (-1 / 6, -1 / 6, -1 / 6),
+        (-1 / 6, 1 / 6, -1 / 6),
+        (1 / 24, 1 / 12, 1 / 6),
+        (1 / 24, -1 / 12, 1 / 6),
+        (0, 0, 1),
+    ),
+    a=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+    narrowest=128 * 128,
 )
-A_T = (
-    (1.0, 1.0, 1.0, 1.0, 1.0, 0.0),
-    (0.0, 1.0, -1.0, 2.0, -2.0, 0.0),
-    (0.0, 1.0, 1.0, 4.0, 4.0, 0.0),
-    (0.0, 1.0, -1.0, 8.0, -8.0, 1.0),
-)
+TILINGS = {torch.bfloat16: F2, torch.float32: F4, torch.float64: F4}
+
+FEWEST = 192
+"""Positions: reading the filters, which are larger, costs more than it saves for fewer."""
+
+STRIP = (2_000_000, 8_000_000)
+"""Bytes of the tiles that are worked on at once, least and most: they stay in the processor's cache beside the filters,
+whose size they have, and memory does not grow."""
 
 
 def transformed(weight: Tensor) -> Tensor:
-    """G w G^T of filters (O, C, 3, 3) as 36 matrices (36, C, O)."""
-    g = torch.tensor(G, dtype=weight.dtype)
-    return torch.einsum("ij,ocjk,lk->ilco", g, weight, g).flatten(0, 1).contiguous()
+    """G w G^T of filters (O, C, 3, 3) as matrices (36 or 16, C, O)."""
+    g = torch.tensor(TILINGS[weight.dtype].g)
+    made = torch.einsum("ij,ocjk,lk->ilco", g.double(), weight.double(), g.double()).flatten(0, 1)
+    return made.to(weight.dtype).contiguous()
 
 
-def winograd(x: Tensor, filters: Tensor) -> Tensor:
+def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
     """The convolution of x (N, C, H, W) with one zero of padding a side; (N, O, H, W), channels last in memory.
 
     Args:
         x: on the CPU.
         filters: of `transformed`, of the same dtype.
+        bias: (O,).
     """
     number, channels, height, width = x.shape
-    rows, columns, outputs = -(-height // 4), -(-width // 4), filters.shape[2]
-    before, after = _both_axes(B_T, x.dtype), _both_axes(A_T, x.dtype)
-    margins = (0, 0, 1, 4 * columns + 1 - width, 1, 4 * rows + 1 - height)
+    tiling = TILINGS[x.dtype]
+    side, square = tiling.side, len(filters)
+    rows, columns, outputs = -(-height // side), -(-width // side), filters.shape[2]
+    before, after = _both_axes(tiling.b, x.dtype), _both_axes(tiling.a, x.dtype)
+    margins = (0, 0, 1, side * columns + 1 - width, 1, side * rows + 1 - height)
     padded = functional.pad(x.permute(0, 2, 3, 1), margins)
     result = torch.empty((number, height, width, outputs), dtype=x.dtype)
-    strip = max(1, STRIP // (36 * x.element_size() * columns * max(channels, outputs)))
+    least, most = STRIP
+    wanted = min(most, max(least, filters.nbytes))
+    strip = max(1, wanted // (square * x.element_size() * columns * max(channels, outputs)))
     for picture, whole in zip(padded, result, strict=True):
         for top in range(0, rows, strip):
             count = min(strip, rows - top)
-            tiles = picture[4 * top : 4 * (top + count) + 2].unfold(0, 6, 4).unfold(1, 6, 4)
-            tiles = before @ tiles.permute(3, 4, 0, 1, 2).reshape(36, -1)
-            products = torch.bmm(tiles.view(36, count * columns, channels), filters)
-            blocks = (after @ products.view(36, -1)).view(4, 4, count, columns, outputs)
-            lines = blocks.permute(2, 0, 3, 1, 4).reshape(4 * count, 4 * columns, outputs)
-            part = whole[4 * top : 4 * (top + count)]
+            lines = picture[side * top : side * (top + count) + 2]
+            tiles = lines.unfold(0, side + 2, side).unfold(1, side + 2, side)
+            tiles = before @ tiles.permute(3, 4, 0, 1, 2).reshape(square, -1)
+            products = torch.bmm(tiles.view(square, count * columns, channels), filters)
+            blocks = (after @ products.view(square, -1)).view(side, side, count, columns, outputs)
+            lines = blocks.permute(2, 0, 3, 1, 4).reshape(side * count, side * columns, outputs)
+            part = whole[side * top : side * (top + count)]
             part.copy_(lines[: len(part), :width])
+    if bias is not None:
+        result += bias
     return result.permute(0, 3, 1, 2)
 
 
@@ -96,8 +133,11 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
 
     @staticmethod
     def suits(convolution: nn.Conv2d) -> bool:
-        """Whether there is anything to gain."""
-        return min(convolution.in_channels, convolution.out_channels) >= NARROWEST
+        """Whether there is anything to gain, on this processor."""
+        dtype = convolution.weight.dtype
+        if dtype == torch.bfloat16 and not _multiplies_bfloat16():
+            return False
+        return convolution.in_channels * convolution.out_channels >= TILINGS[dtype].narrowest
 
     @classmethod
     def like(cls, convolution: nn.Conv2d) -> WinogradConv2d:
@@ -110,17 +150,17 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
     def forward(self, x: Tensor) -> Tensor:
         if not self._applies(x):
             return super().forward(x)
-        y: Tensor = _Convolution.apply(x, *self._filters())
-        return y + self.bias.view(1, -1, 1, 1)
+        y: Tensor = _Convolution.apply(x, *self._filters(), self.bias)
+        return y
 
     def _applies(self, x: Tensor) -> bool:
-        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
+        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.bfloat16)
         frozen = not self.weight.requires_grad and not self.bias.requires_grad
-        followed = torch.compiler.is_compiling()
-        height, width = x.shape[2:]
-        tiles = -(-height // 4) * -(-width // 4)
-        fits = tiles >= FEWEST and 16 * tiles <= 1.5 * height * width
-        return plain and frozen and not followed and fits
+        if not plain or not frozen or torch.compiler.is_compiling():
+            return False
+        (height, width), side = x.shape[2:], TILINGS[x.dtype].side
+        tiles = -(-height // side) * -(-width // side)
+        return side**2 * tiles >= FEWEST and side**2 * tiles <= 1.5 * height * width
 
     def _filters(self) -> tuple[Tensor, Tensor]:
         """Transformed, for this convolution and for its adjoint: made once for as long as the weights are the same."""
@@ -136,14 +176,22 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc]
     """The adjoint of a convolution is a convolution with the turned filters; nothing of the input is kept for it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, filters: Tensor, turned: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, filters: Tensor, turned: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(filters, turned)
-        return winograd(x, filters)
+        return winograd(x, filters, bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         filters, turned = ctx.saved_tensors
-        return _Convolution.apply(gradient, turned, filters), None, None
+        return _Convolution.apply(gradient, turned, filters, None), None, None, None
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor multiplies vectors of bfloat16, and has no matrix unit (AMX), which leaves little to save."""
+    vectors, matrices = (
+        getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")
+    )
+    return bool(vectors and matrices and vectors() and not matrices())
 
 
 def _both_axes(matrix: Any, dtype: torch.dtype) -> Tensor:
