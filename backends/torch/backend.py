@@ -131,7 +131,10 @@ class TorchBackend:
         self, function: TensorFunction[Tensor], x: Tensor, constants: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         with torch.no_grad(), _undisturbed(self.device):
-            return function(self.ops, x, constants)
+            found = function(self.ops, x, constants)
+            return {
+                name: tensor.to(DTYPES[self.dtype]) for name, tensor in found.items()
+            }  # feature maps may be half
 
     def compile(
         self, function: LossFunction[Tensor], like: Tensor, constants: Mapping[str, Tensor]

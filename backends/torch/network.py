@@ -42,6 +42,10 @@ class VGG(nn.Module):  # type: ignore[misc]  # torch is not followed by the type
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {name: maps.to(self.input_factor.dtype) for name, maps in self.maps(x).items()}
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """What `forward` returns, in the precision of the convolutions."""
         x = x * self.input_factor + self.input_shift
         features = {}
         for name, module in self.named_children():
@@ -50,7 +54,7 @@ class VGG(nn.Module):  # type: ignore[misc]  # torch is not followed by the type
             else:
                 x = module(x)
             if name in self.layers:
-                features[name] = x.to(self.input_factor.dtype)
+                features[name] = x
         return features
 
 
@@ -61,5 +65,5 @@ class TorchNetwork:
         self.native = native
 
     def __call__(self, ops: Ops[Tensor], x: Tensor) -> dict[str, Tensor]:
-        features: dict[str, Tensor] = self.native(x)
+        features: dict[str, Tensor] = self.native.maps(x)
         return features

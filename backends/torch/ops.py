@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -14,22 +16,42 @@ from nst.protocol import Axis, PadMode
 __all__ = ["TorchOps"]
 
 
+HALF = (torch.bfloat16, torch.float16)
+
+STRIP = 8192
+"""Positions of a map in half precision that are widened at once: they stay in the processor's cache."""
+
+
 class _Gram(torch.autograd.Function):  # type: ignore[misc]
-    """F^T F of (N, M, C). One product takes the gradient back, where autograd makes one for each factor."""
+    """F^T F of (N, M, C). One product takes the gradient back, where autograd makes one for each factor.
+
+    Of maps in half precision it is summed in float32, as of any others. The gradient of maps in bfloat16 is a product
+    in bfloat16, which it is going to be rounded to anyway.
+    """
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor) -> Tensor:
         ctx.save_for_backward(flat)
-        return flat.transpose(1, 2) @ flat
+        if flat.dtype not in HALF:
+            return flat.transpose(1, 2) @ flat
+        number, positions, channels = flat.shape
+        total = torch.zeros((number, channels, channels), device=flat.device)
+        for part in flat.split(STRIP if flat.device.type == "cpu" else positions, 1):
+            wide = part.float()
+            total.baddbmm_(wide.transpose(1, 2), wide)
+        return total
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (flat,) = ctx.saved_tensors
-        return flat @ (gradient + gradient.transpose(1, 2))
+        both = gradient + gradient.transpose(1, 2)
+        if flat.dtype == torch.float16:  # whose range is too small for them
+            return (flat.float() @ both).to(flat.dtype)
+        return flat @ both.to(flat.dtype)
 
 
 class TorchOps(OperatorOps):
-    """See `nst.protocol.Ops`."""
+    """See `nst.protocol.Ops`. Feature maps may be in half precision: `gram` takes them so, all else widens them."""
 
     def conv2d(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return functional.conv2d(x, weight, bias, padding=1)
@@ -71,3 +93,17 @@ class TorchOps(OperatorOps):
 
     def sum(self, a: Tensor) -> Tensor:
         return a.sum()
+
+
+def _widening(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @wraps(method)
+    def widened(self: TorchOps, *arguments: Any, **named: Any) -> Tensor:
+        wide = (a.float() if isinstance(a, Tensor) and a.dtype in HALF else a for a in arguments)
+        return method(self, *wide, **named)
+
+    return widened
+
+
+for name in dir(TorchOps):
+    if not name.startswith("_") and name != "gram":
+        setattr(TorchOps, name, _widening(getattr(TorchOps, name)))

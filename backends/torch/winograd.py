@@ -82,8 +82,8 @@ whose size they have, and memory does not grow."""
 
 def transformed(weight: Tensor) -> Tensor:
     """G w G^T of filters (O, C, 3, 3) as matrices (36 or 16, C, O)."""
-    g = torch.tensor(TILINGS[weight.dtype].g)
-    made = torch.einsum("ij,ocjk,lk->ilco", g.double(), weight.double(), g.double()).flatten(0, 1)
+    g = torch.tensor(TILINGS[weight.dtype].g, dtype=torch.float64)
+    made = torch.einsum("ij,ocjk,lk->ilco", g, weight.double(), g).flatten(0, 1)
     return made.to(weight.dtype).contiguous()
 
 
@@ -154,7 +154,11 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
         return y
 
     def _applies(self, x: Tensor) -> bool:
-        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.bfloat16)
+        plain = (
+            x.device.type == "cpu"
+            and x.dtype == self.weight.dtype
+            and x.dtype in (torch.float32, torch.bfloat16)
+        )
         frozen = not self.weight.requires_grad and not self.bias.requires_grad
         if not plain or not frozen or torch.compiler.is_compiling():
             return False
@@ -187,7 +191,7 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc]
 
 
 def _multiplies_bfloat16() -> bool:
-    """Whether the processor multiplies vectors of bfloat16, and has no matrix unit (AMX), which leaves little to save."""
+    """Whether the processor multiplies vectors of bfloat16; a matrix unit (AMX) leaves too little to save."""
     vectors, matrices = (
         getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")
     )

@@ -24,12 +24,12 @@ def convolution(torch, channels=64, outputs=96):
     return made
 
 
-def both(torch, module, shape, outputs=96):
+def both(torch, module, shape, dtype, outputs=96):
     """Output and gradient of the picture, ours and PyTorch's in float64."""
-    plain = convolution(torch, shape[1], outputs)
+    plain = convolution(torch, shape[1], outputs).to(dtype)
     own = module.WinogradConv2d.like(plain)
-    x = torch.randn(shape).contiguous(memory_format=torch.channels_last).requires_grad_()
-    pull = torch.randn(shape[0], outputs, *shape[2:])
+    x = torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
+    pull = torch.randn(shape[0], outputs, *shape[2:]).to(dtype)
     y = own(x)
     (gradient,) = torch.autograd.grad((y * pull).sum(), x)
     exact = torch.nn.functional.conv2d(x.double(), plain.weight.double(), plain.bias.double(), padding=1)
@@ -39,27 +39,30 @@ def both(torch, module, shape, outputs=96):
 
 @pytest.mark.parametrize("shape", [(1, 64, 16, 16), (2, 64, 13, 22), (1, 96, 7, 9), (3, 64, 5, 4)])
 @pytest.mark.parametrize("strip", [1, 100_000, 8_000_000])  # a row of tiles at once, some, all
-def test_a_convolution_and_its_adjoint(torch, module, monkeypatch, shape, strip):
-    monkeypatch.setattr(module, "STRIP", strip)
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 4e-5), ("bfloat16", 2e-2)])
+def test_a_convolution_and_its_adjoint(torch, module, monkeypatch, shape, strip, dtype, limit):
+    """With some five times the error of PyTorch's own in float32, and twice that in bfloat16."""
+    monkeypatch.setattr(module, "STRIP", (strip, strip))
     monkeypatch.setattr(module, "FEWEST", 1)
-    ours, exact = both(torch, module, shape)
+    ours, exact = both(torch, module, shape, getattr(torch, dtype))
     for got, want in zip(ours, exact, strict=True):
         assert got.shape == want.shape
         assert got.is_contiguous(memory_format=torch.channels_last)
         error = (got.detach().double() - want.detach()).abs().max() / want.detach().abs().max()
-        assert error < 4e-5  # some five times that of a convolution in float32
+        assert error < limit
 
 
-def test_one_tile_by_hand(torch, module):
-    """A single 1 in the picture and a single 1 in the filter."""
-    x = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_one_tile_by_hand(torch, module, dtype):
+    """A single 1 in the picture and a single 1 in the filter; powers of two are exact in bfloat16."""
+    x = torch.zeros(1, 1, 4, 4, dtype=getattr(torch, dtype))
     x[0, 0, 1, 2] = 1.0
-    weight = torch.zeros(1, 1, 3, 3, dtype=torch.float64)
-    weight[0, 0, 0, 2] = 5.0  # y[i, j] = 5 x[i - 1, j + 1]
-    y = module.winograd(x, module.transformed(weight))
-    want = np.zeros((4, 4))
+    weight = torch.zeros(1, 1, 3, 3, dtype=x.dtype)
+    weight[0, 0, 0, 2] = 4.0  # y[i, j] = 4 x[i - 1, j + 1]
+    y = module.winograd(x, module.transformed(weight), torch.ones(1, dtype=x.dtype))
+    want = np.ones((4, 4))
     want[2, 1] = 5.0
-    np.testing.assert_allclose(y[0, 0].numpy(), want, atol=1e-12)
+    np.testing.assert_allclose(y[0, 0].double().numpy(), want, atol=1e-12)
 
 
 def test_where_it_does_not_apply_it_is_an_ordinary_convolution(torch, module, monkeypatch):
@@ -95,19 +98,26 @@ def test_new_weights_are_noticed(torch, module):
     torch.testing.assert_close(own(x), want, rtol=0, atol=1e-4)
 
 
-def test_the_network_of_a_cpu_has_it_in_float32_alone(torch, module, need):
+def test_the_network_of_a_cpu_has_it(torch, module, monkeypatch, need):
+    """In bfloat16 if the processor multiplies vectors of it, and no matrices, whatever it is here."""
     from nst.backends import get_backend
     from nst.models.random import random_weights
 
-    weights = random_weights(0, depth="conv3_1")
-    for settings, expected in (
-        ({}, ["conv2_2", "conv3_1"]),
-        ({"dtype": "float64"}, []),
-        ({"precision": "bfloat16"}, []),
+    weights = random_weights(0, depth="conv3_2")
+    vectors, matrices = (f"_is_{name}_supported" for name in ("avx512_bf16", "amx_tile"))
+    for has_vectors, has_matrices, settings, expected in (
+        (True, False, {}, ["conv2_2", "conv3_1", "conv3_2"]),
+        (True, False, {"dtype": "float64"}, []),
+        (True, False, {"precision": "bfloat16"}, ["conv3_1", "conv3_2"]),
+        (True, True, {"precision": "bfloat16"}, []),
+        (False, False, {"precision": "bfloat16"}, []),
+        (True, False, {"precision": "float16"}, []),
     ):
-        native = get_backend("torch", "cpu", **settings).network(weights, ["conv3_1"], "avg").native
+        monkeypatch.setattr(torch.cpu, vectors, lambda yes=has_vectors: yes, raising=False)
+        monkeypatch.setattr(torch.cpu, matrices, lambda yes=has_matrices: yes, raising=False)
+        native = get_backend("torch", "cpu", **settings).network(weights, ["conv3_2"], "avg").native
         found = [n for n, m in native.named_children() if isinstance(m, module.WinogradConv2d)]
         assert found == expected
         names = [name for name, _ in native.named_parameters()]
         assert names[:2] == ["conv1_1.weight", "conv1_1.bias"]
-        assert len(names) == 10
+        assert len(names) == 12
