@@ -31,12 +31,14 @@ class Tiling:
         g: G, of the filters.
         a: A^T, of the products.
         narrowest: input times output channels, below which the transforms cost more than they save.
+        fewest: positions of a map, below which the filters, which are larger, cost more than they save.
     """
 
     b: tuple[tuple[float, ...], ...]
     g: tuple[tuple[float, ...], ...]
     a: tuple[tuple[float, ...], ...]
     narrowest: int
+    fewest: int
 
     @property
     def side(self) -> int:
@@ -49,6 +51,7 @@ F2 = Tiling(
     g=((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
     a=((1, 1, 1, 0), (0, 1, -1, -1)),
     narrowest=128 * 256,
+    fewest=400,
 )
 F4 = Tiling(
     b=(
@@ -69,11 +72,9 @@ F4 = Tiling(
     ),
     a=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
     narrowest=128 * 128,
+    fewest=192,
 )
 TILINGS = {torch.bfloat16: F2, torch.float32: F4, torch.float64: F4}
-
-FEWEST = 192
-"""Positions: reading the filters, which are larger, costs more than it saves for fewer."""
 
 STRIP = (2_000_000, 8_000_000)
 """Bytes of the tiles that are worked on at once, least and most: they stay in the processor's cache beside the filters,
@@ -162,9 +163,10 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
         frozen = not self.weight.requires_grad and not self.bias.requires_grad
         if not plain or not frozen or torch.compiler.is_compiling():
             return False
-        (height, width), side = x.shape[2:], TILINGS[x.dtype].side
-        tiles = -(-height // side) * -(-width // side)
-        return side**2 * tiles >= FEWEST and side**2 * tiles <= 1.5 * height * width
+        (height, width), tiling = x.shape[2:], TILINGS[x.dtype]
+        side = tiling.side
+        covered = -(-height // side) * -(-width // side) * side**2
+        return tiling.fewest <= covered <= 1.5 * height * width
 
     def _filters(self) -> tuple[Tensor, Tensor]:
         """Transformed, for this convolution and for its adjoint: made once for as long as the weights are the same."""
