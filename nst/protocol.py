@@ -220,12 +220,14 @@ class Costs:
         copies: how many times the weights are in memory.
         maps: peak memory of forward and backward pass over the bytes of all feature maps.
         pass_1: what the first pass over windows adds to that.
+        history: memory of L-BFGS's pairs, with the copies that are made to multiply them, over the pairs alone.
     """
 
     process: int = 500 * 2**20
     copies: float = 2.0
     maps: float = 3.0
     pass_1: float = 0.5
+    history: float = 2.0
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class NumpyBackend:
         precisions=(),
         devices=("cpu",),
         deterministic=True,
-        costs=Costs(64 * 2**20, 1.0, 3.6),
+        costs=Costs(64 * 2**20, 1.0, 3.6, history=1.0),
     )
     kernels = NumpyKernels()
 

@@ -52,7 +52,7 @@ class OnnxBackend:
         precisions=("bfloat16", "float16"),
         devices=("cpu", "cuda"),
         deterministic=True,
-        costs=Costs(95 * 2**20, 11.0, 5.1, 4.9),
+        costs=Costs(95 * 2**20, 11.0, 5.1, 4.9, 2.1),
     )
 
     def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:

@@ -24,13 +24,15 @@ class Program:
     Args:
         model: the graph.
         device: "cpu" or "cuda:N".
-        threads: for one operator; None for as many as OMP_NUM_THREADS says, or else as there are cores.
+        small: a few nodes: on one thread, and without a plan of its memory, which is taken beside what the first run
+            took. Others have as many threads as OMP_NUM_THREADS says, or else as there are cores.
     """
 
-    def __init__(self, model: onnx.ModelProto, device: str, threads: int | None = None) -> None:
+    def __init__(self, model: onnx.ModelProto, device: str, small: bool = False) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = _threads() if threads is None else threads
+        options.intra_op_num_threads = 1 if small else _threads()
+        options.enable_mem_pattern = not small
         self.session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
         self._device = parse_device(device)
         self._inputs = [value.name for value in self.session.get_inputs()]

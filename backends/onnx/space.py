@@ -126,13 +126,8 @@ class OnnxSpace:
         def build(kernels: GraphKernels, v: list[Value]) -> Value:
             graph, (factors, old) = kernels.graph, v
             shape = (1, *old.shape[1:])
-            if old.dtype == graph.dtype.name:
-                found = graph.node("MatMul", [factors, _rows(graph, old)], (1, math.prod(shape)))
-                return graph.reshape(found, *shape)
-            rows = range(old.shape[0])
-            chosen = [graph.reshape(graph.slice(factors, 1, row, row + 1)) for row in rows]
-            vectors = [graph.slice(old, 0, row, row + 1) for row in rows]
-            return GraphSpace(kernels).lincomb([GraphNumber(graph, factor) for factor in chosen], vectors)
+            found = graph.node("MatMul", [factors, _full(graph, _rows(graph, old))], (1, math.prod(shape)))
+            return graph.reshape(found, *shape)
 
         return self._run(("combine",), build, [self._tensor(np.array([coefficients])), stack])
 
@@ -152,7 +147,7 @@ class OnnxSpace:
             graph = Graph(self._dtype)
             inputs = [graph.input(f"v{i}", shape, ELEMENTS[kind]) for i, (shape, kind) in enumerate(kinds)]
             model = graph.model({"result": build(GraphKernels(graph), inputs)})
-            program = self._programs[key, kinds] = Program(model, self._device, threads=1)
+            program = self._programs[key, kinds] = Program(model, self._device, small=True)
         feeds = {f"v{i}": tensor for i, tensor in enumerate(tensors)}
         return program(feeds, {} if into is None else {"result": into})["result"]
 

@@ -28,7 +28,10 @@ __all__ = ["TorchBackend"]
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
 
-WINOGRAD = {"float32": Costs(300 * 2**20, 11.5, 2.9, 0.9), "bfloat16": Costs(300 * 2**20, 6.5, 2.9, 0.9)}
+WINOGRAD = {
+    "float32": Costs(300 * 2**20, 11.5, 2.9, 0.9, 1.0),
+    "bfloat16": Costs(300 * 2**20, 6.5, 2.9, 0.9, 1.0),
+}
 """With transformed filters for both directions, and their tiles, by precision."""
 
 
@@ -67,7 +70,7 @@ class TorchBackend:
         precisions=("bfloat16", "float16"),
         devices=("cpu", "cuda", "mps"),
         deterministic=True,
-        costs=Costs(300 * 2**20, 2.8, 2.3, 0.9),
+        costs=Costs(300 * 2**20, 2.8, 2.3, 0.9, 1.0),
     )
     ops = TorchOps()
 
@@ -132,9 +135,8 @@ class TorchBackend:
     ) -> dict[str, Tensor]:
         with torch.no_grad(), _undisturbed(self.device):
             found = function(self.ops, x, constants)
-            return {
-                name: tensor.to(DTYPES[self.dtype]) for name, tensor in found.items()
-            }  # feature maps may be half
+            # feature maps may be in half precision
+            return {name: tensor.to(DTYPES[self.dtype]) for name, tensor in found.items()}
 
     def compile(
         self, function: LossFunction[Tensor], like: Tensor, constants: Mapping[str, Tensor]

@@ -132,11 +132,13 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
     )
     picture = 3 * element * width * height
     pairs = min(history, _steps(settings)) if settings.optimizer == "lbfgs" else 0
-    history_bytes = round(2 * pairs * picture * (2 / element if half else 1.0))
+    full_history = 2 * pairs * picture
+    history_bytes = round(full_history * (2 / element if half else 1.0))
+    copies = (costs.history - 1.0) * full_history  # in the working precision
     parameters = element * sum(array.size for layer in convolutions for array in weights.convolutions[layer])
     network = costs.process + costs.copies * parameters
     computing = (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
-    peak = network + targets + WORKING * picture + history_bytes
+    peak = network + targets + WORKING * picture + history_bytes + copies
     if side is None or not task.nearby:
         peak += computing  # of the targets alone, where workers are elsewhere
     else:

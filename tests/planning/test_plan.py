@@ -29,7 +29,7 @@ class Torch(NumpyBackend):
 
     name = "torch"
 
-    def __init__(self, precision="float32", costs=Costs(300 * 2**20, 2.8, 2.3, 0.9)):  # noqa: B008  # frozen
+    def __init__(self, precision="float32", costs=Costs(300 * 2**20, 2.8, 2.3, 0.9, 1.0)):  # noqa: B008  # frozen
         super().__init__(dtype="float32")
         self.precision = precision
         self.capabilities = replace(self.capabilities, costs=costs)
@@ -45,24 +45,24 @@ def task(settings, weights, backend, size):
 
 
 def test_prediction_by_hand(full):
-    costs = Costs(process=1000, copies=2.0, maps=3.0)
+    costs = Costs(process=1000, copies=2.0, maps=3.0, history=1.5)
     pixels = 512 * 256
     # channels of each convolution over the square of its stride, down to conv5_1
     maps = 4 * pixels * (64 * 2 + 128 * 2 / 4 + 256 * 4 / 16 + 512 * 4 / 64 + 512 / 256)
     weights = 4 * (12_944_960)  # parameters to conv5_1, added up from the table of Simonyan and Zisserman
     targets = 4 * 512 * pixels / 64
     picture = 4 * 3 * pixels
-    expected = 1000 + 2 * weights + 3 * maps + targets + (plan.WORKING + 2 * 10) * picture
+    expected = 1000 + 2 * weights + 3 * maps + targets + (plan.WORKING + 2 * 10 * 1.5) * picture
     found = predict(task(SETTINGS, full, Torch(costs=costs), (512, 256)))
     assert found.peak == pytest.approx(expected, rel=1e-6)
     assert found.history_bytes == 20 * picture
     half = predict(task(SETTINGS, full, Torch("bfloat16", costs), (512, 256)), history=5, half=True)
     assert half.history_bytes == 5 * picture
-    assert half.peak == pytest.approx(expected - 1.5 * maps - 15 * picture, rel=1e-6)
+    assert half.peak == pytest.approx(expected - 1.5 * maps - (15 + 5) * picture, rel=1e-6)
 
 
 def test_vgg16_counts_its_own_layers(full):
-    costs = Costs(process=0, copies=1.0, maps=1.0)
+    costs = Costs(process=0, copies=1.0, maps=1.0, history=1.0)
     kept = {layer: full.convolutions[layer] for layer in vgg.VGG16_LAYER_NAMES}
     shallow = replace(full, convolutions=kept)
     found = predict(task(SETTINGS, shallow, Torch(costs=costs), (512, 256)), history=1)
