@@ -67,8 +67,8 @@ class TensorFlowSpace:
         parts, length = [], SLAB[self._dtype]
         for first in range(0, new.shape[1], length):
             slab = new[:, first : first + length]
-            rows = tf.concat([self._full(old[:, first : first + length]), slab], 0)
-            parts.append(tf.matmul(rows, slab, transpose_b=True))
+            kept = self._full(old[:, first : first + length])
+            parts.append(tf.concat([tf.matmul(rows, slab, transpose_b=True) for rows in (kept, slab)], 0))
         array: NDArray[np.float64] = tf.stack(parts).numpy().sum(0, np.float64)
         return array
 
