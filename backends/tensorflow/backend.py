@@ -63,7 +63,7 @@ class TensorFlowBackend:
         precisions=("bfloat16", "float16"),
         devices=("cpu", "cuda"),
         deterministic=True,
-        costs=Costs(630 * 2**20, 2.0, 2.0, 0.3, 2.8),
+        costs=Costs(760 * 2**20, 3.0, 2.0, 0.3, 2.8),
     )
     ops = TensorFlowOps()
 
