@@ -17,7 +17,7 @@ from nst.backends.torch.cudnn import cudnn_settings
 from nst.backends.torch.network import VGG, TorchNetwork
 from nst.backends.torch.ops import TorchOps
 from nst.backends.torch.space import TorchSpace
-from nst.backends.torch.winograd import WinogradConv2d
+from nst.backends.torch.winograd import WinogradConv2d, offered
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
@@ -89,7 +89,7 @@ class TorchBackend:
             raise BackendError(f"{self.device} is too old for bfloat16: use precision fp16 or fp32")
         if self.dtype == "float64" and self.device == "mps":
             raise BackendError("mps has no float64: use float32, or --device cpu")
-        self._winograd = self.device == "cpu" and self.precision in WINOGRAD
+        self._winograd = self.device == "cpu" and offered(self.precision)
         if self._winograd:
             self.capabilities = replace(self.capabilities, costs=WINOGRAD[self.precision])
         self._place = {"device": torch.device(self.device), "dtype": DTYPES[self.dtype]}

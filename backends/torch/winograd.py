@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["WinogradConv2d", "transformed", "winograd"]
+__all__ = ["WinogradConv2d", "offered", "transformed", "winograd"]
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,25 @@ def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
             blocks = (after @ products.view(square, -1)).view(side, side, count, columns, outputs)
             lines = blocks.permute(2, 0, 3, 1, 4).reshape(side * count, side * columns, outputs)
             part = whole[side * top : side * (top + count)]
-            part.copy_(lines[: len(part), :width])
-    if bias is not None:
-        result += bias
+            lines = lines[: len(part), :width]
+            if bias is None:
+                part.copy_(lines)
+            else:
+                torch.add(lines, bias, out=part)
     return result.permute(0, 3, 1, 2)
+
+
+def offered(precision: str) -> bool:
+    """Whether this processor gains by it in "float32", "bfloat16", ...
+
+    In bfloat16 it does if it multiplies vectors of it; a matrix unit (AMX) leaves too little to save.
+    """
+    if precision != "bfloat16":
+        return precision == "float32"
+    vectors, matrices = (
+        getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")
+    )
+    return bool(vectors and matrices and vectors() and not matrices())
 
 
 class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
@@ -134,11 +149,9 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
 
     @staticmethod
     def suits(convolution: nn.Conv2d) -> bool:
-        """Whether there is anything to gain, on this processor."""
-        dtype = convolution.weight.dtype
-        if dtype == torch.bfloat16 and not _multiplies_bfloat16():
-            return False
-        return convolution.in_channels * convolution.out_channels >= TILINGS[dtype].narrowest
+        """Whether there is anything to gain, where it is `offered`."""
+        narrowest = TILINGS[convolution.weight.dtype].narrowest
+        return convolution.in_channels * convolution.out_channels >= narrowest
 
     @classmethod
     def like(cls, convolution: nn.Conv2d) -> WinogradConv2d:
@@ -190,14 +203,6 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         filters, turned = ctx.saved_tensors
         return _Convolution.apply(gradient, turned, filters, None), None, None, None
-
-
-def _multiplies_bfloat16() -> bool:
-    """Whether the processor multiplies vectors of bfloat16; a matrix unit (AMX) leaves too little to save."""
-    vectors, matrices = (
-        getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")
-    )
-    return bool(vectors and matrices and vectors() and not matrices())
 
 
 def _both_axes(matrix: Any, dtype: torch.dtype) -> Tensor:
