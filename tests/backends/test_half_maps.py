@@ -7,12 +7,6 @@ import pytest
 
 
 @pytest.fixture
-def torch(need):
-    need("torch")
-    return import_module("torch")
-
-
-@pytest.fixture
 def ops(torch):
     return import_module("nst.backends.torch.ops")
 

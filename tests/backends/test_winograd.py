@@ -8,12 +8,6 @@ import pytest
 
 
 @pytest.fixture
-def torch(need):
-    need("torch")
-    return import_module("torch")
-
-
-@pytest.fixture
 def module(torch):
     return import_module("nst.backends.torch.winograd")
 
