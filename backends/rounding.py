@@ -1,16 +1,27 @@
-"""Filters in bfloat16 or float16, rounded so that they answer an even surface as the float32 filters do."""
+"""A network in bfloat16 or float16: which convolutions are, and filters that answer an even surface as float32's do."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["round_filters"]
+from nst.models import vgg
+
+__all__ = ["layer_precision", "round_filters"]
 
 PATH = ((0, 0), (0, 1), (0, 2), (1, 2), (1, 1), (1, 0), (2, 0), (2, 1), (2, 2))
 """The nine taps, each beside the one before."""
 
 Float32 = NDArray[np.float32]
+
+
+def layer_precision(layer: str, dtype: str, precision: str) -> str:
+    """Data type that a convolution computes in: the first one in `dtype`, as the picture is, all others in `precision`.
+
+    Numbers of bfloat16 between 0.5 and 1 lie a level of 8 bits apart, so that a picture in it hardly moves at the last
+    steps of an optimisation, or jumps. Most of the gradient's error came from there, see docs/benchmarks.md.
+    """
+    return dtype if layer == vgg.LAYER_NAMES[0] else precision
 
 
 def round_filters(weight: Float32, precision: str) -> Float32:

@@ -36,11 +36,11 @@ def vgg_features(
         layers: names of the layers to return.
         pooling: "avg" or "max".
         constant: turns a named weight into a tensor.
-        enter: changes the normalised picture to the type of the activations.
+        enter: changes the first feature map to the type of the others; see `nst.backends.rounding.layer_precision`.
         leave: changes a feature map that is returned back again.
     """
     factor, shift = weights.input_affine
-    x = enter(ops.affine(x, constant("input.factor", factor), constant("input.shift", shift)))
+    x = ops.affine(x, constant("input.factor", factor), constant("input.shift", shift))
     pool = ops.avg_pool if pooling == "avg" else ops.max_pool
     features = {}
     for layer in vgg.layers_up_to(layers, weights.layer_names):
@@ -50,6 +50,8 @@ def vgg_features(
         weight, bias = weights.convolutions[layer.name]
         x = ops.conv2d(x, constant(f"{layer.name}.weight", weight), constant(f"{layer.name}.bias", bias))
         x = ops.relu(x)
+        if layer.name == vgg.LAYER_NAMES[0]:
+            x = enter(x)
         if layer.name in layers:
             features[layer.name] = leave(x)
     return features

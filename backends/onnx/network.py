@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nst.backends.onnx.graph import Graph, Value
 from nst.backends.onnx.kernels import GraphKernels
-from nst.backends.rounding import round_filters
+from nst.backends.rounding import layer_precision, round_filters
 from nst.backends.tape import Node, TapeOps
 from nst.backends.vgg import vgg_features
 from nst.models.vgg import Pooling
@@ -39,7 +39,8 @@ class OnnxNetwork:
         graph: Graph = ops.kernels.graph
 
         def constant(name: str, array: NDArray[np.float32]) -> Node[Value]:
-            dtype = self._dtype if name.startswith("input.") else self._precision
+            layer, _, _ = name.partition(".")
+            dtype = self._dtype if layer == "input" else layer_precision(layer, self._dtype, self._precision)
             array = round_filters(array, dtype) if array.ndim == 4 else array
             node: Node[Value] = ops.constant(graph.initializer(name, array.astype(dtype)))
             return node

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from nst.backends.rounding import round_filters
+from nst.backends.rounding import layer_precision, round_filters
 from nst.models import vgg
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
@@ -31,7 +31,7 @@ def vgg_model(
 
     Takes pictures (N, H, W, 3) in sRGB [0, 1] of any size; returns a dictionary of feature maps (N, H_l, W_l, N_l)
     by layer name, after the ReLU. Its layers are named conv1_1, conv1_2, ..., and are not trainable. They compute
-    in `precision`, None for `dtype`, which pictures and feature maps have.
+    in `precision`, None for `dtype`, which pictures and feature maps have, and in which the first one computes.
     """
     precision = precision or dtype
     factor, shift = weights.input_affine
@@ -44,13 +44,14 @@ def vgg_model(
             x = pool(2, dtype=precision, name=layer.name)(x)
             continue
         weight, bias = weights.convolutions[layer.name]
+        own = layer_precision(layer.name, dtype, precision)
         convolution = keras.layers.Conv2D(
-            len(bias), 3, padding="same", activation="relu", dtype=precision, name=layer.name
+            len(bias), 3, padding="same", activation="relu", dtype=own, name=layer.name
         )
         x = convolution(x)
-        kernels[convolution] = [round_filters(weight, precision).transpose(2, 3, 1, 0), bias]
+        kernels[convolution] = [round_filters(weight, own).transpose(2, 3, 1, 0), bias]
         if layer.name in layers:
-            features[layer.name] = x if precision == dtype else keras.ops.cast(x, dtype)
+            features[layer.name] = x if own == dtype else keras.ops.cast(x, dtype)
     name = re.sub(r"[^A-Za-z0-9.]+", "-", weights.name).strip("-")  # a scope's name admits no more
     model = keras.Model(picture, features, name=name or "network")
     for convolution, values in kernels.items():

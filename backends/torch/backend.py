@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nst.backends.rounding import round_filters
+from nst.backends.rounding import layer_precision, round_filters
 from nst.backends.selection import parse_device, require_dtype, require_precision
 from nst.backends.torch.cuda_graphs import GraphedObjective, record_on_cuda
 from nst.backends.torch.cudnn import cudnn_settings
@@ -121,9 +121,10 @@ class TorchBackend:
         if self.precision != self.dtype:
             for name, child in module.named_children():
                 if isinstance(child, nn.Conv2d):
-                    filters = round_filters(weights.convolutions[name][0], self.precision)
+                    precision = layer_precision(name, self.dtype, self.precision)
+                    filters = round_filters(weights.convolutions[name][0], precision)
                     child.weight.copy_(torch.from_numpy(filters))
-                    child.to(DTYPES[self.precision])
+                    child.to(DTYPES[precision])
         if self._winograd:
             for name, child in list(module.named_children()):
                 if isinstance(child, nn.Conv2d) and WinogradConv2d.suits(child):

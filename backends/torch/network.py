@@ -20,8 +20,8 @@ class VGG(nn.Module):  # type: ignore[misc]  # torch is not followed by the type
     """VGG19 or VGG16, as the weights are, down to the deepest of `layers`: a module that works without nst.
 
     `forward` takes pictures (N, 3, H, W) in sRGB [0, 1] and returns a dictionary of feature maps by layer
-    name, after the ReLU. The parameters are frozen and named conv1_1.weight, conv1_1.bias, ... Convolutions may
-    be in a lower precision than the rest, which pictures and feature maps have.
+    name, after the ReLU. The parameters are frozen and named conv1_1.weight, conv1_1.bias, ... The convolutions
+    beyond the first may be in a lower precision than the rest, which pictures and feature maps have.
     """
 
     def __init__(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling = "avg") -> None:
@@ -47,10 +47,11 @@ class VGG(nn.Module):  # type: ignore[misc]  # torch is not followed by the type
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """What `forward` returns, in the precision of the convolutions."""
         x = x * self.input_factor + self.input_shift
+        *_, last = (module for module in self.children() if isinstance(module, nn.Conv2d))
         features = {}
         for name, module in self.named_children():
             if isinstance(module, nn.Conv2d):
-                x = functional.relu(module(x.to(module.weight.dtype)))
+                x = functional.relu(module(x).to(last.weight.dtype))
             else:
                 x = module(x)
             if name in self.layers:

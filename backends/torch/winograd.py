@@ -6,14 +6,19 @@ F(4x4, 3x3): a tile of 6x6 numbers of the input gives 4x4 of the output,
 
 36 multiplications where the definition has 144 (Lavin and Gray 2016, *Fast Algorithms for Convolutional Neural
 Networks*, eq. 8 and section 4.3). The sums over channels are 36 matrix products. In float32 the error is some five
-times that of oneDNN's convolution and stays within the limits of the conformance suite. In bfloat16 it would be too
-large: F(2x2, 3x3) has 16 multiplications for 36 (section 4.1), and twice the error of oneDNN's.
+times that of oneDNN's convolution and stays within the limits of the conformance suite.
+
+In bfloat16 it is F(2x2, 3x3), 16 multiplications for 36 (section 4.1), with twice the error of oneDNN's convolution;
+F(4x4, 3x3) would have eighteen times as much. Of a feature map that matters in the upper layers, through which
+everything passes: the gradient of a picture that is nearly done is a small difference of large terms. So the forward
+pass has it from conv4_2 on. The backward pass, whose error is one of that small difference, has it wherever it pays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +50,20 @@ class Tiling:
         """Of a tile's output."""
         return len(self.a)
 
+    @property
+    def square(self) -> int:
+        """Multiplications a tile."""
+        return len(self.b) ** 2
+
+    def suits(self, channels: int, outputs: int) -> bool:
+        """Whether a convolution is wide enough."""
+        return channels * outputs >= self.narrowest
+
+    def pays(self, height: int, width: int) -> bool:
+        """Whether a map is large enough, and most of its tiles are full."""
+        covered = -(-height // self.side) * -(-width // self.side) * self.side**2
+        return self.fewest <= covered <= 1.5 * height * width
+
 
 F2 = Tiling(
     b=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
@@ -74,16 +93,24 @@ F4 = Tiling(
     narrowest=128 * 128,
     fewest=192,
 )
-TILINGS = {torch.bfloat16: F2, torch.float32: F4, torch.float64: F4}
+FORWARD = {torch.bfloat16: replace(F2, narrowest=512 * 512), torch.float32: F4}
+BACK = {torch.bfloat16: F2, torch.float32: F4}
+"""By the type of the filters."""
+
+TILINGS = {tiling.square: tiling for tiling in (F2, F4)}
+"""By the number of multiplications, which is that of a convolution's matrices."""
+
+Way: TypeAlias = "tuple[Tensor, Tensor | None]"
+"""Filters of a convolution, (O, C, 3, 3) and transformed; None where the definition is as quick."""
 
 STRIP = (2_000_000, 8_000_000)
 """Bytes of the tiles that are worked on at once, least and most: they stay in the processor's cache beside the filters,
 whose size they have, and memory does not grow."""
 
 
-def transformed(weight: Tensor) -> Tensor:
+def transformed(weight: Tensor, tiling: Tiling) -> Tensor:
     """G w G^T of filters (O, C, 3, 3) as matrices (36 or 16, C, O)."""
-    g = torch.tensor(TILINGS[weight.dtype].g, dtype=torch.float64)
+    g = torch.tensor(tiling.g, dtype=torch.float64)
     made = torch.einsum("ij,ocjk,lk->ilco", g, weight.double(), g).flatten(0, 1)
     return made.to(weight.dtype).contiguous()
 
@@ -97,8 +124,9 @@ def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
         bias: (O,).
     """
     number, channels, height, width = x.shape
-    tiling = TILINGS[x.dtype]
-    side, square = tiling.side, len(filters)
+    square = len(filters)
+    tiling = TILINGS[square]
+    side = tiling.side
     rows, columns, outputs = -(-height // side), -(-width // side), filters.shape[2]
     before, after = _both_axes(tiling.b, x.dtype), _both_axes(tiling.a, x.dtype)
     margins = (0, 0, 1, side * columns + 1 - width, 1, side * rows + 1 - height)
@@ -145,13 +173,14 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
     or exported, a small picture), it is an ordinary `nn.Conv2d`.
     """
 
-    _kept: tuple[Any, Tensor, Tensor] | None = None
+    _kept: tuple[Any, Way, Way] | None = None
 
     @staticmethod
     def suits(convolution: nn.Conv2d) -> bool:
         """Whether there is anything to gain, where it is `offered`."""
-        narrowest = TILINGS[convolution.weight.dtype].narrowest
-        return convolution.in_channels * convolution.out_channels >= narrowest
+        channels, outputs = convolution.in_channels, convolution.out_channels
+        dtype = convolution.weight.dtype
+        return FORWARD[dtype].suits(channels, outputs) or BACK[dtype].suits(outputs, channels)
 
     @classmethod
     def like(cls, convolution: nn.Conv2d) -> WinogradConv2d:
@@ -162,47 +191,57 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
         return own
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self._applies(x):
-            return super().forward(x)
-        y: Tensor = _Convolution.apply(x, *self._filters(), self.bias)
-        return y
+        if self._applies(x):
+            there, back = (self._at(way, x) for way in self._ways())
+            if there[1] is not None or back[1] is not None:
+                y: Tensor = _Convolution.apply(x, there, back, self.bias)
+                return y
+        return super().forward(x)
 
     def _applies(self, x: Tensor) -> bool:
-        plain = (
-            x.device.type == "cpu"
-            and x.dtype == self.weight.dtype
-            and x.dtype in (torch.float32, torch.bfloat16)
-        )
+        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype and x.dtype in FORWARD
         frozen = not self.weight.requires_grad and not self.bias.requires_grad
-        if not plain or not frozen or torch.compiler.is_compiling():
-            return False
-        (height, width), tiling = x.shape[2:], TILINGS[x.dtype]
-        side = tiling.side
-        covered = -(-height // side) * -(-width // side) * side**2
-        return tiling.fewest <= covered <= 1.5 * height * width
+        return plain and frozen and not torch.compiler.is_compiling()
 
-    def _filters(self) -> tuple[Tensor, Tensor]:
-        """Transformed, for this convolution and for its adjoint: made once for as long as the weights are the same."""
+    @staticmethod
+    def _at(way: Way, x: Tensor) -> Way:
+        """For maps of that size."""
+        weight, filters = way
+        if filters is None or not TILINGS[len(filters)].pays(*x.shape[2:]):
+            return weight, None
+        return way
+
+    def _ways(self) -> tuple[Way, Way]:
+        """Forward, and the adjoint: transformed once for as long as the weights are the same."""
         version = (self.weight.data_ptr(), self.weight._version)
         if self._kept is None or self._kept[0] != version:
             weight = self.weight.detach()
             turned = weight.flip(2, 3).transpose(0, 1)
-            self._kept = version, transformed(weight), transformed(turned)
+            self._kept = version, _way(weight, FORWARD), _way(turned, BACK)
         return self._kept[1:]
+
+
+def _way(weight: Tensor, tilings: Mapping[torch.dtype, Tiling]) -> Way:
+    tiling = tilings[weight.dtype]
+    outputs, channels, *_ = weight.shape
+    return weight, transformed(weight, tiling) if tiling.suits(channels, outputs) else None
 
 
 class _Convolution(torch.autograd.Function):  # type: ignore[misc]
     """The adjoint of a convolution is a convolution with the turned filters; nothing of the input is kept for it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, filters: Tensor, turned: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(filters, turned)
+    def forward(ctx: Any, x: Tensor, there: Way, back: Way, bias: Tensor | None) -> Tensor:
+        ctx.ways = there, back
+        weight, filters = there
+        if filters is None:
+            return functional.conv2d(x, weight, bias, padding=1)
         return winograd(x, filters, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        filters, turned = ctx.saved_tensors
-        return _Convolution.apply(gradient, turned, filters, None), None, None, None
+        there, back = ctx.ways
+        return _Convolution.apply(gradient, back, there, None), None, None, None
 
 
 def _both_axes(matrix: Any, dtype: torch.dtype) -> Tensor:

@@ -19,6 +19,15 @@ def convolution(torch, channels=64, outputs=96):
     return made
 
 
+def everywhere(module, monkeypatch):
+    """Whatever the width of the convolution and the size of the map."""
+    own = {number: replace(tiling, narrowest=1, fewest=1) for number, tiling in module.TILINGS.items()}
+    for kind, tiling in module.FORWARD.items():
+        monkeypatch.setitem(module.FORWARD, kind, own[tiling.square])
+        monkeypatch.setitem(module.BACK, kind, own[module.BACK[kind].square])
+    monkeypatch.setattr(module, "TILINGS", own)
+
+
 def both(torch, module, shape, dtype, outputs=96):
     """Output and gradient of the picture, ours and PyTorch's in float64."""
     plain = convolution(torch, shape[1], outputs).to(dtype)
@@ -38,9 +47,8 @@ def both(torch, module, shape, dtype, outputs=96):
 def test_a_convolution_and_its_adjoint(torch, module, monkeypatch, shape, strip, dtype, limit):
     """With some five times the error of PyTorch's own in float32, and twice that in bfloat16."""
     monkeypatch.setattr(module, "STRIP", (strip, strip))
-    kind = getattr(torch, dtype)
-    monkeypatch.setitem(module.TILINGS, kind, replace(module.TILINGS[kind], fewest=1))
-    ours, exact = both(torch, module, shape, kind)
+    everywhere(module, monkeypatch)
+    ours, exact = both(torch, module, shape, getattr(torch, dtype))
     for got, want in zip(ours, exact, strict=True):
         assert got.shape == want.shape
         assert got.is_contiguous(memory_format=torch.channels_last)
@@ -48,14 +56,14 @@ def test_a_convolution_and_its_adjoint(torch, module, monkeypatch, shape, strip,
         assert error < limit
 
 
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
-def test_one_tile_by_hand(torch, module, dtype):
+@pytest.mark.parametrize(("dtype", "tiling"), [("float64", "F4"), ("float64", "F2"), ("bfloat16", "F2")])
+def test_one_tile_by_hand(torch, module, dtype, tiling):
     """A single 1 in the picture and a single 1 in the filter; powers of two are exact in bfloat16."""
     x = torch.zeros(1, 1, 4, 4, dtype=getattr(torch, dtype))
     x[0, 0, 1, 2] = 1.0
     weight = torch.zeros(1, 1, 3, 3, dtype=x.dtype)
     weight[0, 0, 0, 2] = 4.0  # y[i, j] = 4 x[i - 1, j + 1]
-    y = module.winograd(x, module.transformed(weight), torch.ones(1, dtype=x.dtype))
+    y = module.winograd(x, module.transformed(weight, getattr(module, tiling)), torch.ones(1, dtype=x.dtype))
     want = np.ones((4, 4))
     want[2, 1] = 5.0
     np.testing.assert_allclose(y[0, 0].double().numpy(), want, atol=1e-12)
@@ -65,17 +73,17 @@ def test_where_it_does_not_apply_it_is_an_ordinary_convolution(torch, module, mo
     def never(*_):
         raise AssertionError
 
-    plain = convolution(torch)
-    own, trained = module.WinogradConv2d.like(plain), module.WinogradConv2d.like(convolution(torch))
+    plain = convolution(torch, 128, 128)
+    own, trained = module.WinogradConv2d.like(plain), module.WinogradConv2d.like(convolution(torch, 128, 128))
     trained.weight.requires_grad_()
     monkeypatch.setattr(module, "winograd", never)
-    few, empty, wide = (torch.randn(1, 64, *size) for size in ((8, 20), (2, 99), (16, 16)))
+    few, empty, wide = (torch.randn(1, 128, *size) for size in ((8, 20), (2, 99), (16, 16)))
     for small in (few, empty):  # 10 tiles; tiles that are half empty
         torch.testing.assert_close(own(small), plain(small), rtol=0, atol=0)
     loss = trained(wide).square().sum()
     loss.backward()
     assert trained.weight.grad.abs().sum() > 0
-    half = module.WinogradConv2d.like(convolution(torch)).double()
+    half = module.WinogradConv2d.like(convolution(torch, 128, 128)).double()
     assert half(wide.double()).dtype == torch.float64
     exported = torch.export.export(own, (wide,)).module()  # a program of PyTorch's own operators
     torch.testing.assert_close(exported(wide), plain(wide), rtol=0, atol=1e-5)
@@ -83,15 +91,32 @@ def test_where_it_does_not_apply_it_is_an_ordinary_convolution(torch, module, mo
         own(wide)
 
 
+def test_maps_in_bfloat16_have_it_in_the_deep_layers_alone_and_gradients_in_all(torch, module, monkeypatch):
+    """What is multiplied out, forward and back."""
+    seen = []
+
+    def watched(x, filters, bias=None, winograd=module.winograd):
+        seen.append(filters.shape[1:])
+        return winograd(x, filters, bias)
+
+    monkeypatch.setattr(module, "winograd", watched)
+    for channels, expected in ((256, [(512, 256)]), (512, [(512, 512)] * 2)):
+        own = module.WinogradConv2d.like(convolution(torch, channels, 512).bfloat16())
+        x = torch.randn(1, channels, 40, 40).bfloat16().requires_grad_()
+        own(x).float().sum().backward()
+        assert seen == expected
+        seen.clear()
+
+
 def test_new_weights_are_noticed(torch, module):
-    own, x = module.WinogradConv2d.like(convolution(torch)), torch.randn(1, 64, 16, 16)
+    own, x = module.WinogradConv2d.like(convolution(torch, 128, 128)), torch.randn(1, 128, 16, 16)
     before = own(x)
     with torch.no_grad():
         own.weight.mul_(2.0)
         own.bias.zero_()
     want = torch.nn.functional.conv2d(x, own.weight, padding=1)
     assert (before - want).abs().max() > 0.1
-    torch.testing.assert_close(own(x), want, rtol=0, atol=1e-4)
+    assert (own(x) - want).abs().max() < 4e-5 * want.abs().max()
 
 
 def test_the_network_of_a_cpu_has_it(torch, module, monkeypatch, need):

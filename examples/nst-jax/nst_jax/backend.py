@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 
-from nst.backends.rounding import round_filters
+from nst.backends.rounding import layer_precision, round_filters
 from nst.backends.selection import parse_device, require_dtype, require_precision
 from nst.errors import BackendError
 from nst.models.vgg import Pooling
@@ -77,10 +77,11 @@ class JaxBackend:
         factor, shift = weights.input_affine
         native = {"input.factor": self.from_numpy(factor), "input.shift": self.from_numpy(shift)}
         for name, (weight, bias) in weights.convolutions.items():
-            filters = round_filters(weight, self.precision)
+            precision = layer_precision(name, self.dtype, self.precision)
+            filters = round_filters(weight, precision)
             for kind, array in (("weight", filters), ("bias", bias)):
                 with self._wide():
-                    native[f"{name}.{kind}"] = self.from_numpy(array).astype(self.precision)
+                    native[f"{name}.{kind}"] = self.from_numpy(array).astype(precision)
         return JaxNetwork(native, weights, tuple(layers), pooling, self.dtype, self.precision)
 
     def evaluate(
