@@ -41,7 +41,7 @@ class OnnxNetwork:
         def constant(name: str, array: NDArray[np.float32]) -> Node[Value]:
             layer, _, _ = name.partition(".")
             dtype = self._dtype if layer == "input" else layer_precision(layer, self._dtype, self._precision)
-            array = round_filters(array, dtype) if array.ndim == 4 else array
+            array = round_filters(array, self._precision) if array.ndim == 4 else array
             node: Node[Value] = ops.constant(graph.initializer(name, array.astype(dtype)))
             return node
 

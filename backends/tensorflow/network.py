@@ -49,7 +49,7 @@ def vgg_model(
             len(bias), 3, padding="same", activation="relu", dtype=own, name=layer.name
         )
         x = convolution(x)
-        kernels[convolution] = [round_filters(weight, own).transpose(2, 3, 1, 0), bias]
+        kernels[convolution] = [round_filters(weight, precision).transpose(2, 3, 1, 0), bias]
         if layer.name in layers:
             features[layer.name] = x if own == dtype else keras.ops.cast(x, dtype)
     name = re.sub(r"[^A-Za-z0-9.]+", "-", weights.name).strip("-")  # a scope's name admits no more

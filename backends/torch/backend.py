@@ -121,10 +121,9 @@ class TorchBackend:
         if self.precision != self.dtype:
             for name, child in module.named_children():
                 if isinstance(child, nn.Conv2d):
-                    precision = layer_precision(name, self.dtype, self.precision)
-                    filters = round_filters(weights.convolutions[name][0], precision)
+                    filters = round_filters(weights.convolutions[name][0], self.precision)
                     child.weight.copy_(torch.from_numpy(filters))
-                    child.to(DTYPES[precision])
+                    child.to(DTYPES[layer_precision(name, self.dtype, self.precision)])
         if self._winograd:
             for name, child in list(module.named_children()):
                 if isinstance(child, nn.Conv2d) and WinogradConv2d.suits(child):

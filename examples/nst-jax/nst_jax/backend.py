@@ -78,7 +78,7 @@ class JaxBackend:
         native = {"input.factor": self.from_numpy(factor), "input.shift": self.from_numpy(shift)}
         for name, (weight, bias) in weights.convolutions.items():
             precision = layer_precision(name, self.dtype, self.precision)
-            filters = round_filters(weight, precision)
+            filters = round_filters(weight, self.precision)
             for kind, array in (("weight", filters), ("bias", bias)):
                 with self._wide():
                     native[f"{name}.{kind}"] = self.from_numpy(array).astype(precision)
