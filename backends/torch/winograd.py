@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -99,9 +99,6 @@ BACK = {torch.bfloat16: F2, torch.float32: F4}
 
 TILINGS = {tiling.square: tiling for tiling in (F2, F4)}
 """By the number of multiplications, which is that of a convolution's matrices."""
-
-Way: TypeAlias = "tuple[Tensor, Tensor | None]"
-"""Filters of a convolution, (O, C, 3, 3) and transformed; None where the definition is as quick."""
 
 STRIP = (2_000_000, 8_000_000)
 """Bytes of the tiles that are worked on at once, least and most: they stay in the processor's cache beside the filters,
@@ -192,8 +189,8 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         if self._applies(x):
-            there, back = (self._at(way, x) for way in self._ways())
-            if there[1] is not None or back[1] is not None:
+            there, back = (way.at(x) for way in self._ways())
+            if there.filters is not None or back.filters is not None:
                 y: Tensor = _Convolution.apply(x, there, back, self.bias)
                 return y
         return super().forward(x)
@@ -203,45 +200,64 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
         frozen = not self.weight.requires_grad and not self.bias.requires_grad
         return plain and frozen and not torch.compiler.is_compiling()
 
-    @staticmethod
-    def _at(way: Way, x: Tensor) -> Way:
-        """For maps of that size."""
-        weight, filters = way
-        if filters is None or not TILINGS[len(filters)].pays(*x.shape[2:]):
-            return weight, None
-        return way
-
     def _ways(self) -> tuple[Way, Way]:
         """Forward, and the adjoint: transformed once for as long as the weights are the same."""
         version = (self.weight.data_ptr(), self.weight._version)
         if self._kept is None or self._kept[0] != version:
             weight = self.weight.detach()
-            turned = weight.flip(2, 3).transpose(0, 1)
-            self._kept = version, _way(weight, FORWARD), _way(turned, BACK)
+            self._kept = version, Way.of(weight, FORWARD, False), Way.of(weight, BACK, True)
         return self._kept[1:]
 
 
-def _way(weight: Tensor, tilings: Mapping[torch.dtype, Tiling]) -> Way:
-    tiling = tilings[weight.dtype]
-    outputs, channels, *_ = weight.shape
-    return weight, transformed(weight, tiling) if tiling.suits(channels, outputs) else None
+class Way(NamedTuple):
+    """A convolution, or its adjoint, which is a convolution with the turned filters.
+
+    Attributes:
+        weight: (O, C, 3, 3) of the convolution.
+        turned: whether it is the adjoint.
+        filters: transformed; None where the definition is as quick.
+    """
+
+    weight: Tensor
+    turned: bool
+    filters: Tensor | None
+
+    @classmethod
+    def of(cls, weight: Tensor, tilings: Mapping[torch.dtype, Tiling], turned: bool) -> Way:
+        """With transformed filters if they are wide enough."""
+        tiling = tilings[weight.dtype]
+        if not tiling.suits(*weight.shape[:2]):
+            return cls(weight, turned, None)
+        return cls(weight, turned, transformed(_turned(weight) if turned else weight, tiling))
+
+    def at(self, x: Tensor) -> Way:
+        """For maps of that size."""
+        if self.filters is None or TILINGS[len(self.filters)].pays(*x.shape[2:]):
+            return self
+        return self._replace(filters=None)
+
+    def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        if self.filters is not None:
+            return winograd(x, self.filters, bias)
+        return functional.conv2d(x, _turned(self.weight) if self.turned else self.weight, bias, padding=1)
 
 
 class _Convolution(torch.autograd.Function):  # type: ignore[misc]
-    """The adjoint of a convolution is a convolution with the turned filters; nothing of the input is kept for it."""
+    """Nothing of the input is kept for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, there: Way, back: Way, bias: Tensor | None) -> Tensor:
         ctx.ways = there, back
-        weight, filters = there
-        if filters is None:
-            return functional.conv2d(x, weight, bias, padding=1)
-        return winograd(x, filters, bias)
+        return there(x, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         there, back = ctx.ways
         return _Convolution.apply(gradient, back, there, None), None, None, None
+
+
+def _turned(weight: Tensor) -> Tensor:
+    return weight.flip(2, 3).transpose(0, 1)
 
 
 def _both_axes(matrix: Any, dtype: torch.dtype) -> Tensor:
