@@ -176,8 +176,8 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
     def suits(convolution: nn.Conv2d) -> bool:
         """Whether there is anything to gain, where it is `offered`."""
         channels, outputs = convolution.in_channels, convolution.out_channels
-        dtype = convolution.weight.dtype
-        return FORWARD[dtype].suits(channels, outputs) or BACK[dtype].suits(outputs, channels)
+        tilings = (by_type.get(convolution.weight.dtype) for by_type in (FORWARD, BACK))
+        return any(tiling is not None and tiling.suits(channels, outputs) for tiling in tilings)
 
     @classmethod
     def like(cls, convolution: nn.Conv2d) -> WinogradConv2d:

@@ -130,6 +130,7 @@ def test_the_network_of_a_cpu_has_it(torch, module, monkeypatch, need):
         (True, False, {}, ["conv2_2", "conv3_1", "conv3_2"]),
         (True, False, {"dtype": "float64"}, []),
         (True, False, {"precision": "bfloat16"}, ["conv3_1", "conv3_2"]),
+        (True, False, {"precision": "bfloat16", "dtype": "float64"}, ["conv3_1", "conv3_2"]),
         (True, True, {"precision": "bfloat16"}, []),
         (False, False, {"precision": "bfloat16"}, []),
         (True, False, {"precision": "float16"}, []),
