@@ -1,8 +1,8 @@
 """What the benchmarks share: options, the machine, processes of their own, JSON files, tables between markers.
 
-A script measures rows, one dictionary each. The rows and the machine go to benchmarks/results/NAME.json, and the
-table made from that file to the place in docs/benchmarks.md between `<!-- NAME begin -->` and `<!-- NAME end -->`.
-NAME is the script's, with `-cuda` behind it for figures of a GPU.
+A script measures rows, one dictionary each. They go to benchmarks/results/NAME.json, each with the run that it is of
+(command, date, machine), and the table made from that file to the place in docs/benchmarks.md between
+`<!-- NAME begin -->` and `<!-- NAME end -->`. NAME is the script's, with `-cuda` behind it for figures of a GPU.
 """
 
 from __future__ import annotations
@@ -76,14 +76,11 @@ class Report:
         self.name = Path(script).stem + ("-cuda" if options.device == "cuda" else "")
         self._path = options.results / f"{self.name}.json"
         self._page, self._key = options.page, tuple(key)
-        kept = json.loads(self._path.read_text()) if options.add or options.table_only else {}
-        self.rows: list[Row] = kept.get("rows", [])
-        self.about: Row = kept.get("about", {})
+        kept = options.add or options.table_only
+        self.rows: list[Row] = json.loads(self._path.read_text())["rows"] if kept else []
         if not options.table_only:
-            command = " ".join(["python", f"benchmarks/{Path(script).name}", *sys.argv[1:]])
-            earlier = [self.about["command"]] if self.about else []
-            self.about = {
-                "command": "; ".join([*earlier, command]),
+            self._run = {
+                "command": " ".join(["python", f"benchmarks/{Path(script).name}", *sys.argv[1:]]),
                 "date": str(dt.date.today()),
                 **machine(options.device),
                 "load": round(os.getloadavg()[0], 1),
@@ -94,20 +91,28 @@ class Report:
         if row is None:
             return
         mark = [row[name] for name in self._key]
-        self.rows = [*(old for old in self.rows if [old[name] for name in self._key] != mark), row]
+        others = (old for old in self.rows if [old[name] for name in self._key] != mark)
+        self.rows = [*others, {**row, "run": self._run}]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         lines = ",\n".join(map(json.dumps, self.rows))
-        self._path.write_text(f'{{"about": {json.dumps(self.about)},\n"rows": [\n{lines}\n]}}\n')
+        self._path.write_text(f'{{"rows": [\n{lines}\n]}}\n')
         print(json.dumps(row), flush=True)
 
     def publish(self, note: str, table: str) -> None:
-        """Put the table, under a line on command, date, machine and versions, into the page."""
-        about = self.about
-        versions = {name: v for row in self.rows for name, v in row.get("versions", {}).items()}
-        listed = ", ".join(f"{name} {v}" for name, v in {"Python": about["python"], **versions}.items())
-        where = f"{about['machine']}, load {about['load']} before"
-        caption = f"`{about['command']}`, {about['date']}: {where}; {listed}. {note}"
-        replace_table(self._page, self.name, f"{caption}\n\n{table}")
+        """Put the table, under a line on each run's command, date and machine, and the versions, into the page."""
+        replace_table(self._page, self.name, f"{_caption(self.rows)} {note}\n\n{table}")
+
+
+def _caption(rows: Sequence[Row]) -> str:
+    """The runs that rows are of, in their order, and the versions of everything."""
+    runs, versions = dict[str, None](), dict[str, dict[str, None]]()
+    for row in rows:
+        run = row["run"]
+        runs[f"`{run['command']}`, {run['date']}: {run['machine']}, load {run['load']} before"] = None
+        for name, version in {"Python": run["python"], **row.get("versions", {})}.items():
+            versions.setdefault(name, {})[version] = None
+    listed = ", ".join(f"{name} {' and '.join(found)}" for name, found in versions.items())
+    return "; ".join([*runs, listed]) + "."
 
 
 def replace_table(page: Path, name: str, text: str) -> None:

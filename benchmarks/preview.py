@@ -29,12 +29,12 @@ def main() -> None:
     parser.add_argument("--backend", default="torch")
     options = parser.parse_args()
     report = Report(__file__, options, ["size"])
-    sizes = [int(word) for word in options.sizes.split(",")]
     if not options.table_only:
+        sizes = [int(word) for word in options.sizes.split(",")]
         measure(report, options.backend, options.device, sizes)
     note = (
         f"scikit-image's chelsea in painted strokes, embedded network, {STEPS} steps, everything else the default. "
-        f"Each result reduced to {sizes[0]} pixels and seen by the same network there."
+        f"Each result reduced to {report.rows[0]['size']} pixels and seen by the same network there."
     )
     report.publish(note, table(report.rows))
 
