@@ -20,7 +20,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("balance", "tv_weight", "smoothing"),
     ),
     "Where and how it looks": ("mask", "feather", "color_strength", "color_when", "padding"),
-    "Start": ("init", "init_noise", "seed"),
+    "Start": ("init", "init_noise", "octave_noise", "seed"),
     "Optimisation": ("optimizer", "rate", "history", "scales", "average"),
     "Network and machine": (
         *("weights", "offline", "pooling", "precision", "memory", "tile", "max_pixels", "ray", "ray_workers"),

@@ -84,6 +84,7 @@ class _Always(TypedDict, total=False):
     scales: Literal["auto"] | int | Sequence[int]
     max_pixels: int
     init_noise: float
+    octave_noise: float
     seed: int
     padding: words.Padding
     feather: float

@@ -13,6 +13,7 @@ from nst.engine.position import Position
 from nst.engine.sizes import unit_of
 from nst.engine.stage import Found, Stage
 from nst.engine.start import Start
+from nst.engine.weights import style_amount
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
 from nst.optim import Optimizer, State
@@ -82,7 +83,7 @@ class Run:
                 stage = self.stage(longest)
                 if until():
                     return
-                state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage))
+                state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage, steps))
             states = descend(backend.space, optimizer, stage.evaluate, state, steps)
             for state in states:
                 enlarged = done and state.step == 0 and steps and not state.stopped
@@ -138,7 +139,11 @@ class Run:
         """(1, 3, H, W) of the size of the scene."""
         return from_planar(array, self.scene.content.alpha)
 
-    def _first(self, coarse: HostArray | None, stage: Stage) -> HostArray:
+    def _first(self, coarse: HostArray | None, stage: Stage, steps: int) -> HostArray:
         """The first iterate of a stage, from the result of the one before."""
-        size = stage.scene.size
-        return self.start.first(*size) if coarse is None else self.start.go_on(coarse, *size)
+        settings = self.machine.settings
+        # noise is for steps to paint with
+        amount = settings.octave_noise * style_amount(settings) if steps else 0.0
+        if coarse is None:
+            return self.start.roughened(stage.scene, amount)
+        return self.start.refined(coarse, stage.scene, amount)

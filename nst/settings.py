@@ -217,14 +217,22 @@ class Settings:
     init_noise: float = number(
         0.0, at_least=0, at_most=1, group="start", help="Share of noise in a start from a picture."
     )
+    octave_noise: float = number(
+        0.7,
+        at_least=0,
+        at_most=4,
+        group="start",
+        help="Noise that the detail of each size grows from, as a share of the style's own detail there; without it "
+        "(0) a weave of fine lines comes.",
+    )
     seed: int = integer(
         0, at_least=0, at_most=2**64 - 1, group="start", help="Seed of the noise and of random weights."
     )
     padding: words.Padding = choice(
-        "zero",
+        "replicate",
         words.PADDINGS,
         group="losses",
-        help="Continuation of the picture past its border: zeros as VGG19 was trained, its edge (no frame), or its "
+        help="Continuation of the picture past its border: its edge (no frame), zeros as VGG19 was trained, or its "
         "other side (a texture without seams).",
     )
     feather: float = number(

@@ -29,9 +29,18 @@ from nst.losses.term import Loss
 from nst.losses.total_variation import TotalVariation
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
-from nst.settings import Settings
+from nst.settings import BALANCE, Settings
 
-__all__ = ["TYPICAL", "balance_of", "carried", "kind_of", "losses_of", "settled", "style_factors"]
+__all__ = [
+    "TYPICAL",
+    "balance_of",
+    "carried",
+    "kind_of",
+    "losses_of",
+    "settled",
+    "style_amount",
+    "style_factors",
+]
 
 STEEPNESS = 2.0
 """How fast the balance grows with the strength."""
@@ -164,6 +173,20 @@ def balance_of(strength: float, balance: float) -> float:
     """The balance that a strength between 0 and 1 stands for; `balance` is that of 0.5."""
     grown: float = balance * (strength / (1 - strength)) ** STEEPNESS
     return grown
+
+
+def style_amount(settings: Settings) -> float:
+    """How much there is of the style beside the content: 0 none, 1 as much as by default, or more.
+
+    Args:
+        settings: settled. Weights of the caller's own say nothing of this: 1.
+    """
+    if not settings.uses_style:
+        return 0.0
+    if not settings.uses_content or settings.content_weight is not None or settings.style_weight is not None:
+        return 1.0
+    relative = (settings.balance / BALANCE) ** (1 / STEEPNESS)
+    return float(min(1.0, 2 * relative / (1 + relative)))
 
 
 def carried(settings: Settings, height: int, width: int) -> Settings:

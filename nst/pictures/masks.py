@@ -71,7 +71,10 @@ def fit(mask: Mask, width: int, height: int, feather: float = 0.0) -> Mask:
 
 
 def feathered(mask: Mask, deviation: float) -> Mask:
-    """Gaussian blur of a standard deviation in pixels, cut at 3 of them; the border is repeated outwards."""
+    """Gaussian blur of a standard deviation in pixels, cut at 3 of them; the border is repeated outwards.
+
+    Of (H, W) or (H, W, C).
+    """
     radius = int(np.ceil(3 * deviation))
     if radius == 0:
         return mask
@@ -79,7 +82,9 @@ def feathered(mask: Mask, deviation: float) -> Mask:
     taps /= taps.sum()
     for axis in (0, 1):
         length = mask.shape[axis]
-        padded = np.pad(mask, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        padded = np.pad(
+            mask, [(radius, radius) if a == axis else (0, 0) for a in range(mask.ndim)], mode="edge"
+        )
         mask = np.zeros_like(mask)
         for tap, start in zip(taps, range(2 * radius + 1), strict=True):
             mask += np.float32(tap) * np.take(padded, range(start, start + length), axis)
