@@ -105,9 +105,9 @@ def onnx_step(
 ) -> Step:
     """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session with bound inputs."""
     from nst.backends.onnx.backend import CONSTANT, OnnxBackend
-    from nst.engine.machine import Machine
     from nst.engine.stage import Stage
     from nst.engine.weights import losses_of
+    from nst.engine.workshop import Machine
     from nst.pictures.picture import Picture
     from nst.pictures.scene import make_scene
     from nst.settings import Settings

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from nst._version import __version__
 from nst.backends.autotune import processor
-from nst.engine.position import Position
-from nst.engine.stage import Found
+from nst.engine.stage import Found, Position
 from nst.errors import NSTError
 from nst.inputs import Pictures
 from nst.models.weights import NetworkWeights

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nst.engine.sizes import check_sizes, unit_of
+from nst.engine.pyramid import check_sizes, unit_of
 from nst.errors import ImageError
 from nst.pictures.kinds import Restore, from_any
 from nst.pictures.masks import Masks, make_masks

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nst.engine.position import Position
+from nst.engine.stage import Position
 from nst.errors import SettingsError
 from nst.optim import State, Stop
 from nst.pictures.captioned import captioned

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nst.engine.descent import descend, first_state
-from nst.engine.machine import Machine
-from nst.engine.position import Position
-from nst.engine.sizes import unit_of
-from nst.engine.stage import Found, Stage
+from nst.engine.pyramid import unit_of
+from nst.engine.stage import Found, Position, Stage, descend, first_state
 from nst.engine.start import Start
+from nst.engine.workshop import Machine
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
 from nst.optim import Optimizer, State

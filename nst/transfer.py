@@ -15,14 +15,11 @@ from nst.backends import get_backend
 from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import Cancel, Control
-from nst.engine.machine import Machine
-from nst.engine.position import Position
-from nst.engine.pyramid import schedule, schedule_text
-from nst.engine.sizes import layers_read, limiting_picture
-from nst.engine.stage import Stage
+from nst.engine.pyramid import layers_read, limiting_picture, schedule, schedule_text
+from nst.engine.stage import Position, Stage
 from nst.engine.start import Start
 from nst.engine.weights import losses_of, settled
-from nst.engine.workshop import Workshop
+from nst.engine.workshop import Machine, Workshop
 from nst.errors import NSTError, SettingsError
 from nst.fields import require_known
 from nst.inputs import read_inputs
@@ -181,7 +178,7 @@ class StyleTransfer(Shown):
 
     @property
     def limits(self) -> tuple[int, int]:
-        """See `nst.engine.sizes.limiting_picture`."""
+        """See `nst.engine.pyramid.limiting_picture`."""
         styles = [style.picture for style in self.scene.styles]
         return limiting_picture(self.layers, self.settings.padding, self.content, styles)
 

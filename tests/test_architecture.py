@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nst", "backends", "models", "cli", "conformance")
-LONGEST = 400
+LONGEST = 700  # unless the file says why: a comment "# long: why"
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "onnx", "onnxruntime", "jax", "cupy"}
 OUTSIDE = {
     "av",
@@ -274,8 +274,11 @@ def test_the_public_names_of_nst_exist():
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_can_be_read_in_one_go(file):
-    lines = len((ROOT / file).read_text().splitlines())
-    assert lines <= LONGEST, f"{file} has {lines} lines, the alarm is at {LONGEST}: one idea a file"
+    lines = (ROOT / file).read_text().splitlines()
+    silenced = any(line.startswith("# long: ") for line in lines)
+    assert len(lines) <= LONGEST or silenced, (
+        f"{file} has {len(lines)} lines, the alarm is at {LONGEST}: one idea a file, or a comment `# long: why`"
+    )
 
 
 LOADED = """

@@ -11,9 +11,8 @@ from nst.conformance.cases import inputs
 from nst.conformance.cases.objectives import Problem, targets
 from nst.conformance.compare import Measurement
 from nst.encoding.encoder import Encoder
-from nst.engine.elsewhere import Elsewhere
+from nst.engine.elsewhere import Elsewhere, Team
 from nst.engine.loss_scaling import LossScale
-from nst.engine.team import Team
 from nst.engine.windowed import Here, Passes, TiledObjective
 from nst.losses.term import Term
 from nst.protocol import Evaluation

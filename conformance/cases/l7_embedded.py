@@ -17,9 +17,9 @@ from nst.conformance.cases import inputs
 from nst.conformance.cases.l2_features import maps_and_grams
 from nst.conformance.cases.l7_full_width import POOLINGS, compare_summary, golden, summary
 from nst.conformance.compare import Measurement
-from nst.engine.machine import Machine
 from nst.engine.stage import Stage
 from nst.engine.weights import losses_of
+from nst.engine.workshop import Machine
 from nst.models.vgg import Pooling
 from nst.pictures.picture import Picture
 from nst.pictures.scene import make_scene

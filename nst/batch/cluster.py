@@ -21,7 +21,7 @@ from nst.batch.crew import See
 from nst.batch.painter import Painted, Painter
 from nst.batch.rows import Row
 from nst.batch.supplies import Supplies, paths_of
-from nst.engine.kept import Kept
+from nst.engine.workshop import Kept
 from nst.errors import NSTError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.workers.cluster import PATIENCE, Places, connect, here, no_room, no_start, places

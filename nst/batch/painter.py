@@ -16,8 +16,7 @@ from nst.backends.autotune import backend_in
 from nst.batch.rows import Row
 from nst.batch.supplies import Supplies
 from nst.description import describe
-from nst.engine.kept import Kept
-from nst.engine.workshop import Workshop
+from nst.engine.workshop import Kept, Workshop
 from nst.errors import BackendError, NSTError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.pictures.writing import encoded

@@ -1,26 +1,33 @@
-"""Both passes over the windows of a picture, shared out among workers.
+"""Both passes over the windows of a picture, shared out among workers, as the engine sees them.
 
 Window i goes to worker i modulo their number, and what comes back is added up in the order of the windows: not one bit
 depends on who was quicker, on how many there are, or on whether there were workers at all, as long as each of them
 computes a window as this process would.
+
+A `Share` is a worker's side. It may stand in another thread, process or machine (`nst.workers`): an `Assignment` is all
+that it is told, once a size, and pictures, statistics and gradients go to and fro as numpy arrays.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias
 
 from nst.encoding.encoder import Encoder, summed
-from nst.engine.loss_scaling import LossScale
-from nst.engine.share import Assignment
-from nst.engine.team import Answer, Team, Worker
+from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
+from nst.engine.windowed import pull_of
+from nst.errors import NSTError
+from nst.losses.objective import statistics_of
 from nst.losses.term import Term
 from nst.models.vgg import Pooling
-from nst.protocol import HostArray
+from nst.models.weights import NetworkWeights
+from nst.protocol import Backend, HostArray, Objective
 
-__all__ = ["Elsewhere"]
+__all__ = ["Answer", "Arrays", "Assignment", "Elsewhere", "Share", "Team", "Worker", "WorkerLostError"]
 
 AHEAD = 2
 """Windows of a worker that may wait or be done before the one that is added up now: it is never idle, and not all of a
@@ -109,3 +116,157 @@ def _wait(answers: Sequence[Answer]) -> None:
     """Until all have done what they were asked."""
     for answer in answers:
         answer()
+
+
+Answer: TypeAlias = Callable[[], Any]
+"""Waits for what was asked and returns it.
+
+Raises:
+    WorkerLostError: there will be no answer.
+"""
+
+
+class Worker(Protocol):
+    """Somebody with a `nst.engine.elsewhere.Share`: does what it is asked one after the other, and can be lost."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people: "cuda:1", "cpu (process 4711)"."""
+
+    def ask(self, method: str, *arguments: Any) -> Answer:
+        """Call a method of its share; returns at once.
+
+        Raises:
+            WorkerLostError: it is no longer there.
+        """
+
+    def close(self) -> None:
+        """Send it home."""
+
+
+class WorkerLostError(NSTError):
+    """A worker's process has ended, or its machine is gone."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(f"the worker on {worker.name} is gone")
+        self.worker = worker
+
+
+class Team:
+    """The workers of a run. They start when the first picture comes that is computed in windows.
+
+    Args:
+        start: makes them.
+        size: how many there will be.
+        nearby: how many of them use the memory of this process's device.
+
+    Attributes:
+        busy_with: the constants of the windows that they have been told; None if they have to be told.
+    """
+
+    def __init__(self, start: Callable[[], Sequence[Worker]], size: int, nearby: int) -> None:
+        self._start = start
+        self.size, self.nearby = size, nearby
+        self.busy_with: Any = None
+
+    @cached_property
+    def workers(self) -> list[Worker]:
+        """Those who are there."""
+        return list(self._start())
+
+    def go_on_without(self, lost: WorkerLostError) -> None:
+        """The others have to do all windows.
+
+        Raises:
+            NSTError: there are no others.
+        """
+        self.busy_with = None
+        if lost.worker in self.workers:
+            self.workers.remove(lost.worker)
+            lost.worker.close()
+        if not self.workers:
+            del self.workers  # another run begins with new ones
+            raise NSTError(
+                f"{lost}, and there is no other: it ran out of memory, or somebody ended it; use a smaller --tile, "
+                "or fewer devices"
+            ) from lost
+        logging.getLogger("nst").warning("%s: its windows are done elsewhere", lost)
+
+
+Arrays: TypeAlias = Mapping[str, HostArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Windows of one picture, and all that their passes need.
+
+    Attributes:
+        layers: that the network returns, in network order.
+        pooling: of the network.
+        terms: those that read layers.
+        shared: constants that all windows share, by name.
+        windows: constants of its own of each window, by the window's number.
+    """
+
+    layers: Sequence[str]
+    pooling: Pooling
+    terms: Sequence[Term]
+    shared: Arrays
+    windows: Mapping[int, Arrays]
+
+
+class Share:
+    """Computes windows on a device; `begin` comes first.
+
+    Args:
+        backend: that of the whole run, on the worker's own device.
+        weights: of the network.
+    """
+
+    def __init__(self, backend: Backend[Any], weights: NetworkWeights) -> None:
+        self._backend, self._weights = backend, weights
+        self._constants: dict[int, dict[str, Any]] = {}
+        self._parts: dict[int, Any] = {}
+        self._pulls: dict[str, Any] = {}
+        self._pull: Objective[Any] | None = None
+
+    def begin(self, assignment: Assignment) -> None:
+        """Take over windows, in place of those before."""
+        backend = self._backend
+        # their memory is free before there are new ones
+        self._parts, self._constants, self._pulls, self._pull = {}, {}, {}, None
+        network = backend.network(self._weights, assignment.layers, assignment.pooling)
+        self._statistics = statistics_of(assignment.terms, network)
+        shared = self._on_device(assignment.shared)
+        self._constants = {
+            number: {**shared, **self._on_device(own)} for number, own in assignment.windows.items()
+        }
+
+    def statistics(self, number: int, part: HostArray) -> dict[str, HostArray]:
+        """Pass 1 over a window: its statistics. Its part of the picture, (1, 3, h, w), is kept for pass 2."""
+        x = self._parts[number] = self._backend.from_numpy(part)
+        found = self._backend.evaluate(self._statistics, x, self._constants[number])
+        return {name: self._backend.to_numpy(value) for name, value in found.items()}
+
+    def aim(self, pulls: Arrays) -> None:
+        """What pass 2 needs of all windows: dE/dS of every statistic, as `pull/name`."""
+        self._pulls = self._on_device(pulls)
+
+    def gradient(self, number: int, scale: LossScale) -> tuple[HostArray, LossScale]:
+        """Pass 2 over a window, after `aim`: the gradient of <dE/dS, S(part)>.
+
+        Args:
+            number: of the window, which has gone through pass 1.
+            scale: to begin with.
+
+        Returns:
+            The gradient, (1, 3, h, w), and the scale with which it was found.
+        """
+        x, constants = self._parts.pop(number), {**self._constants[number], **self._pulls}
+        if self._pull is None:
+            self._pull = compile_objective(self._backend, pull_of(self._statistics), x, constants)
+        own = replace(scale)
+        return self._backend.to_numpy(evaluate(self._pull, x, constants, own).gradient), own
+
+    def _on_device(self, arrays: Arrays) -> dict[str, Any]:
+        return {name: self._backend.from_numpy(array) for name, array in arrays.items()}

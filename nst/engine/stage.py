@@ -1,10 +1,10 @@
-"""One size of a transfer: what is minimised there, compiled, in windows that fit into memory."""
+"""One size of a transfer: what is minimised there, compiled, in windows that fit into memory, step by step."""
 
 from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from nst.encoding.encoder import Encoder
-from nst.engine.bench import Code
-from nst.engine.loss_scaling import LossScale
-from nst.engine.machine import Machine
-from nst.engine.team import WorkerLostError
+from nst.engine.elsewhere import WorkerLostError
+from nst.engine.loss_scaling import OVERFLOW, LossScale
+from nst.engine.workshop import Code, Machine
+from nst.errors import NSTError
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
+from nst.optim import Optimizer, State
 from nst.pictures.scene import Scene
 from nst.planning.memory import is_out_of_memory
-from nst.protocol import Evaluation, LossFunction
+from nst.protocol import Backend, Evaluation, HostArray, LossFunction, VectorSpace
 
-__all__ = ["Found", "Problem", "Stage"]
+__all__ = ["Found", "Position", "Problem", "Stage", "descend", "first_state"]
 
 
 @dataclass(frozen=True)
@@ -182,3 +183,61 @@ class Problem:
 def _weighted(term: Term) -> tuple[Term, str]:
     """The term, and the name of the constant that is its weight."""
     return term, f"{term.name}/weight"
+
+
+def first_state(
+    backend: Backend[Any],
+    optimizer: Optimizer,
+    evaluate: Callable[[Any], Evaluation[Any]],
+    start: HostArray,
+) -> State[Any]:
+    """The state before the first step, at a picture (1, 3, H, W).
+
+    Raises:
+        NSTError: the losses of the start picture are not finite.
+    """
+    x = backend.from_numpy(start)
+    state = optimizer.start(backend.space, x, evaluate(x))
+    if np.isfinite(state.total):
+        return state
+    if backend.precision == "float16":
+        raise NSTError(OVERFLOW)
+    raise NSTError(
+        "the losses of the start picture are not finite: check the weights file, "
+        "or lower the weights of the losses"
+    )
+
+
+def descend(
+    space: VectorSpace[Any],
+    optimizer: Optimizer,
+    evaluate: Callable[[Any], Evaluation[Any]],
+    state: State[Any],
+    steps: int,
+) -> Iterator[State[Any]]:
+    """The state, and the one after each step, up to the step of that number."""
+    yield state
+    while not state.stopped and state.step < steps:
+        state = optimizer.advance(space, evaluate, state)
+        yield state
+
+
+@dataclass(frozen=True, eq=False)
+class Position:
+    """Everything that the steps to come depend on, besides the run itself.
+
+    No random state is part of it: noise is drawn for the start picture alone, from the seed.
+
+    Attributes:
+        scale: which of the sizes this is, from 1.
+        done: steps at the coarser ones.
+        seconds: since the run began.
+        found: what the stage has found out.
+        state: of the optimiser.
+    """
+
+    scale: int
+    done: int
+    seconds: float
+    found: Found
+    state: State[Any]

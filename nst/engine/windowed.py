@@ -1,4 +1,4 @@
-"""The objective of a picture that is computed in windows: exact, in two passes.
+"""The objective of a picture: at once, or in windows, where it is exact, in two passes.
 
 Pass 1 adds up the statistics of all windows. The energy is differentiated once with respect to them. Pass 2
 back-propagates <dE/dS, S_window(x)> window by window and adds the gradients where windows overlap. By the chain rule,
@@ -23,7 +23,7 @@ from nst.losses.objective import energy_of, loss_function, statistics_of
 from nst.losses.term import Factor, Term, add_up
 from nst.protocol import Evaluation, LossFunction, Ops, TensorFunction
 
-__all__ = ["Here", "Passes", "TiledObjective", "pull_of"]
+__all__ = ["AtOnce", "Here", "Passes", "TiledObjective", "pull_of"]
 
 
 class Passes(Protocol):
@@ -200,3 +200,26 @@ class TiledObjective:
             function = loss_function(self._flat, encoder.network, encoder.height, encoder.width)
             self._compiled["flat"] = self._backend.compile(function, x, shared)
         return self._compiled["flat"]
+
+
+class AtOnce:
+    """Losses and gradient, compiled when they are called first.
+
+    Args:
+        encoder: the network, and the size of the picture.
+        terms: with their weights.
+    """
+
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]]) -> None:
+        self._backend = encoder.backend
+        self._function = loss_function(terms, encoder.seen, encoder.height, encoder.width)
+        self._compiled: Any = None
+
+    def __call__(
+        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]], scale: LossScale
+    ) -> Evaluation[Any]:
+        """See `TiledObjective`; there is one view."""
+        (own,) = constants
+        if self._compiled is None:
+            self._compiled = compile_objective(self._backend, self._function, x, own)
+        return evaluate(self._compiled, x, own, scale)

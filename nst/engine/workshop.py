@@ -1,19 +1,37 @@
-"""What transfers that follow each other share, so that the second one finds everything ready."""
+"""What computes a transfer, and what of it is kept for the next one, which then finds everything ready.
+
+A `Workshop` keeps networks and plans for all sizes of pictures, a `Bench` what the pictures of one size have in common.
+Code and constants are kept apart (`nst.losses.term`): each picture brings its own constants.
+"""
 
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, TypeVar
+from weakref import ref
 
-from nst.engine.kept import Kept
+from nst.encoding.encoder import Encoder
+from nst.engine.elsewhere import Elsewhere, Team
+from nst.engine.loss_scaling import LossScale
+from nst.engine.windowed import AtOnce, Here, TiledObjective
+from nst.losses.smoothing import smoothed
+from nst.losses.term import Factor, Loss, Prepared, Term
+from nst.models.vgg import Pooling
+from nst.models.weights import NetworkWeights
+from nst.pictures.scene import Scene
 from nst.planning.memory import free_memory
 from nst.planning.plan import HISTORIES, Plan, Task, choose
+from nst.protocol import Backend, Evaluation, Network
+from nst.settings import Settings
 
-__all__ = ["Workshop"]
+__all__ = ["Bench", "Code", "Kept", "Machine", "Workshop"]
 
 
 class Workshop:
-    """Networks, benches (`nst.engine.bench`) and plans of the last transfers. Results do not depend on it.
+    """Networks, benches (`nst.engine.workshop`) and plans of the last transfers. Results do not depend on it.
 
     Args:
         sizes: of so many sizes of pictures code and targets are kept, 0 or more. A picture that is painted coarse to
@@ -75,3 +93,174 @@ class Workshop:
         """Bytes that this process may take, or None where nobody can tell."""
         free = free_memory(task.backend.device)
         return None if free is None else free // self._processes
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """What computes a transfer: a network on a backend, set up as the settings say.
+
+    Attributes:
+        settings: `pooling`, `padding` and `smoothing`.
+        weights: of the network, deep enough for the layers of all losses.
+        backend: where it runs.
+        sides: of the windows in pixels, None being the whole picture at once: the first is taken, and the next ones
+            after running out of memory.
+        workshop: what it may take over from the transfers before.
+        team: who computes windows; None for this process.
+    """
+
+    settings: Settings
+    weights: NetworkWeights
+    backend: Backend[Any]
+    sides: Sequence[int | None] = (None,)
+    workshop: Workshop = field(default_factory=lambda: Workshop(0))
+    team: Team | None = None
+
+    def bench(self, scene: Scene, layers: Sequence[str], side: int | None) -> Bench:
+        """The network for pictures of the scene's size, and what else these have in common.
+
+        Args:
+            scene: of which the size counts.
+            layers: to read, in network order.
+            side: of the windows in pixels; None for none.
+        """
+        width, height = scene.size
+        padding, convolutions = self.settings.padding, self.weights.layer_names
+
+        def make() -> Bench:
+            return Bench(
+                Encoder(
+                    self.backend,
+                    self._network(layers),
+                    layers,
+                    height,
+                    width,
+                    padding=padding,
+                    side=side,
+                    convolutions=convolutions,
+                    remember=self._remember(layers),
+                ),
+                self.settings.pooling,
+            )
+
+        key = (height, width, side, padding, *self._key(layers))
+        return self.workshop.benches.get(key, make)
+
+    def fitting(self, scene: Scene) -> list[int | None]:
+        """`sides`, where None stands for windows that are as large as the picture: it is computed at once."""
+        return list(
+            dict.fromkeys(None if side is None or max(scene.size) <= side else side for side in self.sides)
+        )
+
+    def _network(self, layers: Sequence[str]) -> Network[Any]:
+        return self.workshop.networks.get(
+            self._key(layers), lambda: self.backend.network(self.weights, layers, self.settings.pooling)
+        )
+
+    def _remember(self, layers: Sequence[str]) -> Callable[[Any, Callable[[], Any]], Any]:
+        key = self._key(layers)
+        return lambda seen, measure: self.workshop.measured.get((seen, *key), measure)
+
+    def _key(self, layers: Sequence[str]) -> tuple[Any, ...]:
+        return self.settings.pooling, tuple(layers), self.backend, self.weights
+
+
+CODES, STYLES = 4, 8
+"""Of so many sets of losses the code is kept, of so many styles, or blends of them, the targets of each loss."""
+
+Code: TypeAlias = Callable[[Any, "dict[str, Any]", "list[dict[str, Any]]", LossScale], Evaluation[Any]]
+"""x, targets that all views share, all constants of each view, scale -> losses and gradient."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What pictures of one size have in common: the network at this size, compiled code, what is known of the styles.
+
+    Attributes:
+        encoder: the network for pictures of this size, at once or in windows.
+        pooling: of the network.
+    """
+
+    encoder: Encoder
+    pooling: Pooling
+    _code: Kept = field(default_factory=lambda: Kept(CODES))
+    _smoothed: Kept = field(default_factory=lambda: Kept(STYLES))
+    _prepared: Kept = field(default_factory=lambda: Kept(4 * STYLES))
+
+    def smoothed(self, scene: Scene) -> Encoder:
+        """The encoder with the smoothing that suits the styles."""
+        if not scene.styles:  # which is then the content's
+            return smoothed(self.encoder, scene)
+        return self._smoothed.get(scene.setting, lambda: smoothed(self.encoder, scene))
+
+    def prepare(self, loss: Loss, encoder: Encoder, scene: Scene) -> Prepared:
+        """The loss with its targets; one that does not follow the content is prepared once for the same styles."""
+        if loss.follows_content or (encoder.smoothing and not scene.styles):
+            return loss.prepare(encoder, scene)
+        return self._prepared.get((scene.setting, loss), lambda: loss.prepare(encoder, scene))
+
+    def code(self, terms: Sequence[tuple[Term, Factor]], team: Team | None = None) -> Code:
+        """Losses and gradient: compiled when they are called first, by whichever picture.
+
+        Args:
+            terms: with their weights.
+            team: who computes windows; None for this process.
+        """
+        code: Code = self._code.get((tuple(terms), team), lambda: self._arranged(terms, team))
+        return code
+
+    def _arranged(self, terms: Sequence[tuple[Term, Factor]], team: Team | None) -> Code:
+        encoder, deep = self.encoder, [term for term, _ in terms if term.layers]
+        if encoder.side is None:
+            return AtOnce(encoder, terms)
+        if team is None or not deep:
+            return TiledObjective(encoder, terms, Here(encoder, deep))
+        return TiledObjective(encoder, terms, Elsewhere(encoder, self.pooling, deep, team))
+
+
+T = TypeVar("T")
+
+
+class Kept:
+    """Found again by what they were made of; the one that was used longest ago goes first.
+
+    Args:
+        most: so many are kept, 0 or more.
+        living: the last one is found, even if it is not kept, for as long as somebody holds it.
+    """
+
+    def __init__(self, most: int, living: bool = False) -> None:
+        self._most, self._living = most, living
+        self._last: tuple[Any, Callable[[], Any]] = (None, lambda: None)
+        self._entries: list[tuple[Any, Any]] = []  # keys hold mappings, which cannot be hashed
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Any, make: Callable[[], T]) -> T:
+        """What was made for an equal key, or what is made now."""
+        for index, (known, value) in enumerate(self._entries):
+            if _equal(known, key):
+                self._entries.append(self._entries.pop(index))
+                found: T = value
+                return found
+        known, last = self._last
+        held = last() if self._living and _equal(known, key) else None
+        made: T = make() if held is None else held
+        if self._living:
+            with suppress(TypeError):  # of a kind that has no weak references
+                self._last = key, ref(made)
+        self._entries.append((key, made))
+        del self._entries[: max(0, len(self._entries) - self._most)]
+        return made
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._entries.clear()
+
+
+def _equal(a: Any, b: Any) -> bool:
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):  # arrays, in a term of the caller's own, are neither equal nor not
+        return False

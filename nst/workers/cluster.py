@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nst.engine.team import Answer, Team, WorkerLostError
+from nst.engine.elsewhere import Answer, Team, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
@@ -122,14 +122,14 @@ def cluster_team(address: str, workers: int | None, backend: Backend[Any], weigh
 
 
 class ClusterWorker:
-    """See `nst.engine.team.Worker`."""
+    """See `nst.engine.elsewhere.Worker`."""
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self._ray, self._actor = ray, actor
         self.name = "the cluster"
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.elsewhere.Worker`."""
         return self._answer(self._actor.do.remote(method, *arguments))
 
     def arrival(self) -> Any:
@@ -158,7 +158,7 @@ class ClusterWorker:
         return wait
 
     def close(self) -> None:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.elsewhere.Worker`."""
         self._ray.kill(self._actor)
 
 

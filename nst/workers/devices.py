@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from nst.backends.selection import parse_device
-from nst.engine.team import Team
+from nst.engine.elsewhere import Team
 from nst.engine.workshop import Workshop
 from nst.errors import BackendError, SettingsError
 from nst.models.weights import NetworkWeights

@@ -16,7 +16,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
 from weakref import finalize
 
-from nst.engine.team import Answer, WorkerLostError
+from nst.engine.elsewhere import Answer, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.workers.seat import MakeBackend, Seat
@@ -29,7 +29,7 @@ _here = threading.local()
 
 
 class LocalWorker:
-    """See `nst.engine.team.Worker`.
+    """See `nst.engine.elsewhere.Worker`.
 
     Args:
         name: where it is, for people.
@@ -47,11 +47,11 @@ class LocalWorker:
         return self._answer(_take_seat, make, weights)
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.elsewhere.Worker`."""
         return self._answer(_do, method, *arguments)
 
     def close(self) -> None:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.elsewhere.Worker`."""
         self._end()
 
     def _answer(self, function: Any, *arguments: Any) -> Answer:

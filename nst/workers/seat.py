@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from nst.engine.share import Share
+from nst.engine.elsewhere import Share
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.planning.memory import is_out_of_memory

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.engine.machine import Machine
 from nst.engine.stage import Stage
 from nst.engine.weights import losses_of
+from nst.engine.workshop import Machine
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, planar
 from nst.pictures.scene import make_scene

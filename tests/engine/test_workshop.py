@@ -6,8 +6,7 @@ import pytest
 
 import nst
 from nst import get_backend
-from nst.engine.kept import Kept
-from nst.engine.workshop import Workshop
+from nst.engine.workshop import Kept, Workshop
 from nst.losses.style import StyleTerm
 from nst.pictures.picture import Picture
 from nst.pictures.scene import make_scene

@@ -5,9 +5,9 @@ import pytest
 
 from nst.backends import get_backend
 from nst.engine.loss_scaling import LossScale
-from nst.engine.machine import Machine
 from nst.engine.stage import Stage
 from nst.engine.weights import losses_of
+from nst.engine.workshop import Machine
 from nst.losses.content import ContentTerm, SmoothedContentTerm
 from nst.losses.objective import energy_of, loss_function, positions_of, statistics_of
 from nst.losses.smoothing import fourth_powers, temperature

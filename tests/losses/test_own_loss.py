@@ -7,9 +7,9 @@ import pytest
 
 import nst
 from nst import get_backend
-from nst.engine.machine import Machine
 from nst.engine.stage import Stage
 from nst.engine.weights import losses_of
+from nst.engine.workshop import Machine
 from nst.errors import SettingsError
 from nst.losses import Prepared
 from nst.losses.objective import statistics_of

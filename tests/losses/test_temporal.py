@@ -6,9 +6,9 @@ import pytest
 import nst
 from nst import get_backend
 from nst.encoding.encoder import Encoder
-from nst.engine.machine import Machine
 from nst.engine.stage import Stage
 from nst.engine.weights import losses_of
+from nst.engine.workshop import Machine
 from nst.losses.objective import loss_function
 from nst.losses.temporal import Temporal
 from nst.pictures.picture import Picture

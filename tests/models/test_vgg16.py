@@ -9,9 +9,9 @@ import nst
 from nst.backends import get_backend
 from nst.backends.numpy.backend import NumpyBackend
 from nst.encoding.windows import halo, smallest_side
-from nst.engine.machine import Machine
 from nst.engine.stage import Stage
 from nst.engine.weights import losses_of
+from nst.engine.workshop import Machine
 from nst.errors import SettingsError, WeightsError
 from nst.losses.regions import carry
 from nst.models import vgg

@@ -15,10 +15,10 @@ from PIL import Image
 import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.encoding.windows import PASSES, overlap_factor, windows
-from nst.engine.machine import Machine
+from nst.engine.elsewhere import Team, WorkerLostError
 from nst.engine.stage import Stage
-from nst.engine.team import Team, WorkerLostError
 from nst.engine.weights import losses_of
+from nst.engine.workshop import Machine
 from nst.errors import BackendError, NSTError, SettingsError
 from nst.models.random import random_weights
 from nst.pictures.picture import Picture, planar
