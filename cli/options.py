@@ -266,7 +266,7 @@ def masks_by_name(options: Mapping[str, Any]) -> dict[str, str | tuple[str, str]
 
 def _with_color(typed: str) -> str | tuple[str, str]:
     """A path, or a path and a color; a colon may also be part of a file's name."""
-    from nst.pictures.areas import color_named
+    from nst.pictures.masks import color_named
 
     path, colon, color = typed.rpartition(":")
     if not colon or Path(typed).exists() or not Path(path).exists():

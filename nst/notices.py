@@ -8,8 +8,7 @@ from typing import Any
 
 from nst.errors import ImageError
 from nst.models.weights import NetworkWeights
-from nst.pictures.formats import ANIMATED
-from nst.pictures.opening import open_file, open_picture
+from nst.pictures.opening import ANIMATED, open_file, open_picture
 from nst.planning.plan import Plan
 from nst.settings import Settings
 

@@ -11,7 +11,7 @@ from nst.arguments import AnyDtype, AnyTensor, File, StylizeArguments
 from nst.control import control_among
 from nst.engine.workshop import Workshop
 from nst.fields import require_known
-from nst.pictures.batches import pictures_of_batch
+from nst.pictures.kinds import pictures_of_batch
 from nst.transfer import StyleTransfer
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from nst.engine.stage import Position
 from nst.errors import SettingsError
 from nst.optim import State, Stop
-from nst.pictures.captioned import captioned
 from nst.pictures.color import Color
-from nst.pictures.masks import Masks
+from nst.pictures.masks import Masks, kept
 from nst.pictures.picture import Picture, from_planar
-from nst.pictures.protection import kept
+from nst.pictures.writing import captioned
 from nst.protocol import HostArray
 from nst.settings import Settings
 from nst.shown import Shown

@@ -10,8 +10,8 @@ import numpy as np
 
 from nst.control import Ended
 from nst.optim import Stop
-from nst.pictures.captioned import captioned
 from nst.pictures.picture import Picture
+from nst.pictures.writing import captioned
 from nst.progress import Progress
 from nst.settings import Settings
 

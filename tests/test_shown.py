@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.pictures.captioned import captioned
 from nst.pictures.picture import Picture
+from nst.pictures.writing import captioned
 from nst.planning.plan import Plan
 from nst.shown import Shown
 

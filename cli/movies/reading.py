@@ -18,9 +18,9 @@ from nst.cli.movies.animation import Animation, is_animation
 from nst.cli.movies.timing import Timing, repeats
 from nst.cli.movies.writing import ACCURATE, SD, pyav
 from nst.errors import ImageError
-from nst.pictures.formats import suffixes
-from nst.pictures.light import HDR, SRGB, from_code_points, needs_conversion
+from nst.pictures.opening import suffixes
 from nst.pictures.picture import to_uint8
+from nst.pictures.profiles import HDR, SRGB, from_code_points, needs_conversion
 
 __all__ = ["Source", "open_source"]
 

@@ -19,9 +19,8 @@ from nst.engine.start import Start
 from nst.errors import NSTError
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
-from nst.pictures.masks import Masks, make_masks
+from nst.pictures.masks import Masks, kept, make_masks
 from nst.pictures.picture import Picture, fit_longest_side, planar, resize
-from nst.pictures.protection import kept
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil, write_picture
 from nst.planning.memory import free_memory, is_out_of_memory

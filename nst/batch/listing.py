@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nst.errors import ImageError
-from nst.pictures.formats import suffixes
+from nst.pictures.opening import suffixes
 
 __all__ = ["Paths", "beside", "expand"]
 

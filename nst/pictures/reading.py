@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from nst.errors import ImageError
-from nst.pictures import png_parts, tiff
+from nst.pictures import png, tiff
 from nst.pictures.decoding import decode
 from nst.pictures.large import draft, reduction
 from nst.pictures.opening import Source, damaged, name_of, open_file, open_picture
@@ -44,7 +44,7 @@ def read_picture(path: Source, longest: int | None = None, max_pixels: int = MAX
             image = open_picture(file, name, max_pixels)
             factor = reduction(image.size, longest, max_pixels, name)
             if factor > 1 and image.format == "PNG":
-                small = png_parts.reduced_in_parts(file, image, factor, max_pixels, name)
+                small = png.reduced_in_parts(file, image, factor, max_pixels, name)
                 if small is not None:
                     return decode(small, name)
             return decode(image, name, draft(image, longest, max_pixels, name))

@@ -5,9 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from nst.errors import SettingsError
-from nst.pictures.areas import area, is_colored
 from nst.pictures.kinds import from_any
-from nst.pictures.masks import make_masks
+from nst.pictures.masks import area, is_colored, make_masks
 
 
 def flag(*colors, width=60, height=40):

@@ -10,9 +10,8 @@ from PIL import Image
 import nst
 from nst.errors import NSTError, SettingsError
 from nst.pictures.color import Color
-from nst.pictures.masks import Masks
+from nst.pictures.masks import Masks, kept
 from nst.pictures.picture import Picture
-from nst.pictures.protection import kept
 from nst.pictures.subjects import faces, subject, with_found
 from nst.progress import Output
 
