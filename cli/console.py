@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from nst.bar import Show, progress_bar
+from nst.control import Show, progress_bar
 
 __all__ = ["Show", "interruptible", "progress_bar"]
 

@@ -14,9 +14,8 @@ from typing import Any
 import click
 
 from nst.errors import SettingsError
-from nst.fields import Rule, rule_of
 from nst.presets import PRESETS, preset
-from nst.settings import Settings
+from nst.settings import Rule, Settings, rule_of
 
 __all__ = [
     "PAINTING",

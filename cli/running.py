@@ -22,8 +22,7 @@ from nst.errors import NSTError
 from nst.pictures.picture import Picture
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
-from nst.transfer import StyleTransfer
-from nst.watching import show_record
+from nst.transfer import StyleTransfer, show_record
 
 __all__ = ["Outcome", "explain", "finish", "run", "run_transfer"]
 

@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.models.store.resolve import resolve_weights
     from nst.optim import LBFGS, Adam
-    from nst.painting import stylize
     from nst.presets import preset
     from nst.progress import Losses, Progress
     from nst.result import Result
     from nst.settings import Settings
     from nst.synthesis import invert, texture
-    from nst.transfer import StyleTransfer
+    from nst.transfer import StyleTransfer, stylize
     from nst.workers import Devices
 
 __all__ = [
@@ -61,7 +60,7 @@ _HOME = {
     **dict.fromkeys(("Losses", "Progress"), "nst.progress"),
     "Result": "nst.result",
     "StyleTransfer": "nst.transfer",
-    "stylize": "nst.painting",
+    "stylize": "nst.transfer",
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Batch": "nst.batch",
     "Devices": "nst.workers",

@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
-from nst import words
 from nst.models import vgg
+from nst.settings import ColorMode, ColorTime, Mean, NetworkKind, Padding, Precision, StyleLossName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from nst.control import Cancel
     from nst.engine.workshop import Workshop
-    from nst.layers import LayerSpec
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from nst.planning.plan import Plan
     from nst.progress import Progress
     from nst.protocol import Backend
+    from nst.settings import LayerSpec
     from nst.workers.devices import Devices
 
 __all__ = [
@@ -70,9 +70,9 @@ class _Always(TypedDict, total=False):
     balance: float
     style_strength: float | None
     style_power: float
-    means: Sequence[words.Mean]
-    tuned_for: words.NetworkKind | None
-    style_loss: words.StyleLossName
+    means: Sequence[Mean]
+    tuned_for: NetworkKind | None
+    style_loss: StyleLossName
     smoothing: bool
     tv_weight: float
     tv_power: Literal[1, 2]
@@ -85,14 +85,14 @@ class _Always(TypedDict, total=False):
     max_pixels: int
     init_noise: float
     seed: int
-    padding: words.Padding
+    padding: Padding
     feather: float
-    color: words.ColorMode
+    color: ColorMode
     color_strength: float
-    color_when: words.ColorTime | None
+    color_when: ColorTime | None
     average: float
     tile: Literal["auto", "off"] | int
-    precision: words.Precision | None
+    precision: Precision | None
 
 
 class SettingsArguments(_Always, total=False):

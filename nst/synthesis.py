@@ -17,12 +17,10 @@ from PIL.Image import Image
 from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, StylizeArguments, TextureArguments
 from nst.control import control_among
 from nst.errors import SettingsError
-from nst.fields import require_known
-from nst.layers import LayerSpec
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
+from nst.settings import MAX_PIXELS, LayerSpec, require_known
 from nst.transfer import StyleTransfer
-from nst.words import MAX_PIXELS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -13,7 +13,7 @@ from nst import control
 from nst.engine.start import Start
 from nst.errors import SettingsError
 from nst.pictures.picture import resize
-from nst.run import Run
+from nst.transfer import Run
 
 SCALES = {"scales": (32, 64), "steps": (3, 4), "size": 64}
 

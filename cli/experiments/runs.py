@@ -30,9 +30,8 @@ from nst.pictures.subjects import FINDERS, with_found
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
 from nst.protocol import Backend
-from nst.settings import style_shares
+from nst.settings import MAX_PIXELS, style_shares
 from nst.transfer import StyleTransfer
-from nst.words import MAX_PIXELS
 from nst.workers.devices import Devices
 
 __all__ = ["Done", "Workshop", "run_cells"]

@@ -7,10 +7,7 @@ from typing import Any
 
 from nst.arguments import TransferArguments
 from nst.errors import SettingsError
-from nst.fields import require_known
-from nst.layers import layer_weights
-from nst.settings import Settings, make_settings
-from nst.words import STARTS
+from nst.settings import STARTS, Settings, layer_weights, make_settings, require_known
 
 __all__ = ["check_options"]
 

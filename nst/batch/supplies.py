@@ -11,7 +11,7 @@ from typing import Any
 from nst.batch.fingerprint import files_in
 from nst.batch.rows import Row
 from nst.models.weights import NetworkWeights
-from nst.words import STARTS
+from nst.settings import STARTS
 
 __all__ = ["Supplies", "paths_of"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nst.errors import SettingsError
 from nst.pictures.color_match import match_histogram, match_linear, match_luma, recolor_lab, recolor_yuv
 from nst.pictures.picture import Picture
-from nst.words import COLOR_TIMES, ColorMode, ColorTime
+from nst.settings import COLOR_TIMES, ColorMode, ColorTime
 
 __all__ = ["MODES", "Color", "Mode", "When"]
 

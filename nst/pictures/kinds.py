@@ -21,7 +21,7 @@ from nst.pictures.decoding import check_range, decode
 from nst.pictures.picture import Picture, fill_hidden
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
 __all__ = ["GROUP", "Reader", "Restore", "from_any", "from_object", "pictures_of_batch", "reader_of"]
 

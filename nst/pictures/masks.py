@@ -25,7 +25,7 @@ from PIL import Image, ImageColor
 from nst.errors import SettingsError
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, to_uint8
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
 __all__ = [
     "SOFT",

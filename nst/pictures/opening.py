@@ -19,7 +19,7 @@ from PIL import Image
 from nst.errors import ImageError
 from nst.pictures import png
 from nst.pictures.large import check_pixels
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
 __all__ = [
     "ANIMATED",

@@ -10,7 +10,7 @@ from nst.pictures.decoding import decode
 from nst.pictures.large import draft, reduction
 from nst.pictures.opening import Source, damaged, name_of, open_file, open_picture
 from nst.pictures.picture import Picture
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
 __all__ = ["read_picture"]
 

@@ -18,14 +18,13 @@ from PIL.Image import Image
 from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments
 from nst.engine.workshop import Workshop
 from nst.errors import ImageError, SettingsError
-from nst.fields import require_known
 from nst.losses.temporal import Temporal
 from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, fill_hidden, resize
 from nst.pictures.subjects import FINDERS
-from nst.run import Run
-from nst.transfer import StyleTransfer
+from nst.settings import require_known
+from nst.transfer import Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from nst.cli.notes import notes
-from nst.notices import about_inputs
+from nst.inputs import about_inputs
 from nst.pictures.writing import read_settings
 from nst.settings import Settings
 
