@@ -14,7 +14,7 @@ __all__ = ["exported_arguments"]
 
 def exported_arguments(options: Mapping[str, Any], quiet: bool) -> dict[str, Any]:
     """The options with the network as a function; of a preset, what an exported file can have."""
-    from nst.export.choices import EXPORTED
+    from nst.export.step import EXPORTED
 
     given = dict(options)
     name, offline, weights = given.pop("preset"), given.pop("offline"), given.pop("weights")

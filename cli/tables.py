@@ -11,8 +11,7 @@ import click
 from click.core import ParameterSource
 
 from nst.batch import Row
-from nst.batch.listing import beside
-from nst.batch.rows import named
+from nst.batch.rows import beside, named
 from nst.cli.engine import library_arguments
 from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
 from nst.errors import ImageError, NSTError, SettingsError

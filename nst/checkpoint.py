@@ -36,7 +36,7 @@ from nst.planning.plan import Plan
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.workers.devices import Devices
-from nst.workers.threads import cores
+from nst.workers.local import cores
 
 __all__ = ["Checkpoint", "Reader", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
 

@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst.arguments import TransferArguments
-from nst.batch.crew import Crew, Here
-from nst.batch.fingerprint import Fingerprints, digest
-from nst.batch.listing import Paths
-from nst.batch.manifest import Manifest
-from nst.batch.options import check_options
-from nst.batch.painter import Painted
-from nst.batch.rows import TEMPLATE, Row, check_outputs, paired_rows
-from nst.batch.workers import Workers
+from nst.batch.manifest import Fingerprints, Manifest, digest
+from nst.batch.painter import Painted, check_options
+from nst.batch.rows import TEMPLATE, Paths, Row, check_outputs, paired_rows
+from nst.batch.workers import Crew, Here, Workers
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.writing import check_output, write_file
 
@@ -69,7 +65,7 @@ class Batch:
     line of JSON for each picture; a batch that was cut off goes on by it when the same batch is run again.
 
     Args:
-        contents: pictures, folders, patterns and lists (`nst.batch.listing.expand`).
+        contents: pictures, folders, patterns and lists (`nst.batch.rows.expand`).
         styles: the same.
         output: the folder of the results; made if its parent is there.
         pair: the first content in the first style and so on, in place of every content in every style.

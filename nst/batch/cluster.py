@@ -17,10 +17,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from nst.batch.crew import See
-from nst.batch.painter import Painted, Painter
+from nst.batch.painter import Painted, Painter, Supplies, paths_of
 from nst.batch.rows import Row
-from nst.batch.supplies import Supplies, paths_of
+from nst.batch.workers import See
 from nst.engine.workshop import Kept
 from nst.errors import NSTError, WeightsError
 from nst.models.store.resolve import network_of
@@ -38,7 +37,7 @@ SHARED = 16
 
 
 class Cluster:
-    """See `nst.batch.crew.Crew`.
+    """See `nst.batch.workers.Crew`.
 
     Args:
         address: see `nst.workers.Devices`.
@@ -50,7 +49,7 @@ class Cluster:
         self._address, self._workers, self._timeout = address, workers, timeout
 
     def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
-        """See `nst.batch.crew.Crew`."""
+        """See `nst.batch.workers.Crew`."""
         rows = iter(rows)
         first = next(rows, None)
         if first is None:  # nobody is needed

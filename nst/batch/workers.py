@@ -1,31 +1,70 @@
-"""A crew of processes: one that dies is one row that failed."""
+"""Who does the work of a batch: the interface, this process, and processes that it starts.
+
+A process that dies is one row that failed. It is a painter behind two pipes (`work_for_parent`): pickles come in by
+stdin, first the arguments of `Painter`, then rows; pickles go out by stdout, what `Painter.paint` yields.
+"""
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
-from nst.batch.crew import See
-from nst.batch.painter import Painted
+from nst.batch.painter import Painted, Painter
 from nst.batch.rows import Row
-from nst.workers.threads import environment
+from nst.workers.local import environment
 
-__all__ = ["Workers"]
+__all__ = ["Crew", "Here", "See", "Workers", "work_for_parent"]
 
+See: TypeAlias = Callable[["Row | None", float], None]
+"""Told which row is done to what part; and now and then None, so that it can raise to end the work."""
+
+PACE = 0.1  # seconds between two words of a process about one row
 TICK = 0.2  # seconds between two looks at the time and at Ctrl-C
 GRACE = 30.0
 """Seconds after the timeout in which a worker has to notice it; one that is stuck in a step does not."""
 
 
+class Crew(Protocol):
+    """Paints rows, in any order, wherever it likes."""
+
+    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
+        """Answer every row.
+
+        When it is closed, or `see` raises, the work ends at once and nothing is left running.
+        """
+
+
+class Here:
+    """This process, one row after the other.
+
+    Args:
+        timeout: see `Painter`.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self._painter = Painter(timeout)
+
+    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
+        """See `Crew`."""
+        for row in rows:
+            for answer in self._painter.paint(row):
+                if isinstance(answer, Painted):
+                    yield answer
+                else:
+                    see(row, answer)
+
+
 class Workers:
-    """See `nst.batch.crew.Crew`.
+    """See `Crew`.
 
     Args:
         jobs: number of processes.
@@ -37,7 +76,7 @@ class Workers:
         self._painter = {"timeout": timeout, "processes": jobs}
 
     def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
-        """See `nst.batch.crew.Crew`."""
+        """See `Crew`."""
         waiting, answers = iter(rows), SimpleQueue[tuple[_Worker, Any]]()
         crew: list[_Worker] = []
         try:
@@ -95,7 +134,7 @@ class _Worker:
         self.late = False
         self._began = 0.0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nst.batch.worker"],
+            [sys.executable, "-c", "from nst.batch.workers import work_for_parent; work_for_parent()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -145,3 +184,27 @@ class _Worker:
             while True:
                 answers.put((self, pickle.load(stdout)))
         answers.put((self, None))
+
+
+def work_for_parent() -> None:
+    """Paint what comes in by stdin until nothing more can come: what a process of `Workers` does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    rows: SimpleQueue[Any] = SimpleQueue()
+
+    def listen() -> None:
+        try:
+            while True:
+                rows.put(pickle.load(sys.stdin.buffer))
+        except (EOFError, OSError):
+            os._exit(0)  # nobody is there any more, be a picture half painted
+
+    threading.Thread(target=listen, daemon=True).start()
+    painter, told = Painter(**rows.get()), 0.0
+    while True:
+        for answer in painter.paint(rows.get()):
+            if not isinstance(answer, float) or time.monotonic() - told > PACE:
+                told = time.monotonic()
+                pickle.dump(answer, answers)
+                answers.flush()

@@ -17,7 +17,7 @@ from nst.engine.elsewhere import Answer, Team, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
-from nst.workers.seat import MakeBackend, Seat
+from nst.workers.local import MakeBackend, Seat
 
 __all__ = ["Places", "cluster_team", "connect", "here", "no_room", "no_start", "places"]
 

@@ -1,4 +1,4 @@
-"""Workers on this machine: a thread for a GPU, a process of its own for the CPU.
+"""Workers on this machine: a thread for a GPU, a process of its own for the CPU; how the cores are shared out.
 
 A thread hands over arrays without copying them, and frameworks let other threads run while a GPU computes. On a CPU it
 would share the framework's one pool of threads with the others; a process has its own.
@@ -9,20 +9,32 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import finalize
 
-from nst.engine.elsewhere import Answer, WorkerLostError
+from nst.engine.elsewhere import Answer, Share, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
-from nst.workers.seat import MakeBackend, Seat
-from nst.workers.threads import THREADS, environment
+from nst.planning.memory import is_out_of_memory
+from nst.protocol import Backend
 
-__all__ = ["LocalWorker", "local_workers", "process_worker", "start_workers", "thread_worker"]
+__all__ = [
+    "THREADS",
+    "LocalWorker",
+    "MakeBackend",
+    "Seat",
+    "cores",
+    "environment",
+    "local_workers",
+    "process_worker",
+    "start_workers",
+    "thread_worker",
+]
 
 _here = threading.local()
 """`_here.seat` is the seat of this thread, or of the only thread of this process."""
@@ -166,3 +178,64 @@ def _sharing(processes: int) -> Iterator[None]:
                 os.environ[name] = value
         if deaf:
             signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+MakeBackend: TypeAlias = Callable[[], Backend[Any]]
+"""Imports a framework; can be pickled."""
+
+
+class Seat:
+    """A share, and errors that can be sent.
+
+    Args:
+        make: makes the backend, on the worker's device.
+        weights: of the network.
+
+    Raises:
+        NSTError: there is no such backend or device here.
+    """
+
+    def __init__(self, make: MakeBackend, weights: NetworkWeights) -> None:
+        self._share = Share(make(), weights)
+
+    def do(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the share.
+
+        Raises:
+            MemoryError: what any framework means by running out of memory.
+            RuntimeError: any other fault, with its traceback as text, since not every exception can be pickled.
+        """
+        try:
+            return getattr(self._share, method)(*arguments)
+        except NSTError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise MemoryError(f"{type(error).__name__}: {error}") from None
+            raise RuntimeError("".join(traceback.format_exception(error))) from None
+
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+"""Where frameworks and the libraries below them read how many threads they may have."""
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def environment(jobs: int) -> dict[str, str]:
+    """For a worker: the threads of all of them together are as many as there are cores, or as OMP_NUM_THREADS says."""
+    if jobs == 1:
+        return dict(os.environ)
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isdecimal() and int(asked) else cores()
+    return {**os.environ, **dict.fromkeys(THREADS, str(max(1, min(most, cores()) // jobs)))}

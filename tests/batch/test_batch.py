@@ -16,7 +16,7 @@ from nst.batch import Batch, Painter, Row
 from nst.batch.workers import _Worker
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.writing import read_settings
-from nst.workers.threads import THREADS, cores, environment
+from nst.workers.local import THREADS, cores, environment
 
 ALL = [f"{content}-{style}.png" for style in "xy" for content in "abc"]
 
@@ -222,7 +222,9 @@ def test_processes_paint_the_same_bytes(gallery, options):
     summary = Batch(gallery.contents, gallery.styles, gallery.out, jobs=2, **options).run()
     assert (summary.done, len(summary.failed)) == (6, 2)
     assert contents_of(gallery.out) == want
-    assert not [p for p in psutil.Process().children() if "nst.batch.worker" in p.cmdline()]
+    assert not [
+        p for p in psutil.Process().children() if any("nst.batch.workers" in word for word in p.cmdline())
+    ]
 
 
 def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options, monkeypatch):
@@ -255,7 +257,7 @@ def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options
 
 def test_threads_are_shared_out(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("nst.workers.threads.cores", lambda: 8)
+    monkeypatch.setattr("nst.workers.local.cores", lambda: 8)
     assert {environment(4)[name] for name in THREADS} == {"2"}
     assert {environment(16)[name] for name in THREADS} == {"1"}
     assert "OMP_NUM_THREADS" not in environment(1)

@@ -16,9 +16,8 @@ from PIL import Image
 
 import nst
 from nst.batch.cluster import Cluster, _Job
-from nst.batch.painter import Painted, Painter
+from nst.batch.painter import Painted, Painter, Supplies, paths_of
 from nst.batch.rows import Row
-from nst.batch.supplies import Supplies, paths_of
 from nst.errors import NSTError
 from nst.workers.cluster import Places
 
