@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from nst.errors import SettingsError
-from nst.progress import Progress
+
+if TYPE_CHECKING:
+    from nst.progress import Progress
 
 __all__ = ["Cancel", "Control", "Ended", "Show", "control_among", "is_watched", "progress_bar"]
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import engine_options, mask_options, option_name, preset_option
+from nst.cli.options import SectionedCommand, engine_options, mask_options, option_name, preset_option
 
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
@@ -101,7 +100,7 @@ def vary(
     from nst.cli.experiments.runs import Workshop, run_cells
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
-    from nst.cli.protecting import save_found
+    from nst.cli.running import save_found
     from nst.errors import ImageError
 
     varied = axes({name: str(options.pop(name)) for name in VARIED}, style, blends)
@@ -145,7 +144,7 @@ def vary(
 
 def _announced(pictures: int, transfers: Sequence[StyleTransfer]) -> str:
     """How much there is to do. A few steps of small versions are run, for the time."""
-    from nst.cli.planning import duration_text
+    from nst.cli.engine import duration_text
     from nst.forecast import forecast
 
     runs = len(transfers)

@@ -16,8 +16,8 @@ from nst.cli.console import interruptible, progress_bar
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.measure import distances
 from nst.cli.recoloring import with_color
+from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.cli.trace import step_record, write_trace
 from nst.description import describe
 from nst.engine.workshop import Workshop as EngineWorkshop
 from nst.errors import ImageError, NSTError
@@ -48,7 +48,7 @@ class Done:
     Attributes:
         cell: which one.
         picture: its result.
-        trace: see `nst.cli.trace`, with "measures" beside and without times: equal runs have equal bytes.
+        trace: see `nst.cli.recorder`, with "measures" beside and without times: equal runs have equal bytes.
         seconds: that it took, where that is still known.
     """
 
@@ -70,8 +70,7 @@ class Workshop:
     """
 
     def __init__(self, folder: Path, content: str, styles: Sequence[str], offline: bool, quiet: bool) -> None:
-        from nst.cli.engine import load_backend
-        from nst.cli.network import find_network
+        from nst.cli.engine import find_network, load_backend
 
         self.folder, self.content, self.styles = folder / "cells", content, list(styles)
         self._hashes = [_hash(path) for path in (content, *styles)]
