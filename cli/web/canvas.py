@@ -1,23 +1,243 @@
-"""One picture that is being painted, step by step."""
+"""Painting one picture step by step: what it takes to set one up, its previews and results, its plan, its colours."""
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from nst.cli.web.easel import Easel, jpeg, lifted, write_result
-from nst.cli.web.messages import Finished, Order, Preview
+import numpy as np
+from PIL import Image
+
+from nst.cli.engine import load_backend
+from nst.cli.like import command_of
+from nst.cli.recoloring import with_color
+from nst.cli.web.messages import Colored, Finished, Large, Order, Plan, Planned, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
+from nst.description import describe
 from nst.engine.pyramid import scale_sizes
-from nst.pictures.picture import Picture
-from nst.pictures.writing import to_pil
-from nst.progress import Progress
+from nst.engine.start import Start
+from nst.errors import NSTError
+from nst.forecast import forecast
+from nst.models.store.resolve import resolve_weights
+from nst.models.weights import NetworkWeights
+from nst.pictures.masks import Masks, kept, make_masks
+from nst.pictures.picture import Picture, fit_longest_side, planar, resize
+from nst.pictures.reading import read_picture
+from nst.pictures.writing import read_settings, to_pil, write_picture
+from nst.planning.memory import free_memory, is_out_of_memory
+from nst.progress import Output, Progress
+from nst.protocol import Backend
+from nst.settings import Settings
 from nst.transfer import StyleTransfer
 
-__all__ = ["Canvas", "live_canvas", "settings_above", "start_file"]
+__all__ = [
+    "Canvas",
+    "Easel",
+    "Setup",
+    "command_for",
+    "jpeg",
+    "large_transfer",
+    "lifted",
+    "live_canvas",
+    "masks_of",
+    "one_line",
+    "planned",
+    "read",
+    "recolored",
+    "settings_above",
+    "sized",
+    "start_file",
+    "write_result",
+]
+
+MAX_PIXELS = 2**27
+"""Pixels of an upload that may be held; see `nst.pictures.large`."""
+
+THUMB = 256
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the user of `nst web` chose.
+
+    Attributes:
+        backend: as `--backend`.
+        device: as `--device`.
+        weights: as `--weights`.
+        precision: of the network.
+        memory: bytes to stay within, all processes together; None for what is free.
+        size: longest side of the live picture in pixels.
+    """
+
+    backend: str = "auto"
+    device: str = "auto"
+    weights: str = "auto"
+    precision: str | None = "auto"
+    memory: int | None = None
+    size: int = 512
+
+
+class Easel:
+    """What a process that paints has at hand: backend, network, and pictures that were read before.
+
+    Backend and network are loaded when they are first needed.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+
+    @cached_property
+    def backend(self) -> Backend[Any]:
+        """Where it is computed."""
+        return load_backend(self.setup.backend, self.setup.device, self.setup.precision)
+
+    @cached_property
+    def weights(self) -> NetworkWeights:
+        """Of the network."""
+        return resolve_weights(self.setup.weights, offline=True)
+
+    def warm_up(self) -> None:
+        """Paint a small picture, so that the first of the user does not wait for what is made once."""
+        rng = np.random.default_rng(0)
+        pictures = [Picture(rng.random((96, 128, 3), np.float32)) for _ in range(2)]
+        transfer = StyleTransfer(*pictures, backend=self.backend, weights=self.weights, size=128, steps=1)
+        for record in transfer.iterate():
+            record.losses()
+
+    def memory_left(self, taken: int = 0) -> int | None:
+        """Bytes that a further run may plan with, where others will take `taken`."""
+        had = free_memory(self.backend.device) if self.setup.memory is None else self.setup.memory
+        return None if had is None else max(0, had - taken)
+
+    def transfer(self, order: Order, memory: int | None, init: str | None, **more: Any) -> StyleTransfer:
+        """A picture set up.
+
+        Args:
+            order: what.
+            memory: bytes to stay within.
+            init: path of the picture to start from; None for the photograph.
+            more: further arguments of `StyleTransfer`.
+
+        Raises:
+            NSTError: bad input, or not enough memory.
+        """
+        photo = sized(order.photo, order.size)
+        longest = max(1, round(order.recipe.stroke * max(photo.size)))
+        return StyleTransfer(
+            photo,
+            [sized(path, longest) for path in order.styles],
+            backend=self.backend,
+            weights=self.weights,
+            masks={name: read(path) for name, path in order.masks.items()},
+            init="content" if init is None else read(init),
+            memory=memory,
+            **{**order.recipe.arguments(len(order.styles), order.size, bool(order.masks)), **more},
+        )
+
+
+def read(path: str) -> Picture:
+    """A file of a session."""
+    return read_picture(path, max_pixels=MAX_PIXELS)
+
+
+@lru_cache(maxsize=8)
+def sized(path: str, longest: int) -> Picture:
+    """A picture at the size at which `StyleTransfer` takes it; what a session has under a name never changes."""
+    picture = read_picture(path, longest, MAX_PIXELS)
+    return resize(picture, *fit_longest_side(*picture.size, longest))
+
+
+def masks_of(order: Order, longest: int) -> Masks | None:
+    """What the brush has painted, for a picture of that longest side."""
+    feather = order.recipe.feather_at(longest)
+    return make_masks(dict(order.masks), len(order.styles), feather, max_pixels=MAX_PIXELS)
+
+
+def lifted(order: Order, present: Picture) -> Picture:
+    """The present picture at the size of the order, with the photograph's detail under its change.
+
+    Where the brush protects, it is the photograph.
+    """
+    original = sized(order.photo, order.size)
+    size = original.size
+    if max(present.size) > max(size):
+        present = resize(present, *size)
+    rgb = Start(Settings(), original, (), None).go_on(planar(present), *size)[0].transpose(1, 2, 0)
+    picture = Picture(np.clip(rgb, 0, 1).astype(np.float32), original.alpha)
+    return kept(picture, original, masks_of(order, order.size))
+
+
+def jpeg(picture: Picture, longest: int = 4096) -> bytes:
+    """For a page; transparency is laid on white."""
+    image = to_pil(picture)
+    if image.mode == "RGBA":
+        ground = Image.new("RGB", image.size, "white")
+        ground.paste(image, mask=image.getchannel("A"))
+        image = ground
+    image.thumbnail((longest, longest))
+    held = io.BytesIO()
+    image.save(held, "JPEG", quality=90, subsampling=0)
+    return held.getvalue()
+
+
+def write_result(
+    order: Order,
+    transfer: StyleTransfer,
+    record: Progress,
+    init: str | None,
+    setup: Setup,
+) -> tuple[dict[str, str], str]:
+    """Write a picture, its thumbnail, and what it was before its colours were changed.
+
+    Args:
+        order: what was painted.
+        transfer: that painted it.
+        record: its last, in the colours of the order.
+        init: path of the picture that it started from.
+        setup: of the studio.
+
+    Returns:
+        Names of the files in the session's folder, and the command that makes the picture.
+
+    Raises:
+        NSTError: it cannot be written.
+    """
+    typed = {
+        "content": order.photo,
+        "styles": list(order.styles),
+        "masks": dict(order.masks),
+        "init": "content" if init is None else init,
+        "weights": setup.weights,
+    }
+    document = {**describe(transfer, typed, record), "step": record.step}
+    seen = record.picture()
+    paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}
+    write_picture(seen, paths["picture"], document)
+    try:
+        paths["thumb"].write_bytes(jpeg(seen, THUMB))
+        to_pil(record.raw_picture()).save(paths["raw"], compress_level=1)
+    except OSError as error:
+        raise NSTError(f"cannot write into {order.folder}: {error.strerror or error}") from error
+    return {kind: path.name for kind, path in paths.items()}, command_for(document, paths["picture"].name)
+
+
+def command_for(document: Mapping[str, Any], picture: str) -> str:
+    """The command that makes a picture with such metadata."""
+    return command_of(document, picture) or f"nst stylize --like {picture} -o out.png"
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, for the page."""
+    if is_out_of_memory(error):
+        return "out of memory: close other programs, or paint smaller"
+    text = " ".join(str(error).split())
+    return text if isinstance(error, NSTError) else f"{type(error).__name__}: {text}"
+
 
 PAUSE = 0.2
 """Seconds between two previews."""
@@ -174,3 +394,46 @@ def _scales(size: int, above: int = 0) -> int | tuple[int, ...]:
     """Of those that "auto" takes, the ones above a number of pixels; where there is but one, how many there are."""
     sizes = tuple(side for side in scale_sizes("auto", size, size, 1) if side > above)
     return sizes if len(sizes) > 1 else 1
+
+
+def planned(easel: Easel, request: Plan) -> Planned:
+    """The plan of a large picture; a few steps of small versions are run, for the time."""
+    order = request.order
+    more = settings_above(order.size, request.above)
+    try:
+        transfer = easel.transfer(order, easel.memory_left(), request.present, **more)
+    except NSTError as error:
+        return Planned(order.session, order.size, error=str(error))
+    plan, (width, height) = transfer.plan, transfer.size
+    named = (order.session, order.size, width, height)
+    return Planned(*named, plan.peak, plan.free, plan.fits, forecast(transfer).total)
+
+
+def large_transfer(easel: Easel, request: Large) -> tuple[StyleTransfer, str]:
+    """A large picture set up, and the path of the picture that it starts from.
+
+    Raises:
+        NSTError: bad input, or not enough memory.
+    """
+    order = request.order
+    init = start_file(order, read(request.present))
+    memory = easel.memory_left(request.reserve)
+    return easel.transfer(order, memory, init, **settings_above(order.size, request.above)), init
+
+
+def recolored(order: Order, raw: Picture) -> Colored:
+    """Write a picture and its thumbnail anew.
+
+    Args:
+        order: of the picture, with the new colours.
+        raw: as the optimisation had it.
+
+    Raises:
+        NSTError: a file cannot be read or written.
+    """
+    path, color, longest = order.file("picture"), order.recipe.coloring, max(raw.size)
+    document = with_color(read_settings(path), color)
+    picture = Output(color, sized(order.photo, longest), to_pil, masks_of(order, longest)).finish(raw)
+    write_picture(picture, path, document)
+    order.file("thumb").write_bytes(jpeg(picture, THUMB))
+    return Colored(order.session, order.run, command_for(document, path.name), jpeg(picture))

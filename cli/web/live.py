@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nst.cli.web.canvas import Canvas, live_canvas
-from nst.cli.web.coloring import recolored
-from nst.cli.web.easel import Easel, one_line, read
+from nst.cli.web.canvas import Canvas, Easel, live_canvas, one_line, planned, read, recolored
 from nst.cli.web.messages import (
     Drop,
     End,
@@ -26,7 +24,6 @@ from nst.cli.web.messages import (
     Stopped,
     Waiting,
 )
-from nst.cli.web.planned import planned
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
 

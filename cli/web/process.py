@@ -1,4 +1,8 @@
-"""A process that paints, as the server sees it: started, spoken to, started again when it dies."""
+"""A process that paints, as the server sees it: started, spoken to, started again when it dies; and what it does.
+
+Live pictures are `nst.cli.web.live`. Large ones are painted one at a time and at a low priority (`Slow`); each is
+saved as it goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,29 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from nst.cli.web.easel import Setup
-from nst.cli.web.messages import End, Event, Failed, Ready, Request
+import numpy as np
 
-__all__ = ["Painter"]
+from nst.cli.web.canvas import Canvas, Easel, Setup, large_transfer, one_line
+from nst.cli.web.messages import End, Event, Failed, Large, Ready, Request, Saved
+from nst.errors import NSTError
+from nst.transfer import StyleTransfer
+
+__all__ = ["Painter", "Slow"]
 
 NICENESS = 10
 """Of the process that paints large pictures: a tenth of the time beside a live one, all there is otherwise."""
 
 
 class Painter:
-    """See the module.
+    """A process that paints, as the server sees it: started, spoken to, started again when it dies.
 
     Args:
         setup: of the studio.
@@ -98,8 +108,7 @@ def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
 
 def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     """What the process does."""
-    from nst.cli.web.easel import Easel, one_line
-    from nst.cli.web.large import Slow
+    from nst.cli.web.canvas import Easel, one_line
     from nst.cli.web.live import Live
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
@@ -117,3 +126,82 @@ def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     except Exception as error:
         with suppress(OSError):
             pipe.send(Failed("", 0, one_line(error)))
+
+
+EVERY = 20.0
+"""Seconds between two checkpoints."""
+
+SHARE = 20.0
+"""The time between two is this many times what the last one took, or more."""
+
+
+class Slow:
+    """The process that paints large pictures, one at a time and at a low priority; each is saved as it goes on.
+
+    Args:
+        pipe: to the server.
+        easel: to paint at.
+    """
+
+    def __init__(self, pipe: Connection, easel: Easel) -> None:
+        self._pipe, self._easel = pipe, easel
+        self._due = 0.0
+
+    def run(self) -> None:
+        """Until the server ends."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            while not isinstance(request := self._pipe.recv(), End):
+                if isinstance(request, Large) and isinstance(self._paint(request), End):
+                    return
+
+    def _paint(self, request: Large) -> Request | None:
+        """Paint; what it was put down for, if it was."""
+        order = request.order
+        try:
+            canvas = self._canvas(request)
+            self._due = time.monotonic() + EVERY
+            while canvas.advance():
+                stop = self._heard(canvas)
+                if stop is not None:
+                    canvas.transfer.save(request.checkpoint)
+                    self._pipe.send(Saved(request.job))
+                    return stop
+                self._save(canvas.transfer, request.checkpoint)
+            self._pipe.send(canvas.finish("done"))
+            with suppress(OSError):
+                Path(request.checkpoint).unlink()
+        except (EOFError, BrokenPipeError):
+            raise
+        except Exception as error:
+            self._pipe.send(Failed(order.session, order.run, one_line(error), request.job))
+        return None
+
+    def _heard(self, canvas: Canvas) -> Request | None:
+        """Tell how far it is; whether to put it down, as for a server that is gone."""
+        try:
+            preview = canvas.preview()
+            if preview is not None:
+                self._pipe.send(preview)
+            return self._pipe.recv() if self._pipe.poll() else None
+        except (EOFError, OSError):
+            return End()
+
+    def _canvas(self, request: Large) -> Canvas:
+        """From the checkpoint, or from the beginning where that is damaged or not there."""
+        if Path(request.checkpoint).exists():
+            with suppress(NSTError):
+                transfer = StyleTransfer.resume(
+                    request.checkpoint, backend=self._easel.backend, weights=self._easel.weights, anyway=True
+                )
+                return Canvas(
+                    self._easel, request.order, transfer, str(request.order.file("start")), request.job
+                )
+        return Canvas(self._easel, request.order, *large_transfer(self._easel, request), request.job)
+
+    def _save(self, transfer: StyleTransfer, path: str) -> None:
+        if time.monotonic() < self._due:
+            return
+        began = time.monotonic()
+        transfer.save(path)
+        now = time.monotonic()
+        self._due = now + max(EVERY, SHARE * (now - began))

@@ -16,7 +16,7 @@ import click
 import uvicorn
 
 from nst.cli.web.app import make_app
-from nst.cli.web.easel import Setup
+from nst.cli.web.canvas import Setup
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio
 from nst.errors import NSTError

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import Any
 
-from nst.cli.web.backroom import Backroom
-from nst.cli.web.easel import Setup
+from nst.cli.web.canvas import Setup
 from nst.cli.web.messages import (
+    Colored,
     Drop,
     Event,
+    Failed,
+    Finished,
+    News,
     Paint,
     Plan,
+    Planned,
+    Preview,
+    Ready,
     Recolor,
     Resume,
+    Saved,
     Stop,
+    Stopped,
+    Waiting,
 )
 from nst.cli.web.process import Painter
-from nst.cli.web.queue import Queue
+from nst.cli.web.queue import Backroom, Job, Queue
 from nst.cli.web.recipe import changed
-from nst.cli.web.reports import Reports
-from nst.cli.web.room import Room
-from nst.cli.web.session import Entry, Session, Source, Store, Subject, Work
-from nst.cli.web.stream import Mailbox
+from nst.cli.web.session import Entry, Session, Source, Store, Subject, Work, entry_of
 from nst.errors import SettingsError
 
-__all__ = ["MOST_STYLES", "Studio"]
+__all__ = ["MOST_STYLES", "Audience", "Mailbox", "Reports", "Room", "Studio", "document_of"]
 
 MOST_STYLES = 4
 
@@ -287,3 +297,267 @@ class Studio:
         self._live.send(Drop(session.name))
         state = "stopped" if entry.why == "stopped" else "done"
         self._room.show(replace(session, work=Work(state, entry.run)))
+
+
+class Room:
+    """What all of the server knows: the sessions, the pages that show them, and what paints.
+
+    Everything happens in the one thread of the server.
+
+    Args:
+        store: of the sessions.
+        size: longest side of a live picture in pixels.
+        live: the process that paints live.
+        backroom: where large pictures are painted.
+    """
+
+    def __init__(self, store: Store, size: int, live: Painter, backroom: Backroom) -> None:
+        self.store, self.size, self.live, self.backroom = store, size, live, backroom
+        self.audience = Audience()
+        self.ready: Ready | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no live picture is under way."""
+        return not any(session.work.state in ("painting", "waiting") for session in self.store)
+
+    def put(self, session: Session) -> Session:
+        """Keep what a session is now."""
+        with suppress(OSError):  # a disk that is full: the pages are told all the same
+            return self.store.put(session)
+        return session
+
+    def show(self, session: Session) -> Session:
+        """Keep what a session is now, and tell its pages."""
+        session = self.put(session)
+        self.tell(session)
+        return session
+
+    def tell(self, session: Session) -> None:
+        """Tell the pages of a session how it is now."""
+        now = self.store.get(session.name) or session
+        self.audience.say(now, "state", self.document(now))
+
+    def document(self, session: Session) -> dict[str, Any]:
+        """A session for its page."""
+        return document_of(session, self.backroom.places(session.name), self.ready)
+
+
+class Reports:
+    """What the processes say: previews, results, failures; and what becomes of it.
+
+    Args:
+        room: of the server.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.give_up: Callable[[str], None] = lambda why: None  # told why nothing will ever be painted
+
+    def hear(self, event: Event | None) -> None:
+        """Of the process that paints live; None when it is dead."""
+        room = self._room
+        if event is None:
+            self._dead()
+        elif isinstance(event, Ready):
+            room.ready = event
+            for session in room.store:
+                room.tell(session)
+        elif isinstance(event, Failed) and not event.session:
+            self.give_up(event.error)
+        elif not isinstance(event, Saved):
+            named = room.store.get(event.session)
+            if named is not None:
+                self._hear_of(named, event)
+
+    def hear_large(self, job: Job, event: Event | None) -> None:
+        """Of a large picture, whose job the backroom has seen to; None for a change of its state."""
+        room = self._room
+        if isinstance(event, Saved):  # so that there is memory for those who wait
+            for waiting in room.store:
+                if waiting.work.state == "waiting":
+                    order = waiting.order(room.store.path(waiting), room.size)
+                    room.live.send(Paint(order, go_on=True))
+        session = room.store.get(job.order.session)
+        if session is None:
+            return
+        if isinstance(event, Finished):
+            source = session.painted(job.source)
+            subject = session.subject if source is None else source.subject
+            session = session.with_entry(entry_of(event, "large", subject))
+            room.show(session)
+        else:
+            room.tell(session)
+
+    def _hear_of(self, session: Session, event: News) -> None:
+        room = self._room
+        if isinstance(event, Planned):
+            room.audience.say(session, "plan", asdict(event))
+        elif isinstance(event, Colored):
+            self._colored(session, event)
+        elif event.run != session.work.run:
+            return  # of a run that another one has taken the place of
+        elif isinstance(event, Preview):
+            self._preview(session, event)
+        elif isinstance(event, Finished):
+            session = session.with_entry(entry_of(event, event.why, session.subject))
+            self._end(session.at_work(state=event.why))
+        elif isinstance(event, Stopped):
+            self._end(session.at_work(state="stopped"))
+        elif isinstance(event, Failed):
+            self._end(session.at_work(state="failed", error=event.error))
+        elif isinstance(event, Waiting):
+            room.show(session.at_work(state="waiting"))
+            room.backroom.make_room()
+
+    def _preview(self, session: Session, event: Preview) -> None:
+        room = self._room
+        room.backroom.reserve = max(room.backroom.reserve, event.peak)
+        if event.start is not None and session.work.start is None:
+            session = room.put(session.started(event.start))
+        if session.work.state == "waiting":
+            session = room.show(session.at_work(state="painting"))
+        room.audience.preview(session, event)
+
+    def _end(self, session: Session) -> None:
+        """A live picture is no longer under way."""
+        room = self._room
+        session = room.show(session)
+        room.store.tidy(session, {job.order.run for job in room.backroom.queue.of(session.name)})
+        if room.quiet:
+            room.backroom.feed()
+
+    def _colored(self, session: Session, event: Colored) -> None:
+        entry = session.painted(event.run)
+        if entry is None:
+            return
+        recipe = replace(entry.subject.recipe, color=session.subject.recipe.color)
+        subject = replace(entry.subject, recipe=recipe)
+        self._room.show(
+            session.with_entry(replace(entry, subject=subject, command=event.command, made=time.time()))
+        )
+
+    def _dead(self) -> None:
+        """What the process was painting fails, and another one is started."""
+        room = self._room
+        error = "the painter died, perhaps for want of memory: try again, or with a smaller --size"
+        if room.ready is None:  # and so would the next one
+            self.give_up(error)
+            return
+        room.ready = None
+        room.live.start()
+        for session in room.store:
+            if session.work.state in ("painting", "waiting"):
+                self._end(session.at_work(state="failed", error=error))
+
+
+def document_of(session: Session, jobs: Sequence[tuple[int, Job]], ready: Ready | None) -> dict[str, Any]:
+    """For JSON.
+
+    Args:
+        session: to be shown.
+        jobs: its large pictures, each with its place in the queue.
+        ready: what paints; None while it is loaded.
+    """
+    held = asdict(session)
+    for name in ("name", "touched", "numbers"):
+        del held[name]
+    held["undo"] = len(session.undo)
+    held["jobs"] = [
+        {name: getattr(job, name) for name in ("name", "state", "error", "step", "steps", "left")}
+        | {"size": job.order.size, "place": place}
+        for place, job in jobs
+    ]
+    held["machine"] = None if ready is None else asdict(ready)
+    return held
+
+
+class Audience:
+    """The pages that are open, and what each of them is told."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[str, set[Mailbox]] = {}
+        self._shown: dict[str, dict[str, Any]] = {}  # the last preview of each session
+        self._curves: dict[str, tuple[int, list[tuple[int, float]]]] = {}  # and losses by step, of which run
+
+    def join(self, session: Session, document: Any) -> Mailbox:
+        """A stream of news for a page; it begins with how things are."""
+        box = Mailbox()
+        self._boxes.setdefault(session.name, set()).add(box)
+        box.put("state", document)
+        run, curve = self._curves.get(session.name, (0, []))
+        box.put("curve", {"run": run, "points": curve})
+        if session.name in self._shown and session.work.state == "painting":
+            box.put("preview", self._shown[session.name])
+        return box
+
+    def leave(self, session: Session, box: Mailbox) -> None:
+        """The page is closed."""
+        self._boxes.get(session.name, set()).discard(box)
+
+    def hang_up(self) -> None:
+        """End all streams."""
+        for boxes in self._boxes.values():
+            for box in boxes:
+                box.close()
+
+    def watches(self, session: Session) -> bool:
+        """Whether a page is open."""
+        return bool(self._boxes.get(session.name))
+
+    def say(self, session: Session, kind: str, news: Any) -> None:
+        """Tell all pages of a session."""
+        for box in self._boxes.get(session.name, ()):
+            box.put(kind, news)
+
+    def begin(self, session: Session) -> None:
+        """Another run: its curve begins anew."""
+        self._curves[session.name] = session.work.run, []
+
+    def preview(self, session: Session, event: Preview) -> None:
+        """Show a picture on its way."""
+        picture = "data:image/jpeg;base64," + base64.b64encode(event.jpeg).decode()
+        held = {name: value for name, value in vars(event).items() if name not in ("jpeg", "start", "job")}
+        self._shown[session.name] = {**held, "picture": picture}
+        run, curve = self._curves.get(session.name, (0, []))
+        if run == event.run:
+            curve.append((event.step, event.loss))
+        self.say(session, "preview", self._shown[session.name])
+
+
+BREATH = 15.0
+"""Seconds without news after which a line is sent all the same, so that a connection that is dead is noticed."""
+
+
+class Mailbox:
+    """What one page has not been told yet; of each kind of news the latest, so that a slow page lags by one."""
+
+    def __init__(self) -> None:
+        self._news: dict[str, Any] = {}
+        self._there = asyncio.Event()
+        self.closed = False
+
+    def put(self, kind: str, news: Any) -> None:
+        """Tell the page."""
+        self._news.pop(kind, None)
+        self._news[kind] = news
+        self._there.set()
+
+    def close(self) -> None:
+        """The server ends."""
+        self.closed = True
+        self._there.set()
+
+    async def lines(self) -> AsyncIterator[str]:
+        """The stream; see the HTML standard, section 9.2."""
+        yield "retry: 1000\n\n"
+        while not self.closed:
+            try:
+                await asyncio.wait_for(self._there.wait(), BREATH)
+            except asyncio.TimeoutError:
+                yield ": still here\n\n"
+                continue
+            self._there.clear()
+            news, self._news = self._news, {}
+            for kind, document in news.items():
+                yield f"event: {kind}\ndata: {json.dumps(document)}\n\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nst.cli.web.easel import MAX_PIXELS, jpeg
+from nst.cli.web.canvas import MAX_PIXELS, jpeg
 from nst.cli.web.session import Source
 from nst.errors import ImageError, SettingsError
 from nst.files import write_atomically

@@ -13,7 +13,7 @@ pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
 from nst.cli.web.app import make_app
-from nst.cli.web.easel import Setup
+from nst.cli.web.canvas import Setup
 from nst.cli.web.messages import Finished, Preview
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio

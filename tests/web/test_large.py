@@ -2,7 +2,7 @@
 
 import pytest
 
-from nst.cli.web.easel import Setup
+from nst.cli.web.canvas import Setup
 from nst.cli.web.messages import Failed, Finished, Large, Paint, Plan, Planned, Preview, Saved, Stop, Waiting
 from tests.web.conftest import document, open_studio, tell_finished, tell_preview
 

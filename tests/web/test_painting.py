@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli.web.easel import Easel, Setup
-from nst.cli.web.large import Slow
+from nst.cli.web.canvas import Easel, Setup
 from nst.cli.web.live import Live
 from nst.cli.web.messages import (
     Colored,
@@ -28,6 +27,7 @@ from nst.cli.web.messages import (
     Stopped,
     Waiting,
 )
+from nst.cli.web.process import Slow
 from nst.cli.web.recipe import Recipe
 
 SIZE = 32
