@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from nst.cli.web.canvas import Canvas, Easel, Setup, large_transfer, one_line
+from nst.cli.web.live import Live
 from nst.cli.web.messages import End, Event, Failed, Large, Ready, Request, Saved
 from nst.errors import NSTError
 from nst.transfer import StyleTransfer
@@ -108,9 +109,6 @@ def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
 
 def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     """What the process does."""
-    from nst.cli.web.canvas import Easel, one_line
-    from nst.cli.web.live import Live
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
     easel = Easel(setup)
     try:
