@@ -53,11 +53,11 @@ def run(
         recipe, options = with_like(like, tuple(styles), options)
         styles = () if table else recipe
     rows = rows_of(contents, styles, pair, name, options)
-    crew = None
+    executor = None
     if ray is not None:
         from nst.batch.cluster import Cluster
 
-        crew = Cluster(ray, ray_workers, timeout)
+        executor = Cluster(ray, ray_workers, timeout)
     batch = Batch.of_rows(rows, output, jobs=jobs, timeout=timeout)
     if offline:
         os.environ["NST_OFFLINE"] = "1"  # for the workers
@@ -74,7 +74,7 @@ def run(
 
     try:
         with interruptible() as interrupted, progress_bar(quiet, "pictures") as show:
-            summary = batch.run(watch, crew)
+            summary = batch.run(watch, executor)
     except KeyboardInterrupt:
         done = last.there if last else 0
         click.echo(

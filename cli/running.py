@@ -28,11 +28,11 @@ from nst.transfer import StyleTransfer, show_record
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
-__all__ = ["Outcome", "explain", "finish", "run", "run_transfer", "save_found"]
+__all__ = ["RunOutcome", "explain", "finish", "run", "run_transfer", "save_found"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early.
 
     Attributes:
@@ -60,7 +60,7 @@ def run_transfer(
     watch: Callable[[Progress], None] | None = None,
     keeper: Keeper | None = None,
     before: Before | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Run to the end, to Ctrl-C or to an error; the picture so far and the trace are saved in every case.
 
     Args:
@@ -111,7 +111,7 @@ def run_transfer(
     finished = last.step >= last.steps
     status = 130 if interrupted() and not finished else 1 if last.stopped == "non-finite" else 0
     began = first if isinstance(first, float) else first.losses().total
-    return Outcome(
+    return RunOutcome(
         *(status, last.step, last.steps, began, last.losses().total, last.seconds, last.stopped),
         picture=picture,
         description={**description, "step": last.step},
@@ -210,7 +210,7 @@ def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None
 
 
 def _summary(
-    transfer: StyleTransfer, outcome: Outcome, output: str, size: tuple[int, int], saved: str | None
+    transfer: StyleTransfer, outcome: RunOutcome, output: str, size: tuple[int, int], saved: str | None
 ) -> str:
     width, height = size
     first, last = outcome.first, outcome.last

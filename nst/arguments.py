@@ -6,6 +6,7 @@ to the parameters of `StyleTransfer`. Where a field is a tuple, a caller may giv
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from nst.control import Cancel
-    from nst.engine.workshop import Workshop
+    from nst.engine.cache import Cache
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
@@ -41,6 +42,7 @@ __all__ = [
     "StylizeArguments",
     "TextureArguments",
     "TransferArguments",
+    "with_present_names",
 ]
 
 File: TypeAlias = "str | PathLike[str] | bytes | BinaryIO | Image"
@@ -113,7 +115,7 @@ class _Engine(TypedDict, total=False):
     optimizer: str | Optimizer
     memory: int | Plan | None
     extra_terms: Sequence[Loss]
-    workshop: Workshop | None
+    cache: Cache | None
 
 
 class TransferArguments(SettingsArguments, _Engine, total=False):
@@ -150,3 +152,15 @@ class TextureArguments(_Always, _Engine, ControlArguments, total=False):
 
 class InvertArguments(SettingsArguments, _Engine, ControlArguments, total=False):
     """Those of `invert`, which has layers of its own and no style."""
+
+
+RENAMED = {"workshop": "cache"}
+"""Arguments of before, which are taken for one more release -> their names."""
+
+
+def with_present_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments under the names that they have now, with a warning to the caller's caller about those of before."""
+    for name in given:
+        if name in RENAMED:
+            warnings.warn(f"{name}= is now {RENAMED[name]}=", DeprecationWarning, stacklevel=3)
+    return {RENAMED.get(name, name): value for name, value in given.items()}

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from nst._version import __version__
 from nst.backends.autotune import processor
-from nst.engine.stage import Found, Position
+from nst.engine.stage import RunState, StageState
 from nst.errors import NSTError
 from nst.files import writing_atomically
 from nst.inputs import Pictures
 from nst.models.weights import NetworkWeights
 from nst.optim import Optimizer
-from nst.optim.packing import pack, unpack
+from nst.optim.serialise import pack, unpack
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
 from nst.planning.plan import Plan
@@ -38,7 +38,7 @@ from nst.settings import Settings, make_settings
 from nst.workers.devices import Devices
 from nst.workers.local import cores
 
-__all__ = ["Checkpoint", "Reader", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
+__all__ = ["ArrayReader", "Checkpoint", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
 
 FORMAT = 2
 
@@ -53,7 +53,7 @@ class Checkpoint:
     """
 
     document: Mapping[str, Any]
-    arrays: Mapping[str, Reader]
+    arrays: Mapping[str, ArrayReader]
 
     @property
     def settings(self) -> Settings:
@@ -123,7 +123,7 @@ class Checkpoint:
         """The caller's own."""
         return self.arrays[f"file {name}"]().tobytes()
 
-    def position(self, backend: Backend[Any]) -> Position:
+    def position(self, backend: Backend[Any]) -> RunState:
         """Where the run was."""
 
         def read(name: str) -> Any:
@@ -138,10 +138,10 @@ class Checkpoint:
             return stack
 
         packed = dict(self.document["position"])
-        found = packed.pop("found")
-        found = Found(found["weights"], tuple(found["sides"]), tuple(found["scale"]))
+        stage = packed.pop("found")
+        stage = StageState(stage["weights"], tuple(stage["sides"]), tuple(stage["scale"]))
         state = unpack(packed.pop("state"), read, read_stack)
-        return Position(**packed, found=found, state=state)
+        return RunState(**packed, stage=stage, state=state)
 
     def differences(self, backend: Backend[Any], weights: NetworkWeights) -> list[str]:
         """What is other here than where the run was saved ("torch is 2.9 here, was 2.8"); none: the same bits."""
@@ -204,7 +204,7 @@ def make_checkpoint(
     plan: Plan,
     optimizer: Optimizer,
     losses: Sequence[str],
-    position: Position,
+    position: RunState,
     backend: Backend[Any],
     devices: Devices,
     weights: NetworkWeights,
@@ -245,7 +245,7 @@ def make_checkpoint(
             "scale": position.scale,
             "done": position.done,
             "seconds": position.seconds,
-            "found": asdict(position.found),
+            "found": asdict(position.stage),
             "state": state,
         },
         "backend": _made_with(backend),
@@ -254,7 +254,9 @@ def make_checkpoint(
         "versions": _versions(backend),
         "notes": dict(notes),
     }
-    readers: dict[str, Reader] = {name: partial(backend.to_numpy, tensor) for name, tensor in tensors.items()}
+    readers: dict[str, ArrayReader] = {
+        name: partial(backend.to_numpy, tensor) for name, tensor in tensors.items()
+    }
     held = {**arrays, **{f"file {name}": data for name, data in files.items()}}
     return Checkpoint(document, {**readers, **{name: _holding(array) for name, array in held.items()}})
 
@@ -288,7 +290,7 @@ def _pictures(pictures: Pictures) -> tuple[dict[str, NDArray[Any]], dict[str, An
     return arrays, named
 
 
-def _holding(array: NDArray[Any]) -> Reader:
+def _holding(array: NDArray[Any]) -> ArrayReader:
     return lambda: array
 
 
@@ -312,14 +314,14 @@ def _versions(backend: Backend[Any]) -> dict[str, str]:
     }
 
 
-Reader: TypeAlias = Callable[[], NDArray[Any]]
+ArrayReader: TypeAlias = Callable[[], NDArray[Any]]
 """Gives an array when it is needed, the same each time."""
 
 NAMES = {"float64": "F64", "float32": "F32", "float16": "F16", "uint8": "U8"}
 TEXT = "nst"
 
 
-def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Reader], text: str) -> None:
+def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, ArrayReader], text: str) -> None:
     """Write the file whole or not at all; each array is read twice, first for its size.
 
     Raises:
@@ -346,7 +348,7 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Reader], te
             file.write(little.reshape(-1).view(np.uint8).data)
 
 
-def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Reader], str]:
+def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, ArrayReader], str]:
     """The arrays by name, each read from the file when it is asked for, and the text.
 
     Raises:
@@ -354,7 +356,7 @@ def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Reader], str]:
     """
     from safetensors import SafetensorError, safe_open
 
-    def reader(name: str) -> Reader:
+    def reader(name: str) -> ArrayReader:
         def read() -> NDArray[Any]:
             with safe_open(path, framework="numpy") as file:
                 array: NDArray[Any] = file.get_tensor(name)

@@ -80,7 +80,7 @@ def read_inputs(
 
 
 def about_inputs(
-    content: Any, styles: Sequence[Any], asked: Settings, settled: Settings, network: NetworkWeights
+    content: Any, styles: Sequence[Any], asked: Settings, resolved: Settings, network: NetworkWeights
 ) -> tuple[str, ...]:
     """That files are animated, or that the weights of a preset were made for another network.
 
@@ -88,14 +88,14 @@ def about_inputs(
         content: as it was given.
         styles: the same.
         asked: the settings as they came.
-        settled: for this network.
+        resolved: for this network.
         network: that they are settled for.
     """
     lines = []
     if _is_animated(content):
         lines.append(f"{content} is animated: its first frame is painted; nst video paints all of them")
     lines += [f"{style} is animated: its first frame is the style" for style in styles if _is_animated(style)]
-    if asked.tuned_for is not None and settled.tuned_for is None:
+    if asked.tuned_for is not None and resolved.tuned_for is None:
         lines.append(
             f"the weights of the losses suit a {asked.tuned_for} VGG19: carried over to {network.name}"
         )

@@ -336,7 +336,7 @@ class Settings:
     """How to transfer a style. The defaults are the paper's unless a line says otherwise.
 
     Weights that are left open (None) are worked out, so that the losses are relative, whatever the pictures and the
-    network; see `nst.engine.weights`.
+    network; see `nst.engine.weighting`.
 
     Raises:
         SettingsError: a value outside its range, an unknown layer.
@@ -396,7 +396,7 @@ class Settings:
         None,
         NETWORK_KINDS,
         none="any",
-        help="Kind of network (see `nst.engine.weights.kind_of`) that the weights of the losses suit; on any other "
+        help="Kind of network (see `nst.engine.weighting.kind_of`) that the weights of the losses suit; on any other "
         "they are balanced, as if not given.",
     )
     style_loss: StyleLossName = choice(

@@ -24,16 +24,17 @@ from nst.arguments import (
     SettingsArguments,
     StylizeArguments,
     TransferArguments,
+    with_present_names,
 )
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
+from nst.engine.cache import Cache, Context
 from nst.engine.pyramid import layers_read, limiting_picture, schedule, schedule_text, unit_of
-from nst.engine.stage import Found, Position, Stage, descend, first_state
+from nst.engine.stage import RunState, Stage, StageState, descend, first_state
 from nst.engine.start import Start
-from nst.engine.weights import losses_of, settled
-from nst.engine.workshop import Machine, Workshop
+from nst.engine.weighting import losses_of, resolved
 from nst.errors import NSTError, SettingsError
 from nst.inputs import about_inputs, about_memory, read_inputs
 from nst.losses.objective import layers_of
@@ -49,6 +50,7 @@ from nst.pictures.scene import Scene, make_scene
 from nst.planning.plan import Plan, Task
 from nst.progress import Output, Progress
 from nst.protocol import Backend, HostArray
+from nst.repr_html import ReprHtml
 from nst.result import History, Result
 from nst.settings import (
     CONTENT_LAYERS,
@@ -60,8 +62,7 @@ from nst.settings import (
     require_known,
     style_shares,
 )
-from nst.shown import Shown
-from nst.workers.devices import Devices, devices_of, team_of
+from nst.workers.devices import Devices, devices_of, worker_group_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -93,14 +94,15 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
         >>> painted.shape, painted.dtype
         ((32, 40, 3), dtype('uint8'))
     """
-    require_known(options, StylizeArguments.__optional_keys__)
-    control, arguments = control_among(options)
+    given = with_present_names(options)
+    require_known(given, StylizeArguments.__optional_keys__)
+    control, arguments = control_among(given)
     batch = pictures_of_batch(content)
     if batch is None:
         return StyleTransfer(content, style, **arguments).paint_under(control).image
     pictures, stack = batch
     results: list[Any] = []
-    arguments["workshop"] = arguments.get("workshop") or Workshop()
+    arguments["cache"] = arguments.get("cache") or Cache()
     for done, picture in enumerate(pictures):
         share = control if control.left is None else control.renewed(control.left / (len(pictures) - done))
         transfer = StyleTransfer(picture, style, **arguments)
@@ -109,7 +111,7 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
     return stack(results)
 
 
-class StyleTransfer(Shown):
+class StyleTransfer(ReprHtml):
     """A style transfer that is set up and not yet run.
 
     Args:
@@ -131,7 +133,7 @@ class StyleTransfer(Shown):
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
         memory: bytes to stay within, process and framework included, or the plan itself; None for what is free there.
-        workshop: compiled code and targets of styles, shared by transfers of one backend and weights given as objects.
+        cache: compiled code and targets of styles, shared by transfers of one backend and weights given as objects.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -157,21 +159,23 @@ class StyleTransfer(Shown):
         optimizer: str | Optimizer = "lbfgs",
         memory: int | Plan | None = None,
         extra_terms: Sequence[Loss] = (),
-        workshop: Workshop | None = None,
+        cache: Cache | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
         known, run = TransferArguments.__optional_keys__, ControlArguments.__optional_keys__
-        require_known(settings, known, run, "paint() or run()")
+        given = with_present_names(settings)
+        cache = given.pop("cache", cache)
+        require_known(given, known, run, "paint() or run()")
         named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
             init=init if named else "picture",
             optimizer=optimizer if isinstance(optimizer, str) else "custom",
-            **settings,
+            **given,
         )
         self._extra, self._memory = tuple(extra_terms), memory
-        self._workshop = Workshop(0) if workshop is None else workshop
+        self._cache = Cache(0) if cache is None else cache
         self.layers = layers_read(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
@@ -189,8 +193,8 @@ class StyleTransfer(Shown):
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self._team = team_of(self.devices, self.backend, self.weights, self._workshop)
-        asked, self.settings = self.settings, settled(self.settings, self.weights, height, width)
+        self._group = worker_group_of(self.devices, self.backend, self.weights, self._cache)
+        asked, self.settings = self.settings, resolved(self.settings, self.weights, height, width)
         self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             pairs = min(self.plan.history, max(1, sum(steps for _, steps in self.schedule)))
@@ -198,18 +202,18 @@ class StyleTransfer(Shown):
         self._optimizer = optimizer
         self._frame: Stage | None = None  # of the last frame, see `frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`
-        self._position: Position | None = None  # of a run that was saved, see `resume`
+        self._position: RunState | None = None  # of a run that was saved, see `resume`
 
-    def _shown(self) -> dict[str, str]:
-        machine = {"backend": f"{self.backend.name} on {self.backend.device}", "network": self.weights.name}
+    def _repr_rows(self) -> dict[str, str]:
+        where = {"backend": f"{self.backend.name} on {self.backend.device}", "network": self.weights.name}
         size, scales = "{}x{}".format(*self.size), schedule_text(self.schedule)
-        return {"size": size, "scales and steps": scales, **machine, **self.plan._shown()}
+        return {"size": size, "scales and steps": scales, **where, **self.plan._repr_rows()}
 
     @cached_property
     def plan(self) -> Plan:
         """How the picture will be computed, and the memory that it is expected to take."""
         memory = self._memory
-        return memory if isinstance(memory, Plan) else self._workshop.plan(self._task, memory)
+        return memory if isinstance(memory, Plan) else self._cache.plan(self._task, memory)
 
     @property
     def content(self) -> Picture:
@@ -409,7 +413,7 @@ class StyleTransfer(Shown):
         """A run for another content picture, such as the next frame of a video, at the size of the result alone.
 
         Weights of the losses are those of the frame before; its targets of the styles and what is compiled are in the
-        workshop.
+        cache.
 
         Args:
             content: of the same size, of any kind that `StyleTransfer` takes.
@@ -423,7 +427,7 @@ class StyleTransfer(Shown):
         scene = replace(self.scene, content=seen)
         losses = (*losses_of(self.settings, self.weights), *extra_terms)
         before = self._frame or self.stage(longest)
-        self._frame = Stage(scene, losses, self._run.machine, before.found)
+        self._frame = Stage(scene, losses, self._run.context, before.state)
         return replace(
             self._run,
             scene=scene,
@@ -438,7 +442,7 @@ class StyleTransfer(Shown):
     def _task(self) -> Task:
         longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
         size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
-        sharing = (self._team.size, self._team.nearby) if self._team else ()
+        sharing = (self._group.size, self._group.nearby) if self._group else ()
         return Task(self.settings, self.weights, self.backend, size, self.layers, *sharing)
 
     @cached_property
@@ -447,7 +451,7 @@ class StyleTransfer(Shown):
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
-            machine=Machine(self.settings, self.weights, self.backend, sides, self._workshop, self._team),
+            context=Context(self.settings, self.weights, self.backend, sides, self._cache, self._group),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,
@@ -462,7 +466,7 @@ class Run:
     Attributes:
         scene: the pictures at the size of the result.
         losses: to minimise.
-        machine: what computes them.
+        context: what computes them.
         optimizer: what minimises them.
         start: the first picture, at any size.
         schedule: (longest side in pixels, steps) of each scale, coarse to fine.
@@ -472,22 +476,22 @@ class Run:
 
     scene: Scene
     losses: tuple[Loss, ...]
-    machine: Machine
+    context: Context
     optimizer: Optimizer
     start: Start
     schedule: tuple[tuple[int, int], ...]
     output: Output
     ready: Stage | None = None
 
-    def stage(self, longest: int, found: Found | None = None) -> Stage:
+    def stage(self, longest: int, state: StageState | None = None) -> Stage:
         """What is minimised at a longest side of that many pixels."""
         if self.ready is not None:
             return self.ready
-        unit = unit_of(layers_of(self.losses), self.machine.settings.padding)
-        return Stage(self.scene.at(longest, unit), self.losses, self.machine, found)
+        unit = unit_of(layers_of(self.losses), self.context.settings.padding)
+        return Stage(self.scene.at(longest, unit), self.losses, self.context, state)
 
     def iterate(
-        self, position: Position | None = None, until: Callable[[], object] = lambda: False
+        self, position: RunState | None = None, until: Callable[[], object] = lambda: False
     ) -> Iterator[Progress]:
         """See `StyleTransfer.iterate`.
 
@@ -495,14 +499,14 @@ class Run:
             position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
             until: asked before each step and each part of the setting up of a size; what is true ends the run.
         """
-        backend, optimizer = self.machine.backend, self.optimizer
+        backend, optimizer = self.context.backend, self.optimizer
         began = time.perf_counter() - (position.seconds if position else 0.0)
         done = position.done if position else 0
         coarse: HostArray | None = None
         first = position.scale if position else 1
         for number, (longest, steps) in enumerate(self.schedule[first - 1 :], start=first):
             if position:
-                stage, state = self.stage(longest, position.found), position.state
+                stage, state = self.stage(longest, position.stage), position.state
                 position = None  # so that the memory of its state is free when the next one is there
             elif steps == 0 and coarse is not None:
                 yield self._record(done, number, began, stage, state, self._enlarged(coarse))
@@ -553,7 +557,7 @@ class Run:
             size=stage.scene.size if enlarged is None else enlarged.size,
             seconds=time.perf_counter() - began,
             stopped=None if enlarged is not None else state.stopped,
-            _settings=self.machine.settings,
+            _settings=self.context.settings,
             _longest=max(self.scene.size),
             _output=self.output,
             _stage=stage,
@@ -614,9 +618,9 @@ def follow(
         stopped=stopped,
         seconds=control.seconds,
         losses=history.columns(),
-        settings=replace(run.machine.settings, size=max(picture.size)),
-        backend=f"{run.machine.backend.name} on {run.machine.backend.device}",
-        weights=run.machine.weights.name,
+        settings=replace(run.context.settings, size=max(picture.size)),
+        backend=f"{run.context.backend.name} on {run.context.backend.device}",
+        weights=run.context.weights.name,
         _restore=run.output.restore,
     )
 

@@ -43,7 +43,7 @@ BELOW = {
     "models/": "files",
     "nst/protocol.py": "models",
     "backends/": "files models protocol",
-    "nst/shown.py": "",
+    "nst/repr_html.py": "",
     "nst/plot.py": "pictures",
     "nst/settings.py": "models",
     "nst/pictures/": "files settings",
@@ -51,18 +51,18 @@ BELOW = {
     "nst/encoding/": "models pictures protocol",
     "nst/losses/": "encoding models pictures protocol",
     "nst/optim/": "protocol",
-    "nst/planning/": "encoding models protocol settings shown",
+    "nst/planning/": "encoding models protocol repr_html settings",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
     "nst/workers/": "backends engine models planning protocol",
-    "nst/progress.py": "engine optim pictures protocol settings shown",
+    "nst/progress.py": "engine optim pictures protocol repr_html settings",
     "nst/arguments.py": "control engine losses models optim pictures planning progress protocol settings workers",
     "nst/control.py": "progress",
     "nst/result.py": "control optim pictures plot progress settings",
     "nst/inputs.py": "engine models pictures planning settings",
     "nst/checkpoint.py": "backends engine files inputs models optim pictures planning protocol settings workers",
     "nst/": "arguments backends batch checkpoint control encoding engine inputs losses models optim "
-    "pictures planning plot presets progress protocol result settings shown synthesis transfer "
-    "workers",
+    "pictures planning plot presets progress protocol repr_html result settings synthesis "
+    "transfer workers",
     "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
     "nst/batch/": "arguments backends description engine models pictures planning progress settings transfer "
     "workers",

@@ -21,7 +21,7 @@ from nst.arguments import (
 from nst.backends.selection import PRECISIONS as PRECISIONS_OF_BACKENDS
 from nst.cli.options import PAINTING, default_of, option_name
 from nst.control import Control
-from nst.engine.weights import kind_of
+from nst.engine.weighting import kind_of
 from nst.errors import SettingsError
 from nst.losses.style_statistics import STYLE_LOSSES
 from nst.optim import OPTIMIZERS

@@ -97,7 +97,7 @@ def vary(
     from nst.cli.experiments.catalogue import Experiment
     from nst.cli.experiments.files import inputs_of, sheet_of, write_files
     from nst.cli.experiments.grid import given_settings, make_grid, with_base
-    from nst.cli.experiments.runs import Workshop, run_cells
+    from nst.cli.experiments.runs import RunContext, run_cells
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
     from nst.cli.running import save_found
@@ -116,7 +116,7 @@ def vary(
             Path(output).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImageError(f"cannot make the folder {output}: {error.strerror}") from error
-    workshop = Workshop(Path(output), content, style, offline, quiet)
+    context = RunContext(Path(output), content, style, offline, quiet)
 
     def announce(transfers: Sequence[StyleTransfer]) -> bool:
         if transfers and not plan:
@@ -125,7 +125,7 @@ def vary(
             click.echo(_announced(len(table.cells), transfers), err=not plan)
         return not plan
 
-    done = run_cells(workshop, table.cells, (), quiet, announce)
+    done = run_cells(context, table.cells, (), quiet, announce)
     if plan:
         return 0
     missing = len(table.cells) - len(done)

@@ -86,7 +86,7 @@ def video(
     from nst.cli.movies.reading import open_source
     from nst.cli.movies.writing import check_movie, write_movie
     from nst.cli.recorder import check_trace_path
-    from nst.cli.videos import made_with, paint
+    from nst.cli.videos import made_with, paint_frames
 
     target = Path(output)
     single = bool(target.suffix) and not target.is_dir()
@@ -103,7 +103,7 @@ def video(
     transfer = _set_up(first, style, quiet, options)
     store = FrameStore(folder, made_with(transfer, first, style, options), restart)
     paths = {"content": source, "styles": list(style), "init": options["init"]}
-    status = paint(transfer, reader, store, paths, trace, quiet)
+    status = paint_frames(transfer, reader, store, paths, trace, quiet)
     count = store.done
     if status == 0 and single:
         frames = [store.path(number) for number in range(count)]

@@ -132,14 +132,14 @@ class _Pages:
         return JSONResponse(self._studio.document(session))
 
     async def events(self, _: Request, session: Session) -> Response:
-        box = self._studio.subscribe(session)
+        events = self._studio.subscribe(session)
 
         async def stream() -> AsyncIterator[str]:
             try:
-                async for lines in box.lines():
+                async for lines in events.lines():
                     yield lines
             finally:
-                self._studio.unsubscribe(session, box)
+                self._studio.unsubscribe(session, events)
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 

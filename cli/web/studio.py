@@ -11,17 +11,16 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from nst.cli.web.canvas import Setup
 from nst.cli.web.messages import (
     Colored,
     Drop,
+    Estimate,
+    EstimateRequest,
     Event,
     Failed,
     Finished,
     News,
     Paint,
-    Plan,
-    Planned,
     Preview,
     Ready,
     Recolor,
@@ -31,13 +30,22 @@ from nst.cli.web.messages import (
     Stopped,
     Waiting,
 )
-from nst.cli.web.process import Painter
-from nst.cli.web.queue import Backroom, Job, Queue
+from nst.cli.web.painting import Setup
+from nst.cli.web.process import PaintingProcess
+from nst.cli.web.queue import LargeJob, LargeJobs, Queue
 from nst.cli.web.recipe import changed
-from nst.cli.web.session import Entry, Session, Source, Store, Subject, Work, entry_of
+from nst.cli.web.session import Composition, HistoryEntry, Session, Store, Upload, Work, entry_of
 from nst.errors import SettingsError
 
-__all__ = ["MOST_STYLES", "Audience", "Mailbox", "Reports", "Room", "Studio", "document_of"]
+__all__ = [
+    "MOST_STYLES",
+    "EventHandler",
+    "EventStream",
+    "Studio",
+    "StudioState",
+    "Subscribers",
+    "document_of",
+]
 
 MOST_STYLES = 4
 
@@ -57,55 +65,58 @@ class Studio:
         store: Store,
         setup: Setup,
         soon: Callable[[Callable[[Any], None], Any], None],
-        painter: Callable[[Setup, bool, Callable[[Event | None], None]], Painter] = Painter,
+        painter: Callable[[Setup, bool, Callable[[Event | None], None]], PaintingProcess] = PaintingProcess,
     ) -> None:
         self.store, self.setup = store, setup
-        self._live = painter(setup, False, lambda event: soon(self.reports.hear, event))
-        slow = painter(setup, True, lambda event: soon(self.backroom.hear, event))
-        self.backroom = Backroom(
-            Queue(store.folder / "queue"), setup, slow, lambda job, event: self.reports.hear_large(job, event)
+        self._live = painter(setup, False, lambda event: soon(self.handler.handle, event))
+        slow = painter(setup, True, lambda event: soon(self.large_jobs.handle, event))
+        self.large_jobs = LargeJobs(
+            Queue(store.folder / "queue"),
+            setup,
+            slow,
+            lambda job, event: self.handler.handle_large(job, event),
         )
-        self._room = Room(store, setup.size, self._live, self.backroom)
-        self.reports = Reports(self._room)
+        self._state = StudioState(store, setup.size, self._live, self.large_jobs)
+        self.handler = EventHandler(self._state)
 
     def open(self) -> None:
         """Start to work; large pictures that were under way go on."""
         self._live.start()
-        self.backroom.feed()
+        self.large_jobs.feed()
 
     def close(self) -> None:
         """Put everything down."""
         self._live.stop()
-        self.backroom.close()
+        self.large_jobs.close()
 
-    def hang_up(self) -> None:
+    def close_streams(self) -> None:
         """End the streams."""
-        self._room.audience.hang_up()
+        self._state.subscribers.close_streams()
 
     # what a page asks for
 
-    def subscribe(self, session: Session) -> Mailbox:
+    def subscribe(self, session: Session) -> EventStream:
         """A stream of news for a page; it begins with how things are."""
-        return self._room.audience.join(session, self.document(session))
+        return self._state.subscribers.join(session, self.document(session))
 
-    def unsubscribe(self, session: Session, box: Mailbox) -> None:
+    def unsubscribe(self, session: Session, stream: EventStream) -> None:
         """The page is closed."""
-        self._room.audience.leave(session, box)
+        self._state.subscribers.leave(session, stream)
 
     def make(self) -> Session:
         """A session; those that are too many go."""
         session = self.store.make()
         for old in self.store.surplus():
-            if not self._room.audience.watches(old) and not self.backroom.queue.of(old.name):
+            if not self._state.subscribers.watches(old) and not self.large_jobs.queue.of(old.name):
                 self._live.send(Drop(old.name))
                 self.store.remove(old)
         return session
 
-    def set_photo(self, session: Session, photo: Source) -> None:
+    def set_photo(self, session: Session, photo: Upload) -> None:
         """Another photograph: the picture begins anew, without what the brush painted."""
         self._renew(session, replace(session.subject, photo=photo, masks={}))
 
-    def add_style(self, session: Session, style: Source) -> None:
+    def add_style(self, session: Session, style: Upload) -> None:
         """A further painting.
 
         Raises:
@@ -201,7 +212,7 @@ class Studio:
             if present is None and session.work.start is not None:  # the server ended while it was painted
                 present = str(folder / session.work.start)
             paint = Paint(session.order(folder, self.setup.size), True, present)
-            self._room.show(begun)
+            self._state.show(begun)
             self._live.send(Resume(paint))
         else:
             self._paint(session, go_on=session.entry is not None, polish=True)
@@ -225,7 +236,7 @@ class Studio:
         entry = self._finished(session)
         order = session.order(self.store.path(session), size)
         above = min(max(entry.size), size)
-        self._live.send(Plan(order, str(self.store.path(session) / entry.files["raw"]), above))
+        self._live.send(EstimateRequest(order, str(self.store.path(session) / entry.files["raw"]), above))
 
     def enlarge(self, session: Session, size: int) -> None:
         """Queue a large picture.
@@ -236,23 +247,23 @@ class Studio:
         entry = self._finished(session)
         folder = self.store.path(session)
         order = session.order(folder, size, self.store.number(session))
-        self.backroom.add(order, str(folder / entry.files["raw"]), min(max(entry.size), size), entry.run)
-        self._room.tell(session)
+        self.large_jobs.add(order, str(folder / entry.files["raw"]), min(max(entry.size), size), entry.run)
+        self._state.publish(session)
 
     def cancel(self, session: Session, job: str) -> None:
         """Take a large picture out of the queue."""
-        held = self.backroom.queue.get(job)
+        held = self.large_jobs.queue.get(job)
         if held is not None and held.order.session == session.name:
-            self.backroom.cancel(held)
-        self._room.tell(session)
+            self.large_jobs.cancel(held)
+        self._state.publish(session)
 
     def document(self, session: Session) -> dict[str, Any]:
         """A session for its page."""
-        return self._room.document(session)
+        return self._state.document(session)
 
     # what is under way
 
-    def _finished(self, session: Session) -> Entry:
+    def _finished(self, session: Session) -> HistoryEntry:
         entry = session.entry
         if entry is None or not session.subject.ready:
             raise SettingsError("stop the picture, or let it finish, before it is made large")
@@ -263,14 +274,14 @@ class Studio:
         entry = session.entry
         return None if entry is None else str(self.store.path(session) / entry.files["raw"])
 
-    def _renew(self, session: Session, subject: Subject) -> None:
+    def _renew(self, session: Session, subject: Composition) -> None:
         """Other pictures: paint them from the beginning."""
         session = replace(session.remembered(f"pictures {session.numbers}"), subject=subject)
         if subject.ready:
             self._paint(session, go_on=False)
             return
         self._live.send(Drop(session.name))
-        self._room.show(replace(session, work=Work()))
+        self._state.show(replace(session, work=Work()))
 
     def _go_on_with(self, session: Session, only_color: bool = False) -> None:
         """Other settings: paint on from the present picture, if there is one."""
@@ -278,7 +289,7 @@ class Studio:
         if begun and not only_color:
             self._paint(session, go_on=True)
             return
-        session = self._room.show(session)
+        session = self._state.show(session)
         if begun:
             self._live.send(Recolor(session.order(self.store.path(session), self.setup.size)))
 
@@ -287,19 +298,19 @@ class Studio:
         present = self._file(session) if present is None and go_on else present
         run = session.numbers
         session = replace(session, numbers=run + 1, work=Work("painting", run))
-        self._room.audience.begin(session)
-        session = self._room.show(session)
+        self._state.subscribers.begin(session)
+        session = self._state.show(session)
         order = session.order(self.store.path(session), self.setup.size)
-        self._live.send(Paint(order, go_on, present, polish, self.backroom.taken))
+        self._live.send(Paint(order, go_on, present, polish, self.large_jobs.taken))
 
-    def _show(self, session: Session, entry: Entry) -> None:
+    def _show(self, session: Session, entry: HistoryEntry) -> None:
         """A picture that is finished, in place of the present one."""
         self._live.send(Drop(session.name))
         state = "stopped" if entry.why == "stopped" else "done"
-        self._room.show(replace(session, work=Work(state, entry.run)))
+        self._state.show(replace(session, work=Work(state, entry.run)))
 
 
-class Room:
+class StudioState:
     """What all of the server knows: the sessions, the pages that show them, and what paints.
 
     Everything happens in the one thread of the server.
@@ -308,12 +319,12 @@ class Room:
         store: of the sessions.
         size: longest side of a live picture in pixels.
         live: the process that paints live.
-        backroom: where large pictures are painted.
+        large_jobs: where large pictures are painted.
     """
 
-    def __init__(self, store: Store, size: int, live: Painter, backroom: Backroom) -> None:
-        self.store, self.size, self.live, self.backroom = store, size, live, backroom
-        self.audience = Audience()
+    def __init__(self, store: Store, size: int, live: PaintingProcess, large_jobs: LargeJobs) -> None:
+        self.store, self.size, self.live, self.large_jobs = store, size, live, large_jobs
+        self.subscribers = Subscribers()
         self.ready: Ready | None = None
 
     @property
@@ -321,78 +332,78 @@ class Room:
         """Whether no live picture is under way."""
         return not any(session.work.state in ("painting", "waiting") for session in self.store)
 
-    def put(self, session: Session) -> Session:
+    def save(self, session: Session) -> Session:
         """Keep what a session is now."""
         with suppress(OSError):  # a disk that is full: the pages are told all the same
-            return self.store.put(session)
+            return self.store.save(session)
         return session
 
     def show(self, session: Session) -> Session:
         """Keep what a session is now, and tell its pages."""
-        session = self.put(session)
-        self.tell(session)
+        session = self.save(session)
+        self.publish(session)
         return session
 
-    def tell(self, session: Session) -> None:
+    def publish(self, session: Session) -> None:
         """Tell the pages of a session how it is now."""
         now = self.store.get(session.name) or session
-        self.audience.say(now, "state", self.document(now))
+        self.subscribers.publish(now, "state", self.document(now))
 
     def document(self, session: Session) -> dict[str, Any]:
         """A session for its page."""
-        return document_of(session, self.backroom.places(session.name), self.ready)
+        return document_of(session, self.large_jobs.places(session.name), self.ready)
 
 
-class Reports:
+class EventHandler:
     """What the processes say: previews, results, failures; and what becomes of it.
 
     Args:
-        room: of the server.
+        state: of the server.
     """
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, state: StudioState) -> None:
+        self._state = state
         self.give_up: Callable[[str], None] = lambda why: None  # told why nothing will ever be painted
 
-    def hear(self, event: Event | None) -> None:
+    def handle(self, event: Event | None) -> None:
         """Of the process that paints live; None when it is dead."""
-        room = self._room
+        state = self._state
         if event is None:
             self._dead()
         elif isinstance(event, Ready):
-            room.ready = event
-            for session in room.store:
-                room.tell(session)
+            state.ready = event
+            for session in state.store:
+                state.publish(session)
         elif isinstance(event, Failed) and not event.session:
             self.give_up(event.error)
         elif not isinstance(event, Saved):
-            named = room.store.get(event.session)
+            named = state.store.get(event.session)
             if named is not None:
-                self._hear_of(named, event)
+                self._handle_of(named, event)
 
-    def hear_large(self, job: Job, event: Event | None) -> None:
-        """Of a large picture, whose job the backroom has seen to; None for a change of its state."""
-        room = self._room
+    def handle_large(self, job: LargeJob, event: Event | None) -> None:
+        """Of a large picture, whose job `LargeJobs` has seen to; None for a change of its state."""
+        state = self._state
         if isinstance(event, Saved):  # so that there is memory for those who wait
-            for waiting in room.store:
+            for waiting in state.store:
                 if waiting.work.state == "waiting":
-                    order = waiting.order(room.store.path(waiting), room.size)
-                    room.live.send(Paint(order, go_on=True))
-        session = room.store.get(job.order.session)
+                    order = waiting.order(state.store.path(waiting), state.size)
+                    state.live.send(Paint(order, go_on=True))
+        session = state.store.get(job.order.session)
         if session is None:
             return
         if isinstance(event, Finished):
             source = session.painted(job.source)
             subject = session.subject if source is None else source.subject
             session = session.with_entry(entry_of(event, "large", subject))
-            room.show(session)
+            state.show(session)
         else:
-            room.tell(session)
+            state.publish(session)
 
-    def _hear_of(self, session: Session, event: News) -> None:
-        room = self._room
-        if isinstance(event, Planned):
-            room.audience.say(session, "plan", asdict(event))
+    def _handle_of(self, session: Session, event: News) -> None:
+        state = self._state
+        if isinstance(event, Estimate):
+            state.subscribers.publish(session, "plan", asdict(event))
         elif isinstance(event, Colored):
             self._colored(session, event)
         elif event.run != session.work.run:
@@ -407,25 +418,25 @@ class Reports:
         elif isinstance(event, Failed):
             self._end(session.at_work(state="failed", error=event.error))
         elif isinstance(event, Waiting):
-            room.show(session.at_work(state="waiting"))
-            room.backroom.make_room()
+            state.show(session.at_work(state="waiting"))
+            state.large_jobs.make_room()
 
     def _preview(self, session: Session, event: Preview) -> None:
-        room = self._room
-        room.backroom.reserve = max(room.backroom.reserve, event.peak)
+        state = self._state
+        state.large_jobs.reserve = max(state.large_jobs.reserve, event.peak)
         if event.start is not None and session.work.start is None:
-            session = room.put(session.started(event.start))
+            session = state.save(session.started(event.start))
         if session.work.state == "waiting":
-            session = room.show(session.at_work(state="painting"))
-        room.audience.preview(session, event)
+            session = state.show(session.at_work(state="painting"))
+        state.subscribers.preview(session, event)
 
     def _end(self, session: Session) -> None:
         """A live picture is no longer under way."""
-        room = self._room
-        session = room.show(session)
-        room.store.tidy(session, {job.order.run for job in room.backroom.queue.of(session.name)})
-        if room.quiet:
-            room.backroom.feed()
+        state = self._state
+        session = state.show(session)
+        state.store.tidy(session, {job.order.run for job in state.large_jobs.queue.of(session.name)})
+        if state.quiet:
+            state.large_jobs.feed()
 
     def _colored(self, session: Session, event: Colored) -> None:
         entry = session.painted(event.run)
@@ -433,25 +444,27 @@ class Reports:
             return
         recipe = replace(entry.subject.recipe, color=session.subject.recipe.color)
         subject = replace(entry.subject, recipe=recipe)
-        self._room.show(
+        self._state.show(
             session.with_entry(replace(entry, subject=subject, command=event.command, made=time.time()))
         )
 
     def _dead(self) -> None:
         """What the process was painting fails, and another one is started."""
-        room = self._room
+        state = self._state
         error = "the painter died, perhaps for want of memory: try again, or with a smaller --size"
-        if room.ready is None:  # and so would the next one
+        if state.ready is None:  # and so would the next one
             self.give_up(error)
             return
-        room.ready = None
-        room.live.start()
-        for session in room.store:
+        state.ready = None
+        state.live.start()
+        for session in state.store:
             if session.work.state in ("painting", "waiting"):
                 self._end(session.at_work(state="failed", error=error))
 
 
-def document_of(session: Session, jobs: Sequence[tuple[int, Job]], ready: Ready | None) -> dict[str, Any]:
+def document_of(
+    session: Session, jobs: Sequence[tuple[int, LargeJob]], ready: Ready | None
+) -> dict[str, Any]:
     """For JSON.
 
     Args:
@@ -472,43 +485,43 @@ def document_of(session: Session, jobs: Sequence[tuple[int, Job]], ready: Ready 
     return held
 
 
-class Audience:
+class Subscribers:
     """The pages that are open, and what each of them is told."""
 
     def __init__(self) -> None:
-        self._boxes: dict[str, set[Mailbox]] = {}
+        self._streams: dict[str, set[EventStream]] = {}
         self._shown: dict[str, dict[str, Any]] = {}  # the last preview of each session
         self._curves: dict[str, tuple[int, list[tuple[int, float]]]] = {}  # and losses by step, of which run
 
-    def join(self, session: Session, document: Any) -> Mailbox:
+    def join(self, session: Session, document: Any) -> EventStream:
         """A stream of news for a page; it begins with how things are."""
-        box = Mailbox()
-        self._boxes.setdefault(session.name, set()).add(box)
-        box.put("state", document)
+        stream = EventStream()
+        self._streams.setdefault(session.name, set()).add(stream)
+        stream.send("state", document)
         run, curve = self._curves.get(session.name, (0, []))
-        box.put("curve", {"run": run, "points": curve})
+        stream.send("curve", {"run": run, "points": curve})
         if session.name in self._shown and session.work.state == "painting":
-            box.put("preview", self._shown[session.name])
-        return box
+            stream.send("preview", self._shown[session.name])
+        return stream
 
-    def leave(self, session: Session, box: Mailbox) -> None:
+    def leave(self, session: Session, stream: EventStream) -> None:
         """The page is closed."""
-        self._boxes.get(session.name, set()).discard(box)
+        self._streams.get(session.name, set()).discard(stream)
 
-    def hang_up(self) -> None:
+    def close_streams(self) -> None:
         """End all streams."""
-        for boxes in self._boxes.values():
-            for box in boxes:
-                box.close()
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.close()
 
     def watches(self, session: Session) -> bool:
         """Whether a page is open."""
-        return bool(self._boxes.get(session.name))
+        return bool(self._streams.get(session.name))
 
-    def say(self, session: Session, kind: str, news: Any) -> None:
+    def publish(self, session: Session, kind: str, news: Any) -> None:
         """Tell all pages of a session."""
-        for box in self._boxes.get(session.name, ()):
-            box.put(kind, news)
+        for stream in self._streams.get(session.name, ()):
+            stream.send(kind, news)
 
     def begin(self, session: Session) -> None:
         """Another run: its curve begins anew."""
@@ -522,14 +535,14 @@ class Audience:
         run, curve = self._curves.get(session.name, (0, []))
         if run == event.run:
             curve.append((event.step, event.loss))
-        self.say(session, "preview", self._shown[session.name])
+        self.publish(session, "preview", self._shown[session.name])
 
 
 BREATH = 15.0
 """Seconds without news after which a line is sent all the same, so that a connection that is dead is noticed."""
 
 
-class Mailbox:
+class EventStream:
     """What one page has not been told yet; of each kind of news the latest, so that a slow page lags by one."""
 
     def __init__(self) -> None:
@@ -537,7 +550,7 @@ class Mailbox:
         self._there = asyncio.Event()
         self.closed = False
 
-    def put(self, kind: str, news: Any) -> None:
+    def send(self, kind: str, news: Any) -> None:
         """Tell the page."""
         self._news.pop(kind, None)
         self._news[kind] = news

@@ -19,7 +19,7 @@ from nst.backends.autotune import backend_in
 from nst.batch.manifest import files_in
 from nst.batch.rows import Row
 from nst.description import describe
-from nst.engine.workshop import Kept, Workshop
+from nst.engine.cache import LRU, Cache
 from nst.errors import BackendError, NSTError, SettingsError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
@@ -30,11 +30,11 @@ from nst.settings import STARTS, Settings, layer_weights, make_settings, require
 from nst.transfer import StyleTransfer
 from nst.workers.devices import devices_of
 
-__all__ = ["Painted", "Painter", "Supplies", "check_options", "paths_of"]
+__all__ = ["Painted", "RowInputs", "RowPainter", "check_options", "paths_of"]
 
 
 @dataclass(frozen=True, eq=False)
-class Supplies:
+class RowInputs:
     """What a row needs where its files are not: their contents in place of paths, the network in place of its name.
 
     Without anything a row is painted from the files that it names.
@@ -90,7 +90,7 @@ class _File(io.BytesIO):
         self.name = name
 
 
-NOTHING = Supplies()
+NOTHING = RowInputs()
 """Files and networks are where they are said to be."""
 
 
@@ -113,7 +113,7 @@ class Painted:
     hopeless: bool = False
 
 
-class Painter:
+class RowPainter:
     """Keeps backend, network, compiled code and style targets from row to row.
 
     Args:
@@ -122,17 +122,17 @@ class Painter:
     """
 
     def __init__(self, timeout: float | None = None, processes: int = 1) -> None:
-        self._timeout, self._workshop = timeout, Workshop(processes=processes)
-        self._backends, self._networks = Kept(2), Kept(2)
+        self._timeout, self._cache = timeout, Cache(processes=processes)
+        self._backends, self._networks = LRU(2), LRU(2)
 
-    def paint(self, row: Row, supplies: Supplies = NOTHING) -> Iterator[float | Painted]:
+    def paint(self, row: Row, inputs: RowInputs = NOTHING) -> Iterator[float | Painted]:
         """After each step, how much of the row is done, 0 to 1; in the end, what became of it."""
         began = time.perf_counter()
         try:
             # overflow shows in the losses, which are checked: numpy need not warn of it as well
             with np.errstate(over="ignore", invalid="ignore"):
-                content, styles = supplies.filled(row.content), supplies.filled(list(row.styles))
-                transfer = StyleTransfer(content, styles, **self._ready(row.options, supplies))
+                content, styles = inputs.filled(row.content), inputs.filled(list(row.styles))
+                transfer = StyleTransfer(content, styles, **self._ready(row.options, inputs))
                 first = last = None
                 for last in transfer.iterate():
                     first = last.losses().total if first is None else first
@@ -156,9 +156,9 @@ class Painter:
                 f"not done after {self._timeout:g} seconds, at step {record.step} of {record.steps}"
             )
 
-    def _ready(self, options: Mapping[str, Any], supplies: Supplies) -> dict[str, Any]:
+    def _ready(self, options: Mapping[str, Any], inputs: RowInputs) -> dict[str, Any]:
         """The options, with a backend and a network that are made once, when they are first needed."""
-        given = {**supplies.options(options), "workshop": self._workshop}
+        given = {**inputs.options(options), "cache": self._cache}
         backend, weights = given.get("backend", "auto"), given.get("weights", "auto")
         seed = given.get("seed", 0)
         if isinstance(backend, str):
@@ -167,7 +167,7 @@ class Painter:
         if isinstance(weights, (str, Path)):
             named = str(weights), seed if weights == "random" else None
             given["weights"] = partial(
-                self._networks.get, named, lambda: supplies.weights or network_of(weights, seed)
+                self._networks.get, named, lambda: inputs.weights or network_of(weights, seed)
             )
         return given
 
@@ -176,7 +176,7 @@ class Painter:
         if isinstance(error, NSTError):
             return " ".join(str(error).split())
         if is_out_of_memory(error):
-            self._workshop.clear()
+            self._cache.clear()
             return "out of memory: use a smaller size"
         logging.getLogger("nst").debug("a row of a batch failed", exc_info=error)
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -204,7 +204,7 @@ def _since(began: float) -> float:
     return round(time.perf_counter() - began, 3)
 
 
-OURS = ("workshop", "extra_terms")
+OURS = ("cache", "extra_terms")
 """Arguments of `StyleTransfer` that are no plain data, or the batch's own."""
 
 

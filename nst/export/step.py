@@ -16,8 +16,8 @@ import numpy as np
 
 from nst._version import __version__
 from nst.encoding.encoder import Encoder, inner_features
-from nst.engine.stage import Problem
-from nst.engine.weights import losses_of
+from nst.engine.stage import StageProblem
+from nst.engine.weighting import losses_of
 from nst.errors import SettingsError
 from nst.losses.content import Content, ContentTerm
 from nst.losses.objective import energy_of, statistics_of
@@ -32,7 +32,7 @@ from nst.transfer import StyleTransfer
 __all__ = [
     "EXPORTED",
     "ExportedLosses",
-    "Outcome",
+    "GraphOutputs",
     "differences",
     "export_onnx",
     "identity",
@@ -131,7 +131,7 @@ def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, adam: 
     write_model(model, path, weights_file)
 
 
-def _about(losses: ExportedLosses, outcome: Outcome) -> dict[str, str]:
+def _about(losses: ExportedLosses, outcome: GraphOutputs) -> dict[str, str]:
     """A sentence for every input and output."""
     about = {
         "picture": PICTURE,
@@ -182,7 +182,7 @@ FIXED = ("inner/", "tv/height", "tv/width")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GraphOutputs:
     """What the graph computes of a picture; the values are tensors of any kind.
 
     Attributes:
@@ -211,7 +211,7 @@ class ExportedLosses:
     """
 
     transfer: StyleTransfer
-    problem: Problem
+    problem: StageProblem
 
     @classmethod
     def of(cls, transfer: StyleTransfer) -> ExportedLosses:
@@ -249,7 +249,7 @@ class ExportedLosses:
     def _weights(self) -> set[str]:
         return {f"{loss.term.name}/weight" for loss in self.problem.losses}
 
-    def __call__(self, ops: Ops[T], x: T, constants: Mapping[str, T]) -> Outcome:
+    def __call__(self, ops: Ops[T], x: T, constants: Mapping[str, T]) -> GraphOutputs:
         """The losses of x (1, 3, H, W), with `inputs` and `fixed` as constants."""
         terms = [loss.term for loss in self.problem.losses]
         network = _Once(self.encoder.seen)
@@ -257,7 +257,7 @@ class ExportedLosses:
         weighted = [(term, f"{term.name}/weight") for term in terms]
         total, losses = energy_of(weighted, self.encoder.positions)(ops, statistics, constants)
         features = inner_features(ops, network.maps, constants)
-        return Outcome(total, losses, self._own(ops, features, statistics))
+        return GraphOutputs(total, losses, self._own(ops, features, statistics))
 
     def _own(self, ops: Ops[T], features: Mapping[str, T], statistics: Mapping[str, T]) -> dict[str, Any]:
         own: dict[str, Any] = {}
@@ -298,7 +298,7 @@ def _own_content(
 ) -> dict[str, Any]:
     """The maps, and alpha: open, it is 1 over the loss of a picture without features."""
     maps: dict[str, Any] = {f"{term.name}/{layer}/maps": features[layer] for layer in term.layers}
-    alpha = _inverse(ops, term.unit(ops, maps)) if recipe.alpha is None else recipe.alpha
+    alpha = _inverse(ops, term.featureless_loss(ops, maps)) if recipe.alpha is None else recipe.alpha
     return {**maps, f"{term.name}/weight": alpha}
 
 
@@ -309,7 +309,7 @@ def _own_style(
     grams: dict[str, Any] = {f"{term.name}/{layer}/second": means[layer]["second"] for layer in term.layers}
     if recipe.beta is not None:
         return {**grams, f"{term.name}/weight": recipe.beta}
-    units, total = term.units(ops, grams), sum(recipe.weights.values())
+    units, total = term.featureless_losses(ops, grams), sum(recipe.weights.values())
     relative = {
         f"{term.name}/{layer}/weight": ops.scale(_inverse(ops, units[layer]), weight / total)
         for layer, weight in recipe.weights.items()

@@ -23,7 +23,7 @@ __all__ = [
     "LUMA",
     "MAPS",
     "VARIANCE_FLOOR",
-    "Moments",
+    "ColorMoments",
     "by_blocks",
     "from_lab",
     "luma",
@@ -177,14 +177,14 @@ match exact wherever there is variance and lets a grey or flat target be met exa
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class ColorMoments:
     """Mean (3,) and covariance (3, 3) of the colours of a picture."""
 
     mean: _Matrix
     covariance: _Matrix
 
 
-def moments(picture: Picture) -> Moments | None:
+def moments(picture: Picture) -> ColorMoments | None:
     """Of all pixels, weighted by alpha, divided by the sum of weights; None where nothing is visible."""
     flat, weights = picture.rgb.reshape(-1, 3), _weights(picture)
     total = weights.sum(dtype=np.float64)
@@ -200,7 +200,7 @@ def moments(picture: Picture) -> Moments | None:
         first += weighted.sum(axis=0)
         second += weighted.T @ x
     mean = first / total
-    return Moments(shift + mean, second / total - np.outer(mean, mean))
+    return ColorMoments(shift + mean, second / total - np.outer(mean, mean))
 
 
 def cholesky_map(source: _Matrix, target: _Matrix) -> _Matrix:

@@ -31,15 +31,15 @@ __all__ = [
     "SOFT",
     "Mask",
     "Masks",
-    "area",
+    "color_area",
     "color_named",
     "feathered",
     "fit",
     "from_picture",
     "is_colored",
-    "kept",
     "make_masks",
     "regions",
+    "restore_protected",
 ]
 
 Mask: TypeAlias = NDArray[np.float32]
@@ -197,7 +197,7 @@ def _mask(name: str, given: Any, longest: int | None, max_pixels: int) -> Mask:
     source, color = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     picture, _ = from_any(source, longest, max_pixels)
     if color is not None:
-        return area(picture, color)
+        return color_area(picture, color)
     if is_colored(picture):
         raise SettingsError(
             f"mask {name} is in colors: say which one, as in {name}=map.png:red (in Python: ('map.png', 'red')), "
@@ -232,7 +232,7 @@ def is_colored(picture: Picture) -> bool:
     return float(vivid.mean()) > _MANY
 
 
-def area(picture: Picture, name: str) -> NDArray[np.float32]:
+def color_area(picture: Picture, name: str) -> NDArray[np.float32]:
     """(H, W): 1 where a map has the color, 0 elsewhere.
 
     The flat colors of the map share its pixels: each goes to the nearest, so that soft edges and the noise of JPEG
@@ -285,7 +285,7 @@ SOFT = 0.01
 """Standard deviation of the soft edge as a part of the longest side, where no larger one is asked for (`feather`)."""
 
 
-def kept(result: Picture, content: Picture, masks: Masks | None) -> Picture:
+def restore_protected(result: Picture, content: Picture, masks: Masks | None) -> Picture:
     """The result with the photograph back where it is protected; its own alpha stays.
 
     Args:

@@ -25,8 +25,8 @@ __all__ = [
     "ANIMATED",
     "CODE_POINTS",
     "HEAD",
+    "FileSource",
     "Format",
-    "Source",
     "bomb",
     "damaged",
     "format_of",
@@ -46,11 +46,11 @@ CODE_POINTS = "nst_code_points"
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
+FileSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
 """Where the bytes of a file are: a path, themselves, or something to read them from."""
 
 
-def open_file(path: Source) -> BinaryIO:
+def open_file(path: FileSource) -> BinaryIO:
     """Open for reading, or say in one line why not. Of an open file, the rest from where it stands."""
     if isinstance(path, (bytes, bytearray, memoryview)):
         return BytesIO(path)
@@ -72,7 +72,7 @@ def open_file(path: Source) -> BinaryIO:
         raise ImageError(f"cannot read {path}: {one_line(error)}; check the name") from error
 
 
-def name_of(source: Source) -> str:
+def name_of(source: FileSource) -> str:
     """What to call it in messages."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return f"the {len(source)} bytes"

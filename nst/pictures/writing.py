@@ -24,7 +24,15 @@ from nst.pictures.opening import open_file, open_picture
 from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
 
-__all__ = ["captioned", "check_output", "encoded", "read_settings", "to_pil", "write_file", "write_picture"]
+__all__ = [
+    "check_output",
+    "encoded",
+    "read_settings",
+    "to_pil",
+    "with_caption",
+    "write_file",
+    "write_picture",
+]
 
 _DESCRIPTION, _SOFTWARE = 270, 305  # EXIF 2.32, section 4.6.4: ImageDescription, Software
 
@@ -207,7 +215,7 @@ CAPTIONED_SIDE = 640
 _LETTERS, _GAP = 13, 4  # height of the letters and space around them in pixels
 
 
-def captioned(picture: Picture, caption: str) -> bytes:
+def with_caption(picture: Picture, caption: str) -> bytes:
     """The picture, made smaller if it is large, with lines of text on white below it, as a PNG."""
     image = to_pil(picture)
     image.thumbnail((CAPTIONED_SIDE, CAPTIONED_SIDE))

@@ -17,7 +17,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any, TypeAlias
 from weakref import finalize
 
-from nst.engine.elsewhere import Answer, Share, WorkerLostError
+from nst.engine.distributed import Answer, Shard, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.planning.memory import is_out_of_memory
@@ -27,7 +27,7 @@ __all__ = [
     "THREADS",
     "LocalWorker",
     "MakeBackend",
-    "Seat",
+    "ShardHost",
     "cores",
     "environment",
     "local_workers",
@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 _here = threading.local()
-"""`_here.seat` is the seat of this thread, or of the only thread of this process."""
+"""`_here.host` is the shard's host in this thread, or in the only thread of this process."""
 
 
 class LocalWorker:
-    """See `nst.engine.elsewhere.Worker`.
+    """See `nst.engine.distributed.Worker`.
 
     Args:
         name: where it is, for people.
@@ -55,15 +55,15 @@ class LocalWorker:
         self._end = finalize(self, executor.shutdown, wait=True, cancel_futures=True)
 
     def start(self, make: MakeBackend, weights: NetworkWeights) -> Answer:
-        """Let it take its seat."""
-        return self._answer(_take_seat, make, weights)
+        """Make its shard, in its own thread or process."""
+        return self._answer(_host_shard, make, weights)
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """See `nst.engine.elsewhere.Worker`."""
+        """See `nst.engine.distributed.Worker`."""
         return self._answer(_do, method, *arguments)
 
     def close(self) -> None:
-        """See `nst.engine.elsewhere.Worker`."""
+        """See `nst.engine.distributed.Worker`."""
         self._end()
 
     def _answer(self, function: Any, *arguments: Any) -> Answer:
@@ -138,12 +138,12 @@ def start_workers(
     return [worker for worker, _ in seats]
 
 
-def _take_seat(make: MakeBackend, weights: NetworkWeights) -> None:
-    _here.seat = Seat(make, weights)
+def _host_shard(make: MakeBackend, weights: NetworkWeights) -> None:
+    _here.host = ShardHost(make, weights)
 
 
 def _do(method: str, *arguments: Any) -> Any:
-    return _here.seat.do(method, *arguments)
+    return _here.host.do(method, *arguments)
 
 
 def _stay_with_the_first_process() -> None:
@@ -184,7 +184,7 @@ MakeBackend: TypeAlias = Callable[[], Backend[Any]]
 """Imports a framework; can be pickled."""
 
 
-class Seat:
+class ShardHost:
     """A share, and errors that can be sent.
 
     Args:
@@ -196,7 +196,7 @@ class Seat:
     """
 
     def __init__(self, make: MakeBackend, weights: NetworkWeights) -> None:
-        self._share = Share(make(), weights)
+        self._shard = Shard(make(), weights)
 
     def do(self, method: str, *arguments: Any) -> Any:
         """Call a method of the share.
@@ -206,7 +206,7 @@ class Seat:
             RuntimeError: any other fault, with its traceback as text, since not every exception can be pickled.
         """
         try:
-            return getattr(self._share, method)(*arguments)
+            return getattr(self._shard, method)(*arguments)
         except NSTError:
             raise
         except Exception as error:

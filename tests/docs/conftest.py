@@ -3,7 +3,7 @@
 import pytest
 
 from nst.backends.numpy.backend import NumpyBackend
-from nst.batch.workers import Here
+from nst.batch.pool import Here
 from nst.transfer import StyleTransfer
 
 

@@ -4,7 +4,7 @@ Window i goes to worker i modulo their number, and what comes back is added up i
 depends on who was quicker, on how many there are, or on whether there were workers at all, as long as each of them
 computes a window as this process would.
 
-A `Share` is a worker's side. It may stand in another thread, process or machine (`nst.workers`): an `Assignment` is all
+A `Shard` is a worker's side. It may stand in another thread, process or machine (`nst.workers`): an `Assignment` is all
 that it is told, once a size, and pictures, statistics and gradients go to and fro as numpy arrays.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 
 from nst.encoding.encoder import Encoder, summed
 from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
-from nst.engine.windowed import pull_of
+from nst.engine.windowed import adjoint_of
 from nst.errors import NSTError
 from nst.losses.objective import statistics_of
 from nst.losses.term import Term
@@ -27,25 +27,34 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend, HostArray, Objective
 
-__all__ = ["Answer", "Arrays", "Assignment", "Elsewhere", "Share", "Team", "Worker", "WorkerLostError"]
+__all__ = [
+    "Answer",
+    "Arrays",
+    "Assignment",
+    "DistributedPasses",
+    "Shard",
+    "Worker",
+    "WorkerGroup",
+    "WorkerLostError",
+]
 
 AHEAD = 2
 """Windows of a worker that may wait or be done before the one that is added up now: it is never idle, and not all of a
 large picture's gradients lie in memory."""
 
 
-class Elsewhere:
+class DistributedPasses:
     """See `nst.engine.windowed.Passes`.
 
     Args:
         encoder: the windows, and the backend on which all is added up.
         pooling: of the network.
         terms: those that read layers.
-        team: who computes.
+        group: who computes.
     """
 
-    def __init__(self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], team: Team) -> None:
-        self._encoder, self._pooling, self._terms, self._team = encoder, pooling, tuple(terms), team
+    def __init__(self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], group: WorkerGroup) -> None:
+        self._encoder, self._pooling, self._terms, self._group = encoder, pooling, tuple(terms), group
 
     def statistics(
         self, extended: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
@@ -67,12 +76,12 @@ class Elsewhere:
         self,
         extended: Any,
         constants: Sequence[Mapping[str, Any]],
-        pulls: Mapping[str, Any],
+        adjoints: Mapping[str, Any],
         scale: LossScale,
     ) -> Iterator[Any]:
         """Pass 2, window by window. All begin with `scale`, which becomes the least that a window needed."""
-        on_host, before = self._on_host(pulls), replace(scale)
-        _wait([worker.ask("aim", on_host) for worker in self._team.workers])
+        on_host, before = self._on_host(adjoints), replace(scale)
+        _wait([worker.ask("aim", on_host) for worker in self._group.workers])
         scales = []
         for slope, needed in self._answers(lambda worker, number: worker.ask("gradient", number, before)):
             scales.append(needed)
@@ -81,7 +90,7 @@ class Elsewhere:
 
     def _answers(self, ask: Callable[[Worker, int], Answer]) -> Iterator[Any]:
         """Of all windows, in their order."""
-        workers = self._team.workers
+        workers = self._group.workers
         waiting: deque[Answer] = deque()
         for number in range(len(self._encoder.views)):
             waiting.append(ask(workers[number % len(workers)], number))
@@ -92,8 +101,8 @@ class Elsewhere:
 
     def _assign(self, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]) -> None:
         """Tell each worker its windows, unless they all know."""
-        workers = self._team.workers
-        if self._team.busy_with is constants:
+        workers = self._group.workers
+        if self._group.busy_with is constants:
             return
         common, answers = self._on_host(shared), []
         for place, worker in enumerate(workers):
@@ -106,7 +115,7 @@ class Elsewhere:
             assignment = Assignment(self._encoder.layers, self._pooling, self._terms, common, own)
             answers.append(worker.ask("begin", assignment))
         _wait(answers)
-        self._team.busy_with = constants
+        self._group.busy_with = constants
 
     def _on_host(self, tensors: Mapping[str, Any]) -> dict[str, HostArray]:
         return {name: self._encoder.backend.to_numpy(tensor) for name, tensor in tensors.items()}
@@ -127,7 +136,7 @@ Raises:
 
 
 class Worker(Protocol):
-    """Somebody with a `nst.engine.elsewhere.Share`: does what it is asked one after the other, and can be lost."""
+    """Somebody with a `nst.engine.distributed.Shard`: does what it is asked one after the other, and can be lost."""
 
     @property
     def name(self) -> str:
@@ -141,7 +150,7 @@ class Worker(Protocol):
         """
 
     def close(self) -> None:
-        """Send it home."""
+        """End it."""
 
 
 class WorkerLostError(NSTError):
@@ -152,7 +161,7 @@ class WorkerLostError(NSTError):
         self.worker = worker
 
 
-class Team:
+class WorkerGroup:
     """The workers of a run. They start when the first picture comes that is computed in windows.
 
     Args:
@@ -215,7 +224,7 @@ class Assignment:
     windows: Mapping[int, Arrays]
 
 
-class Share:
+class Shard:
     """Computes windows on a device; `begin` comes first.
 
     Args:
@@ -227,14 +236,14 @@ class Share:
         self._backend, self._weights = backend, weights
         self._constants: dict[int, dict[str, Any]] = {}
         self._parts: dict[int, Any] = {}
-        self._pulls: dict[str, Any] = {}
-        self._pull: Objective[Any] | None = None
+        self._adjoints: dict[str, Any] = {}
+        self._adjoint: Objective[Any] | None = None
 
     def begin(self, assignment: Assignment) -> None:
         """Take over windows, in place of those before."""
         backend = self._backend
         # their memory is free before there are new ones
-        self._parts, self._constants, self._pulls, self._pull = {}, {}, {}, None
+        self._parts, self._constants, self._adjoints, self._adjoint = {}, {}, {}, None
         network = backend.network(self._weights, assignment.layers, assignment.pooling)
         self._statistics = statistics_of(assignment.terms, network)
         shared = self._on_device(assignment.shared)
@@ -248,9 +257,9 @@ class Share:
         found = self._backend.evaluate(self._statistics, x, self._constants[number])
         return {name: self._backend.to_numpy(value) for name, value in found.items()}
 
-    def aim(self, pulls: Arrays) -> None:
-        """What pass 2 needs of all windows: dE/dS of every statistic, as `pull/name`."""
-        self._pulls = self._on_device(pulls)
+    def aim(self, adjoints: Arrays) -> None:
+        """What pass 2 needs of all windows: dE/dS of every statistic, as `adjoint/name`."""
+        self._adjoints = self._on_device(adjoints)
 
     def gradient(self, number: int, scale: LossScale) -> tuple[HostArray, LossScale]:
         """Pass 2 over a window, after `aim`: the gradient of <dE/dS, S(part)>.
@@ -262,11 +271,11 @@ class Share:
         Returns:
             The gradient, (1, 3, h, w), and the scale with which it was found.
         """
-        x, constants = self._parts.pop(number), {**self._constants[number], **self._pulls}
-        if self._pull is None:
-            self._pull = compile_objective(self._backend, pull_of(self._statistics), x, constants)
+        x, constants = self._parts.pop(number), {**self._constants[number], **self._adjoints}
+        if self._adjoint is None:
+            self._adjoint = compile_objective(self._backend, adjoint_of(self._statistics), x, constants)
         own = replace(scale)
-        return self._backend.to_numpy(evaluate(self._pull, x, constants, own).gradient), own
+        return self._backend.to_numpy(evaluate(self._adjoint, x, constants, own).gradient), own
 
     def _on_device(self, arrays: Arrays) -> dict[str, Any]:
         return {name: self._backend.from_numpy(array) for name, array in arrays.items()}

@@ -16,7 +16,7 @@ from PIL import Image
 from nst.cli.engine import load_backend
 from nst.cli.like import command_of
 from nst.cli.recoloring import with_color
-from nst.cli.web.messages import Colored, Finished, Large, Order, Plan, Planned, Preview
+from nst.cli.web.messages import Colored, Estimate, EstimateRequest, Finished, Large, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
 from nst.description import describe
 from nst.engine.pyramid import scale_sizes
@@ -25,7 +25,7 @@ from nst.errors import NSTError
 from nst.forecast import forecast
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
-from nst.pictures.masks import Masks, kept, make_masks
+from nst.pictures.masks import Masks, make_masks, restore_protected
 from nst.pictures.picture import Picture, fit_longest_side, planar, resize
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import read_settings, to_pil, write_picture
@@ -37,25 +37,25 @@ from nst.transfer import StyleTransfer
 
 __all__ = [
     "Canvas",
-    "Easel",
+    "PaintingContext",
     "Setup",
     "command_for",
+    "error_line",
+    "estimate",
     "jpeg",
     "large_transfer",
     "lifted",
     "live_canvas",
     "masks_of",
-    "one_line",
-    "planned",
-    "read",
-    "recolored",
+    "read_upload",
+    "recolor_result",
     "settings_above",
     "sized",
     "start_file",
     "write_result",
 ]
 
-MAX_PIXELS = 2**27
+MAX_UPLOAD_PIXELS = 2**27
 """Pixels of an upload that may be held; see `nst.pictures.large`."""
 
 THUMB = 256
@@ -82,7 +82,7 @@ class Setup:
     size: int = 512
 
 
-class Easel:
+class PaintingContext:
     """What a process that paints has at hand: backend, network, and pictures that were read before.
 
     Backend and network are loaded when they are first needed.
@@ -133,29 +133,29 @@ class Easel:
             [sized(path, longest) for path in order.styles],
             backend=self.backend,
             weights=self.weights,
-            masks={name: read(path) for name, path in order.masks.items()},
-            init="content" if init is None else read(init),
+            masks={name: read_upload(path) for name, path in order.masks.items()},
+            init="content" if init is None else read_upload(init),
             memory=memory,
             **{**order.recipe.arguments(len(order.styles), order.size, bool(order.masks)), **more},
         )
 
 
-def read(path: str) -> Picture:
+def read_upload(path: str) -> Picture:
     """A file of a session."""
-    return read_picture(path, max_pixels=MAX_PIXELS)
+    return read_picture(path, max_pixels=MAX_UPLOAD_PIXELS)
 
 
 @lru_cache(maxsize=8)
 def sized(path: str, longest: int) -> Picture:
     """A picture at the size at which `StyleTransfer` takes it; what a session has under a name never changes."""
-    picture = read_picture(path, longest, MAX_PIXELS)
+    picture = read_picture(path, longest, MAX_UPLOAD_PIXELS)
     return resize(picture, *fit_longest_side(*picture.size, longest))
 
 
 def masks_of(order: Order, longest: int) -> Masks | None:
     """What the brush has painted, for a picture of that longest side."""
     feather = order.recipe.feather_at(longest)
-    return make_masks(dict(order.masks), len(order.styles), feather, max_pixels=MAX_PIXELS)
+    return make_masks(dict(order.masks), len(order.styles), feather, max_pixels=MAX_UPLOAD_PIXELS)
 
 
 def lifted(order: Order, present: Picture) -> Picture:
@@ -169,7 +169,7 @@ def lifted(order: Order, present: Picture) -> Picture:
         present = resize(present, *size)
     rgb = Start(Settings(), original, (), None).go_on(planar(present), *size)[0].transpose(1, 2, 0)
     picture = Picture(np.clip(rgb, 0, 1).astype(np.float32), original.alpha)
-    return kept(picture, original, masks_of(order, order.size))
+    return restore_protected(picture, original, masks_of(order, order.size))
 
 
 def jpeg(picture: Picture, longest: int = 4096) -> bytes:
@@ -231,7 +231,7 @@ def command_for(document: Mapping[str, Any], picture: str) -> str:
     return command_of(document, picture) or f"nst stylize --like {picture} -o out.png"
 
 
-def one_line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """What went wrong, for the page."""
     if is_out_of_memory(error):
         return "out of memory: close other programs, or paint smaller"
@@ -250,7 +250,7 @@ class Canvas:
     """A run under way.
 
     Args:
-        easel: to paint at.
+        context: to paint at.
         order: what.
         transfer: set up.
         init: path of the picture that it starts from; None for the photograph.
@@ -258,11 +258,16 @@ class Canvas:
     """
 
     def __init__(
-        self, easel: Easel, order: Order, transfer: StyleTransfer, init: str | None, job: str | None = None
+        self,
+        context: PaintingContext,
+        order: Order,
+        transfer: StyleTransfer,
+        init: str | None,
+        job: str | None = None,
     ) -> None:
         self.order, self.transfer, self.init, self.job = order, transfer, init, job
         self.spent = 0.0
-        self._easel = easel
+        self._context = context
         self._records: Iterator[Progress] = transfer.iterate()
         self.record: Progress | None = None
         self._shown = 0.0
@@ -349,18 +354,18 @@ class Canvas:
     def finish(self, why: str) -> Finished:
         """Write the picture so far."""
         record = self._colored
-        files, command = write_result(self.order, self.transfer, record, self.init, self._easel.setup)
+        files, command = write_result(self.order, self.transfer, record, self.init, self._context.setup)
         named = (why, record.step, record.steps, record.size, record.seconds)
         return Finished(self.order.session, self.order.run, *named, files, command, self.job)
 
 
 def live_canvas(
-    easel: Easel, order: Order, present: Picture | None, polish: bool, memory: int | None
+    context: PaintingContext, order: Order, present: Picture | None, polish: bool, memory: int | None
 ) -> Canvas:
     """A live picture set up.
 
     Args:
-        easel: to paint at.
+        context: to paint at.
         order: what.
         present: picture to go on from; None for the photograph.
         polish: stay at the full size.
@@ -370,12 +375,12 @@ def live_canvas(
         NSTError: bad input, or not enough memory.
     """
     if present is None:
-        return Canvas(easel, order, easel.transfer(order, memory, None, steps=FIRST_STEPS), None)
+        return Canvas(context, order, context.transfer(order, memory, None, steps=FIRST_STEPS), None)
     init = start_file(order, present)
     more: dict[str, Any] = {"scales": 1, "steps": POLISH}
     if not polish:
         more = {"scales": _scales(order.size), "steps": MORE_STEPS}
-    return Canvas(easel, order, easel.transfer(order, memory, init, **more), init)
+    return Canvas(context, order, context.transfer(order, memory, init, **more), init)
 
 
 def start_file(order: Order, present: Picture) -> str:
@@ -396,32 +401,32 @@ def _scales(size: int, above: int = 0) -> int | tuple[int, ...]:
     return sizes if len(sizes) > 1 else 1
 
 
-def planned(easel: Easel, request: Plan) -> Planned:
+def estimate(context: PaintingContext, request: EstimateRequest) -> Estimate:
     """The plan of a large picture; a few steps of small versions are run, for the time."""
     order = request.order
     more = settings_above(order.size, request.above)
     try:
-        transfer = easel.transfer(order, easel.memory_left(), request.present, **more)
+        transfer = context.transfer(order, context.memory_left(), request.present, **more)
     except NSTError as error:
-        return Planned(order.session, order.size, error=str(error))
+        return Estimate(order.session, order.size, error=str(error))
     plan, (width, height) = transfer.plan, transfer.size
     named = (order.session, order.size, width, height)
-    return Planned(*named, plan.peak, plan.free, plan.fits, forecast(transfer).total)
+    return Estimate(*named, plan.peak, plan.free, plan.fits, forecast(transfer).total)
 
 
-def large_transfer(easel: Easel, request: Large) -> tuple[StyleTransfer, str]:
+def large_transfer(context: PaintingContext, request: Large) -> tuple[StyleTransfer, str]:
     """A large picture set up, and the path of the picture that it starts from.
 
     Raises:
         NSTError: bad input, or not enough memory.
     """
     order = request.order
-    init = start_file(order, read(request.present))
-    memory = easel.memory_left(request.reserve)
-    return easel.transfer(order, memory, init, **settings_above(order.size, request.above)), init
+    init = start_file(order, read_upload(request.present))
+    memory = context.memory_left(request.reserve)
+    return context.transfer(order, memory, init, **settings_above(order.size, request.above)), init
 
 
-def recolored(order: Order, raw: Picture) -> Colored:
+def recolor_result(order: Order, raw: Picture) -> Colored:
     """Write a picture and its thumbnail anew.
 
     Args:

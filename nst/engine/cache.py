@@ -1,7 +1,7 @@
 """What computes a transfer, and what of it is kept for the next one, which then finds everything ready.
 
-A `Workshop` keeps networks and plans for all sizes of pictures, a `Bench` what the pictures of one size have in common.
-Code and constants are kept apart (`nst.losses.term`): each picture brings its own constants.
+A `Cache` keeps networks and plans for all sizes of pictures, a `SizeCache` what the pictures of one size have in
+common. Code and constants are kept apart (`nst.losses.term`): each picture brings its own constants.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
+from warnings import warn
 from weakref import ref
 
 from nst.encoding.encoder import Encoder
-from nst.engine.elsewhere import Elsewhere, Team
+from nst.engine.distributed import DistributedPasses, WorkerGroup
 from nst.engine.loss_scaling import LossScale
-from nst.engine.windowed import AtOnce, Here, TiledObjective
+from nst.engine.windowed import LocalPasses, WholeObjective, WindowedObjective
 from nst.losses.smoothing import smoothed
 from nst.losses.term import Factor, Loss, Prepared, Term
 from nst.models.vgg import Pooling
@@ -27,11 +28,11 @@ from nst.planning.plan import HISTORIES, Plan, Task, choose
 from nst.protocol import Backend, Evaluation, Network
 from nst.settings import Settings
 
-__all__ = ["Bench", "Code", "Kept", "Machine", "Workshop"]
+__all__ = ["LRU", "Cache", "Code", "Context", "SizeCache"]
 
 
-class Workshop:
-    """Networks, benches (`nst.engine.workshop`) and plans of the last transfers. Results do not depend on it.
+class Cache:
+    """Networks, plans and, by size, code and targets of the last transfers. Results do not depend on it.
 
     Args:
         sizes: of so many sizes of pictures code and targets are kept, 0 or more. A picture that is painted coarse to
@@ -40,12 +41,12 @@ class Workshop:
 
     Attributes:
         networks: of a backend, by weights, layers and pooling.
-        benches: by network, size and windows.
-        teams: by devices and weights.
+        sizes: a `SizeCache` by network, size and windows.
+        groups: by devices and weights.
         measured: of styles, at their own size (`nst.encoding.encoder.Encoder.remember`).
 
     Examples:
-        >>> shared = {"workshop": nst.Workshop(), "steps": 2}
+        >>> shared = {"cache": nst.Cache(), "steps": 2}
         >>> [nst.stylize(frame, style, **shared).shape for frame in (content, content)]
         [(32, 40, 3), (32, 40, 3)]
     """
@@ -53,35 +54,35 @@ class Workshop:
     def __init__(self, sizes: int = 16, processes: int = 1) -> None:
         self._processes = processes
         # a run goes from size to size with one network, whether others get it or not
-        self.networks, self.benches = Kept(min(sizes, 2), living=True), Kept(sizes)
-        self.measured, self.teams = Kept(sizes), Kept(min(sizes, 1))
-        self._plans = Kept(4 * sizes)
+        self.networks, self.sizes = LRU(min(sizes, 2), living=True), LRU(sizes)
+        self.measured, self.groups = LRU(sizes), LRU(min(sizes, 1))
+        self._plans = LRU(4 * sizes)
 
     def plan(self, task: Task, limit: int | None = None) -> Plan:
         """See `nst.planning.plan.choose`; the same task has the same plan, however much memory is taken by then.
 
-        Where memory gets short, benches go before the plan has to save any.
+        Where memory gets short, sizes go before the plan has to save any.
         """
         key = (limit, *vars(task).values())
         if limit is not None:
             return self._plans.get(key, lambda: choose(task, limit))
         found = self._plans.get(key, lambda: self._roomy(task))
-        if len(self.benches) and not replace(found, free=self._free(task)).fits:
+        if len(self.sizes) and not replace(found, free=self._free(task)).fits:
             self.clear()
         return found
 
     def clear(self) -> bool:
         """Free the memory of all sizes; whether there were others than the last."""
-        others = len(self.benches) > 1
-        self.benches.clear()
+        others = len(self.sizes) > 1
+        self.sizes.clear()
         gc.collect()
         return others
 
     def _roomy(self, task: Task) -> Plan:
-        """The plan, as it is where no bench takes memory."""
+        """The plan, as it is where no size takes memory."""
         found = self._chosen(task)
         frugal = found.side is not None or found.half or found.history < max(HISTORIES)
-        if frugal and len(self.benches):
+        if frugal and len(self.sizes):
             self.clear()
             found = self._chosen(task)
         return found
@@ -96,7 +97,7 @@ class Workshop:
 
 
 @dataclass(frozen=True, eq=False)
-class Machine:
+class Context:
     """What computes a transfer: a network on a backend, set up as the settings say.
 
     Attributes:
@@ -105,18 +106,18 @@ class Machine:
         backend: where it runs.
         sides: of the windows in pixels, None being the whole picture at once: the first is taken, and the next ones
             after running out of memory.
-        workshop: what it may take over from the transfers before.
-        team: who computes windows; None for this process.
+        cache: what it may take over from the transfers before.
+        group: who computes windows; None for this process.
     """
 
     settings: Settings
     weights: NetworkWeights
     backend: Backend[Any]
     sides: Sequence[int | None] = (None,)
-    workshop: Workshop = field(default_factory=lambda: Workshop(0))
-    team: Team | None = None
+    cache: Cache = field(default_factory=lambda: Cache(0))
+    group: WorkerGroup | None = None
 
-    def bench(self, scene: Scene, layers: Sequence[str], side: int | None) -> Bench:
+    def size_cache(self, scene: Scene, layers: Sequence[str], side: int | None) -> SizeCache:
         """The network for pictures of the scene's size, and what else these have in common.
 
         Args:
@@ -127,8 +128,8 @@ class Machine:
         width, height = scene.size
         padding, convolutions = self.settings.padding, self.weights.layer_names
 
-        def make() -> Bench:
-            return Bench(
+        def make() -> SizeCache:
+            return SizeCache(
                 Encoder(
                     self.backend,
                     self._network(layers),
@@ -144,7 +145,7 @@ class Machine:
             )
 
         key = (height, width, side, padding, *self._key(layers))
-        return self.workshop.benches.get(key, make)
+        return self.cache.sizes.get(key, make)
 
     def fitting(self, scene: Scene) -> list[int | None]:
         """`sides`, where None stands for windows that are as large as the picture: it is computed at once."""
@@ -153,13 +154,13 @@ class Machine:
         )
 
     def _network(self, layers: Sequence[str]) -> Network[Any]:
-        return self.workshop.networks.get(
+        return self.cache.networks.get(
             self._key(layers), lambda: self.backend.network(self.weights, layers, self.settings.pooling)
         )
 
     def _remember(self, layers: Sequence[str]) -> Callable[[Any, Callable[[], Any]], Any]:
         key = self._key(layers)
-        return lambda seen, measure: self.workshop.measured.get((seen, *key), measure)
+        return lambda seen, measure: self.cache.measured.get((seen, *key), measure)
 
     def _key(self, layers: Sequence[str]) -> tuple[Any, ...]:
         return self.settings.pooling, tuple(layers), self.backend, self.weights
@@ -173,7 +174,7 @@ Code: TypeAlias = Callable[[Any, "dict[str, Any]", "list[dict[str, Any]]", LossS
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class SizeCache:
     """What pictures of one size have in common: the network at this size, compiled code, what is known of the styles.
 
     Attributes:
@@ -183,9 +184,9 @@ class Bench:
 
     encoder: Encoder
     pooling: Pooling
-    _code: Kept = field(default_factory=lambda: Kept(CODES))
-    _smoothed: Kept = field(default_factory=lambda: Kept(STYLES))
-    _prepared: Kept = field(default_factory=lambda: Kept(4 * STYLES))
+    _code: LRU = field(default_factory=lambda: LRU(CODES))
+    _smoothed: LRU = field(default_factory=lambda: LRU(STYLES))
+    _prepared: LRU = field(default_factory=lambda: LRU(4 * STYLES))
 
     def smoothed(self, scene: Scene) -> Encoder:
         """The encoder with the smoothing that suits the styles."""
@@ -194,34 +195,43 @@ class Bench:
         return self._smoothed.get(scene.setting, lambda: smoothed(self.encoder, scene))
 
     def prepare(self, loss: Loss, encoder: Encoder, scene: Scene) -> Prepared:
-        """The loss with its targets; one that does not follow the content is prepared once for the same styles."""
-        if loss.follows_content or (encoder.smoothing and not scene.styles):
+        """The loss with its targets; one that does not depend on the content is prepared once for the same styles."""
+        if _depends_on_content(loss) or (encoder.smoothing and not scene.styles):
             return loss.prepare(encoder, scene)
         return self._prepared.get((scene.setting, loss), lambda: loss.prepare(encoder, scene))
 
-    def code(self, terms: Sequence[tuple[Term, Factor]], team: Team | None = None) -> Code:
+    def code(self, terms: Sequence[tuple[Term, Factor]], group: WorkerGroup | None = None) -> Code:
         """Losses and gradient: compiled when they are called first, by whichever picture.
 
         Args:
             terms: with their weights.
-            team: who computes windows; None for this process.
+            group: who computes windows; None for this process.
         """
-        code: Code = self._code.get((tuple(terms), team), lambda: self._arranged(terms, team))
+        code: Code = self._code.get((tuple(terms), group), lambda: self._arranged(terms, group))
         return code
 
-    def _arranged(self, terms: Sequence[tuple[Term, Factor]], team: Team | None) -> Code:
+    def _arranged(self, terms: Sequence[tuple[Term, Factor]], group: WorkerGroup | None) -> Code:
         encoder, deep = self.encoder, [term for term, _ in terms if term.layers]
         if encoder.side is None:
-            return AtOnce(encoder, terms)
-        if team is None or not deep:
-            return TiledObjective(encoder, terms, Here(encoder, deep))
-        return TiledObjective(encoder, terms, Elsewhere(encoder, self.pooling, deep, team))
+            return WholeObjective(encoder, terms)
+        if group is None or not deep:
+            return WindowedObjective(encoder, terms, LocalPasses(encoder, deep))
+        return WindowedObjective(encoder, terms, DistributedPasses(encoder, self.pooling, deep, group))
 
 
 T = TypeVar("T")
 
 
-class Kept:
+def _depends_on_content(loss: Loss) -> bool:
+    """`Loss.depends_on_content`; a loss of a user's own may have the name of before, for one more release."""
+    if hasattr(loss, "depends_on_content"):
+        return loss.depends_on_content
+    warn("Loss.follows_content is now Loss.depends_on_content", DeprecationWarning, stacklevel=2)
+    of_before: Any = loss
+    return bool(of_before.follows_content)
+
+
+class LRU:
     """Found again by what they were made of; the one that was used longest ago goes first.
 
     Args:
