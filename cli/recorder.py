@@ -280,7 +280,7 @@ def save_results(
         picture: the last iterate.
         step: which one that is.
         output: where it goes.
-        description: of the run, as of `nst.cli.recorder.describe`.
+        description: of the run, as of `nst.description.describe`.
         trace: the JSON file, or None.
         steps: what goes into it, a record for each step.
 

@@ -86,7 +86,7 @@ def test_a_loss_may_be_called_like_a_column(content, pictures, options):
             return {"step": ops.sum(ops.square(x))}
 
     class Loss:
-        name, layers, follows_content = "step", (), False
+        name, layers, depends_on_content = "step", (), False
 
         def prepare(self, encoder, scene):
             return Prepared(Term(), 0.5)

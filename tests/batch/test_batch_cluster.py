@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.batch.cluster import Cluster, _Job
+from nst.batch.cluster import Cluster, _ClusterRun
 from nst.batch.painter import Painted, RowInputs, RowPainter, paths_of
 from nst.batch.rows import Row
 from nst.errors import NSTError
@@ -189,7 +189,9 @@ class FakeRay:
 
 
 def work(ray, names):
-    job = _Job(ray, Places(2, 1, 0), None, [Row("c", ("s",), name, {"weights": object()}) for name in names])
+    job = _ClusterRun(
+        ray, Places(2, 1, 0), None, [Row("c", ("s",), name, {"weights": object()}) for name in names]
+    )
     answers = []
     while job.goes_on():
         answers += job.answers()
@@ -211,7 +213,7 @@ def test_a_cluster_on_which_no_worker_starts_is_one_line():
 
 
 def test_a_network_that_is_not_there_fails_its_row():
-    job = _Job(FakeRay(), Places(1, 1, 0), None, [Row("c", ("s",), "a", {"weights": "no such"})])
+    job = _ClusterRun(FakeRay(), Places(1, 1, 0), None, [Row("c", ("s",), "a", {"weights": "no such"})])
     answers = []
     while job.goes_on():
         answers += job.answers()

@@ -289,7 +289,7 @@ def test_regions_pull_alike_whatever_the_energy_of_their_style(scene, small_netw
     term = problem.terms[1][0]
     values, numbers = [], problem.shared
     for part, weight in term.parts:
-        units = evaluate(lambda o, x, c, part=part: part.units(o, c), np.zeros(1), numbers)
+        units = evaluate(lambda o, x, c, part=part: part.featureless_losses(o, c), np.zeros(1), numbers)
         value = sum(numbers[part.weights[layer]] * unit for layer, unit in units.items())
         values.append(float(numbers[weight] * value))
     assert values[1] / values[0] == pytest.approx(3.0, rel=1e-6)

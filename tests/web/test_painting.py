@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli.web.live import Live
+from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import (
     Colored,
     End,
@@ -82,7 +82,7 @@ def order(tmp_path, pictures):
     return make
 
 
-def serve(context, pipe, kind=Live):
+def serve(context, pipe, kind=LiveWorker):
     with pytest.raises(EOFError):
         kind(pipe, context).run()
     assert not pipe.of(Failed)
@@ -241,7 +241,7 @@ def test_what_will_never_fit_is_said(order, weights_file):
     )
     pipe = Pipe([Paint(order(1), False)])
     with pytest.raises(EOFError):
-        Live(pipe, tight).run()
+        LiveWorker(pipe, tight).run()
     assert "memory is limited to" in pipe.of(Failed)[0].error
 
 
@@ -249,7 +249,7 @@ def test_a_mask_that_leaves_no_style_is_said(context, order, tmp_path):
     Image.new("L", (32, 24), 255).save(tmp_path / "white.png")
     pipe = Pipe([Paint(order(1, masks={"protect": str(tmp_path / "white.png")}), False)])
     with pytest.raises(EOFError):
-        Live(pipe, context).run()
+        LiveWorker(pipe, context).run()
     assert "no region" in pipe.of(Failed)[0].error
 
 
