@@ -11,8 +11,7 @@ import click
 
 from nst.cli.options import PAINTING, as_typed, option_name
 from nst.errors import ImageError
-from nst.fields import rule_of
-from nst.settings import Settings, make_settings
+from nst.settings import Settings, make_settings, rule_of
 
 __all__ = ["command_of", "like_option", "read_picture_settings", "settings_of", "typed", "with_like"]
 

@@ -1,7 +1,7 @@
 """Recipes: the settings of the paper and of the programs that people know, as data, and two of our own.
 
 Each says what it sets and nothing else; `note` says where the engine cannot do exactly the same. The
-conventions behind the weights of the losses are explained in `nst.engine.weights`.
+conventions behind the weights of the losses are explained in `nst.engine.weighting`.
 """
 
 from __future__ import annotations

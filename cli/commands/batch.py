@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
 from nst.cli.like import like_option
-from nst.cli.options import PAINTING, engine_options, mask_options, preset_option
+from nst.cli.options import PAINTING, SectionedCommand, engine_options, mask_options, preset_option
 
 __all__ = ["batch"]
 

@@ -68,7 +68,7 @@ def web(port: int, show: bool, folder: Path | None, memory: float | None, **opti
         from nst.cli.web.serve import serve
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the studio needs {error.name}: pip install 'nst[web]'") from error
-    from nst.cli.web.easel import Setup
+    from nst.cli.web.painting import Setup
 
     setup = Setup(**options, memory=None if memory is None else round(memory * 1e9))  # type: ignore[arg-type]
     serve(setup, folder or _folder(), port, show)

@@ -191,7 +191,8 @@ def _shaped(noise: NDArray[np.float32], power: Spectrum) -> NDArray[np.float32]:
     return noise
 
 
-def _rings(down: NDArray[np.float64], across: NDArray[np.float64]) -> NDArray[np.intp]:
+def _rings(down: NDArray[np.floating], across: NDArray[np.floating]) -> NDArray[np.intp]:
     """Which ring each frequency lies in."""
     radius = np.hypot(down[:, None], across)
-    return np.minimum((radius * (RINGS / np.sqrt(0.5))).astype(np.intp), RINGS - 1)
+    rings: NDArray[np.intp] = np.minimum(radius * (RINGS / np.sqrt(0.5)), RINGS - 1).astype(np.intp)
+    return rings

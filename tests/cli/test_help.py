@@ -3,8 +3,8 @@
 import click
 import pytest
 
-from nst.cli.help import FIRST, SECTIONS, SectionedCommand, meant
 from nst.cli.main import COMMANDS, cli
+from nst.cli.options import FIRST, SECTIONS, SectionedCommand, meant
 
 
 def command_named(name):

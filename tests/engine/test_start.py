@@ -100,7 +100,7 @@ def powers(noise, low, high):
 
 
 def test_a_new_octave_is_as_strong_as_the_styles_detail_there_and_has_no_direction():
-    """Of a white style, half its size and a blur of a coarse pixel leave what a Gaussian of two pixels leaves, nearly."""
+    """Of a white style, half the size and a blur of a coarse pixel leave about what a Gaussian of two pixels does."""
     own, style = start("content"), striped(3, (0.1, 0.05, 0.02))
     noise = added(own, scene(200, 160, [style]))
     # 1 - exp(-2 pi^2 2^2 f^2) is lost at frequency f; its square, averaged over all frequencies of the square
