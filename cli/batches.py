@@ -21,13 +21,13 @@ from nst.errors import ImageError, NSTError, SettingsError
 from nst.models.store.cache import is_cached
 from nst.models.store.catalogue import CATALOGUE
 
-__all__ = ["FAILED", "is_table", "rows_of", "run", "table_rows"]
+__all__ = ["FAILED", "is_table", "rows_of", "run_batch", "table_rows"]
 
 FAILED = 3
 """Exit status: some pictures could not be painted."""
 
 
-def run(
+def run_batch(
     contents: Sequence[str],
     styles: Sequence[str],
     output: str,

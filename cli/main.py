@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (
         ImportError,
         SystemError,
-    ) as error:  # a library that is damaged, or that a limit of memory keeps out
+    ) as error:  # of a library that is damaged, or that memory is too small for
         status = _fail(f"a library cannot be loaded: {_deepest(error)}")
     sys.exit(status if isinstance(status, int) else 0)
 

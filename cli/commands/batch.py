@@ -82,6 +82,6 @@ def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **opt
     nst batch photos/ --like one.png -o out/
     nst batch table.csv -o out/ --size 768
     """
-    from nst.cli.batches import run
+    from nst.cli.batches import run_batch
 
-    return run(contents, styles, output, **options)
+    return run_batch(contents, styles, output, **options)

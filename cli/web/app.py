@@ -244,7 +244,7 @@ async def _json(request: Request) -> dict[str, Any]:
     """A JSON object of moderate size.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: it is something else.
     """
     data = await bounded(request.stream(), 2**16)
     try:
@@ -290,6 +290,10 @@ HEADERS = {
 
 class Guard:
     """Who may come in: this machine's own page, with the token in its address, and nobody else.
+
+    Another page in the same browser can send requests here, and a name that its owner points to 127.0.0.1 makes them
+    look like its own (DNS rebinding). So every request must have the token at the beginning of its path, which no
+    other page knows, name this host, and, where the browser says where it comes from, come from here.
 
     Args:
         app: that is guarded; it sees paths without the token.

@@ -153,7 +153,7 @@ class LargeWorker:
                     return
 
     def _paint(self, request: Large) -> Request | None:
-        """Paint; what it was put down for, if it was."""
+        """Paint to the end, or until a request interrupts it, which is returned."""
         order = request.order
         try:
             canvas = self._canvas(request)

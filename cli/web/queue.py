@@ -215,8 +215,8 @@ class LargeJobs:
         job = self.queue.painting
         if job is None:
             return
-        if event is None:  # for want of memory, most likely
-            error = "the process died, perhaps for want of memory: take a smaller size"
+        if event is None:  # out of memory, most likely
+            error = "the process died, perhaps out of memory: take a smaller size"
             self._notify(self.queue.crashed(job, error), None)
             self.feed()
         elif isinstance(event, Preview):

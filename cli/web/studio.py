@@ -451,7 +451,7 @@ class EventHandler:
     def _dead(self) -> None:
         """What the process was painting fails, and another one is started."""
         state = self._state
-        error = "the painter died, perhaps for want of memory: try again, or with a smaller --size"
+        error = "the painter died, perhaps out of memory: try again, or with a smaller --size"
         if state.ready is None:  # and so would the next one
             self.give_up(error)
             return

@@ -164,7 +164,7 @@ class _Worker:
             self._process.stdin.close()
 
     def ending(self) -> str:
-        """Why it is no more."""
+        """Why its process has ended."""
         code = self._process.wait()
         if self.late:
             return "stuck: its process did not answer and was killed"
@@ -176,7 +176,7 @@ class _Worker:
 
     def _say(self, what: Any) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # it is no more, which its listener finds as well
+        with suppress(OSError):  # it has ended, which its listener finds as well
             pickle.dump(what, self._process.stdin)
             self._process.stdin.flush()
 
