@@ -98,6 +98,7 @@ class Progress:
     _stage: Stage
     _state: State[Any]
     _enlarged: Picture | None = None
+    _noise: HostArray | None = None  # of the start, not yet painted with
 
     def __repr__(self) -> str:
         scales = f", scale {self.scale} of {self.scales}" if self.scales > 1 else ""
@@ -164,7 +165,12 @@ class Progress:
         """The picture as the optimisation has it, before `finish` changes it; waits for the device."""
         if self._enlarged is not None:
             return self._enlarged
-        return from_planar(self.array(), self._stage.scene.content.alpha)
+        return from_planar(self.painted(), self._stage.scene.content.alpha)
+
+    def painted(self) -> HostArray:
+        """`array`, less the noise of the start that the first steps at a size have not made strokes of."""
+        array = self.array()
+        return array if self._noise is None else array - self._noise
 
     def array(self) -> HostArray:
         """The picture as the optimiser has it, (1, 3, H, W), also below 0 and above 1; waits for the device."""

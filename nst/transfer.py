@@ -31,9 +31,9 @@ from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
 from nst.engine.cache import Cache, Context
-from nst.engine.pyramid import layers_read, limiting_picture, schedule, schedule_text, unit_of
+from nst.engine.pyramid import RATIO, layers_read, limiting_picture, schedule, schedule_text, unit_of
 from nst.engine.stage import RunState, Stage, StageState, descend, first_state
-from nst.engine.start import Start
+from nst.engine.start import BLUR, Start
 from nst.engine.weighting import losses_of, resolved, style_amount
 from nst.errors import NSTError, SettingsError
 from nst.inputs import about_inputs, about_memory, read_inputs
@@ -459,6 +459,10 @@ class StyleTransfer(ReprHtml):
         )
 
 
+PAINTED = 10
+"""So many steps make strokes of the noise that a size begins with; until then it is taken out of what is seen."""
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """Everything that one run needs.
@@ -508,6 +512,7 @@ class Run:
             if position:
                 stage, state = self.stage(longest, position.stage), position.state
                 position = None  # so that the memory of its state is free when the next one is there
+                noise = self._noise(number, stage)
             elif steps == 0 and coarse is not None:
                 yield self._record(done, number, began, stage, state, self._enlarged(coarse))
                 return
@@ -517,13 +522,19 @@ class Run:
                 stage = self.stage(longest)
                 if until():
                     return
-                state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage, steps))
+                noise = self._noise(number, stage)
+                start = self._first(coarse, stage, noise)
+                state = first_state(backend, optimizer, stage.evaluate, start)
+                del start
             states = descend(backend.space, optimizer, stage.evaluate, state, steps)
             for state in states:
                 enlarged = done and state.step == 0 and steps and not state.stopped
                 passed = state.stopped == "converged" and number < len(self.schedule)
                 if not enlarged and not passed:  # neither is the outcome of a step
-                    yield self._record(done + state.step, number, began, stage, state)
+                    bare = 1 - state.step / min(PAINTED, steps) if steps else 0.0
+                    noise = noise if bare > 0 else None
+                    unseen = None if noise is None else np.float32(bare) * noise
+                    yield self._record(done + state.step, number, began, stage, state, noise=unseen)
                 if state.step < steps and not state.stopped and until():
                     return
             if state.stopped == "non-finite":
@@ -538,7 +549,7 @@ class Run:
             return record.picture()
         if record is None:
             return self.output.finish(self._picture(self.start.first(width, height)))
-        return self.output.finish(self._enlarged(record.array()))
+        return self.output.finish(self._enlarged(record.painted()))
 
     def _record(
         self,
@@ -548,6 +559,7 @@ class Run:
         stage: Stage,
         state: State[Any],
         enlarged: Picture | None = None,
+        noise: HostArray | None = None,
     ) -> Progress:
         return Progress(
             step=step,
@@ -563,6 +575,7 @@ class Run:
             _stage=stage,
             _state=state,
             _enlarged=enlarged,
+            _noise=noise,
         )
 
     def _enlarged(self, coarse: HostArray) -> Picture:
@@ -573,14 +586,27 @@ class Run:
         """(1, 3, H, W) of the size of the scene."""
         return from_planar(array, self.scene.content.alpha)
 
-    def _first(self, coarse: HostArray | None, stage: Stage, steps: int) -> HostArray:
-        """The first iterate of a stage, from the result of the one before."""
-        settings = self.context.settings
-        # noise is for steps to paint with
+    def _noise(self, number: int, stage: Stage) -> HostArray | None:
+        """What the detail of this scale grows from, (1, 3, H, W); None where nothing is to grow.
+
+        It takes steps to paint with, and a style; the first scale needs it where it starts from a photograph, which has
+        next to nothing in its last octave either.
+        """
+        settings, (longest, steps) = self.context.settings, self.schedule[number - 1]
         amount = settings.octave_noise * style_amount(settings) if steps else 0.0
+        if amount == 0 or (number == 1 and settings.init != "content"):
+            return None
+        ratio = 1 / RATIO if number == 1 else self.schedule[number - 2][0] / longest
+        return np.float32(amount) * self.start.octave(stage.scene, ratio)
+
+    def _first(self, coarse: HostArray | None, stage: Stage, noise: HostArray | None) -> HostArray:
+        """The first iterate of a stage, from the result of the one before."""
+        size = stage.scene.size
         if coarse is None:
-            return self.start.roughened(stage.scene, amount)
-        return self.start.refined(coarse, stage.scene, amount)
+            first = self.start.first(*size)
+        else:
+            first = self.start.go_on(coarse, *size, 0.0 if noise is None else BLUR)
+        return first if noise is None else first + noise
 
 
 def follow(

@@ -17,7 +17,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nst.engine.pyramid import RATIO
 from nst.errors import SettingsError
 from nst.pictures.masks import feathered, fit, regions
 from nst.pictures.picture import Picture, cover, planar, resample, resize
@@ -25,7 +24,7 @@ from nst.pictures.scene import Scene, StylePicture
 from nst.protocol import HostArray
 from nst.settings import Settings
 
-__all__ = ["Start"]
+__all__ = ["BLUR", "Start"]
 
 BLUR = 1.0
 """Of what is carried to a finer size, standard deviation in coarse pixels: the last octave of a size is its worst."""
@@ -89,34 +88,17 @@ class Start:
         base = self.base(width, height)
         return base if share == 0 else (1 - share) * base + share * noise
 
-    def go_on(self, coarse: HostArray, width: int, height: int) -> HostArray:
+    def go_on(self, coarse: HostArray, width: int, height: int, blur: float = 0.0) -> HostArray:
         """Where a coarser result (1, 3, h, w) leads to: its change of the start, enlarged, on top of ours.
 
         So the detail of a start from a picture, which a coarser size cannot hold, is not lost.
-        """
-        return self._enlarged(coarse, width, height, 0.0)
-
-    def refined(self, coarse: HostArray, scene: Scene, amount: float) -> HostArray:
-        """The first iterate of a finer size: as `go_on`, with noise in the octave that `coarse` cannot hold.
 
         Args:
-            coarse: the result of the size before, (1, 3, h, w).
-            scene: the pictures at the finer size.
-            amount: of the noise; 1 is as strong as the style's own detail. 0 is `go_on`.
+            coarse: the result.
+            width: of the finer size in pixels.
+            height: of the finer size in pixels.
+            blur: of the change, standard deviation in coarse pixels.
         """
-        if amount == 0:
-            return self.go_on(coarse, *scene.size)
-        noise = self._octave(scene, coarse.shape[3] / scene.size[0])
-        return self._enlarged(coarse, *scene.size, BLUR) + np.float32(amount) * noise
-
-    def roughened(self, scene: Scene, amount: float) -> HostArray:
-        """The first iterate of the first size: a photograph has next to nothing in its last octave either."""
-        first = self.first(*scene.size)
-        if amount == 0 or self.settings.init != "content":
-            return first
-        return first + np.float32(amount) * self._octave(scene, 1 / RATIO)
-
-    def _enlarged(self, coarse: HostArray, width: int, height: int, blur: float) -> HostArray:
         change = (coarse - self.base(coarse.shape[3], coarse.shape[2]))[0].transpose(1, 2, 0)
         if self.settings.padding == "circular":
             # the middle of nine, so that the border fits its other side
@@ -126,8 +108,8 @@ class Start:
             enlarged = resample(feathered(change, blur), width, height)
         return self.base(width, height) + enlarged.transpose(2, 0, 1)[None]
 
-    def _octave(self, scene: Scene, ratio: float) -> HostArray:
-        """Noise with the spectrum of what the styles lose at `ratio` times their size, (1, 3, H, W).
+    def octave(self, scene: Scene, ratio: float) -> HostArray:
+        """Noise with the spectrum of what the styles lose at `ratio` times their size, (1, 3, H, W), mean 0.
 
         It wraps around both borders. Each style's is where that style acts; nothing is where the content is protected.
         """

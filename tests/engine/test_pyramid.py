@@ -167,3 +167,53 @@ def test_the_averaged_picture_is_what_is_seen(options):
     expected = (states[0] / 8 + states[1] / 4 + states[2] / 2) / (7 / 8)
     assert inside.mean() > 0.5
     np.testing.assert_allclose(last.picture().rgb[inside], expected[inside], atol=1e-5)
+
+
+def photograph(height, width):
+    """Smooth: what a size begins with beside it is seen."""
+    rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
+    return np.uint8(255 * np.concatenate([rows + 0 * columns, columns + 0 * rows, 0.5 * (rows + columns)], 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "second"),
+    [
+        ({}, 0.7, 0.7),
+        ({"octave_noise": 0.2}, 0.2, 0.2),
+        ({"octave_noise": 0}, 0, 0),
+        ({"init": "noise"}, 0, 0.7),
+        ({"style_strength": 0.0}, 0, 0),
+        ({"style_strength": 0.2}, 0.28, 0.28),  # 2 * 0.2 as much style as by default
+        ({"style_strength": 0.9}, 0.7, 0.7),
+        ({"balance": 30 / 16}, 0.28, 0.28),  # of a strength of 0.2: (0.2 / 0.8) ** 2 = 1 / 16
+        ({"content_weight": 0.0}, 0.7, 0.7),
+    ],
+)
+def test_a_size_begins_with_as_much_noise_as_there_is_style(options, changes, first, second):
+    transfer = nst.StyleTransfer(
+        photograph(32, 48), picture(1, 40, 30), scales=(24,), steps=(2, 2), **options, **changes
+    )
+    run = transfer._run
+    for number, longest, ratio, amount in ((1, 24, 2**-0.5, first), (2, 48, 0.5, second)):
+        stage = run.stage(longest)
+        noise = run._noise(number, stage)
+        if amount == 0:
+            assert noise is None
+        else:
+            np.testing.assert_allclose(noise, amount * transfer.start.octave(stage.scene, ratio), atol=1e-6)
+
+
+def test_no_noise_is_in_a_picture_that_nobody_painted(options):
+    """Step 0, and a size without steps."""
+    content = photograph(32, 48)
+    still = nst.stylize(content, picture(1, 40, 30), steps=0, **options)
+    assert np.array_equal(still, content)
+    transfer = nst.StyleTransfer(content, picture(1, 40, 30), steps=20, scales=1, **options)
+    records = []
+    for record in transfer.iterate():
+        seen, kept = record.raw_picture().rgb, record.array()[0].transpose(1, 2, 0)
+        records.append((seen, float(np.abs(seen - kept.clip(0, 1)).mean())))
+    np.testing.assert_allclose(records[0][0], content / np.float32(255), atol=1e-6)
+    hidden = [amount for _, amount in records]
+    assert hidden[0] > hidden[5] > 0.3 * hidden[0]
+    assert not any(hidden[10:])  # from then on a picture is what the losses are of
