@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -16,7 +17,7 @@ from nst.pictures.picture import planar
 from nst.protocol import Backend, HostArray
 from nst.transfer import StyleTransfer
 
-__all__ = ["demo_arrays", "dimensions", "network", "pictures", "step_flop", "transfer"]
+__all__ = ["demo_arrays", "dimensions", "drawn", "network", "pictures", "step_flop", "transfer"]
 
 
 def dimensions(size: int, device: str) -> tuple[int, int]:
@@ -32,11 +33,15 @@ def network(name: str) -> NetworkWeights:
 
 
 def pictures(names: Sequence[str], width: int, height: int) -> list[Any]:
-    """Content and style: "demo" for those that the project draws, skimage's photographs by name, or paths."""
-    from _drawing import draw_harbour, paint_strokes
+    """Content and style: "demo" for the two drawings, skimage's photographs by name, or paths."""
+    demo = drawn("harbour", width, height), drawn("strokes", width, height)
+    return [demo[i] if name == "demo" else _picture(name) for i, name in enumerate(names)]
 
-    drawn = draw_harbour(width, height), paint_strokes(width, height)
-    return [drawn[i] if name == "demo" else _picture(name) for i, name in enumerate(names)]
+
+def drawn(name: str, width: int, height: int) -> Image.Image:
+    """The drawing "harbour" or "strokes" at a size."""
+    with Image.open(Path(__file__).parent / "pictures" / f"{name}.jpg") as picture:
+        return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
 
 
 def demo_arrays(width: int, height: int) -> list[HostArray]:

@@ -9,8 +9,8 @@ sees them, and how far it is from the preview. Makes docs/pictures/preview.jpg o
 from __future__ import annotations
 
 import numpy as np
-from _drawing import paint_strokes
 from _report import ROOT, Report, Row, options_of
+from _subject import drawn
 from PIL import Image
 
 import nst
@@ -42,7 +42,7 @@ def main() -> None:
 def measure(report: Report, backend: str, device: str, sizes: list[int]) -> None:
     from skimage import data
 
-    weights, style = load_embedded(), paint_strokes(1024, 1024)
+    weights, style = load_embedded(), drawn("strokes", 1024, 1024)
     content = Image.fromarray(data.chelsea()).resize((2048, 1363), Image.Resampling.LANCZOS)
     results, preview = [], None
     for size in sizes:
