@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", default=["torch", "torch scales=5", "onnx scales=5"])
     parser.add_argument("--peer-steps", type=int, default=max(STEPS), help="how far the peer goes")
     parser.add_argument("--content", default="chelsea", help="of skimage, or a path")
-    parser.add_argument("--style", default=str(ROOT / "cli" / "samples" / "starry_night.jpg"))
+    parser.add_argument("--style", default=str(ROOT / "nst" / "samples" / "starry_night.jpg"))
     options = parser.parse_args()
     report = Report(__file__, options, ("size", "init", "contender"))
     if not options.table_only:
