@@ -1,8 +1,9 @@
-"""What the benchmarks compute: pictures, networks, and the work that is in a step."""
+"""What the cases compute: pictures, networks, the work that is in a step, and the fastest that the machine does it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ from nst.pictures.picture import planar
 from nst.protocol import Backend, HostArray
 from nst.transfer import StyleTransfer
 
-__all__ = ["demo_arrays", "dimensions", "drawn", "network", "pictures", "step_flop", "transfer"]
+__all__ = [
+    "demo_arrays",
+    "dimensions",
+    "drawn",
+    "network",
+    "peak",
+    "pictures",
+    "seconds",
+    "step_flop",
+    "transfer",
+]
 
 
 def dimensions(size: int, device: str) -> tuple[int, int]:
@@ -81,3 +92,26 @@ def step_flop(
             rows, columns = vgg.layer_size(layer.name, height, width)
             taps += weights.convolutions[layer.name][0].size * rows * columns
     return 2 * 2 * taps
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Of one call, by the clock."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def peak(dtype: str, device: str) -> float:
+    """Floating-point operations a second of a large matrix product in PyTorch, the best of several; no TF32."""
+    import torch
+
+    n, repeats = (8192, 20) if device == "cuda" else (2048, 1)
+    a, b = (torch.randn(n, n, device=device).to(getattr(torch, dtype)) for _ in range(2))
+
+    def products() -> None:
+        for _ in range(repeats):
+            c = a @ b
+        float(c[0, 0])  # waits for the device
+
+    products()
+    return 2.0 * n**3 * repeats / min(seconds(products) for _ in range(6))

@@ -1,7 +1,7 @@
 """The part of a result where the photograph stays.
 
 A style that does not act in a region leaves its pixels free all the same: the content loss holds what conv4_2 sees, and
-colours and fine detail follow the paint around (measured in docs/benchmarks.md). So the photograph itself is put back:
+colours and fine detail follow the paint around (measured in docs/history/benchmarks.md). So the photograph is put back:
 
     x' = (1 - m) x + m p,
 

@@ -1,7 +1,7 @@
 """How much memory does a picture take, and does `nst.planning.plan` know? By backend, network, size and windows.
 
-    python benchmarks/memory.py
-    python benchmarks/memory.py --add --backends torch --sizes 4096 --square --tiles auto --limit 6 --steps 11
+    python benchmarks/run.py memory
+    python benchmarks/run.py memory --add --backends torch --sizes 4096 --square --tiles auto --limit 6 --steps 11
 
 Each row is a run of its own process: L-BFGS steps from the content picture. Memory is the peak of the process, or
 what is gone of a GPU's. The history of L-BFGS is full after 11 steps; a prediction counts no more pairs than steps.
@@ -9,40 +9,34 @@ what is gone of a GPU's. The history of L-BFGS is full after 11 steps; a predict
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
 
-from _report import Report, child, options_of, peak_memory, serve
+from _report import Row, listed, markdown, mib, peak_memory, size_of
 
 KEY = ("backend", "weights", "width", "height", "tile", "limit")
+NOTE = "*Predicted* is what `nst plan` says, for a CPU."
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--backends", help="torch,tf,onnx on a CPU, torch,onnx on a GPU")
-    parser.add_argument("--sizes", default="256,512,1024,2048", help="widths")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tiles", default="off,512", help="off, auto, or the side of the windows in pixels")
     parser.add_argument("--weights", default="embedded", help="embedded, full, or a name in the cache")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--square", action="store_true", help="as high as wide, in place of 4:3")
     parser.add_argument("--limit", type=float, help="GiB that the plan is to stay within")
-    options = parser.parse_args()
-    report = Report(__file__, options, KEY)
-    backends = options.backends or ("torch,onnx" if options.device == "cuda" else "torch,tf,onnx")
-    specs = [
-        {"backend": backend, "weights": weights, "tile": tile, "size": int(size)}
-        for backend in backends.split(",")
-        for weights in options.weights.split(",")
-        for tile in options.tiles.split(",")
-        for size in options.sizes.split(",")
-        if not (tile.isdecimal() and int(tile) >= int(size))
-    ]
-    for spec in () if options.table_only else specs:
-        same = {name: getattr(options, name) for name in ("device", "steps", "square", "limit")}
-        report.add(child(__file__, **same, **spec))
-    report.publish("*Predicted* is what `nst plan` says, for a CPU.", markdown(report.rows))
+
+
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    same = {name: getattr(options, name) for name in ("device", "steps", "square", "limit")}
+    for backend in listed(options.backends, options.device, "torch,tf,onnx", "torch,onnx"):
+        for weights in options.weights.split(","):
+            for tile in options.tiles.split(","):
+                for size in listed(options.sizes, options.device, "256,512,1024,2048"):
+                    if not (tile.isdecimal() and int(tile) >= int(size)):
+                        yield child(backend=backend, weights=weights, tile=tile, size=int(size), **same)
 
 
 def measure(
@@ -54,7 +48,7 @@ def measure(
     steps: int,
     square: bool = False,
     limit: float | None = None,
-) -> dict[str, Any]:
+) -> Row:
     """Run a few steps of noise in the style of noise: the pictures themselves take no part in memory or time."""
     import numpy as np
     from _subject import dimensions, network
@@ -105,25 +99,23 @@ def measure(
     }
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| backend | network | size | limit | windows | history | peak | a pixel | predicted | predicted / peak |",
-        "|---" * 10 + "|",
-    ]
+def table(rows: list[Row]) -> str:
+    lines = []
     for row in rows:
         predicted = row["predicted"]
-        pairs = min(row["history"], row["steps"])
-        history = f"{pairs} in {'float16' if row['half'] else 'float32'}"
-        limit = f"{row['limit']:g} GiB" if row["limit"] else ""
-        told = f"{predicted / 2**20:.0f} MiB | {predicted / row['peak']:.2f}" if predicted else " | "
         lines.append(
-            f"| {row['backend']} | {row['weights']} | {row['width']}x{row['height']} | {limit} | {row['side'] or 'no'} "
-            f"| {history} | {row['peak'] / 2**20:.0f} MiB "
-            f"| {row['peak'] / row['width'] / row['height'] / 1000:.2f} kB | {told} |"
+            (
+                row["backend"],
+                row["weights"],
+                size_of(row),
+                f"{row['limit']:g} GiB" if row["limit"] else "",
+                row["side"] or "no",
+                f"{min(row['history'], row['steps'])} in {'float16' if row['half'] else 'float32'}",
+                mib(row["peak"]),
+                f"{row['peak'] / row['width'] / row['height'] / 1000:.2f} kB",
+                mib(predicted) if predicted else "",
+                f"{predicted / row['peak']:.2f}" if predicted else "",
+            )
         )
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+    heads = ("backend", "network", "size", "limit", "windows", "history", "peak", "a pixel", "predicted")
+    return markdown((*heads, "predicted / peak"), lines)

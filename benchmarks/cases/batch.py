@@ -1,7 +1,6 @@
 """What a batch saves beside as many single calls, and whether its memory stays flat. By backend.
 
-    python benchmarks/batch.py
-    python benchmarks/batch.py --backends numpy --count 50 --steps 2 --add
+    python benchmarks/run.py batch --backends numpy --count 50 --steps 2 --add
 
 *Single* is `nst.stylize` in a loop, *batch* is `nst.Batch` in one process, both from and to files, in the same style,
 all pictures of one size. Memory is the resident set after 20 pictures and at the end.
@@ -9,45 +8,45 @@ all pictures of one size. Memory is the resident set after 20 pictures and at th
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from _report import Report, child, options_of, serve
+from _report import Row, listed, markdown, mib
 
 KEY = ("backend", "mode")
+NOTE = (
+    "*Ratio* is a picture of the batch over a single call, in time and in time of the processor (over the number "
+    "of jobs), which other programs on the machine disturb less; the goal is 0.5."
+)
 EARLY = 20
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--backends", default="torch,tf,onnx,numpy")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", default="embedded")
-    parser.add_argument("--size", type=int, default=64, help="width in pixels; the height is 3/4 of it")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--singles", type=int, default=50, help="single calls")
     parser.add_argument("--count", type=int, default=200, help="pictures of the batch")
     parser.add_argument("--jobs", type=int, help="processes of the batch, in place of this one alone")
-    options = parser.parse_args()
-    report = Report(__file__, options, KEY)
-    same = {name: getattr(options, name) for name in ("device", "weights", "size", "steps", "jobs")}
+
+
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    same = {name: getattr(options, name) for name in ("device", "weights", "steps", "jobs")}
     batch = f"batch, {options.jobs} jobs" if options.jobs else "batch"
     counts = {mode: count for mode, count in (("single", options.singles), (batch, options.count)) if count}
-    for backend in () if options.table_only else options.backends.split(","):
-        for mode, count in counts.items():
-            report.add(child(__file__, backend=backend, mode=mode, count=count, **same))
-    note = (
-        "*Ratio* is a picture of the batch over a single call, in time and in time of the processor (over the number "
-        "of jobs), which other programs on the machine disturb less; the goal is 0.5."
-    )
-    report.publish(note, markdown(report.rows))
+    for backend in listed(options.backends, options.device, "torch,tf,onnx,numpy"):
+        for size in map(int, listed(options.sizes, options.device, "64")):
+            for mode, count in counts.items():
+                yield child(backend=backend, mode=mode, count=count, size=size, **same)
 
 
 def measure(
     backend: str, device: str, mode: str, count: int, weights: str, size: int, steps: int, jobs: int | None
-) -> dict[str, Any]:
+) -> Row:
     """Paint `count` pictures; seconds and memory after each."""
     import numpy as np
     import psutil
@@ -116,39 +115,20 @@ def busy() -> float:
     return sum(os.times()[:4])
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    names = (
-        "backend",
-        "network",
-        "width",
-        "steps",
-        "",
-        "pictures",
-        "the first",
-        "a picture",
-        "of the processor",
-    )
-    names = (*names, "ratio", "of the processor", "memory after 20", "at the end")
-    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+def table(rows: list[Row]) -> str:
+    heads = ("backend", "network", "width", "steps", "", "pictures", "the first", "a picture")
+    heads += ("of the processor", "ratio", "of the processor", "memory after 20", "at the end")
     single = {row["backend"]: row for row in rows if row["mode"] == "single"}
+    lines = []
     for row in rows:
-        each, busy = row["seconds"] / row["count"], row["cpu"] / row["count"] / (row.get("jobs") or 1)
+        each, used = row["seconds"] / row["count"], row["cpu"] / row["count"] / (row.get("jobs") or 1)
+        line = [row[name] for name in ("backend", "weights", "size", "steps", "mode", "count")]
+        line += [f"{row['first']:.2f} s", f"{each:.3f} s", f"{used:.3f} s"]
         other = single.get(row["backend"]) if row["mode"] != "single" else None
-        ratios = "| |"
-        if other is not None:
-            ratios = f"{each * other['count'] / other['seconds']:.2f} | {busy * other['count'] / other['cpu']:.2f} |"
-        lines.append(
-            f"| {row['backend']} | {row['weights']} | {row['size']} | {row['steps']} | {row['mode']} | {row['count']} "
-            f"| {row['first']:.2f} s | {each:.3f} s | {busy:.3f} s | {ratios} "
-            + (
-                " | |"
-                if row.get("jobs")
-                else f"{row['early'] / 2**20:.0f} MiB | {row['end'] / 2**20:.0f} MiB |"
-            )
-        )
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+        if other is None:
+            line += ["", ""]
+        else:
+            line.append(f"{each * other['count'] / other['seconds']:.2f}")
+            line.append(f"{used * other['count'] / other['cpu']:.2f}")
+        lines.append([*line, *(["", ""] if row.get("jobs") else [mib(row["early"]), mib(row["end"])])])
+    return markdown(heads, lines)

@@ -1,40 +1,38 @@
 """What a long history costs: memory and seconds a step, over a run of many steps, by backend and pairs.
 
-    python benchmarks/history.py
-
 Each row is a run of its own process: L-BFGS from the content, the embedded VGG19, one scale. Memory is the resident set
 after so many steps; seconds are medians of the steps around. What grows with the steps would show.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from _report import Report, child, options_of, peak_memory, serve
+from _report import Row, listed, markdown, mib, peak_memory, size_of
 
+KEY = ("backend", "pairs")
+NOTE = "Embedded VGG19, fp32, from the content, one scale. *Predicted* is what `nst plan` says."
 MARKS = 3
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--backends", help="torch,tf,onnx on a CPU, torch,onnx on a GPU")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", default="10,100")
-    parser.add_argument("--size", type=int, default=320, help="width in pixels")
     parser.add_argument("--steps", type=int, default=300)
-    options = parser.parse_args()
-    report = Report(__file__, options, ("backend", "pairs"))
-    backends = options.backends or ("torch,onnx" if options.device == "cuda" else "torch,tf,onnx")
-    for backend in () if options.table_only else backends.split(","):
-        for pairs in options.pairs.split(","):
-            same = {name: getattr(options, name) for name in ("device", "size", "steps")}
-            report.add(child(__file__, backend=backend, pairs=int(pairs), **same))
-    note = "Embedded VGG19, fp32, from the content, one scale. *Predicted* is what `nst plan` says."
-    report.publish(note, markdown(report.rows))
 
 
-def measure(backend: str, device: str, pairs: int, size: int, steps: int) -> dict[str, Any]:
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    for backend in listed(options.backends, options.device, "torch,tf,onnx", "torch,onnx"):
+        for size in map(int, listed(options.sizes, options.device, "320")):
+            for pairs in map(int, options.pairs.split(",")):
+                yield child(
+                    backend=backend, pairs=pairs, size=size, device=options.device, steps=options.steps
+                )
+
+
+def measure(backend: str, device: str, pairs: int, size: int, steps: int) -> Row:
     import psutil
     from _subject import dimensions, network, transfer
 
@@ -73,23 +71,12 @@ def measure(backend: str, device: str, pairs: int, size: int, steps: int) -> dic
     }
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| backend | pairs | size | steps | seconds a step, by thirds | memory at their ends | peak | predicted "
-        "| objective |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+def table(rows: list[Row]) -> str:
+    heads = ("backend", "pairs", "size", "steps", "seconds a step, by thirds", "memory at their ends")
+    lines = []
     for row in rows:
-        seconds = ", ".join(f"{value:.3g}" for value in row["seconds"])
         memory = ", ".join(f"{value / 2**20:.0f}" for value in row["resident"])
-        lines.append(
-            f"| {row['backend']} | {row['pairs']} | {row['width']}x{row['height']} | {row['steps']} | {seconds} "
-            f"| {memory} MiB | {row['peak'] / 2**20:.0f} MiB | {row['predicted'] / 2**20:.0f} MiB "
-            f"| {row['objective']:.4g} |"
-        )
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+        line = [row["backend"], row["pairs"], size_of(row), row["steps"]]
+        line += [", ".join(f"{value:.3g}" for value in row["seconds"]), f"{memory} MiB"]
+        lines.append([*line, mib(row["peak"]), mib(row["predicted"]), f"{row['objective']:.4g}"])
+    return markdown((*heads, "peak", "predicted", "objective"), lines)

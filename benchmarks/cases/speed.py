@@ -1,7 +1,4 @@
-"""How fast is a step? By backend, precision and size, beside what the machine can do and what the result is worth.
-
-    python benchmarks/speed.py
-    python benchmarks/speed.py --device cuda
+"""How fast is a step, by backend, precision and size, beside what the machine can do and what the result is worth?
 
 Each row is a run of its own process: L-BFGS steps of the engine on VGG19 to conv5_1 at full width, from the content
 picture. Beside its time stand
@@ -18,58 +15,50 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from _report import Report, child, options_of, peak_memory, serve
+from _report import Row, listed, markdown, mib, peak_memory, size_of
 
 KEY = ("backend", "precision", "width", "height")
 YARDSTICK = "bare torch, NCHW"
+NOTE = (
+    f"VGG19 to conv5_1, full width with random filters, L-BFGS with history 10, medians. *Objective*: in float32, "
+    f"after the steps of the column before it, over the float32 run's. Yardstick: {YARDSTICK}, float32, eager."
+)
 WARM = 3
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--backends", help="torch,tf,onnx on a CPU, torch,onnx on a GPU")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precisions", help="fp32,bf16 on a CPU, fp32,bf16,fp16 on a GPU")
-    parser.add_argument("--sizes", help="widths; 256,512,1024 on a CPU, 256,512,1024,2048,4096 on a GPU")
     parser.add_argument(
         "--steps", type=int, help=f"of each run; 15 on a CPU, 20 to 500 on a GPU; {WARM} warm up"
     )
-    options = parser.parse_args()
-    report = Report(__file__, options, KEY)
-    if not options.table_only:
-        measure_all(options, report)
-    note = (
-        f"VGG19 to conv5_1, full width with random filters, L-BFGS with history 10, medians. *Objective*: in float32, "
-        f"after the steps of the column before it, over the float32 run's. Yardstick: {YARDSTICK}, float32, eager."
-    )
-    report.publish(note, markdown(report.rows))
 
 
-def measure_all(options: argparse.Namespace, report: Report) -> None:
-    on_gpu = options.device == "cuda"
-    backends = (options.backends or ("torch,onnx" if on_gpu else "torch,tf,onnx")).split(",")
-    precisions = (options.precisions or ("fp32,bf16,fp16" if on_gpu else "fp32,bf16")).split(",")
-    sizes = (options.sizes or ("256,512,1024,2048,4096" if on_gpu else "256,512,1024")).split(",")
-    for size in map(int, sizes):
-        steps = options.steps or (max(20, min(500, 500 * 512**2 // size**2)) if on_gpu else 15)
-        common = {"device": options.device, "size": size}
-        before = child(__file__, backend=YARDSTICK, precision="fp32", steps=max(5, steps // 2), **common)
-        rows = [
-            child(__file__, backend=backend, precision=precision, steps=steps, **common)
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    device = options.device
+    backends = listed(options.backends, device, "torch,tf,onnx", "torch,onnx")
+    precisions = listed(options.precisions, device, "fp32,bf16", "fp32,bf16,fp16")
+    for size in map(int, listed(options.sizes, device, "256,512,1024", "256,512,1024,2048,4096")):
+        steps = options.steps or (max(20, min(500, 500 * 512**2 // size**2)) if device == "cuda" else 15)
+        common = {"device": device, "size": size}
+        bare = {"backend": YARDSTICK, "precision": "fp32", "steps": max(5, steps // 2), **common}
+        before = child(**bare)
+        found = [
+            child(backend=backend, precision=precision, steps=steps, **common)
             for backend in backends
             for precision in precisions
         ]
-        after = child(__file__, backend=YARDSTICK, precision="fp32", steps=max(5, steps // 2), **common)
+        after = child(**bare)
         if before and after:
             before["step"] = (before["step"] + after["step"]) / 2
             before["peaks"] = {name: max(v, after["peaks"][name]) for name, v in before["peaks"].items()}
-        for row in [before, *rows]:
-            report.add(row)
+        yield from (before, *found)
 
 
-def measure(backend: str, precision: str, device: str, size: int, steps: int) -> dict[str, Any]:
+def measure(backend: str, precision: str, device: str, size: int, steps: int) -> Row:
     from _subject import dimensions
 
     from nst.planning.memory import free_memory
@@ -83,7 +72,7 @@ def measure(backend: str, precision: str, device: str, size: int, steps: int) ->
 
 def _engine(
     backend: str, precision: str, device: str, width: int, height: int, steps: int, free: int | None
-) -> dict[str, Any]:
+) -> Row:
     from _subject import network, step_flop, transfer
 
     from nst.backends import get_backend
@@ -118,66 +107,90 @@ def _engine(
 
 def _bare(
     backend: str, precision: str, device: str, width: int, height: int, steps: int, free: int | None
-) -> dict[str, Any]:
+) -> Row:
     import torch
-    from _bare import LAYERS, torch_step
-    from _clock import peak, seconds
-    from _subject import demo_arrays, network, step_flop
+    from _subject import demo_arrays, network, peak, seconds, step_flop
+
+    from nst.settings import CONTENT_LAYERS, STYLE_LAYERS
 
     weights = network("full")
-    step = torch_step(weights, *demo_arrays(width, height), 1e-6, 1.0, device, channels_last=False)
+    layers = [*STYLE_LAYERS, *CONTENT_LAYERS]
+    step = _bare_step(weights, layers, *demo_arrays(width, height), device)
     for _ in range(2):
         step()
     return {
         "step": statistics.median(seconds(step) for _ in range(steps)),
         "memory": peak_memory(device, free),
-        "flop": step_flop(weights, LAYERS, width, height),
+        "flop": step_flop(weights, layers, width, height),
         "peaks": {"fp32": peak("float32", device), "bf16": peak("bfloat16", device)}
         | ({"fp16": peak("float16", device)} if device == "cuda" else {}),
         "versions": {"torch": torch.__version__},
     }
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| size | backend | network in | step | over the yardstick | of the peak | memory "
-        "| set up | steps | all steps | objective |",
-        "|---" * 11 + "|",
-    ]
+def _bare_step(
+    weights: Any, layers: list[str], content: Any, style: Any, device: str
+) -> Callable[[], object]:
+    """A forward and backward pass written straight in PyTorch, and waited for; pictures are (1, 3, H, W) in sRGB."""
+    import torch
+
+    from nst.backends.torch.network import VGG
+
+    if device != "cpu":  # as the engine has it
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
+    net = VGG(weights, layers).to(device)
+    *style_layers, content_layer = layers
+
+    def gram(f: Any) -> Any:
+        f = f[0].permute(1, 2, 0).flatten(0, 1)
+        return f.T @ f / len(f)
+
+    x, painting = (torch.from_numpy(array).to(device) for array in (content, style))
+    with torch.no_grad():
+        P, found = net(x)[content_layer], net(painting)
+        A = {layer: gram(found[layer]) for layer in style_layers}
+    x = x.clone().requires_grad_()
+
+    def step() -> object:
+        features = net(x)
+        loss = 0.5e-6 * (features[content_layer] - P).square().sum()
+        for layer in style_layers:
+            E = (gram(features[layer]) - A[layer]).square().sum() / (4 * len(A[layer]) ** 2)
+            loss = loss + E / len(style_layers)
+        (gradient,) = torch.autograd.grad(loss, x)
+        return float(loss), gradient
+
+    return step
+
+
+def table(rows: list[Row]) -> str:
     yardsticks = {(row["width"], row["height"]): row for row in rows if row["backend"] == YARDSTICK}
     exact = {
         (row["backend"], row["width"], row["height"]): row["objective"]
         for row in rows
         if row["precision"] == "fp32" and "objective" in row
     }
+    lines = []
     for row in sorted(rows, key=lambda row: row["width"]):
         size = row["width"], row["height"]
         yardstick = yardsticks[size]
         share = row["flop"] / row["step"] / yardstick["peaks"][row["precision"]]
-        cells = [
-            f"{size[0]}x{size[1]} | {row['backend']} | {row['precision']} | {row['step']:.4g} s",
-            f"{row['step'] / yardstick['step']:.2f} | {100 * share:.0f} % | {row['memory'] / 2**20:.0f} MiB",
-        ]
+        line = [size_of(row), row["backend"], row["precision"], f"{row['step']:.4g} s"]
+        line += [f"{row['step'] / yardstick['step']:.2f}", f"{100 * share:.0f} %", mib(row["memory"])]
         if row["backend"] == YARDSTICK:
-            cells.append(" | | |")
+            line += [""] * 4
         else:
             change = row["objective"] / exact.get((row["backend"], *size), row["objective"]) - 1
             worth = "" if row["precision"] == "fp32" else f" ({100 * change:+.2f} %)"
-            set_up = f"{row['set_up']:.3g} s" if "set_up" in row else ""
-            cells.append(
-                f"{set_up} | {row['made']} | {row['all_steps']:.3g} s | {row['objective']:.5g}{worth}"
-            )
-        lines.append(f"| {' | '.join(cells)} |")
-    peaks = [
+            line += [f"{row['set_up']:.3g} s" if "set_up" in row else "", row["made"]]
+            line += [f"{row['all_steps']:.3g} s", f"{row['objective']:.5g}{worth}"]
+        lines.append(line)
+    peaks = ", ".join(
         f"{name} {flops / 1e9:.0f}"
         for row in yardsticks.values()
         if row["width"] == 512 or len(yardsticks) == 1
         for name, flops in row["peaks"].items()
-    ]
-    lines += ["", f"Matrix-product peak in GFLOP/s: {', '.join(peaks)}."]
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+    )
+    heads = ("size", "backend", "network in", "step", "over the yardstick", "of the peak", "memory")
+    heads += ("set up", "steps", "all steps", "objective")
+    return f"{markdown(heads, lines)}\n\nMatrix-product peak in GFLOP/s: {peaks}."

@@ -1,6 +1,6 @@
 """Seconds a step of the exported graph in a browser, beside ONNX Runtime outside one, on the same graph.
 
-    make browser && python benchmarks/browser.py
+    make browser && python benchmarks/run.py browser
 
 The page's own worker (docs/browser) takes steps in Chromium, then ONNX Runtime takes as many in a process of its own,
 and so on in turn, so that both see the same machine. The fastest step counts: other work on the machine only adds.
@@ -9,21 +9,23 @@ Seconds of CPU (of all threads and processes of that side) hardly depend on it. 
 
 from __future__ import annotations
 
+import argparse
 import functools
 import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import psutil
-from _report import Report, child, options_of, serve
+from _report import ROOT, Row, markdown
 
-SITE = Path(__file__).parents[1] / "docs/browser"
+KEY = ("graph", "threads")
+NOTE = "VGG19 to conv5_1 (embedded), forward, backward and a step of Adam. The fastest step of each."
+SITE = ROOT / "docs" / "browser"
 MARKS: dict[str, float] = {}
 WORK = """
 async ([model, steps, device, threads]) => {
@@ -58,31 +60,35 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def main() -> None:
-    parser = options_of(__doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=4, help="in a row, before the other side's turn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    options = parser.parse_args()
-    report = Report(__file__, options, ("graph", "threads"))
-    if not options.table_only:
-        models = json.loads((SITE / "models/models.json").read_text())
-        wide = [model for model in models if model["height"] * 4 == model["width"] * 3]
-        with _page() as (page, version):
-            for model in wide:
+
+
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    models = json.loads((SITE / "models/models.json").read_text())
+    with _page() as (page, version):
+        for model in models:
+            if model["height"] * 4 == model["width"] * 3:
                 for threads in options.threads:
-                    report.add(_row(page, version, model, threads, options))
-    note = "VGG19 to conv5_1 (embedded), forward, backward and a step of Adam. The fastest step of each."
-    report.publish(note, markdown(report.rows))
+                    yield _row(page, version, model, threads, options, child)
 
 
-def _row(page: Any, version: str, model: dict[str, Any], threads: int, options: Any) -> dict[str, Any] | None:
+def _row(
+    page: Any,
+    version: str,
+    model: Row,
+    threads: int,
+    options: argparse.Namespace,
+    child: Callable[..., Row | None],
+) -> Row | None:
     rows: dict[str, list[float]] = {"browser": [], "browser_cpu": [], "native": [], "native_cpu": []}
     for _ in range(options.rounds):
         MARKS.clear()
         rows["browser"] += page.evaluate(WORK, [model, options.steps + 1, "cpu", threads])[1:]
         rows["browser_cpu"].append((MARKS["end"] - MARKS["begin"]) / options.steps)
-        done = child(__file__, graph=model["graph"], threads=threads, steps=options.steps)
+        done = child(graph=model["graph"], threads=threads, steps=options.steps)
         if done is None:
             return None
         rows["native"] += done["seconds"]
@@ -127,7 +133,7 @@ def _cpu_of_children() -> float:
     return total
 
 
-def measure(graph: str, threads: int, steps: int) -> dict[str, Any]:
+def measure(graph: str, threads: int, steps: int) -> Row:
     import numpy as np
     import onnxruntime
 
@@ -149,19 +155,12 @@ def measure(graph: str, threads: int, steps: int) -> dict[str, Any]:
     return {"seconds": seconds, "cpu": cpu, "versions": {"onnxruntime": onnxruntime.__version__}}
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| size | threads | in Chromium | native | CPU in Chromium | CPU native | ratio of CPU |",
-        "|---|---|---|---|---|---|---|",
-    ]
+def table(rows: list[Row]) -> str:
+    heads = ("size", "threads", "in Chromium", "native", "CPU in Chromium", "CPU native", "ratio of CPU")
+    lines = []
     for row in rows:
-        size, ratio = row["graph"].removesuffix(".onnx"), row["browser_cpu"] / row["native_cpu"]
-        figures = (row[name] for name in ("browser", "native", "browser_cpu", "native_cpu"))
-        told = " | ".join(f"{figure:.2f} s" for figure in figures)
-        lines.append(f"| {size} | {row['threads']} | {told} | {ratio:.1f} |")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+        names = ("browser", "native", "browser_cpu", "native_cpu")
+        figures = [f"{row[name]:.2f} s" for name in names]
+        ratio = f"{row['browser_cpu'] / row['native_cpu']:.1f}"
+        lines.append([row["graph"].removesuffix(".onnx"), row["threads"], *figures, ratio])
+    return markdown(heads, lines)

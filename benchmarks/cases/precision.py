@@ -1,18 +1,18 @@
 """What does a network in half precision cost in quality? The objective after as many steps, evaluated in float32.
 
-    python benchmarks/precision.py
-
 Each row is a pair of runs in a process of its own: the network in float32 and in half precision, everything else
 alike. Both final pictures are evaluated in float32. The bar is a difference of 2 %.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import argparse
+from collections.abc import Callable, Iterator
 
-from _report import Report, child, options_of, serve
+from _report import Row, listed, markdown
 
 KEY = ("backend", "precision", "weights", "size", "start", "steps")
+NOTE = "L-BFGS at one scale; *objective* is that of the run in half precision over that of the float32 run."
 CASES = (
     ("embedded", 256, "content"),
     ("embedded", 256, "noise"),
@@ -21,38 +21,24 @@ CASES = (
 )
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--backends", default="torch")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precisions", default="bf16", help="bf16,fp16")
     parser.add_argument("--steps", default="50,100")
-    options = parser.parse_args()
-    report = Report(__file__, options, KEY)
-    specs = [
-        {
-            "backend": backend,
-            "precision": precision,
-            "weights": weights,
-            "size": size,
-            "start": start,
-            "steps": int(n),
-        }
-        for backend in options.backends.split(",")
-        for precision in options.precisions.split(",")
-        for weights, size, start in CASES
-        for n in options.steps.split(",")
-    ]
-    for spec in () if options.table_only else specs:
-        report.add(child(__file__, device=options.device, **spec))
-    report.publish(
-        "L-BFGS at one scale; *objective* is that of the run in half precision over that of the float32 run.",
-        markdown(report.rows),
-    )
+
+
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    for backend in listed(options.backends, options.device, "torch"):
+        for precision in options.precisions.split(","):
+            for weights, size, start in CASES:
+                if options.sizes is None or str(size) in options.sizes.split(","):
+                    same = {"weights": weights, "size": size, "start": start, "device": options.device}
+                    for steps in map(int, options.steps.split(",")):
+                        yield child(backend=backend, precision=precision, steps=steps, **same)
 
 
 def measure(
     backend: str, precision: str, weights: str, size: int, start: str, steps: int, device: str
-) -> dict[str, Any]:
+) -> Row:
     """The two runs, from the same start."""
     from _subject import dimensions, network, transfer
 
@@ -84,20 +70,12 @@ def measure(
     }
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| backend | network in | network | size | start | steps | float32 run | objective |",
-        "|---" * 8 + "|",
-    ]
+def table(rows: list[Row]) -> str:
+    heads = ("backend", "network in", "network", "size", "start", "steps", "float32 run", "objective")
+    lines = []
     for row in rows:
+        line = [row[name] for name in ("backend", "precision", "weights")]
+        line += [f"{row['size']} px", row["start"], row["steps"], f"{row['exact']:.5g}"]
         change = 100 * (row["objective"] / row["exact"] - 1)
-        lines.append(
-            f"| {row['backend']} | {row['precision']} | {row['weights']} | {row['size']} px | {row['start']} "
-            f"| {row['steps']} | {row['exact']:.5g} | {row['objective']:.5g} ({change:+.2f} %) |"
-        )
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+        lines.append([*line, f"{row['objective']:.5g} ({change:+.2f} %)"])
+    return markdown(heads, lines)

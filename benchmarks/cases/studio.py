@@ -1,42 +1,38 @@
 """How long somebody waits in the studio: for the first preview, and after a slider has been moved.
 
-    python benchmarks/studio.py
-
 A server of its own is asked as the page asks it; the clock runs from the request to the news on the stream. The
 browser's own work is not in it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.request import Request, urlopen
 
-from _report import Report, Row, options_of
+from _report import Row, listed, markdown
 
-ROUNDS = 3
+KEY = ("backend",)
+NOTE = (
+    "The cat and The Starry Night of the package, embedded network, live size 512, `--precision auto`. Medians "
+    "(largest in brackets), seconds."
+)
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--backends", nargs="+", default=["torch"])
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    options = parser.parse_args()
-    report = Report(__file__, options, ["backend"])
-    if not options.table_only:
-        for backend in options.backends:
-            report.add(measure(backend, options.device, options.rounds))
-    note = (
-        "The cat and The Starry Night of the package, embedded network, live size 512, `--precision auto`. "
-        f"Medians of {options.rounds} (largest in brackets), seconds."
-    )
-    report.publish(note, table(report.rows))
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=3)
+
+
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    for backend in listed(options.backends, options.device, "torch"):
+        yield measure(backend, options.device, options.rounds)
 
 
 def measure(backend: str, device: str, rounds: int) -> Row:
@@ -112,17 +108,10 @@ def ask(address: str, method: str, path: str, document: Any = None) -> bytes:
 
 def table(rows: list[Row]) -> str:
     names = list(rows[0]["waits"])
-    lines = [
-        "| backend | address printed | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 2) + "|",
-    ]
+    lines = []
     for row in rows:
-        waits = " | ".join(
+        waits = [
             f"{statistics.median(row['waits'][name]):.2f} ({max(row['waits'][name]):.2f})" for name in names
-        )
-        lines.append(f"| {row['backend']} | {row['page']:.2f} | {waits} |")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()
+        ]
+        lines.append([row["backend"], f"{row['page']:.2f}", *waits])
+    return markdown(["backend", "address printed", *names], lines)

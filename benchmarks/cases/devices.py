@@ -1,6 +1,6 @@
 """What is gained by sharing out the windows of a picture: one evaluation on one device, and on several.
 
-    OMP_NUM_THREADS=1 python benchmarks/devices.py
+    OMP_NUM_THREADS=1 python benchmarks/run.py devices
 
 One process evaluates the losses and their gradient in turn at once, in windows, and in the same windows among
 workers, so that all three see the same machine. A ratio is that of two neighbours; the median of the ratios counts.
@@ -12,31 +12,32 @@ process, which takes turns with it.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from _report import Report, child, options_of, serve
+from _report import Row, listed, markdown, size_of
+
+KEY = ("backend", "devices", "width", "height")
+NOTE = "Seconds are medians, ratios the medians of neighbours. The windows are those of the plan."
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--backend", default="torch")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", default="embedded")
     parser.add_argument("--devices", default="cpu,cpu", help="of the workers")
-    parser.add_argument("--sizes", default="512,768,1024", help="widths in pixels")
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    report = Report(__file__, options, ("backend", "devices", "width", "height"))
-    for size in () if options.table_only else map(int, options.sizes.split(",")):
-        same = {"backend": options.backend, "weights": options.weights, "devices": options.devices}
-        report.add(child(__file__, size=size, rounds=options.rounds, **same))
-    note = "Seconds are medians, ratios the medians of neighbours. The windows are those of the plan."
-    report.publish(note, markdown(report.rows))
 
 
-def measure(backend: str, weights: str, devices: str, size: int, rounds: int) -> dict[str, Any]:
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    same = {name: getattr(options, name) for name in ("weights", "devices", "rounds")}
+    for backend in listed(options.backends, options.device, "torch"):
+        for size in map(int, listed(options.sizes, options.device, "512,768,1024")):
+            yield child(backend=backend, size=size, **same)
+
+
+def measure(backend: str, weights: str, devices: str, size: int, rounds: int) -> Row:
     from _subject import dimensions, network, transfer
 
     device = "cpu" if devices.startswith("cpu") else "cuda"
@@ -105,23 +106,15 @@ def evaluation(subject: Any) -> Callable[[], None]:
     return call
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| backend | network | devices | size | windows | at once | one, in windows | shared out "
-        "| faster than in windows | than at once | by processor time | than at once |",
-        "|---" * 12 + "|",
-    ]
+def table(rows: list[Row]) -> str:
+    heads = ("backend", "network", "devices", "size", "windows", "at once", "one, in windows", "shared out")
+    heads += ("faster than in windows", "than at once", "by processor time", "than at once")
+    lines = []
     for row in rows:
         used = {name: statistics.median(times) for name, times in row["processor_seconds"].items()}
-        lines.append(
-            f"| {row['backend']} | {row['weights']} | {row['devices']} | {row['width']}x{row['height']} "
-            f"| {row['windows']} of {row['side']} px | {row['whole']:.3g} s | {row['alone']:.3g} s "
-            f"| {row['shared']:.3g} s | {row['gain']:.2f} x | {row['gain_whole']:.2f} x "
-            f"| {used['alone'] / used['shared']:.2f} x | {used['whole'] / used['shared']:.2f} x |"
-        )
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+        line = [row["backend"], row["weights"], row["devices"], size_of(row)]
+        line.append(f"{row['windows']} of {row['side']} px")
+        line += [f"{row[name]:.3g} s" for name in ("whole", "alone", "shared")]
+        ratios = (row["gain"], row["gain_whole"], used["alone"] / used["shared"])
+        lines.append([*line, *(f"{ratio:.2f} x" for ratio in (*ratios, used["whole"] / used["shared"]))])
+    return markdown(heads, lines)

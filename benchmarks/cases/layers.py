@@ -1,53 +1,43 @@
 """Where a step's time goes: each convolution, forward and back to its input, against the peak of matrix products.
 
-    python benchmarks/layers.py --size 512
-
 PyTorch's, as the engine has them (Winograd's in float32 on a CPU), one at a time on random feature maps. What is left
 of a step of the engine is ReLU, pooling, Gram matrices, losses and L-BFGS.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from _clock import peak, seconds
-from _report import Report, child, options_of, serve
+from _report import Row, listed, markdown
 
+KEY = ("precision",)
+NOTE = (
+    "VGG19 to conv5_1 in PyTorch, full width. Milliseconds, medians; in brackets the part of the peak that the "
+    "operations of the definition reach."
+)
 PRECISIONS = ("fp32", "bf16")
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 WARM = 2
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--size", type=int, default=512, help="width in pixels")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=9)
-    options = parser.parse_args()
-    report = Report(__file__, options, ("precision",))
-    if not options.table_only:
-        for precision in PRECISIONS:
-            report.add(
-                child(
-                    __file__,
-                    precision=precision,
-                    device=options.device,
-                    size=options.size,
-                    repeats=options.repeats,
-                )
-            )
-    report.publish(
-        "VGG19 to conv5_1 in PyTorch, full width. Milliseconds, medians; in brackets the part of the peak that the "
-        "operations of the definition reach.",
-        markdown(report.rows),
-    )
 
 
-def measure(precision: str, device: str, size: int, repeats: int) -> dict[str, Any]:
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    size = int(listed(options.sizes, options.device, "512")[0])
+    for precision in PRECISIONS:
+        yield child(precision=precision, device=options.device, size=size, repeats=options.repeats)
+
+
+def measure(precision: str, device: str, size: int, repeats: int) -> Row:
     import torch
-    from _subject import dimensions, network, step_flop, transfer
+    from _subject import dimensions, network, peak, step_flop, transfer
 
     from nst.backends import get_backend
     from nst.models import vgg
@@ -94,35 +84,30 @@ def measure(precision: str, device: str, size: int, repeats: int) -> dict[str, A
 
 
 def _median(work: Any, repeats: int) -> float:
+    from _subject import seconds
+
     return statistics.median([seconds(work) for _ in range(repeats + WARM)][WARM:])
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    heads = " | ".join(f"{row['precision']} forward | {row['precision']} back" for row in rows)
-    lines = [f"| layer | its map | GFLOP | {heads} |", "|" + "---|" * (3 + 2 * len(rows))]
+def table(rows: list[Row]) -> str:
+    ways = ("forward", "backward")
+    heads = [f"{row['precision']} {way}" for row in rows for way in ("forward", "back")]
+    lines = []
     for name, first in rows[0]["layers"].items():
         outputs, height, width = first["map"]
-        cells = [f"{name} | {outputs} x {width}x{height} | {first['flop'] / 1e9:.2f}"]
+        line = [name, f"{outputs} x {width}x{height}", f"{first['flop'] / 1e9:.2f}"]
         for row in rows:
             own = row["layers"][name]
-            for way in ("forward", "backward"):
-                share = own["flop"] / own[way] / row["peak"]
-                cells.append(f"{1e3 * own[way]:.1f} ({100 * share:.0f} %)")
-        lines.append(f"| {' | '.join(cells)} |")
-    sums = [
-        [sum(own[way] for own in row["layers"].values()) for way in ("forward", "backward")] for row in rows
-    ]
+            shares = (100 * own["flop"] / own[way] / row["peak"] for way in ways)
+            line += [f"{1e3 * own[way]:.1f} ({share:.0f} %)" for way, share in zip(ways, shares, strict=True)]
+        lines.append(line)
     flop = sum(own["flop"] for own in rows[0]["layers"].values()) / 1e9
-    cells = [f"{1e3 * way:.0f}" for both in sums for way in both]
-    lines.append(f"| convolutions | | {flop:.1f} | {' | '.join(cells)} |")
-    rest = [f"{1e3 * (row['step'] - sum(both)):.0f} | " for row, both in zip(rows, sums, strict=True)]
-    lines.append(f"| the rest | | | {' | '.join(rest)} |")
-    steps = [f"{1e3 * row['step']:.0f} | " for row in rows]
-    lines.append(f"| a step | | | {' | '.join(steps)} |")
+    sums = [[sum(own[way] for own in row["layers"].values()) for way in ways] for row in rows]
+    total, rest, steps = ["convolutions", "", f"{flop:.1f}"], ["the rest", "", ""], ["a step", "", ""]
+    for row, both in zip(rows, sums, strict=True):
+        total += [f"{1e3 * way:.0f}" for way in both]
+        rest += [f"{1e3 * (row['step'] - sum(both)):.0f}", ""]
+        steps += [f"{1e3 * row['step']:.0f}", ""]
     peaks = ", ".join(f"{row['precision']} {row['peak'] / 1e9:.0f}" for row in rows)
-    return "\n".join([*lines, "", f"Peak in GFLOP/s: {peaks}."])
-
-
-if __name__ == "__main__":
-    serve(measure)
-    main()
+    told = markdown(["layer", "its map", "GFLOP", *heads], [*lines, total, rest, steps])
+    return f"{told}\n\nPeak in GFLOP/s: {peaks}."

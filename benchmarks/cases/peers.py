@@ -1,66 +1,67 @@
 """Seconds to the loss that another program has after 100, 200 and 500 steps: nst beside pastiche 1.6.0.
 
     pip install --no-deps --target build/peers pastiche==1.6.0
-    python benchmarks/peers.py --size 256 --init content
+    python benchmarks/run.py peers --sizes 256 --init content
 
 pastiche (PyPI, MIT) has the network that nst embeds, and the objective of `--preset gatys-pytorch` over 100. Every
 contender is a process of its own; they take turns of some seconds, so that all see the same machine, and only their own
-steps are counted. Pictures are judged by one function in float64 that is neither's (`_judge.py`). A contender of nst is
-a backend and settings over those of the preset: `torch` (one size), `onnx scales=5`, `torch scales=5 precision=auto`.
+steps are counted. Pictures are judged by one function in float64 that is neither's (`_pastiche_loss.py`). A contender
+of nst is a backend and settings over those of the preset: `torch` (one size), `onnx scales=5`, `torch scales=5
+precision=auto`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _report import ROOT, Report, options_of
+from _report import FOLDER, ROOT, Row, listed, markdown
 
 PEER = ROOT / "build" / "peers"
 STEPS = (100, 200, 500)
 TURN = 20.0
+KEY = ("size", "init", "contender")
+NOTE = (
+    f"Seconds of steps alone, in turns of {TURN:.0f} s; in brackets how many times less than pastiche. "
+    "*Loss* is pastiche's, in float64."
+)
 EVERY = 4
 
 
-def main() -> None:
-    parser = options_of(__doc__)
-    parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--init", choices=["content", "noise"], default="content")
     parser.add_argument("--contenders", nargs="+", default=["torch", "torch scales=5", "onnx scales=5"])
     parser.add_argument("--peer-steps", type=int, default=max(STEPS), help="how far the peer goes")
     parser.add_argument("--content", default="chelsea", help="of skimage, or a path")
     parser.add_argument("--style", default=str(ROOT / "nst" / "samples" / "starry_night.jpg"))
-    options = parser.parse_args()
-    report = Report(__file__, options, ("size", "init", "contender"))
-    if not options.table_only:
+
+
+def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Iterator[Row | None]:
+    for size in map(int, listed(options.sizes, options.device, "256")):
         with tempfile.TemporaryDirectory() as folder:
-            for row in race(options, Path(folder)):
-                report.add(row)
-    report.publish(
-        f"Seconds of steps alone, in turns of {TURN:.0f} s; in brackets how many times less than pastiche. "
-        "*Loss* is pastiche's, in float64.",
-        markdown(report.rows),
-    )
+            yield from race(options, size, Path(folder))
 
 
-def race(options: Any, folder: Path) -> list[dict[str, Any]]:
+def race(options: argparse.Namespace, size: int, folder: Path) -> list[Row]:
     """Everybody in turns, until each is through or the peer and all who are behind it have come to the end."""
-    from _judge import Judge
     from _subject import pictures
+    from cases._pastiche_loss import Judge
 
-    content, style = pictures((options.content, options.style), options.size, options.size)
+    content, style = pictures((options.content, options.style), size, size)
     paths = [folder / "content.png", folder / "style.png"]
     for picture, path in zip((content, style), paths, strict=True):
-        _at_size(picture, options.size).save(path)
+        _at_size(picture, size).save(path)
     specs = ["pastiche", *options.contenders]
     runners = {
-        spec: Runner(spec, options, paths, folder / f"run{number}") for number, spec in enumerate(specs)
+        spec: Runner(spec, options, size, paths, folder / f"run{number}") for number, spec in enumerate(specs)
     }
     while any(runner.running for runner in runners.values()):
         for runner in runners.values():
@@ -78,7 +79,7 @@ def race(options: Any, folder: Path) -> list[dict[str, Any]]:
         last = max(runner.seconds)
         rows.append(
             {
-                "size": options.size,
+                "size": size,
                 "init": options.init,
                 "contender": spec,
                 "reached": reached,
@@ -117,7 +118,9 @@ def _first(runner: Runner, judge: Any, loss: float) -> int | None:
 class Runner:
     """A contender in a process of its own, which goes on when it is told to and keeps its pictures."""
 
-    def __init__(self, spec: str, options: Any, paths: list[Path], folder: Path) -> None:
+    def __init__(
+        self, spec: str, options: argparse.Namespace, size: int, paths: list[Path], folder: Path
+    ) -> None:
         folder.mkdir()
         self._folder = folder
         what = {
@@ -125,12 +128,12 @@ class Runner:
             "paths": [str(path) for path in paths],
             "folder": str(folder),
             "init": options.init,
-            "size": options.size,
+            "size": size,
             "device": options.device,
             "steps": options.peer_steps,
         }
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--runner", json.dumps(what)],
+            [sys.executable, str(FOLDER / "run.py"), "--child", "peers", json.dumps(what)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -165,7 +168,7 @@ class Runner:
         raise RuntimeError(f"a contender ended with status {self._process.wait()}")
 
 
-def run(spec: str, paths: list[str], folder: str, init: str, size: int, device: str, steps: int) -> None:
+def measure(spec: str, paths: list[str], folder: str, init: str, size: int, device: str, steps: int) -> Row:
     """The other end of a `Runner`."""
     began = time.perf_counter()
     name, *words = spec.split()
@@ -191,7 +194,8 @@ def run(spec: str, paths: list[str], folder: str, init: str, size: int, device: 
                 kept[step] = passed
         print(json.dumps({"kept": kept, "running": running}), flush=True)
         if not running:
-            return
+            break
+    return {}
 
 
 def _nst(name: str, settings: dict[str, str], paths: list[str], init: str, size: int, device: str) -> Any:
@@ -245,29 +249,20 @@ def _pastiche(paths: list[str], init: str, size: int, device: str, steps: int) -
     return pictures(), {"torch": torch.__version__, "pastiche": "1.6.0"}
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = []
+def table(rows: list[Row]) -> str:
+    tables = []
     for size, init in dict.fromkeys((row["size"], row["init"]) for row in rows):
         own = [row for row in rows if (row["size"], row["init"]) == (size, init)]
-        peer = own[0]["reached"]
-        heads = " | ".join(f"loss {own[0]['losses'][step]:.0f}, its step {step}" for step in peer)
-        lines += [f"| {size} px, from {init} | {heads} | steps, seconds, loss at the end |"]
-        lines += ["|" + "---|" * (len(peer) + 2)]
+        peer, losses = own[0]["reached"], own[0]["losses"]
+        heads = [f"{size} px, from {init}", *(f"loss {losses[step]:.0f}, its step {step}" for step in peer)]
+        lines = []
         for row in own:
-            cells = []
+            line = [row["contender"]]
             for step, found in row["reached"].items():
-                if found is None:
-                    cells.append("not reached")
-                else:
-                    cells.append(f"{found[1]:.1f} s (x {peer[step][1] / found[1]:.2f}), step {found[0]}")
-            end = f"{row['steps']}, {row['seconds']:.0f} s, {row['last']:.0f}"
-            lines.append(f"| {row['contender']} | {' | '.join(cells)} | {end} |")
-        lines.append("")
-    return "\n".join(lines).rstrip()
-
-
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["--runner"]:
-        run(**json.loads(sys.argv[2]))
-    else:
-        main()
+                told = "not reached"
+                if found is not None:
+                    told = f"{found[1]:.1f} s (x {peer[step][1] / found[1]:.2f}), step {found[0]}"
+                line.append(told)
+            lines.append([*line, f"{row['steps']}, {row['seconds']:.0f} s, {row['last']:.0f}"])
+        tables.append(markdown([*heads, "steps, seconds, loss at the end"], lines))
+    return "\n\n".join(tables)
