@@ -108,7 +108,7 @@ CATALOGUE: dict[str, Entry] = {
         ),
         Entry(
             name="vgg19-embedded-normalised",
-            summary="the embedded vgg19 with the mean activation of every channel scaled to 1 (made here, a minute)",
+            summary="the embedded vgg19 with the mean activation of every channel scaled to 1 (made here, ten seconds)",
             license="CC BY 4.0",
             attribution=f"{_SIMONYAN}; weights clustered to 256 values, rescaled by nst",
             made_from="embedded",
