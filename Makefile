@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-BENCHMARKS := step speed layers precision to_loss memory history scaling
+BENCHMARKS := speed layers precision memory history scaling
 
 .PHONY: demo test docs browser fuzz release-check lint format bench bench-gpu clean
 
@@ -39,11 +39,11 @@ format: .venv/.test
 
 # about an hour on two cores; see docs/benchmarks.md
 bench: .venv/.test
-	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/run.py $$name || exit 1; done
 
 # installs nothing: PYTHON is that of an environment with CUDA builds of torch and onnxruntime
 bench-gpu:
-	for name in $(BENCHMARKS); do PYTHONPATH=. $(PYTHON) benchmarks/$$name.py --device cuda || exit 1; done
+	for name in $(BENCHMARKS); do PYTHONPATH=. $(PYTHON) benchmarks/run.py $$name --device cuda || exit 1; done
 
 clean:
 	rm -rf .venv build *.egg-info demo out.png

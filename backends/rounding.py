@@ -19,8 +19,8 @@ def layer_precision(layer: str, dtype: str, precision: str) -> str:
     """Data type that a convolution computes in: the first one in `dtype`, as the picture is, all others in `precision`.
 
     Numbers of bfloat16 between 0.5 and 1 lie a level of 8 bits apart, so that a picture in it hardly moves at the last
-    steps of an optimisation, or jumps. Most of the gradient's error came from there, see docs/benchmarks.md. The
-    filters are numbers of `precision` in every layer.
+    steps of an optimisation, or jumps. Most of the gradient's error came from there, see docs/history/benchmarks.md.
+    The filters are numbers of `precision` in every layer.
     """
     return dtype if layer == vgg.LAYER_NAMES[0] else precision
 

@@ -1,8 +1,8 @@
-"""What the benchmarks share: options, the machine, processes of their own, JSON files, tables between markers.
+"""What the cases share: the machine, processes of their own, JSON files, tables between markers.
 
-A script measures rows, one dictionary each. They go to benchmarks/results/NAME.json, each with the run that it is of
-(command, date, machine), and the table made from that file to the place in docs/benchmarks.md between
-`<!-- NAME begin -->` and `<!-- NAME end -->`. NAME is the script's, with `-cuda` behind it for figures of a GPU.
+Rows are dictionaries. They go to benchmarks/results/NAME.json, each with the run that it is of (command, date,
+machine), and the table made from that file to the place in docs/benchmarks.md between `<!-- NAME begin -->` and
+`<!-- NAME end -->`. NAME is the case's, with `-cuda` behind it for figures of a GPU.
 """
 
 from __future__ import annotations
@@ -15,11 +15,21 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Report", "child", "machine", "options_of", "peak_memory", "replace_table", "serve"]
+__all__ = [
+    "Report",
+    "in_child",
+    "listed",
+    "machine",
+    "markdown",
+    "mib",
+    "peak_memory",
+    "replace_table",
+    "size_of",
+]
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
@@ -27,33 +37,14 @@ ROOT = FOLDER.parent
 Row = dict[str, Any]
 
 
-def options_of(description: str | None) -> argparse.ArgumentParser:
-    """The options that every benchmark has."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--results", type=Path, default=FOLDER / "results", help="folder of the JSON files")
-    parser.add_argument(
-        "--page", type=Path, default=ROOT / "docs" / "benchmarks.md", help="page of the tables"
-    )
-    parser.add_argument(
-        "--add", action="store_true", help="keep the rows of the file that are not measured anew"
-    )
-    parser.add_argument("--table-only", action="store_true", help="measure nothing, make the table anew")
-    return parser
+def listed(given: str | None, device: str, cpu: str, gpu: str | None = None) -> list[str]:
+    """What was given by commas, else what is usual on such a device."""
+    return (given or (gpu if device == "cuda" and gpu else cpu)).split(",")
 
 
-def serve(measure: Callable[..., Row]) -> None:
-    """In a process that `child` started: measure, print the row, and leave."""
-    if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(measure(**json.loads(sys.argv[2]))))
-        sys.exit()
-
-
-def child(script: str, **keywords: Any) -> Row | None:
-    """What the script's `measure` gives in a process of its own; None, and a line on stderr, if it fails there."""
-    command = [sys.executable, script, "--child", json.dumps(keywords)]
+def in_child(case: str, **keywords: Any) -> Row | None:
+    """What the case's `measure` gives in a process of its own; None, and a line on stderr, if it fails there."""
+    command = [sys.executable, str(FOLDER / "run.py"), "--child", case, json.dumps(keywords)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -63,24 +54,40 @@ def child(script: str, **keywords: Any) -> Row | None:
     return row
 
 
+def markdown(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A table: its heads, and the cells of each line."""
+    told = [heads, ["---"] * len(heads), *lines]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in told)
+
+
+def mib(count: float) -> str:
+    """Bytes, for people."""
+    return f"{count / 2**20:.0f} MiB"
+
+
+def size_of(row: Row) -> str:
+    """Width and height of a row."""
+    return f"{row['width']}x{row['height']}"
+
+
 class Report:
-    """The rows of one script on one kind of device.
+    """The rows of one case on one kind of device.
 
     Args:
-        script: its `__file__`.
-        options: as `options_of` makes them.
+        case: its name.
+        options: as `run.py` makes them.
         key: the names of the fields that tell one row from another.
     """
 
-    def __init__(self, script: str, options: argparse.Namespace, key: Sequence[str]) -> None:
-        self.name = Path(script).stem + ("-cuda" if options.device == "cuda" else "")
+    def __init__(self, case: str, options: argparse.Namespace, key: Sequence[str]) -> None:
+        self.name = case + ("-cuda" if options.device == "cuda" else "")
         self._path = options.results / f"{self.name}.json"
         self._page, self._key = options.page, tuple(key)
         kept = options.add or options.table_only
         self.rows: list[Row] = json.loads(self._path.read_text())["rows"] if kept else []
         if not options.table_only:
             self._run = {
-                "command": " ".join(["python", f"benchmarks/{Path(script).name}", *sys.argv[1:]]),
+                "command": " ".join(["python", "benchmarks/run.py", *sys.argv[1:]]),
                 "date": str(dt.date.today()),
                 **machine(options.device),
                 "load": round(os.getloadavg()[0], 1),
@@ -111,8 +118,8 @@ def _caption(rows: Sequence[Row]) -> str:
         runs[f"`{run['command']}`, {run['date']}: {run['machine']}, load {run['load']} before"] = None
         for name, version in {"Python": run["python"], **row.get("versions", {})}.items():
             versions.setdefault(name, {})[version] = None
-    listed = ", ".join(f"{name} {' and '.join(found)}" for name, found in versions.items())
-    return "; ".join([*runs, listed]) + "."
+    told = ", ".join(f"{name} {' and '.join(found)}" for name, found in versions.items())
+    return "; ".join([*runs, told]) + "."
 
 
 def replace_table(page: Path, name: str, text: str) -> None:

@@ -1,8 +1,10 @@
-"""What the benchmarks compute: pictures, networks, and the work that is in a step."""
+"""What the cases compute: pictures, networks, the work that is in a step, and the fastest that the machine does it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -16,7 +18,17 @@ from nst.pictures.picture import planar
 from nst.protocol import Backend, HostArray
 from nst.transfer import StyleTransfer
 
-__all__ = ["demo_arrays", "dimensions", "network", "pictures", "step_flop", "transfer"]
+__all__ = [
+    "demo_arrays",
+    "dimensions",
+    "drawn",
+    "network",
+    "peak",
+    "pictures",
+    "seconds",
+    "step_flop",
+    "transfer",
+]
 
 
 def dimensions(size: int, device: str) -> tuple[int, int]:
@@ -32,11 +44,15 @@ def network(name: str) -> NetworkWeights:
 
 
 def pictures(names: Sequence[str], width: int, height: int) -> list[Any]:
-    """Content and style: "demo" for those that the project draws, skimage's photographs by name, or paths."""
-    from _drawing import draw_harbour, paint_strokes
+    """Content and style: "demo" for the two drawings, skimage's photographs by name, or paths."""
+    demo = drawn("harbour", width, height), drawn("strokes", width, height)
+    return [demo[i] if name == "demo" else _picture(name) for i, name in enumerate(names)]
 
-    drawn = draw_harbour(width, height), paint_strokes(width, height)
-    return [drawn[i] if name == "demo" else _picture(name) for i, name in enumerate(names)]
+
+def drawn(name: str, width: int, height: int) -> Image.Image:
+    """The drawing "harbour" or "strokes" at a size."""
+    with Image.open(Path(__file__).parent / "pictures" / f"{name}.jpg") as picture:
+        return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
 
 
 def demo_arrays(width: int, height: int) -> list[HostArray]:
@@ -76,3 +92,26 @@ def step_flop(
             rows, columns = vgg.layer_size(layer.name, height, width)
             taps += weights.convolutions[layer.name][0].size * rows * columns
     return 2 * 2 * taps
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Of one call, by the clock."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def peak(dtype: str, device: str) -> float:
+    """Floating-point operations a second of a large matrix product in PyTorch, the best of several; no TF32."""
+    import torch
+
+    n, repeats = (8192, 20) if device == "cuda" else (2048, 1)
+    a, b = (torch.randn(n, n, device=device).to(getattr(torch, dtype)) for _ in range(2))
+
+    def products() -> None:
+        for _ in range(repeats):
+            c = a @ b
+        float(c[0, 0])  # waits for the device
+
+    products()
+    return 2.0 * n**3 * repeats / min(seconds(products) for _ in range(6))

@@ -151,9 +151,7 @@ def picture(name: str, folder: Path) -> Image.Image:
     if "." in name:
         return Image.open(folder / name).convert("RGB")
     if name in ("harbour", "strokes"):
-        from _drawing import draw_harbour, paint_strokes
-
-        return draw_harbour(768, 576) if name == "harbour" else paint_strokes(640, 640)
+        return Image.open(Path(__file__).parent / "pictures" / f"{name}.jpg").convert("RGB")
     from skimage import data
 
     return Image.fromarray(getattr(data, name)())

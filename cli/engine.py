@@ -160,11 +160,8 @@ def find_network(spec: str, *, offline: bool, seed: int, quiet: bool) -> Network
 
 @contextmanager
 def network_bar(name: str, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
-    """A function of (done, in all) that moves a bar: bytes of a download, or layers that are built."""
-    from nst.models.store.catalogue import CATALOGUE
-
-    # networks that are not in the catalogue are there at once
-    with progress_bar(quiet, "layers" if name in CATALOGUE and CATALOGUE[name].built else "bytes") as show:
+    """A function of (done, in all) that moves a bar: bytes of a download."""
+    with progress_bar(quiet, "bytes") as show:
         yield lambda done, total: show(done, total, name)
 
 

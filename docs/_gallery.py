@@ -80,7 +80,7 @@ def each(key: str, *values: Any, **more: Any) -> list[Run]:
 
 HEAD = disc(0.43, 0.25, 0.2)
 BLEND = simplex(3, 3)
-TWO = ("The Starry Night", "Voronoi cells")
+TWO = ("The Starry Night", "glass")
 
 ENTRIES: Mapping[str, Entry] = {
     "steps": Entry(
@@ -112,18 +112,18 @@ ENTRIES: Mapping[str, Entry] = {
     "blend": Entry(
         "Blends of styles",
         "Three styles by weight, each alone at the corners; `nst experiment run simplex` makes larger triangles.",
-        "nst stylize cat.jpg starry.jpg cells.png turing.png -o out.png --style-weights 50,25,25",
+        "nst stylize cat.jpg starry.jpg glass.jpg waves.jpg -o out.png --style-weights 50,25,25",
         [
             Run(" : ".join(f"{100 * share:.0f}" for share in shares), {"style_weights": shares})
             for _, _, shares in BLEND
         ],
-        styles=("The Starry Night", "Voronoi cells", "Turing pattern"),
+        styles=("The Starry Night", "glass", "waves"),
         places=[(row, column) for row, column, _ in BLEND],
     ),
     "regions": Entry(
         "A style for each region",
         "White parts of a mask get its style; soft masks have no seams.",
-        "nst stylize astronaut.png starry.jpg cells.png -o out.png --mask style1=head.png --mask style2=rest.png",
+        "nst stylize astronaut.png starry.jpg glass.jpg -o out.png --mask style1=head.png --mask style2=rest.png",
         [
             Run(
                 "by masks",
@@ -162,37 +162,33 @@ ENTRIES: Mapping[str, Entry] = {
         [
             Run("random", STRONG, weights="random"),
             Run("random, smoothed", {**STRONG, "smoothing": True}, weights="random"),
-            Run("whitened", STRONG, weights="whitened"),
-            Run("whitened, smoothed", {**STRONG, "smoothing": True}, weights="whitened"),
         ],
     ),
     "networks": Entry(
-        "Random, whitened, trained",
+        "Random and trained",
         "At one strength of style; then the texture alone, from noise. Random features hardly tell one from another.",
         "nst experiment run networks -o results",
         [
             Run("random", STRONG, weights="random"),
-            Run("whitened", STRONG, weights="whitened"),
             Run("VGG19", STRONG),
             Run("random, texture", TEXTURE, weights="random"),
-            Run("whitened, texture", TEXTURE, weights="whitened"),
             Run("VGG19, texture", TEXTURE),
         ],
         columns=3,
-        styles=("Voronoi cells",),
+        styles=("glass",),
     ),
     "texture": Entry(
         "Textures",
         "The style without a content. With circular padding the result tiles without seams, as the four copies show. "
         "256 pixels and 120 steps here.",
-        "nst texture turing.png -o out.png --size 256x256 --padding circular",
+        "nst texture waves.jpg -o out.png --size 256x256 --padding circular",
         [
             Run("texture", LONGER),
             Run("circular padding", {**LONGER, "padding": "circular"}),
             Run("the same, four times", {**LONGER, "padding": "circular"}, four_times),
         ],
-        content="Turing pattern",
-        styles=("Turing pattern",),
+        content="waves",
+        styles=("waves",),
         columns=3,
     ),
     "inversion": Entry(

@@ -21,15 +21,14 @@ from PIL import Image
 
 import nst
 from nst.cli.experiments.sheet import Tile, contact_sheet
-from nst.cli.samples import PAINTING
-from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
+from nst.samples import PAINTING
 from nst.video import stylize_frames
 
 FOLDER = Path(__file__).with_name("pictures") / "gallery"
-SAMPLES = Path(__file__).parents[1] / "cli" / "samples"
+SAMPLES = Path(__file__).parents[1] / "nst" / "samples"
 PAGE = Path(__file__).with_name("gallery.md")
 SIZE, STEPS = 160, 50  # which the page names
 
@@ -86,12 +85,11 @@ def video(content: Image.Image, styles: list[Image.Image], count: int, size: int
 
 @cache
 def picture(name: str) -> Image.Image:
-    """The painting of `nst demo`, a procedural picture, or a photograph of scikit-image."""
+    """A painting or pattern of the package, or a photograph of scikit-image."""
     if name == "The Starry Night":
         return Image.open(SAMPLES / PAINTING).convert("RGB")
-    if name in ("Voronoi cells", "Turing pattern", "flow lines"):
-        pixels = np.rint(procedural_picture(name, 384, (9999, 3)) * 255).astype(np.uint8)
-        return Image.fromarray(pixels)
+    if name in ("glass", "waves"):
+        return Image.open(SAMPLES / f"{name}.jpg").convert("RGB")
     from skimage import data
 
     return Image.fromarray(getattr(data, name)())

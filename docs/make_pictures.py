@@ -21,14 +21,12 @@ from PIL import Image
 import nst
 from nst.cli.commands.demo import DEFAULTS
 from nst.cli.experiments.sheet import Tile, beside, contact_sheet, fit
-from nst.cli.samples import PAINTING, PHOTOGRAPH
 from nst.models.embedded import load_embedded
-from nst.models.procedural.pictures import procedural_picture
 from nst.models.random import random_weights
-from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
+from nst.samples import PAINTING, PHOTOGRAPH
 
-SAMPLES = Path(__file__).parents[1] / "cli" / "samples"
+SAMPLES = Path(__file__).parents[1] / "nst" / "samples"
 SHEET_SIZE, SHEET_STEPS = 256, 80
 
 
@@ -81,30 +79,29 @@ def networks() -> Image.Image:
     from skimage import data
 
     painting = sample(PAINTING)
-    cells = Image.fromarray((procedural_picture("Voronoi cells", 256, (9999, 3)) * 255 + 0.5).astype("uint8"))
+    glass = sample("glass.jpg")
     cat, coffee = Image.fromarray(data.chelsea()), Image.fromarray(data.coffee())
-    rows = [[inset(cat, painting), inset(coffee, cells), fit(painting, 160)]]
+    rows = [[inset(cat, painting), inset(coffee, glass), fit(painting, 160)]]
     labels = ["inputs"]
     for label, weights in available():
         run = partial(stylize, weights=weights, size=SHEET_SIZE, steps=SHEET_STEPS)
         texture = stylize(
             fit(painting, 160), painting, weights, size=160, steps=SHEET_STEPS, content_weight=0, init="noise"
         )
-        rows.append([run(cat, painting), run(coffee, cells), texture])
+        rows.append([run(cat, painting), run(coffee, glass), texture])
         labels.append(label)
     tiles = [Tile(row, column, tile) for row, line in enumerate(rows) for column, tile in enumerate(line)]
     return contact_sheet(tiles, labels)
 
 
 def sample(name: str) -> Image.Image:
-    """A picture of `nst demo`."""
+    """A picture of the package."""
     return Image.open(SAMPLES / name).convert("RGB")
 
 
 def available() -> list[tuple[str, NetworkWeights]]:
     return [
         ("random", random_weights(0, 0.5, "conv5_1")),
-        ("whitened", resolve_weights("whitened")),
         ("VGG19", load_embedded()),
     ]
 

@@ -32,16 +32,16 @@ def normalise(
 
     Args:
         weights: any VGG19 or VGG16.
-        pictures: (H, W, 3) in sRGB [0, 1]; without them 32 procedural pictures of 144 pixels.
+        pictures: (H, W, 3) in sRGB [0, 1]; without them those of `nst.samples`, no longer than 256 pixels.
         name: what the result is called; without it "-normalised" is added.
 
     Raises:
         WeightsError: no picture.
     """
     if pictures is None:
-        from nst.models.procedural.pictures import procedural_pictures
+        from nst.samples import sample_arrays
 
-        pictures = procedural_pictures(32, 144, 0)
+        pictures = sample_arrays(256)
     means = mean_activations(weights, pictures)
     before = np.ones(3)
     convolutions = {}

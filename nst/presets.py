@@ -81,9 +81,9 @@ PRESETS: Mapping[str, Preset] = {
         "vgg19-normalised",
         "vgg19-embedded-normalised",
         "The paper does not print the number of steps (500 in the authors' later code). It normalised its network on "
-        "ImageNet, nst on pictures drawn by code, which shifts what alpha/beta means. Its content loss is printed as a "
-        "sum over positions; the authors' code takes the mean, half a million times less. With the sum 1e-3 leaves the "
-        "photograph, so this is the mean.",
+        "ImageNet, nst on the eight pictures of its package, which shifts what alpha/beta means. Its content loss is "
+        "printed as a sum over positions; the authors' code takes the mean, half a million times less. With the sum "
+        "1e-3 leaves the photograph, so this is the mean.",
     ),
     "gatys-pytorch": Preset(
         "the authors' own PyTorch code: content start, weights 1e3 / N_l^2",

@@ -213,7 +213,7 @@ class Objective(Protocol[T]):
 
 @dataclass(frozen=True)
 class Costs:
-    """What a backend needs on a CPU, measured by `benchmarks/memory.py`; the default is a cautious guess.
+    """What a backend needs on a CPU, measured by `benchmarks/run.py memory`; the default is a cautious guess.
 
     Attributes:
         process: bytes before any picture, framework included.

@@ -40,7 +40,8 @@ OUTSIDE = {
 # which rooms of nst the files of a room may import, besides their own, nst.errors and nst._version; no arrow runs up
 BELOW = {
     "nst/files.py": "",
-    "models/": "files",
+    "nst/samples/": "files",
+    "models/": "files samples",
     "nst/protocol.py": "models",
     "backends/": "files models protocol",
     "nst/repr_html.py": "",

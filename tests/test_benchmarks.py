@@ -1,6 +1,7 @@
-"""The benchmarks that make the tables of the documentation still run."""
+"""Every case of benchmarks/run.py is whole, its rows make the table of the page, and it still measures."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,75 +9,78 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
+PAGE = FOLDER.parent / "docs" / "benchmarks.md"
+CASES = sorted(path.stem for path in (FOLDER / "cases").glob("[!_]*.py"))
 
 
-def test_networks(tmp_path, need):
+def run(*words):
+    command = [sys.executable, FOLDER / "run.py", *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_without_a_case_they_are_listed():
+    listed = run()
+    assert listed.returncode == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()[-len(CASES) :]] == CASES
+    assert run("nonesuch").returncode == 2
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_table_of_the_page_is_that_of_the_rows(case, tmp_path):
+    page = tmp_path / "page.md"
+    shutil.copy(PAGE, page)
+    done = run(case, "--table-only", "--page", page)
+    assert done.returncode == 0, done.stderr
+    assert page.read_text() == PAGE.read_text()
+
+
+def test_a_case_measures_keeps_its_rows_and_makes_the_table(tmp_path, need):
     need("torch")
-    report = tmp_path / "networks.json"
-    command = [
-        sys.executable,
-        "networks.py",
-        "embedded",
-        "--size",
-        "96",
-        "--steps",
-        "2",
-        "--json",
-        str(report),
-    ]
-    subprocess.run(command, cwd=FOLDER, check=True, capture_output=True)
-    rows = json.loads(report.read_text())["rows"]
-    assert len(rows) == 4
-    for row in rows:
-        assert 0 < row["style_loss"] < row["style_loss_start"]
-        assert 0 < row["content_loss"] < 2  # 1 is a picture without features
-
-
-def test_agreement(tmp_path, need):
-    need("torch")
-    page, results = tmp_path / "page.md", tmp_path / "results"
-    page.write_text("before\n<!-- agreement begin -->\n<!-- agreement end -->\nafter\n")
-    command = f"agreement.py --size 48 --steps 2 --weights random:0.125 --results {results} --page {page}"
-    backends = ["--backends", "torch/float64", "torch/float64/0", "torch/float64/1e-3"]
-    subprocess.run([sys.executable, *command.split(), *backends], cwd=FOLDER, check=True, capture_output=True)
-    rows = json.loads((results / "agreement.json").read_text())["rows"]
-    assert [row["optimizer"] for row in rows] == ["lbfgs", "adam"]
-    for row in rows:
-        totals = row["totals"]
-        assert totals["torch/float64"] == totals["torch/float64/0"] != totals["torch/float64/1e-3"]
-        assert row["total"] == pytest.approx(
-            max(totals.values()) / min(totals.values()) - 1, rel=0.1
-        )  # of the worst pair, over either
-        assert 0 < row["mean"] < row["p99"] <= row["largest"] < 255
-    assert page.read_text().count("| random:0.125 | demo, demo, 48 px, 2 steps |") == 2
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- memory begin -->\n<!-- memory end -->\nafter\n")
+    words = ["memory", "--backends", "torch,nonesuch", "--sizes", "48", "--tiles", "off", "--steps", "1"]
+    done = run(*words, "--results", tmp_path, "--page", page)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "left out: {'backend': 'nonesuch'" in done.stderr
+    )  # a backend that is missing does not stop the others
+    (row,) = json.loads((tmp_path / "memory.json").read_text())["rows"]
+    assert (row["backend"], row["width"], row["height"]) == ("torch", 48, 36)
+    assert row["run"]["command"].startswith("python benchmarks/run.py memory --backends torch,nonesuch")
+    assert 100e6 < row["peak"] < 10e9
+    before, *_, line, end, after = page.read_text().splitlines()
+    assert (before, end, after) == ("before", "<!-- memory end -->", "after")
+    assert line.startswith("| torch | embedded | 48x36 |  | no | 1 in float32 | ")
 
 
 def test_a_table_names_the_runs_that_its_rows_are_of(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
+    from argparse import Namespace
+
     import _report
 
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- x begin -->\n<!-- x end -->\nafter\n")
 
-    def measured(machine, arguments, *names):
+    def measured(machine, *names, add=False, table_only=False):
         monkeypatch.setattr(
             _report, "machine", lambda device: {"machine": f"a {machine}", "python": f"3.{len(machine)}"}
         )
-        given = [*arguments, "--results", str(tmp_path), "--page", str(page)]
-        monkeypatch.setattr(sys, "argv", ["x.py", *given])
-        report = _report.Report("x.py", _report.options_of("").parse_args(given), ["name"])
+        monkeypatch.setattr(sys, "argv", ["run.py", "x", *(["--add"] if add else [])])
+        options = Namespace(device="cpu", results=tmp_path, page=page, add=add, table_only=table_only)
+        report = _report.Report("x", options, ["name"])
         for name in names:
             report.add({"name": name, "versions": {"numpy": machine[0]}})
         report.publish("Note.", " ".join(row["name"] for row in report.rows))
         return page.read_text()
 
-    assert "a sun, load" in measured("sun", [], "p", "q")
-    both = measured("vax", ["--add"], "q", "r")
+    assert "a sun, load" in measured("sun", "p", "q")
+    both = measured("vax", "q", "r", add=True)
     assert both.index("a sun, load") < both.index("a vax, load")
     assert "Python 3.3, numpy s and v. Note.\n\np q r\n" in both
-    for arguments, names in ((["--add"], ["p"]), (["--table-only"], [])):
-        text = measured("pdp11", arguments, *names)
+    for names, kept in ((("p",), {"add": True}), ((), {"table_only": True})):
+        text = measured("pdp11", *names, **kept)
         assert "a sun" not in text
-        assert text.count("x.py --add") == 2
+        assert text.count("run.py x --add") == 2
         assert "a pdp11, load" in text
         assert "Python 3.3 and 3.5, numpy v and p. Note.\n\nq r p\n" in text

@@ -33,8 +33,8 @@ def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
     Both pictures come with nst and are in the public domain.
     """
     from nst.cli.running import run
-    from nst.cli.samples import PAINTING, PHOTOGRAPH, copy_sample
     from nst.errors import ImageError
+    from nst.samples import PAINTING, PHOTOGRAPH, copy_sample
 
     try:
         content, style = (copy_sample(name, Path(pictures)) for name in (PHOTOGRAPH, PAINTING))

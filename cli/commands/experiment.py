@@ -19,7 +19,7 @@ __all__ = ["experiment"]
 BASE = {"backend": "auto", "device": "auto", "weights": "auto", "size": 256, "steps": 150}
 """What a run has if neither the experiment nor the user says otherwise."""
 
-DRAWN = ("Voronoi cells", "Turing pattern", "flow lines")
+MORE_STYLES = ("glass.jpg", "waves.jpg", "shipwreck.jpg")
 """Without pictures of the user's, the two of `nst demo` and, for experiments of more than one style, these."""
 
 
@@ -117,7 +117,7 @@ def _experiment(name: str) -> Experiment:
         raise SettingsError(f"no experiment called {name!r}: choose from {', '.join(EXPERIMENTS)}")
 
     def here(weights: str) -> bool:
-        return weights not in CATALOGUE or CATALOGUE[weights].built or cache.is_cached(weights)
+        return weights not in CATALOGUE or cache.is_cached(weights)
 
     def possible(axis: Sequence[SweepValue]) -> list[SweepValue]:
         return [value for value in axis if here(value.settings.get("weights", "auto"))]
@@ -132,18 +132,13 @@ def _experiment(name: str) -> Experiment:
 
 
 def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[str, list[str]]:
-    """Paths of the content and the style pictures; without any, those of `nst demo`, and more styles drawn.
+    """Paths of the content and the style pictures; without any, those of `nst demo`, and more that are in the package.
 
     Raises:
         SettingsError: not as many styles as the experiment takes.
     """
-    from nst.cli.experiments.files import png
-    from nst.cli.samples import PAINTING, PHOTOGRAPH, copy_sample
     from nst.errors import ImageError, SettingsError
-    from nst.files import write_atomically
-    from nst.models.procedural.pictures import procedural_picture
-    from nst.pictures.picture import Picture
-    from nst.pictures.writing import to_pil
+    from nst.samples import PAINTING, PHOTOGRAPH, copy_sample
 
     least, most = (2, chosen.most) if chosen.blend else (1, chosen.most)
     if paths:
@@ -153,12 +148,8 @@ def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[s
             raise SettingsError(f"{len(styles)} style picture(s) after the content picture: give {wanted}")
         return paths[0], styles
     try:
-        content, *found = (copy_sample(name, folder / "pictures") for name in (PHOTOGRAPH, PAINTING))
-        for style in DRAWN[: chosen.styles - 1]:
-            path = folder / "pictures" / f"{style.replace(' ', '-')}.png"
-            if not path.is_file():
-                write_atomically(path, png(to_pil(Picture(procedural_picture(style, 384, (9999, 3))))))
-            found.append(path)
+        names = (PHOTOGRAPH, PAINTING, *MORE_STYLES[: chosen.styles - 1])
+        content, *found = (copy_sample(name, folder / "pictures") for name in names)
     except OSError as error:
         raise ImageError(f"cannot write into {folder}: {error.strerror}; choose another --output") from error
     return str(content), [str(path) for path in found]

@@ -83,7 +83,6 @@ TEXTURE = {"content_weight": 0.0, "init": "noise"}
 INVERSION = {"style_weight": 0.0, "init": "noise"}
 NETWORKS = [
     SweepValue("random", {"weights": "random"}),
-    SweepValue("whitened", {"weights": "whitened"}),
     SweepValue("VGG19", {"weights": "embedded"}),
 ]
 """A network that would have to be downloaded takes part if it is in the cache."""
@@ -124,7 +123,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         fixed={"scales": 1},
     ),
     "networks": Experiment(
-        "random against whitened against trained: content, texture by each loss, transfer",
+        "random against trained: content, texture by each loss, transfer",
         NETWORKS,
         [
             SweepValue("content of conv2_2", {**INVERSION, "content_layers": "conv2_2"}),
@@ -134,7 +133,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             SweepValue("texture, w2", {**TEXTURE, "style_loss": "w2"}),
             SweepValue("transfer", {"style_strength": 0.8}),  # which means the same for every network
         ],
-        judges=("random", "whitened", "embedded"),
+        judges=("random", "embedded"),
     ),
     "pooling": Experiment(
         "average against maximum pooling",

@@ -1,10 +1,11 @@
-"""Pictures to try: those that come with the package, and patterns that are drawn by code."""
+"""Pictures to try: titles and credits of those that come with the package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+
+from nst.samples import read_sample
 
 __all__ = ["SAMPLES", "Sample", "sample_bytes"]
 
@@ -16,35 +17,27 @@ class Sample:
     Attributes:
         title: for people.
         credit: whose it is, and under which licence.
-        package: that the file is in.
-        file: its name there.
+        file: its name in `nst.samples`.
         photo: a photograph; else something to paint with.
     """
 
     title: str
     credit: str
-    package: str
     file: str
     photo: bool = False
-
-
-def _here(title: str, credit: str, file: str, photo: bool = False) -> Sample:
-    return Sample(title, credit, "nst.cli.web", f"static/samples/{file}", photo)
 
 
 _OWN = "drawn by code of nst, Apache-2.0"
 
 SAMPLES: Mapping[str, Sample] = {
-    "rocket": Sample("Rocket", "SpaceX, 2015, public domain", "nst.cli.samples", "rocket.jpg", photo=True),
-    "cat": _here("Cat", "Stefan van der Walt, CC0", "cat.jpg", photo=True),
-    "starry-night": Sample(
-        "The Starry Night", "Vincent van Gogh, 1889, public domain", "nst.cli.samples", "starry_night.jpg"
-    ),
-    "shipwreck": _here("The Shipwreck", "J. M. W. Turner, about 1810, public domain", "shipwreck.jpg"),
-    "strokes": _here("Strokes", _OWN, "strokes.jpg"),
-    "dots": _here("Dots", _OWN, "dots.jpg"),
-    "waves": _here("Waves", _OWN, "waves.jpg"),
-    "glass": _here("Glass", _OWN, "glass.jpg"),
+    "rocket": Sample("Rocket", "SpaceX, 2015, public domain", "rocket.jpg", photo=True),
+    "cat": Sample("Cat", "Stefan van der Walt, CC0", "cat.jpg", photo=True),
+    "starry-night": Sample("The Starry Night", "Vincent van Gogh, 1889, public domain", "starry_night.jpg"),
+    "shipwreck": Sample("The Shipwreck", "J. M. W. Turner, about 1810, public domain", "shipwreck.jpg"),
+    "strokes": Sample("Strokes", _OWN, "strokes.jpg"),
+    "dots": Sample("Dots", _OWN, "dots.jpg"),
+    "waves": Sample("Waves", _OWN, "waves.jpg"),
+    "glass": Sample("Glass", _OWN, "glass.jpg"),
 }
 
 
@@ -54,5 +47,4 @@ def sample_bytes(name: str) -> bytes:
     Raises:
         KeyError: there is none of that name.
     """
-    sample = SAMPLES[name]
-    return (files(sample.package) / sample.file).read_bytes()
+    return read_sample(SAMPLES[name].file)

@@ -14,9 +14,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst.cli.samples import PAINTING, PHOTOGRAPH, copy_sample
 from nst.export import export_onnx
 from nst.models.weights import NetworkWeights
+from nst.samples import PAINTING, PHOTOGRAPH, copy_sample
 
 HERE = Path(__file__).parent
 RUNTIME = HERE / "node_modules/onnxruntime-web/dist"

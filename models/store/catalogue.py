@@ -41,7 +41,6 @@ class Entry:
         sources: mirrors, tried in this order; each may hold the network in another format.
         needs: the package that reads the sources' format, where it is an optional one.
         made_from: name of the entry that this one is computed from instead of downloaded, or "embedded".
-        built: whether it is computed from nothing instead of downloaded.
     """
 
     name: str
@@ -52,7 +51,6 @@ class Entry:
     sources: tuple[Source, ...] = ()
     needs: str = ""
     made_from: str = ""
-    built: bool = False
 
 
 _SIMONYAN = "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014"
@@ -110,7 +108,7 @@ CATALOGUE: dict[str, Entry] = {
         ),
         Entry(
             name="vgg19-embedded-normalised",
-            summary="the embedded vgg19 with the mean activation of every channel scaled to 1 (made here, a minute)",
+            summary="the embedded vgg19 with the mean activation of every channel scaled to 1 (made here, ten seconds)",
             license="CC BY 4.0",
             attribution=f"{_SIMONYAN}; weights clustered to 256 values, rescaled by nst",
             made_from="embedded",
@@ -146,13 +144,6 @@ CATALOGUE: dict[str, Entry] = {
                     553_433_881,
                 ),
             ),
-        ),
-        Entry(
-            name="whitened",
-            summary="whitened random features, not trained (built here on first use, about 85 s)",
-            license="Apache-2.0",
-            attribution="the nst developers",
-            built=True,
         ),
     )
 }

@@ -20,7 +20,7 @@ __all__ = ["Notify", "Progress", "is_offline", "network_of", "obtain", "resolve_
 Notify = Callable[[str], None]
 """Called with one line for people."""
 Progress = Callable[[int, "int | None"], None]
-"""Called with how much is done, and of how much if that is known: bytes of a download, or layers that are built."""
+"""Called with how much is done, and of how much if that is known: bytes of a download."""
 
 _TRAINED = "vgg19"
 
@@ -40,8 +40,8 @@ def resolve_weights(
             "embedded", "random", the name of a network in the catalogue or the cache, or a file in any known format.
         offline: never use the network; NST_OFFLINE=1 says the same.
         seed: decides the filters of "random".
-        notify: told, in one line each, what is downloaded, built or assumed.
-        progress: told of each piece of a download, each layer that is built.
+        notify: told, in one line each, what is downloaded, made or assumed.
+        progress: told of each piece of a download.
 
     Raises:
         WeightsError: nothing of that name, a damaged file, no network; one line with what to do.
@@ -67,9 +67,10 @@ def resolve_weights(
         return cache.load_cached(name)
     if Path(spec).expanduser().is_file():
         return _file(Path(spec).expanduser(), notify)
+    script = ", which examples/whitened_network.py makes" if name == "whitened" else ""
     raise WeightsError(
         f"no weights called {name!r} and no such file: choose auto, embedded, random, "
-        f"{', '.join(sorted({*CATALOGUE, *cache.cached_names()}))}, or a file"
+        f"{', '.join(sorted({*CATALOGUE, *cache.cached_names()}))}, or a file{script}"
     )
 
 
@@ -97,7 +98,7 @@ def obtain(
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> NetworkWeights:
-    """A network of the catalogue, from the cache or else downloaded (or built) and kept there.
+    """A network of the catalogue, from the cache or else downloaded (or made) and kept there.
 
     Two processes that want the same network wait for each other: the second finds the first one's file.
 
@@ -106,7 +107,7 @@ def obtain(
         offline: only from the cache.
         force: even if it is in the cache.
         notify: told what happens, one line each.
-        progress: told of each piece of a download, each layer that is built.
+        progress: told of each piece of a download.
 
     Raises:
         WeightsError: not in the catalogue, no server gave it, no way to read or keep it.
@@ -122,9 +123,7 @@ def obtain(
     with _lock(name, notify):
         if cache.is_cached(name) and not force:
             return cache.load_cached(name)
-        if entry.built:
-            weights = _built(name, notify, progress)
-        elif entry.made_from:
+        if entry.made_from:
             from nst.models.normalise import normalise
 
             if entry.made_from == "embedded":
@@ -136,16 +135,8 @@ def obtain(
         else:
             weights = _downloaded(entry, progress)
         weights = replace(weights, license=f"{entry.license} ({entry.attribution})")
-        cache.store(weights, "float16" if entry.built else "float32")
+        cache.store(weights)
     return weights
-
-
-def _built(name: str, notify: Notify, progress: Progress | None) -> NetworkWeights:
-    from nst.models.embedded.whitening import build_whitened
-
-    notify(f"building {name}, which is then kept: about 85 s")
-    show = progress or (lambda done, total: None)
-    return replace(build_whitened(progress=lambda layer, number, count: show(number - 1, count)), name=name)
 
 
 def _embedded() -> NetworkWeights:
@@ -202,7 +193,7 @@ def _lock(name: str, notify: Notify) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            notify(f"another nst is fetching or building {name}: waiting for it")
+            notify(f"another nst is fetching or making {name}: waiting for it")
             lock.acquire()
     except OSError as error:
         raise WeightsError(

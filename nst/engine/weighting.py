@@ -77,19 +77,19 @@ TYPICAL: Mapping[str, Mapping[str, FeaturelessPicture]] = {
         "conv5_1": FeaturelessPicture(8e2, 5.4e4),
     },
     "normalised": {
-        "conv1_1": FeaturelessPicture(3, 3.7),
-        "conv1_2": FeaturelessPicture(2.1, 1.4),
-        "conv2_1": FeaturelessPicture(3.1, 2.8),
-        "conv2_2": FeaturelessPicture(2.5, 0.57),
-        "conv3_1": FeaturelessPicture(2.9, 1.2),
-        "conv3_2": FeaturelessPicture(2.6, 1.2),
-        "conv3_3": FeaturelessPicture(1.7, 0.94),
-        "conv3_4": FeaturelessPicture(2.7, 1.3),
-        "conv4_1": FeaturelessPicture(6.6, 9.1),
-        "conv4_2": FeaturelessPicture(13, 29),
-        "conv4_3": FeaturelessPicture(13, 11),
-        "conv4_4": FeaturelessPicture(42, 58),
-        "conv5_1": FeaturelessPicture(28, 61),
+        "conv1_1": FeaturelessPicture(4.1, 5.1),
+        "conv1_2": FeaturelessPicture(3.2, 2.7),
+        "conv2_1": FeaturelessPicture(4.2, 3.7),
+        "conv2_2": FeaturelessPicture(4, 1.3),
+        "conv3_1": FeaturelessPicture(4.2, 2.5),
+        "conv3_2": FeaturelessPicture(3.5, 1.9),
+        "conv3_3": FeaturelessPicture(2.1, 1.3),
+        "conv3_4": FeaturelessPicture(3.2, 1.7),
+        "conv4_1": FeaturelessPicture(5.4, 5.2),
+        "conv4_2": FeaturelessPicture(8.5, 5.8),
+        "conv4_3": FeaturelessPicture(12, 7.8),
+        "conv4_4": FeaturelessPicture(30, 27),
+        "conv5_1": FeaturelessPicture(13, 11),
     },
     "torchvision": {
         **{
@@ -99,8 +99,9 @@ TYPICAL: Mapping[str, Mapping[str, FeaturelessPicture]] = {
         "conv4_2": FeaturelessPicture(0.833, 0.2),
     },
 }
-"""By kind of network and layer, below conv5_1 as there: benchmarks/silence.py on the embedded VGG19 and on
-the same normalised by nst, average pooling. Single pictures differ by a factor of 1.6 (squares) and 2.5 (products).
+"""By kind of network and layer, below conv5_1 as there: of the embedded VGG19 and of the same normalised by nst,
+average pooling; geometric means over The Starry Night, The Shipwreck, the Neckarfront and scikit-image's astronaut,
+coffee, rocket and chelsea at 320x240. Single pictures differ by a factor of 1.6 (squares) and 2.5 (products).
 Torchvision's could not be measured: it is set so that the one recipe made for it, `crowson`, has its layers alike (its
 weights fall by 4 a block) and a balance of 300, that of `gatys-pytorch`, which was chosen by eye."""
 
@@ -135,7 +136,7 @@ def kind_of(weights: NetworkWeights) -> str:
     """The kind of network, as far as the size of its activations goes.
 
     "caffe": the original VGG19, fed with 0..255. "normalised": the same with a mean activation of 1. "torchvision":
-    fed with pictures of mean 0 and deviation 1. "other": anything else, such as the whitened network.
+    fed with pictures of mean 0 and deviation 1. "other": anything else, such as a network of random filters.
     """
     if weights.channels("conv1_1") != 64:
         return "other"

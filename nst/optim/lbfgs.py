@@ -18,7 +18,7 @@ SPREAD = 1024.0
 
 FARTHEST = 3.0
 PAIRS = 15
-"""See `curvature_scale`; measured on VGG19 with 10 and 100 pairs, docs/benchmarks.md."""
+"""See `curvature_scale`; measured on VGG19 with 10 and 100 pairs, docs/history/benchmarks.md."""
 
 T = TypeVar("T")
 Float64 = NDArray[np.float64]

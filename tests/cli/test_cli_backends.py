@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from nst.backends.registry import BUILTIN
 from nst.models.random import random_weights
 from nst.models.weights import save_weights
 
+PICTURES = Path(__file__).parents[2] / "benchmarks" / "pictures"
 FRAMEWORKS = ["torch", "tf", "onnx"]
 STEPS = 50
 
@@ -31,10 +33,8 @@ def test_every_backend_gives_the_same_picture(need, python, tmp_path, wide_file)
     change of 1e-7 in the start picture grows to several levels within 50 steps, on one backend in float64 as well
     (docs/conformance.md, "Whole runs").
     """
-    from drawing.harbour import draw_harbour, paint_strokes
-
-    draw_harbour(256, 192).save(tmp_path / "p.png")
-    paint_strokes(200, 240).save(tmp_path / "a.png")
+    for name, file, size in (("harbour", "p.png", (256, 192)), ("strokes", "a.png", (200, 240))):
+        Image.open(PICTURES / f"{name}.jpg").resize(size, Image.Resampling.LANCZOS).save(tmp_path / file)
     fixed = [
         "--weights",
         wide_file,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli.samples import PAINTING, PHOTOGRAPH, copy_sample
 from nst.pictures.writing import read_settings
+from nst.samples import PAINTING, PHOTOGRAPH, copy_sample
 
 SMALL = ["--backend", "numpy", "--size", 48, "--steps", 2]
 
@@ -24,7 +24,7 @@ def test_the_pictures_are_small_jpegs_with_a_note_of_origin(name, size, tmp_path
         assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", size)
         assert "exif" not in picture.info
         assert np.asarray(picture).std() > 30  # and there is something to see
-    note = (root / "cli" / "samples" / "ORIGIN.md").read_text()
+    note = (root / "nst" / "samples" / "ORIGIN.md").read_text()
     (row,) = (line for line in note.splitlines() if line.startswith(f"| `{name}` |"))
     assert "public domain" in row
 
@@ -79,7 +79,7 @@ def test_a_folder_that_must_not_be_written(demo, monkeypatch):
     def refuse(name, folder):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("nst.cli.samples.copy_sample", refuse)
+    monkeypatch.setattr("nst.samples.copy_sample", refuse)
     result = demo()
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr == "nst: error: cannot write into demo: Permission denied; use another --pictures\n"

@@ -41,7 +41,7 @@ def test_list_names_every_experiment(command):
     assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
     counts = {line.split()[0]: int(line.split()[1]) for line in lines}
     assert counts == {
-        "reconstructions": 10, "alpha-beta": 20, "content-layer": 2, "start": 6, "networks": 18, "pooling": 4,
+        "reconstructions": 10, "alpha-beta": 20, "content-layer": 2, "start": 6, "networks": 12, "pooling": 4,
         "style-layers": 10, "simplex": 15, "grid": 1,
     }  # fmt: skip
 
@@ -163,7 +163,7 @@ def test_out_of_the_box_it_has_pictures(experiment, tmp_path):
     result = experiment("simplex", "--steps", 0, paths=())
     assert (result.status, result.stdout) == (0, "r/simplex.png and .html: 15 of 15 runs\n")
     found = sorted(path.name for path in (tmp_path / "r" / "pictures").iterdir())
-    assert found == ["Turing-pattern.png", "Voronoi-cells.png", "rocket.jpg", "starry_night.jpg"]
+    assert found == ["glass.jpg", "rocket.jpg", "starry_night.jpg", "waves.jpg"]
 
 
 @pytest.mark.parametrize(

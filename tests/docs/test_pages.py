@@ -126,7 +126,7 @@ NAMES = [
         "paintings/x.jpg",
     ),
     *("astronaut.png", "coffee.png", "rocket.png"),
-    *("cells.png", "turing.png", "style.jpg", "content.jpg"),
+    *("glass.jpg", "waves.jpg", "style.jpg", "content.jpg"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nst.errors import WeightsError
 from nst.models import vgg
@@ -65,9 +66,19 @@ def test_mean_activations_become_one_and_features_only_change_scale(network):
         np.testing.assert_allclose(after[0][layer][alive], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_without_pictures_the_procedural_ones_are_taken():
-    first, again = (normalise(random_weights(0, 1 / 16, "conv1_2")) for _ in range(2))
-    assert first.sha256 == again.sha256
+def test_without_pictures_those_of_the_package_are_taken(root):
+    network = random_weights(0, 1 / 16, "conv1_2")
+    paths = sorted((root / "nst" / "samples").glob("*.jpg"))
+    assert len(paths) == 8
+    pictures = []
+    for path in paths:
+        picture = Image.open(path)
+        width, height = picture.size
+        size = [round(256 * side / max(width, height)) for side in picture.size]
+        pictures.append(np.asarray(picture.resize(size, Image.Resampling.LANCZOS)) / 255)
+    assert normalise(network).sha256 == normalise(network).sha256
+    for layer, means in mean_activations(normalise(network), pictures).items():
+        np.testing.assert_allclose(means, 1, rtol=1e-4, err_msg=layer)
 
 
 def test_no_picture_is_refused(network):

@@ -151,9 +151,9 @@ def home_of(command):
 
 @pytest.mark.parametrize("base", ["vgg19", "vgg19-torchvision"])
 def test_either_vgg19_can_be_normalised(command, home_of, base):
-    """By the command line; every channel has a mean activation of 1 over the procedural pictures afterwards."""
+    """By the command line; every channel has a mean activation of 1 over the pictures of the package afterwards."""
     from nst.models.normalise import mean_activations
-    from nst.models.procedural.pictures import procedural_pictures
+    from nst.samples import sample_arrays
 
     home_of(base, random_weights(1, 1 / 16, "conv2_2"))
     name = f"{base}-normalised"
@@ -163,7 +163,7 @@ def test_either_vgg19_can_be_normalised(command, home_of, base):
     network = resolve_weights(name)
     assert "normalised by nst" in network.source
     assert network.license.startswith(CATALOGUE[base].license)
-    for means in mean_activations(network, procedural_pictures(32, 144, 0)).values():
+    for means in mean_activations(network, sample_arrays(256)).values():
         np.testing.assert_allclose(means, 1, rtol=1e-4)
 
 

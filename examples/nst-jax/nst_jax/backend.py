@@ -41,7 +41,7 @@ class JaxBackend:
         deterministic=True,
         costs=Costs(
             470 * 2**20, 2.0, 2.2
-        ),  # benchmarks/memory.py, VGG19 at 256 and 512 px; pass_1 is the guess
+        ),  # benchmarks/run.py memory, VGG19 at 256 and 512 px; pass_1 is the guess
     )
 
     def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:

@@ -1,9 +1,0 @@
-"""The pictures that `docs/pictures/drawing` draws, for scripts beside this file."""
-
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "docs" / "pictures"))
-from drawing.harbour import draw_harbour, paint_strokes
-
-__all__ = ["draw_harbour", "paint_strokes"]

@@ -1,1 +1,0 @@
-"""Pictures that nobody owns: drawn by code, the same every time."""
