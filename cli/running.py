@@ -174,6 +174,8 @@ def run(
             f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
         )
     save_found(transfer, paths["masks"], output)
+    if not quiet:
+        _offer_protection(transfer, paths["masks"])
     return finish(transfer, job, quiet)
 
 
@@ -223,6 +225,23 @@ def _summary(
         f"weights {transfer.weights.name}, "
         f"loss {first:.4g} -> {last:.4g}{ending}"
     )
+
+
+def _offer_protection(transfer: StyleTransfer, masks: Mapping[str, Any]) -> None:
+    """Say that there are faces, which a style swirls away, unless it is said already what stays as it is."""
+    if "protect" in masks or not transfer.settings.uses_style or not transfer.settings.steps:
+        return
+    from nst.pictures.subjects import count_faces
+
+    try:
+        found = count_faces(transfer.output.original)
+    except NSTError:  # what finds them is not installed
+        return
+    if found:
+        seen = (
+            "1 face: --protect face keeps it" if found == 1 else f"{found} faces: --protect face keeps them"
+        )
+        click.echo(f"{seen} as in the photograph")
 
 
 def save_found(transfer: StyleTransfer, masks: Mapping[str, Any], output: str) -> None:

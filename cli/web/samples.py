@@ -33,6 +33,21 @@ SAMPLES: Mapping[str, Sample] = {
     "rocket": Sample("Rocket", "SpaceX, 2015, public domain", "rocket.jpg", photo=True),
     "cat": Sample("Cat", "Stefan van der Walt, CC0", "cat.jpg", photo=True),
     "starry-night": Sample("The Starry Night", "Vincent van Gogh, 1889, public domain", "starry_night.jpg"),
+    "astronaut": Sample("Astronaut", "NASA, 1999, public domain", "astronaut.jpg", photo=True),
+    "coffee": Sample("Coffee", "Rachel Michetti, CC0", "coffee.jpg", photo=True),
+    "great-wave": Sample("The Great Wave", "Katsushika Hokusai, 1831, public domain", "great_wave.jpg"),
+    "composition-vii": Sample(
+        "Composition VII", "Wassily Kandinsky, 1913, public domain", "composition_vii.jpg"
+    ),
+    "woman-with-a-hat": Sample(
+        "Woman with a Hat", "Henri Matisse, 1905, public domain", "woman_with_a_hat.jpg"
+    ),
+    "udnie": Sample("Udnie", "Francis Picabia, 1913, public domain", "udnie.jpg"),
+    "contrast-of-forms": Sample(
+        "Contrast of Forms", "Fernand Léger, 1913, public domain", "contrast_of_forms.jpg"
+    ),
+    "tableau": Sample("Tableau", "Piet Mondrian, 1913, public domain", "tableau_no_2.jpg"),
+    "peasant-dress": Sample("Red chalk", "17th century, public domain", "peasant_dress.jpg"),
     "shipwreck": Sample("The Shipwreck", "J. M. W. Turner, about 1810, public domain", "shipwreck.jpg"),
     "strokes": Sample("Strokes", _OWN, "strokes.jpg"),
     "dots": Sample("Dots", _OWN, "dots.jpg"),

@@ -20,7 +20,7 @@ from nst.errors import NSTError
 from nst.pictures.masks import Mask, Masks
 from nst.pictures.picture import Picture, fit_longest_side, resize, to_uint8
 
-__all__ = ["FINDERS", "faces", "subject", "with_found"]
+__all__ = ["FINDERS", "count_faces", "faces", "subject", "with_found"]
 
 LONGEST = 512
 """Longest side in pixels at which is looked. All pictures come to it, since what the cascade mistakes for a face
@@ -31,6 +31,8 @@ SMALLEST = 16
 
 NEIGHBOURS = 8
 """How often a face must be found nearby, at other places and sizes."""
+
+NEEDED = "faces are found by scikit-image and OpenCV"
 
 Box: TypeAlias = tuple[int, int, int]
 """Left, top and side in pixels of a face from the brows to the chin."""
@@ -49,24 +51,40 @@ def faces(picture: Picture) -> Mask | None:
     """
     try:
         import cv2
-        from skimage.data import lbp_frontal_face_cascade_filename
-        from skimage.feature import Cascade
     except ImportError as error:
-        raise NSTError("faces are found by scikit-image and OpenCV: pip install 'nst[protect]'") from error
+        raise NSTError(f"{NEEDED}: pip install 'nst[protect]'") from error
     pixels = _pixels(picture)
-    width = pixels.shape[1]
-    cascade = Cascade(lbp_frontal_face_cascade_filename())
-    mirrored = [(width - left - side, top, side) for left, top, side in _boxes(cascade, pixels[:, ::-1])]
-    # of what is no face the mirror image is none either, but hardly ever at the same place
-    found = [
-        box
-        for box in _boxes(cascade, pixels)
-        if any(_together(box, other, 0.3 * box[2]) for other in mirrored)
-    ]
+    found = _faces(pixels)
     if not found:
         return None
     heads: Mask = np.max([_head(cv2, pixels, box) for box in found], axis=0)
     return heads
+
+
+def count_faces(picture: Picture) -> int:
+    """How many faces look towards us.
+
+    Raises:
+        NSTError: scikit-image is not installed.
+    """
+    return len(_faces(_pixels(picture)))
+
+
+def _faces(pixels: Pixels) -> list[Box]:
+    try:
+        from skimage.data import lbp_frontal_face_cascade_filename
+        from skimage.feature import Cascade
+    except ImportError as error:
+        raise NSTError(f"{NEEDED}: pip install 'nst[protect]'") from error
+    width = pixels.shape[1]
+    cascade = Cascade(lbp_frontal_face_cascade_filename())
+    mirrored = [(width - left - side, top, side) for left, top, side in _boxes(cascade, pixels[:, ::-1])]
+    # of what is no face the mirror image is none either, but hardly ever at the same place
+    return [
+        box
+        for box in _boxes(cascade, pixels)
+        if any(_together(box, other, 0.3 * box[2]) for other in mirrored)
+    ]
 
 
 def subject(picture: Picture) -> Mask | None:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["PAINTING", "PHOTOGRAPH", "SAMPLES", "copy_sample", "read_sample", "sample_arrays"]
+__all__ = ["NORMALISING", "PAINTING", "PHOTOGRAPH", "SAMPLES", "copy_sample", "read_sample", "sample_arrays"]
 
 PHOTOGRAPH = "rocket.jpg"
 """A rocket on its launch pad at night, SpaceX 2015, public domain."""
 PAINTING = "starry_night.jpg"
 """The Starry Night, Vincent van Gogh 1889, public domain."""
-SAMPLES = (
+NORMALISING = (
     PHOTOGRAPH,
     "cat.jpg",
     PAINTING,
@@ -29,7 +29,20 @@ SAMPLES = (
     "waves.jpg",
     "glass.jpg",
 )
-"""Two photographs, two paintings, four patterns that were drawn by code."""
+"""Those that a network is normalised on: two photographs, two paintings, four patterns that were drawn by code."""
+SAMPLES = (
+    *NORMALISING,
+    "astronaut.jpg",
+    "coffee.jpg",
+    "composition_vii.jpg",
+    "contrast_of_forms.jpg",
+    "great_wave.jpg",
+    "peasant_dress.jpg",
+    "tableau_no_2.jpg",
+    "udnie.jpg",
+    "woman_with_a_hat.jpg",
+)
+"""All of them."""
 
 
 def read_sample(name: str) -> bytes:
@@ -50,13 +63,13 @@ def copy_sample(name: str, folder: Path) -> Path:
 
 
 def sample_arrays(longest: int) -> Iterator[NDArray[np.float32]]:
-    """All of `SAMPLES`, no longer than so many pixels: (H, W, 3) in sRGB [0, 1]."""
+    """All of `NORMALISING`, no longer than so many pixels: (H, W, 3) in sRGB [0, 1]."""
     from io import BytesIO
 
     import numpy as np
     from PIL import Image
 
-    for name in SAMPLES:
+    for name in NORMALISING:
         picture = Image.open(BytesIO(read_sample(name))).convert("RGB")
         picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         yield np.asarray(picture, np.float32) / np.float32(255)

@@ -80,3 +80,13 @@ def test_a_sheet_of_variations_looks_for_it_once(
     assert mask.shape == (64, 64)
     assert mask[14, 27] == 255
     assert "--protect face" in (tmp_path / "s" / "vary.html").read_text()
+
+
+def test_protection_is_offered_where_there_is_a_face(stylize, photo):
+    small = ["--size", 128, "--steps", 1]
+    line = "1 face: --protect face keeps it as in the photograph"
+    assert line in stylize(*small, content=photo).stdout.splitlines()
+    for more in (["--protect", "face"], ["--quiet"], ["--style-weight", 0], ["--steps", 0]):
+        made = stylize(*small, *more, content=photo)
+        assert (made.status, "--protect" in made.stdout) == (0, False)
+    assert "--protect" not in stylize(*small).stdout

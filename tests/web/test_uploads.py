@@ -65,7 +65,7 @@ def test_a_large_painting_is_kept_smaller_and_a_large_photograph_is_not(ready):
 )
 def test_every_sample_is_there_with_a_credit(ready, name):
     facts = {sample["name"]: sample for sample in ready.client.get("about").json()["samples"]}
-    assert len(facts) == 8
+    assert len(facts) == 17
     assert facts[name]["credit"]
     assert Image.open(io.BytesIO(ready.client.get(f"samples/{name}").content)).format == "JPEG"
     ready.client.put(f"{ready.at}/photo?sample={name}")
