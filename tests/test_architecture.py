@@ -54,7 +54,7 @@ BELOW = {
     "nst/encoding/": "models pictures protocol",
     "nst/losses/": "encoding models pictures protocol",
     "nst/optim/": "protocol",
-    "nst/planning/": "encoding models protocol settings shown",
+    "nst/planning/": "encoding models optim protocol settings shown",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
     "nst/workers/": "backends engine models planning protocol",
     "nst/progress.py": "engine optim pictures protocol settings shown",
