@@ -308,7 +308,7 @@ class Settings:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Every layer that takes part, in network order."""
+        """Every layer of content and style that takes part, in network order."""
         used = {
             *(self.content_layers if self.uses_content else ()),
             *(self.style_layers if self.uses_style else ()),
