@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 
 import click
 
-__all__ = ["FIRST", "SECTIONS", "SectionedCommand", "meant"]
+from nst.fields import rule_of
+from nst.settings import Settings
+
+__all__ = ["FIRST", "SECTIONS", "SECTION_OF", "SectionedCommand", "meant"]
 
 FIRST = "Most used"
 
@@ -20,8 +24,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("balance", "tv_weight", "smoothing"),
     ),
     "Where and how it looks": ("mask", "feather", "color_strength", "color_when", "padding"),
-    "Start": ("init", "init_noise", "seed"),
-    "Optimisation": ("optimizer", "rate", "history", "scales", "average"),
+    "Start": (),
+    "Optimisation": (),
     "Network and machine": (
         *("weights", "offline", "pooling", "precision", "memory", "tile", "max_pixels", "ray", "ray_workers"),
     ),
@@ -29,7 +33,18 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("save_every", "save_at", "animate", "trace", "checkpoint", "checkpoint_every", "quiet", "help"),
     ),
 }
-"""Section -> parameters of the commands that paint, in the order of the page. A command's own ones follow the first."""
+"""Section -> parameters of the commands that paint, in the order of the page.
+
+Those that are not listed follow: settings in the section of their group, a command's own ones in the first."""
+
+SECTION_OF: Mapping[str, str] = {
+    **dict.fromkeys(("content", "style", "losses"), "Content and style"),
+    **dict.fromkeys(("both", "masks"), "Where and how it looks"),
+    "start": "Start",
+    "run": "Optimisation",
+    "size": FIRST,
+}
+"""Section of the settings of a group."""
 
 
 class SectionedCommand(click.Command):
@@ -48,12 +63,14 @@ class SectionedCommand(click.Command):
             for parameter in self.get_params(ctx)
             if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)) is not None
         }
+        groups = {declared.name: rule_of(declared).group for declared in fields(Settings)}
         listed = {name for names in SECTIONS.values() for name in names}
-        own = [name for name in records if name not in listed]
+        sections = {
+            name: SECTION_OF.get(groups.get(name, ""), FIRST) for name in records if name not in listed
+        }
         for title, names in SECTIONS.items():
             rows = [records[name] for name in names if name in records]
-            if title == FIRST:
-                rows += [records[name] for name in own]
+            rows += [records[name] for name, own in sections.items() if own == title]
             if rows:
                 yield title, rows
 

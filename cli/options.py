@@ -6,7 +6,7 @@ The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = [
     "checkpoint_options",
     "default_of",
     "engine_options",
+    "exported_options",
     "mask_options",
     "masks_by_name",
     "network_options",
@@ -60,8 +61,8 @@ class SettingOption(click.Option):
         return extra
 
 
-def engine_options(*settings: str) -> Callable[[Command], Command]:
-    """Backend, network and memory; the settings of some groups; silence."""
+def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Backend, network and memory; the settings of some groups, but for some; silence."""
     return _all(
         _option(
             "--backend",
@@ -94,7 +95,7 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
         click.option(
             "--memory", type=float, metavar="GB", help="Memory to stay within.  [default: what is free]"
         ),
-        setting_options(*settings),
+        setting_options(*settings, without=without),
         quiet_option,
     )
 
@@ -118,11 +119,12 @@ def quiet_option(command: Command) -> Command:
     return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(command)
 
 
-def setting_options(*wanted: str) -> Callable[[Command], Command]:
+def setting_options(*wanted: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
     """The options of settings.
 
     Args:
         wanted: groups of fields of `Settings`, or single fields, in the order of the help page.
+        without: fields that the command does without.
     """
     options = []
     for word in wanted:
@@ -130,8 +132,18 @@ def setting_options(*wanted: str) -> Callable[[Command], Command]:
             declared for declared in fields(Settings) if word in (declared.name, rule_of(declared).group)
         ]
         assert found, word
-        options += [_setting(declared) for declared in found]
+        options += [_setting(declared) for declared in found if declared.name not in without]
     return _all(*options)
+
+
+def exported_options(*more: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """The options of the settings that an exported step has, and of more groups or fields."""
+    step = [
+        declared.name
+        for declared in fields(Settings)
+        if rule_of(declared).exported and rule_of(declared).group not in ("", *more)
+    ]
+    return setting_options(*step, *more, without=without)
 
 
 def option_name(setting: str) -> str:

@@ -18,6 +18,9 @@ __all__ = ["Rule", "choice", "flag", "integer", "number", "numbers", "require_kn
 
 Kind: TypeAlias = Literal["word", "number", "integer", "flag", "list", "layers"]
 
+LOSSES = ("content", "style", "losses", "")
+"""Groups of settings that the losses are made of; the last are conventions of other programs."""
+
 
 class Rule(NamedTuple):
     """What may be chosen, and how it is told.
@@ -33,6 +36,7 @@ class Rule(NamedTuple):
         none: What None stands for; empty where a value is needed.
         group: The group of options that it is one of on the command line; empty for what the library alone has.
         metavar: What the help page calls a value; empty for the kind's own word.
+        in_step: Whether a step that is exported as a file has it; None: its group tells, see `exported`.
     """
 
     kind: Kind
@@ -45,6 +49,12 @@ class Rule(NamedTuple):
     none: str = ""
     group: str = ""
     metavar: str = ""
+    in_step: bool | None = None
+
+    @property
+    def exported(self) -> bool:
+        """Whether an exported step has it: what makes the losses has, what the program that runs it decides has not."""
+        return self.group in LOSSES if self.in_step is None else self.in_step
 
     def require(self, name: str, value: object) -> None:
         """Check a value of `name`, as people say it.

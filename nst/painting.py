@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from nst.arguments import AnyDtype, AnyTensor, File, StylizeArguments
-from nst.control import control_among
+from nst.control import CONTROLS, control_among
 from nst.engine.workshop import Workshop
 from nst.fields import require_known
 from nst.pictures.batches import pictures_of_batch
-from nst.transfer import StyleTransfer
+from nst.transfer import ARGUMENTS, StyleTransfer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -44,7 +44,7 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
         >>> painted.shape, painted.dtype
         ((32, 40, 3), dtype('uint8'))
     """
-    require_known(options, StylizeArguments.__optional_keys__)
+    require_known(options, ARGUMENTS | CONTROLS)
     control, arguments = control_among(options)
     batch = pictures_of_batch(content)
     if batch is None:

@@ -95,6 +95,7 @@ class Settings:
         at_most=1,
         none="unused",
         group="both",
+        in_step=True,
         help="0 (no style) to 1 (no content), 0.5 being the balance as it is; in place of the two weights.",
     )
     style_power: float = number(
@@ -124,7 +125,10 @@ class Settings:
         "deviations, covariances, or the Wasserstein-2 distance.",
     )
     smoothing: bool = flag(
-        False, group="losses", help="Softmax of the features before any loss; helps untrained networks."
+        False,
+        group="losses",
+        in_step=False,  # its temperatures belong to one style
+        help="Softmax of the features before any loss; helps untrained networks.",
     )
     tv_weight: float = number(
         0.0, at_least=0, group="losses", help="Gamma, times the total variation (smoothness)."
@@ -139,6 +143,7 @@ class Settings:
         none="equal",
         metavar="NUMBERS",
         group="style",
+        in_step=False,
         help="Share of each style picture, as a comma list.",
     )
     style_scale: float = number(
@@ -157,7 +162,9 @@ class Settings:
     optimizer: words.OptimizerName | Literal["custom"] = choice(
         "lbfgs", words.OPTIMIZERS, own="custom", group="run", help="L-BFGS as in the paper, or Adam."
     )
-    rate: float = number(0.02, above=0, group="run", help="Step size of Adam; the picture's range is 1.")
+    rate: float = number(
+        0.02, above=0, group="run", in_step=True, help="Step size of Adam; the picture's range is 1."
+    )
     history: int | None = integer(
         None,
         at_least=1,
@@ -218,7 +225,12 @@ class Settings:
         0.0, at_least=0, at_most=1, group="start", help="Share of noise in a start from a picture."
     )
     seed: int = integer(
-        0, at_least=0, at_most=2**64 - 1, group="start", help="Seed of the noise and of random weights."
+        0,
+        at_least=0,
+        at_most=2**64 - 1,
+        group="start",
+        in_step=True,
+        help="Seed of the noise and of random weights.",
     )
     padding: words.Padding = choice(
         "zero",

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, StylizeArguments, TextureArguments
-from nst.control import control_among
+from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, TextureArguments
+from nst.control import CONTROLS, control_among
 from nst.errors import SettingsError
 from nst.fields import require_known
 from nst.layers import LayerSpec
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
-from nst.transfer import StyleTransfer
+from nst.transfer import ARGUMENTS, StyleTransfer
 from nst.words import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
         >>> nst.texture(style, size=(32, 16), steps=2).shape
         (16, 32, 3)
     """
-    require_known(options, {*StylizeArguments.__optional_keys__, "size"})
+    require_known(options, ARGUMENTS | CONTROLS)
     control, given = control_among(options)
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     arguments = texture_arguments(styles, size, given)
@@ -131,7 +131,7 @@ def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Unpack[InvertA
         >>> nst.invert(content, layer="conv2_1", size=40, steps=2).shape
         (32, 40, 3)
     """
-    require_known(options, {*StylizeArguments.__optional_keys__, "layer"})
+    require_known(options, {*ARGUMENTS, *CONTROLS, "layer"})
     control, given = control_among(options)
     # smaller sizes first would show more than the layer holds
     arguments: dict[str, Any] = {

@@ -10,11 +10,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nst.arguments import ControlArguments, PaintArguments, SettingsArguments, TransferArguments
+from nst.arguments import PaintArguments, SettingsArguments
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
-from nst.control import Cancel, Control
+from nst.control import CONTROLS, Cancel, Control
 from nst.engine.machine import Machine
 from nst.engine.position import Position
 from nst.engine.pyramid import schedule, schedule_text
@@ -42,7 +42,7 @@ from nst.progress import Output, Progress
 from nst.protocol import Backend
 from nst.result import Result
 from nst.run import Run
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, make_settings, style_shares
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings, style_shares
 from nst.shown import Shown
 from nst.watching import follow
 from nst.words import STARTS
@@ -51,7 +51,7 @@ from nst.workers.devices import Devices, devices_of, team_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
 
-__all__ = ["StyleTransfer"]
+__all__ = ["ARGUMENTS", "StyleTransfer"]
 
 
 class StyleTransfer(Shown):
@@ -105,8 +105,7 @@ class StyleTransfer(Shown):
         workshop: Workshop | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
-        known, run = TransferArguments.__optional_keys__, ControlArguments.__optional_keys__
-        require_known(settings, known, run, "paint() or run()")
+        require_known(settings, ARGUMENTS, CONTROLS, "paint() or run()")
         named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
@@ -323,9 +322,7 @@ class StyleTransfer(Shown):
         if network is None:
             raise SettingsError(f"the network {saved.weights['name']} was given as an object: give weights")
         pictures, settings = saved.pictures, saved.settings
-        given = {
-            name: value for name, value in settings.as_dict().items() if name not in ("init", "optimizer")
-        }
+        given = {key: v for key, v in settings.as_dict().items() if key not in ("init", "optimizer")}
         transfer = cls(
             pictures.content,
             list(pictures.styles),
@@ -398,3 +395,6 @@ class StyleTransfer(Shown):
             schedule=self.schedule,
             output=self.output,
         )
+
+
+ARGUMENTS = frozenset(Settings.__dataclass_fields__).union(StyleTransfer.__init__.__kwdefaults__ or ())

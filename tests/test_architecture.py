@@ -71,7 +71,7 @@ BELOW = {
     "nst/": "arguments backends batch checkpoint control encoding engine fields inputs layers losses models notices"
     " optim painting pictures planning plot presets"
     " progress protocol result run settings shown synthesis transfer watching words workers",
-    "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
+    "nst/export/": "backends encoding engine fields files losses models optim protocol settings transfer",
     "nst/batch/": "arguments backends description engine fields layers models pictures planning progress settings"
     " transfer words workers",
     "nst/video/": "arguments engine fields losses pictures run transfer",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nst.arguments import TransferArguments
 from nst.errors import SettingsError
 from nst.fields import require_known
 from nst.layers import layer_weights
 from nst.settings import Settings, make_settings
+from nst.transfer import ARGUMENTS
 from nst.words import STARTS
 
 __all__ = ["check_options"]
@@ -24,8 +24,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: an option that does not exist, or has a value that it cannot have.
     """
-    known = TransferArguments.__optional_keys__ - {*OURS}
-    require_known(options, known)
+    require_known(options, ARGUMENTS - {*OURS})
     settings = {name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
     for name in ("content_layers", "style_layers"):
         if name in settings:

@@ -118,7 +118,7 @@ class _FullWidth:
 
     def channels(self, layer: str) -> int:
         """See `Widths`."""
-        return min(512, 32 * 2 ** int(layer[4]))
+        return min(512, 32 << int(layer[4]))
 
 
 FULL_WIDTH = _FullWidth()

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from nst.errors import SettingsError
+from nst.fields import rule_of
 from nst.settings import Settings
 
 __all__ = ["EXPORTED", "require_exportable"]
 
-EXPORTED = (
-    "content_layers",
-    "style_layers",
-    "content_weight",
-    "style_weight",
-    "balance",
-    "style_strength",
-    "style_power",
-    "means",
-    "tuned_for",
-    "style_loss",
-    "tv_weight",
-    "tv_power",
-    "pooling",
-    "padding",
-    "rate",
-    "seed",
-)
+EXPORTED = tuple(declared.name for declared in fields(Settings) if rule_of(declared).exported)
 """Settings of losses, layers, pooling and padding; `rate` is what the file recommends, `seed` of random weights."""
 
 

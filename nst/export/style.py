@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ from nst.errors import NSTError, SettingsError
 from nst.export.choices import require_exportable
 from nst.export.identity import differences, identity
 from nst.export.losses import ExportedLosses
+from nst.fields import rule_of
 from nst.files import write_atomically
+from nst.settings import Settings
 from nst.transfer import StyleTransfer
 
 __all__ = ["export_style", "read_style"]
 
-OF_STYLE = ("style_weights", "style_scale", "max_pixels", "tile")
+OF_STYLE = (
+    *(declared.name for declared in fields(Settings) if rule_of(declared).group == "style"),
+    *("style_scale", "max_pixels", "tile"),
+)
 """Settings beside those of a step."""
 
 
