@@ -26,7 +26,7 @@ from nst.transfer import StyleTransfer
 __all__ = ["export_style", "read_style"]
 
 OF_STYLE = (
-    *(declared.name for declared in fields(Settings) if rule_of(declared).group == "style"),
+    *(own.name for own in fields(Settings) if rule_of(own).group == "style" and not rule_of(own).exported),
     *("style_scale", "max_pixels", "tile"),
 )
 """Settings beside those of a step."""
