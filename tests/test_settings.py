@@ -19,6 +19,7 @@ from nst.arguments import (
     TransferArguments,
 )
 from nst.backends.selection import PRECISIONS as PRECISIONS_OF_BACKENDS
+from nst.cli.commands.recolor import recolor
 from nst.cli.options import PAINTING, default_of, option_name
 from nst.control import Control
 from nst.engine.weights import kind_of
@@ -126,6 +127,8 @@ def test_the_registries_have_exactly_the_words():
     assert tuple(OPTIMIZERS) == words.OPTIMIZERS
     assert tuple(MODES) == words.COLORS
     assert {time for times in MODES.values() for time in times} == set(words.COLOR_TIMES)
+    colors = next(parameter.type.choices for parameter in recolor.params if parameter.name == "color")
+    assert set(colors) == {mode for mode, times in MODES.items() if mode != "none" and "after" in times}
     assert set(words.PRECISIONS) - {"auto"} < set(PRECISIONS_OF_BACKENDS)
     kinds = {
         node.value
