@@ -105,9 +105,9 @@ def onnx_step(
 ) -> Step:
     """ONNX Runtime has no autodiff, so the graph is the engine's; the loop is a bare session with bound inputs."""
     from nst.backends.onnx.backend import CONSTANT, OnnxBackend
-    from nst.engine.machine import Machine
+    from nst.engine.cache import Context
     from nst.engine.stage import Stage
-    from nst.engine.weights import losses_of
+    from nst.engine.weighting import losses_of
     from nst.pictures.picture import Picture
     from nst.pictures.scene import make_scene
     from nst.settings import Settings
@@ -116,7 +116,7 @@ def onnx_step(
     settings = Settings(content_weight=alpha, style_weight=beta)
     pictures = [Picture(np.ascontiguousarray(array[0].transpose(1, 2, 0))) for array in (content, style)]
     scene = make_scene(pictures[0], pictures[1:], [1.0])
-    problem = Stage(scene, losses_of(settings, weights), Machine(settings, weights, backend)).problem
+    problem = Stage(scene, losses_of(settings, weights), Context(settings, weights, backend)).problem
     x, (constants,) = backend.from_numpy(content), problem.constants
     session = backend.compile(problem.function, x, constants).session
     binding = session.io_binding()

@@ -98,7 +98,7 @@ def measure(
     from _subject import network, pictures
 
     from nst.backends.registry import backend_class
-    from nst.engine.descent import descend, first_state
+    from nst.engine.stage import descend, first_state
     from nst.models.random import random_weights
     from nst.optim import LBFGS, Adam
     from nst.transfer import StyleTransfer

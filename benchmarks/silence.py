@@ -1,4 +1,4 @@
-"""How large the features of pictures are: the table `nst.engine.weights.TYPICAL`.
+"""How large the features of pictures are: the table `nst.engine.weighting.TYPICAL`.
 
     python benchmarks/silence.py [NETWORK ...]       embedded and vgg19-embedded-normalised unless named
 
@@ -42,7 +42,7 @@ def main() -> None:
                 logs.setdefault(layer, []).append((np.log((flat**2).mean()), np.log((gram**2).mean())))
         for layer, values in logs.items():
             squares, products = np.exp(np.mean(values, axis=0))
-            print(f"{weights.name} {layer} Silence({squares:.2g}, {products:.2g})", flush=True)
+            print(f"{weights.name} {layer} FeaturelessPicture({squares:.2g}, {products:.2g})", flush=True)
 
 
 if __name__ == "__main__":

@@ -73,8 +73,7 @@ class Job:
         Raises:
             NSTError: a file that cannot be written, two that are one, or one of the pictures that go in.
         """
-        from nst.cli.recorder import check_frames
-        from nst.cli.trace import check_trace_path
+        from nst.cli.recorder import check_frames, check_trace_path
         from nst.pictures.writing import check_output
 
         check_output(self.output)

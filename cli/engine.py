@@ -1,25 +1,42 @@
-"""From options to a `StyleTransfer`; backends are loaded without the chatter of their frameworks."""
+"""From options to a `StyleTransfer`: backend and network, and the plan of its run as lines for people.
+
+Backends are loaded without the chatter of their frameworks, networks with a bar while it takes long.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nst.cli.console import progress_bar
 from nst.cli.options import masks_by_name, with_preset
 from nst.errors import NSTError
 
 if TYPE_CHECKING:
+    from nst.models.weights import NetworkWeights
     from nst.protocol import Backend
     from nst.transfer import StyleTransfer
 
-__all__ = ["engine_arguments", "library_arguments", "load_backend", "make_transfer", "out_of_memory"]
+__all__ = [
+    "duration_text",
+    "engine_arguments",
+    "exported_arguments",
+    "find_network",
+    "library_arguments",
+    "load_backend",
+    "make_transfer",
+    "network_bar",
+    "out_of_memory",
+    "plan_rows",
+    "size_text",
+]
 
 
 def load_backend(name: str, device: str, precision: str | None = None) -> Backend[Any]:
@@ -66,7 +83,7 @@ def make_transfer(
     Raises:
         NSTError: bad input.
     """
-    from nst.cli.notes import notes
+    from nst.cli.console import notes
     from nst.transfer import StyleTransfer
 
     given = engine_arguments(quiet=quiet, preset=preset, **options)
@@ -110,7 +127,6 @@ def engine_arguments(
     Backend and weights become functions, so that a mistake in the pictures or the settings does not wait for a
     framework or a download.
     """
-    from nst.cli.network import find_network
     from nst.workers import Devices
 
     given = library_arguments(**options)
@@ -128,3 +144,79 @@ def out_of_memory(what: str, saved: str | None = None) -> NSTError:
     """The error for it, with the picture that was `saved`, if one was."""
     kept = f"; the picture so far is in {saved}" if saved else ""
     return NSTError(f"out of memory at {what}: use a smaller --size{kept}")
+
+
+def find_network(spec: str, *, offline: bool, seed: int, quiet: bool) -> NetworkWeights:
+    """`resolve_weights`, with its lines and its progress on stderr unless `quiet`."""
+    from nst.models.store.resolve import resolve_weights
+
+    def notify(line: str) -> None:
+        if not quiet:
+            click.echo(line, err=True)
+
+    with network_bar(spec, quiet) as progress:
+        return resolve_weights(spec, offline=offline, seed=seed, notify=notify, progress=progress)
+
+
+@contextmanager
+def network_bar(name: str, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """A function of (done, in all) that moves a bar: bytes of a download, or layers that are built."""
+    from nst.models.store.catalogue import CATALOGUE
+
+    # networks that are not in the catalogue are there at once
+    with progress_bar(quiet, "layers" if name in CATALOGUE and CATALOGUE[name].built else "bytes") as show:
+        yield lambda done, total: show(done, total, name)
+
+
+def exported_arguments(options: Mapping[str, Any], quiet: bool) -> dict[str, Any]:
+    """The options with the network as a function; of a preset, what an exported file can have."""
+    from nst.export.step import EXPORTED
+
+    given = dict(options)
+    name, offline, weights = given.pop("preset"), given.pop("offline"), given.pop("weights")
+    recipe = {key: value for key, value in with_preset(name, given).items() if key in EXPORTED}
+    network = partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet)
+    return {**recipe, **given, "weights": network}
+
+
+MIB = 2**20
+
+
+def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
+    """What is planned, by name. A few steps of small versions are run, for the time."""
+    from nst.engine.pyramid import schedule_text
+    from nst.forecast import forecast
+
+    chosen, future = transfer.plan, forecast(transfer)
+    width, height = transfer.size
+    among = f", shared out among {chosen.workers} workers" if chosen.workers > 1 else ""
+    free = "unknown" if chosen.free is None else size_text(chosen.free)
+    return [
+        ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
+        ("scales", schedule_text(transfer.schedule)),
+        (
+            "windows",
+            f"{chosen.side} px, computing {future.overlap:.2f} times the pixels{among}"
+            if chosen.side
+            else "none",
+        ),
+        (
+            "L-BFGS history",
+            f"{chosen.history} pairs{' in float16' if chosen.half else ''}, {size_text(chosen.history_bytes)}",
+        ),
+        ("peak memory", f"{size_text(chosen.peak)} of {free} that are free"),
+        ("time", f"{duration_text(future.total)}, {future.step:.2f} s for a step at the full size"),
+    ]
+
+
+def size_text(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / MIB:.0f} MB" if count < 10_000 * MIB else f"{count / MIB / 1024:.1f} GB"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -11,12 +11,11 @@ import click
 
 from nst.cli.options import PAINTING, as_typed, option_name
 from nst.errors import ImageError
-from nst.fields import rule_of
-from nst.settings import Settings, make_settings
+from nst.settings import Settings, make_settings, rule_of
 
 __all__ = ["command_of", "like_option", "read_picture_settings", "settings_of", "typed", "with_like"]
 
-PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
+TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 """As they are typed; float32 is every backend's own."""
 
 
@@ -68,7 +67,7 @@ def settings_of(document: Mapping[str, Any]) -> Settings:
     found, names = document["settings"], {declared.name for declared in fields(Settings)}
     given = {name: value for name, value in found.items() if name in names}
     own = given["init"] not in _words("init")
-    precision = PRECISIONS.get(given.get("precision", ""))
+    precision = TYPED_PRECISIONS.get(given.get("precision", ""))
     return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
 
 

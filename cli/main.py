@@ -22,8 +22,7 @@ except ImportError:
     sys.exit("nst: error: the command line needs click and rich: pip install 'nst[cli]'")
 
 from nst._version import __version__
-from nst.cli.help import meant
-from nst.cli.notes import warnings_as_notes
+from nst.cli.console import warnings_as_notes
 from nst.errors import NSTError
 
 __all__ = ["cli", "main"]
@@ -85,6 +84,8 @@ class LazyGroup(click.Group):
         """Find the command, or say which one may be meant."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
+            from nst.cli.options import meant
+
             ctx.fail(f"there is no command {name!r}{meant(name, list(COMMANDS))}")
         return super().resolve_command(ctx, args)
 
@@ -141,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (
         ImportError,
         SystemError,
-    ) as error:  # a library that is damaged, or that a limit of memory keeps out
+    ) as error:  # of a library that is damaged, or that memory is too small for
         status = _fail(f"a library cannot be loaded: {_deepest(error)}")
     sys.exit(status if isinstance(status, int) else 0)
 

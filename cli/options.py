@@ -1,12 +1,12 @@
-"""The options of the commands that run the optimisation.
+"""The options of the commands that run the optimisation, and their help pages in sections.
 
-Those of the settings are built from the fields of `nst.settings.Settings`: a command asks for the groups that it wants.
-The others are arguments of `nst.StyleTransfer`, or concern the terminal.
+Options of the settings are built from the fields of `nst.settings.Settings`: a command asks for the groups that it
+wants. The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,24 @@ from typing import Any
 import click
 
 from nst.errors import SettingsError
-from nst.fields import Rule, rule_of
 from nst.presets import PRESETS, preset
-from nst.settings import Settings
+from nst.settings import Rule, Settings, rule_of
 
 __all__ = [
+    "FIRST",
     "PAINTING",
+    "SECTIONS",
+    "SECTION_OF",
+    "SectionedCommand",
     "as_typed",
     "checkpoint_options",
     "default_of",
     "engine_options",
     "exported_options",
+    "frame_options",
     "mask_options",
     "masks_by_name",
+    "meant",
     "network_options",
     "option_name",
     "output_option",
@@ -191,6 +196,13 @@ def _reader(rule: Rule) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return callback
 
 
+def _read_steps(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...]:
+    words = [] if text is None else text.replace(",", " ").split()
+    if text is not None and (not words or not all(word.isdecimal() for word in words)):
+        raise click.BadParameter(f"{text!r} is not a list of steps such as 10,50,100")
+    return tuple(sorted({int(word) for word in words}))
+
+
 def painting_options(command: Command) -> Command:
     """What the commands that paint a content picture in the style of others have in common."""
     options = (preset_option, engine_options(*PAINTING), mask_options, trace_option, checkpoint_options)
@@ -237,6 +249,28 @@ def trace_option(command: Command) -> Command:
     return option(command)
 
 
+def frame_options(command: Command) -> Command:
+    """--save-every, --save-at and --animate."""
+    options = (
+        click.option(
+            "--save-every",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Save every N-th step too, as OUT with its number.",
+        ),
+        click.option(
+            "--save-at", metavar="STEPS", callback=_read_steps, help="Save these steps too, e.g. 10,50,100."
+        ),
+        click.option(
+            "--animate",
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            help="The run as .gif, .webp or .mp4.",
+        ),
+    )
+    return _all(*options)(command)
+
+
 def mask_options(command: Command) -> Command:
     """Where styles and content act."""
     mask = click.option(
@@ -278,7 +312,7 @@ def masks_by_name(options: Mapping[str, Any]) -> dict[str, str | tuple[str, str]
 
 def _with_color(typed: str) -> str | tuple[str, str]:
     """A path, or a path and a color; a colon may also be part of a file's name."""
-    from nst.pictures.areas import color_named
+    from nst.pictures.masks import color_named
 
     path, colon, color = typed.rpartition(":")
     if not colon or Path(typed).exists() or not Path(path).exists():
@@ -355,3 +389,79 @@ def _take(context: click.Context, _: click.Parameter, name: str | None) -> str |
             typed[key] = [typed[key]]
     context.default_map = {**(context.default_map or {}), **typed}
     return name
+
+
+FIRST = "Most used"
+
+SECTIONS: Mapping[str, Sequence[str]] = {
+    FIRST: (
+        *("output", "preset", "size", "steps", "style_strength", "style_scale", "color", "protect"),
+        *("backend", "device"),
+    ),
+    "Content and style": (
+        *("content_layers", "content_weight", "style_layers", "style_weight", "style_weights", "style_loss"),
+        *("balance", "tv_weight", "smoothing"),
+    ),
+    "Where and how it looks": ("mask", "feather", "color_strength", "color_when", "padding"),
+    "Start": (),
+    "Optimisation": (),
+    "Network and machine": (
+        *("weights", "offline", "pooling", "precision", "memory", "tile", "max_pixels", "ray", "ray_workers"),
+    ),
+    "What is kept": (
+        *("save_every", "save_at", "animate", "trace", "checkpoint", "checkpoint_every", "quiet", "help"),
+    ),
+}
+"""Section -> parameters of the commands that paint, in the order of the page.
+
+Those that are not listed follow: settings in the section of their group, a command's own ones in the first."""
+
+SECTION_OF: Mapping[str, str] = {
+    **dict.fromkeys(("content", "style", "losses"), "Content and style"),
+    **dict.fromkeys(("both", "masks"), "Where and how it looks"),
+    "start": "Start",
+    "run": "Optimisation",
+    "size": FIRST,
+}
+"""Section of the settings of a group."""
+
+
+class SectionedCommand(click.Command):
+    """A command with many options, whose help page has them in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options by section."""
+        for title, rows in self.option_sections(ctx):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def option_sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """(title, rows of option and help) for each section that has any."""
+        records = {
+            _name(parameter): record
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)) is not None
+        }
+        groups = {declared.name: rule_of(declared).group for declared in fields(Settings)}
+        listed = {name for names in SECTIONS.values() for name in names}
+        sections = {
+            name: SECTION_OF.get(groups.get(name, ""), FIRST) for name in records if name not in listed
+        }
+        for title, names in SECTIONS.items():
+            rows = [records[name] for name in names if name in records]
+            rows += [records[name] for name, own in sections.items() if own == title]
+            if rows:
+                yield title, rows
+
+
+def _name(option: click.Option) -> str:
+    """style_weight; click calls its own --help otherwise."""
+    return max(option.opts, key=len).lstrip("-").replace("-", "_")
+
+
+def meant(word: str, words: Sequence[str]) -> str:
+    """A question for the end of a message, or nothing."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, words, n=2)
+    return f": did you mean {' or '.join(found)}?" if found else ""

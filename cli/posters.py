@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nst.cli.console import progress_bar
-from nst.cli.planning import plan_rows, size_text
+from nst.cli.engine import plan_rows, size_text
 from nst.errors import SettingsError
 from nst.pictures.enlarging import STRIP, enlarged
 from nst.pictures.picture import Picture, fit_longest_side

@@ -1,15 +1,27 @@
-"""What a run shows of its way: pictures of some steps, an animation."""
+"""What a run writes: pictures of some steps, an animation, the trace (settings and losses as JSON), the result.
+
+A result that cannot be written where it was to go is written somewhere else: hours of work are not thrown away.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from nst.errors import ImageError, SettingsError
+from nst.errors import ImageError, NSTError, SettingsError
+from nst.files import check_writable, write_atomically
+from nst.pictures.picture import Picture
+from nst.pictures.writing import write_picture
+from nst.progress import Progress
 
 if TYPE_CHECKING:
     from nst.progress import Progress
@@ -17,37 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Recorder",
+    "Scratch",
     "check_animation",
     "check_frames",
-    "frame_options",
+    "check_trace_path",
     "frame_steps",
+    "save_picture",
+    "save_results",
     "saved_steps",
     "step_path",
+    "step_record",
     "write_animation",
+    "write_trace",
 ]
-
-
-def frame_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--save-every, --save-at and --animate."""
-    for option in (
-        click.option(
-            "--animate",
-            type=click.Path(dir_okay=False),
-            metavar="FILE",
-            help="The run as .gif, .webp or .mp4.",
-        ),
-        click.option(
-            "--save-at", metavar="STEPS", callback=_steps, help="Save these steps too, e.g. 10,50,100."
-        ),
-        click.option(
-            "--save-every",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Save every N-th step too, as OUT with its number.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def check_frames(animate: str | None, output: str, trace: str | None) -> None:
@@ -108,8 +102,6 @@ class Recorder:
         animate: str | None,
         frames: Mapping[int, bytes] | None = None,
     ) -> None:
-        from nst.cli.scratch import Scratch  # here and not above, so that help pages are quick
-
         counts = [count for _, count in transfer.schedule]
         self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
         self._steps = sum(counts)
@@ -170,16 +162,7 @@ class Recorder:
         return self.frames.setdefault(step, Path(self._folder.name, f"{step}.png"))
 
 
-def _steps(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...]:
-    words = [] if text is None else text.replace(",", " ").split()
-    if text is not None and (not words or not all(word.isdecimal() for word in words)):
-        raise click.BadParameter(f"{text!r} is not a list of steps such as 10,50,100")
-    return tuple(sorted({int(word) for word in words}))
-
-
 FRAMES = 60
-
-
 FRAME_MS, HOLD_MS = 80, 2000
 
 
@@ -235,3 +218,168 @@ def write_animation(path: str, frames: Sequence[Path]) -> None:
     if Path(path).suffix.lower() not in ANIMATIONS:  # players end a video when its last frame begins
         shown, timing = shown + [shown[-1]] * (HOLD_MS // FRAME_MS - 1), Timing(rate)
     write_movie(Path(path), shown, timing)
+
+
+def check_trace_path(path: str, output: str) -> None:
+    """Before the work starts.
+
+    Raises:
+        SettingsError: the folder is not there or cannot be written to, or `path` is a device or the picture.
+    """
+    if os.path.realpath(path) == os.path.realpath(output):
+        raise SettingsError(f"the trace and the picture are both {path}: give them different names")
+    if Path(path).exists() and not Path(path).is_file():  # a file would take the place of /dev/null
+        raise SettingsError(f"cannot write the trace {path}: it is not a regular file; give another name")
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def step_record(record: Progress) -> dict[str, Any]:
+    """One line of the trace; waits for the device."""
+    losses = record.losses()
+    return {
+        "step": record.step,
+        "size": list(record.size),
+        "terms": dict(losses.terms),
+        "weights": record.weights,
+        "total": losses.total,
+        "seconds": round(record.seconds, 6),
+    }
+
+
+def write_trace(path: str, description: dict[str, Any], steps: Sequence[dict[str, Any]]) -> None:
+    """Write the file, whole or not at all.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    document = {**description, "steps": list(steps)}
+    try:
+        write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str, error: OSError) -> SettingsError:
+    return SettingsError(f"cannot write the trace {path}: {error.strerror}")
+
+
+def save_results(
+    picture: Picture,
+    step: int,
+    output: str,
+    description: dict[str, Any],
+    trace: str | None,
+    steps: Sequence[dict[str, Any]],
+) -> None:
+    """The picture and the trace of a run; where one cannot be written, the other is all the same.
+
+    Args:
+        picture: the last iterate.
+        step: which one that is.
+        output: where it goes.
+        description: of the run, as of `nst.description.describe`.
+        trace: the JSON file, or None.
+        steps: what goes into it, a record for each step.
+
+    Raises:
+        NSTError: one of them, or both, could not be written.
+    """
+    problems: list[NSTError] = []
+    try:
+        save_picture(picture, output, {**description, "step": step})
+    except NSTError as error:
+        problems.append(error)
+    try:
+        if trace is not None:
+            write_trace(trace, description, steps)
+    except NSTError as error:
+        problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise NSTError("; ".join(map(str, problems)))
+
+
+def save_picture(picture: Picture, path: str, settings: Mapping[str, Any]) -> None:
+    """`write_picture`, or else the same into the folder of temporary files or the one that the program runs in.
+
+    Raises:
+        ImageError: it could not be written to `path`; where it is instead.
+    """
+    try:
+        write_picture(picture, path, settings)
+    except ImageError as error:
+        name = f"{Path(path).stem}-{secrets.token_hex(3)}{Path(path).suffix}"
+        for place in (folder / name for folder in _folders()):
+            try:
+                write_picture(picture, place, settings)
+            except ImageError:  # full as well
+                continue
+            raise ImageError(f"{error}; the picture is in {place}") from error
+        raise
+
+
+def _folders() -> list[Path]:
+    found = []
+    for folder in (tempfile.gettempdir, Path.cwd):
+        with suppress(
+            OSError
+        ):  # FileNotFoundError: no folder of temporary files can be written to, or this one is gone
+            found.append(Path(folder()))
+    return found
+
+
+_PREFIX = "nst-run-"
+
+
+class Scratch:
+    """A new folder where temporary files are, gone when its `with` ends or the program does.
+
+    A process that is killed cannot remove its own. It has the folder locked, and a lock goes with its process: the next
+    `Scratch` removes every folder that nobody has locked.
+
+    Attributes:
+        name: the path of the folder.
+    """
+
+    def __init__(self) -> None:
+        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            if (lock := _lock(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+        while True:
+            self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+            self.name = self._folder.name
+            self._held = _lock(Path(self.name))
+            if Path(self.name).is_dir():  # else another process came between the last two lines
+                break
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+        if self._held is not None:
+            os.close(self._held)
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor by which this process has the folder locked; None where another one has, or it is another user's."""
+    if sys.platform == "win32":  # which has no locks of folders, and its own ways to empty this one
+        return None
+    import fcntl
+
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return descriptor
+    return None

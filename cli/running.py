@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import numpy as np
@@ -14,22 +14,25 @@ from nst.cli.checkpoints import Before, Job, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
-from nst.cli.protecting import save_found
-from nst.cli.rescue import save_results
-from nst.cli.trace import step_record
+from nst.cli.recorder import save_results, step_record
 from nst.description import describe
 from nst.errors import NSTError
+from nst.pictures.masks import fit
 from nst.pictures.picture import Picture
+from nst.pictures.subjects import FINDERS
+from nst.pictures.writing import write_picture
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
-from nst.transfer import StyleTransfer
-from nst.watching import show_record
+from nst.transfer import StyleTransfer, show_record
 
-__all__ = ["Outcome", "explain", "finish", "run", "run_transfer"]
+if TYPE_CHECKING:
+    from nst.transfer import StyleTransfer
+
+__all__ = ["RunOutcome", "explain", "finish", "run", "run_transfer", "save_found"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early.
 
     Attributes:
@@ -57,7 +60,7 @@ def run_transfer(
     watch: Callable[[Progress], None] | None = None,
     keeper: Keeper | None = None,
     before: Before | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Run to the end, to Ctrl-C or to an error; the picture so far and the trace are saved in every case.
 
     Args:
@@ -108,7 +111,7 @@ def run_transfer(
     finished = last.step >= last.steps
     status = 130 if interrupted() and not finished else 1 if last.stopped == "non-finite" else 0
     began = first if isinstance(first, float) else first.losses().total
-    return Outcome(
+    return RunOutcome(
         *(status, last.step, last.steps, began, last.losses().total, last.seconds, last.stopped),
         picture=picture,
         description={**description, "step": last.step},
@@ -207,7 +210,7 @@ def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None
 
 
 def _summary(
-    transfer: StyleTransfer, outcome: Outcome, output: str, size: tuple[int, int], saved: str | None
+    transfer: StyleTransfer, outcome: RunOutcome, output: str, size: tuple[int, int], saved: str | None
 ) -> str:
     width, height = size
     first, last = outcome.first, outcome.last
@@ -220,3 +223,21 @@ def _summary(
         f"weights {transfer.weights.name}, "
         f"loss {first:.4g} -> {last:.4g}{ending}"
     )
+
+
+def save_found(transfer: StyleTransfer, masks: Mapping[str, Any], output: str) -> None:
+    """Write OUT.protect.png beside OUT.jpg, at the size of the result; nothing where nothing was found or sought.
+
+    Args:
+        transfer: set up.
+        masks: as they were typed, by name.
+        output: the result that there will be.
+
+    Raises:
+        ImageError: it cannot be written.
+    """
+    mask = transfer.scene.masks.protect
+    if masks.get("protect") not in FINDERS or mask is None:
+        return
+    levels = fit(mask, *transfer.size)[..., None]
+    write_picture(Picture(np.repeat(levels, 3, axis=2)), Path(output).with_suffix(".protect.png"))

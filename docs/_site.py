@@ -13,8 +13,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from nst.cli.help import SectionedCommand
 from nst.cli.main import COMMANDS, cli
+from nst.cli.options import SectionedCommand
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {

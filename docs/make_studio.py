@@ -17,8 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import nst
-from nst.cli.web.looks import LOOKS
-from nst.cli.web.recipe import FIRST_STEPS, Recipe
+from nst.cli.web.recipe import FIRST_STEPS, LOOKS, Recipe
 from nst.cli.web.samples import sample_bytes
 from nst.models.procedural.pictures import procedural_picture
 

@@ -9,6 +9,7 @@ gives the loop itself. Importing nst loads no framework, and what follows is imp
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from nst._version import __version__
 
@@ -16,17 +17,16 @@ if TYPE_CHECKING:
     from nst import plot as plot
     from nst.backends import get_backend
     from nst.batch import Batch
-    from nst.engine.workshop import Workshop
+    from nst.engine.cache import Cache
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.models.store.resolve import resolve_weights
     from nst.optim import LBFGS, Adam
-    from nst.painting import stylize
     from nst.presets import preset
     from nst.progress import Losses, Progress
     from nst.result import Result
     from nst.settings import Settings
     from nst.synthesis import invert, texture
-    from nst.transfer import StyleTransfer
+    from nst.transfer import StyleTransfer, stylize
     from nst.workers import Devices
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Adam",
     "BackendError",
     "Batch",
+    "Cache",
     "Devices",
     "ImageError",
     "Losses",
@@ -44,7 +45,6 @@ __all__ = [
     "SettingsError",
     "StyleTransfer",
     "WeightsError",
-    "Workshop",
     "__version__",
     "get_backend",
     "invert",
@@ -61,12 +61,12 @@ _HOME = {
     **dict.fromkeys(("Losses", "Progress"), "nst.progress"),
     "Result": "nst.result",
     "StyleTransfer": "nst.transfer",
-    "stylize": "nst.painting",
+    "stylize": "nst.transfer",
     **dict.fromkeys(("LBFGS", "Adam"), "nst.optim"),
     "Batch": "nst.batch",
     "Devices": "nst.workers",
     "Settings": "nst.settings",
-    "Workshop": "nst.engine.workshop",
+    "Cache": "nst.engine.cache",
     "get_backend": "nst.backends",
     "preset": "nst.presets",
     "resolve_weights": "nst.models.store.resolve",
@@ -74,7 +74,14 @@ _HOME = {
 }
 
 
+_RENAMED = {"Workshop": "Cache"}
+"""Names of before, which are there for one more release -> the names of today."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn(f"nst.{name} is now nst.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
     if name == "plot":  # which needs matplotlib: no part of `from nst import *`
         return import_module("nst.plot")
     if name not in _HOME:

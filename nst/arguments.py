@@ -1,26 +1,27 @@
-"""The types of what `nst.StyleTransfer`, `nst.stylize` and their kin take by name, for type checkers and editors alone.
+"""The types of what `nst.StyleTransfer`, `nst.stylize` and their kin take by name, for type checkers and editors.
 
 Which names there are at run time is said by the fields of `nst.settings.Settings`, where they are explained, and the
-parameters of `StyleTransfer`; a test holds these types to them. For a tuple, a caller may give any sequence.
+parameters of `StyleTransfer`; a test holds these types to them. For a tuple, a caller may give any sequence. Names of
+before are translated here too.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
-from nst import words
 from nst.models import vgg
+from nst.settings import ColorMode, ColorTime, Mean, NetworkKind, Padding, Precision, StyleLossName
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
     from nst.control import Cancel
-    from nst.engine.workshop import Workshop
-    from nst.layers import LayerSpec
+    from nst.engine.cache import Cache
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nst.planning.plan import Plan
     from nst.progress import Progress
     from nst.protocol import Backend
+    from nst.settings import LayerSpec
     from nst.workers.devices import Devices
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "StylizeArguments",
     "TextureArguments",
     "TransferArguments",
+    "with_present_names",
 ]
 
 File: TypeAlias = "str | PathLike[str] | bytes | BinaryIO | Image"
@@ -70,9 +73,9 @@ class _Always(TypedDict, total=False):
     balance: float
     style_strength: float | None
     style_power: float
-    means: Sequence[words.Mean]
-    tuned_for: words.NetworkKind | None
-    style_loss: words.StyleLossName
+    means: Sequence[Mean]
+    tuned_for: NetworkKind | None
+    style_loss: StyleLossName
     smoothing: bool
     tv_weight: float
     tv_power: Literal[1, 2]
@@ -84,15 +87,16 @@ class _Always(TypedDict, total=False):
     scales: Literal["auto"] | int | Sequence[int]
     max_pixels: int
     init_noise: float
+    octave_noise: float
     seed: int
-    padding: words.Padding
+    padding: Padding
     feather: float
-    color: words.ColorMode
+    color: ColorMode
     color_strength: float
-    color_when: words.ColorTime | None
+    color_when: ColorTime | None
     average: float
     tile: Literal["auto", "off"] | int
-    precision: words.Precision | None
+    precision: Precision | None
 
 
 class SettingsArguments(_Always, total=False):
@@ -113,7 +117,7 @@ class _Engine(TypedDict, total=False):
     optimizer: str | Optimizer
     memory: int | Plan | None
     extra_terms: Sequence[Loss]
-    workshop: Workshop | None
+    cache: Cache | None
 
 
 class TransferArguments(SettingsArguments, _Engine, total=False):
@@ -150,3 +154,15 @@ class TextureArguments(_Always, _Engine, ControlArguments, total=False):
 
 class InvertArguments(SettingsArguments, _Engine, ControlArguments, total=False):
     """Those of `invert`, which has layers of its own and no style."""
+
+
+RENAMED = {"workshop": "cache"}
+"""Arguments of before, which are taken for one more release -> their names."""
+
+
+def with_present_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments under the names that they have now, with a warning to the caller's caller about those of before."""
+    for name in given:
+        if name in RENAMED:
+            warnings.warn(f"{name}= is now {RENAMED[name]}=", DeprecationWarning, stacklevel=3)
+    return {RENAMED.get(name, name): value for name, value in given.items()}

@@ -2,16 +2,20 @@
 
 What is in it: the pictures at the size of the result, the settings, the arrangement in memory, the optimiser with its
 state, and what the bits depend on besides: backend, network, versions and processor.
+
+It is a safetensors file with many arrays and a text, written piece by piece: one array is in memory at a time. The
+library's own writer needs all of them at once, and a run that needs most of the memory could not be saved. Layout:
+https://huggingface.co/docs/safetensors (8 bytes of length, a JSON header, the arrays one after the other).
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import PIL
@@ -19,23 +23,22 @@ from numpy.typing import NDArray
 
 from nst._version import __version__
 from nst.backends.autotune import processor
-from nst.engine.position import Position
-from nst.engine.stage import Found
+from nst.engine.stage import RunState, StageState
 from nst.errors import NSTError
+from nst.files import writing_atomically
 from nst.inputs import Pictures
 from nst.models.weights import NetworkWeights
 from nst.optim import Optimizer
-from nst.optim.packing import pack, unpack
+from nst.optim.serialise import pack, unpack
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
 from nst.planning.plan import Plan
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
-from nst.tensor_file import Reader, open_tensors, write_tensors
 from nst.workers.devices import Devices
-from nst.workers.threads import cores
+from nst.workers.local import cores
 
-__all__ = ["Checkpoint", "make_checkpoint", "read_checkpoint"]
+__all__ = ["ArrayReader", "Checkpoint", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
 
 FORMAT = 2
 
@@ -50,7 +53,7 @@ class Checkpoint:
     """
 
     document: Mapping[str, Any]
-    arrays: Mapping[str, Reader]
+    arrays: Mapping[str, ArrayReader]
 
     @property
     def settings(self) -> Settings:
@@ -120,7 +123,7 @@ class Checkpoint:
         """The caller's own."""
         return self.arrays[f"file {name}"]().tobytes()
 
-    def position(self, backend: Backend[Any]) -> Position:
+    def position(self, backend: Backend[Any]) -> RunState:
         """Where the run was."""
 
         def read(name: str) -> Any:
@@ -135,10 +138,10 @@ class Checkpoint:
             return stack
 
         packed = dict(self.document["position"])
-        found = packed.pop("found")
-        found = Found(found["weights"], tuple(found["sides"]), tuple(found["scale"]))
+        stage = packed.pop("found")
+        stage = StageState(stage["weights"], tuple(stage["sides"]), tuple(stage["scale"]))
         state = unpack(packed.pop("state"), read, read_stack)
-        return Position(**packed, found=found, state=state)
+        return RunState(**packed, stage=stage, state=state)
 
     def differences(self, backend: Backend[Any], weights: NetworkWeights) -> list[str]:
         """What is other here than where the run was saved ("torch is 2.9 here, was 2.8"); none: the same bits."""
@@ -201,7 +204,7 @@ def make_checkpoint(
     plan: Plan,
     optimizer: Optimizer,
     losses: Sequence[str],
-    position: Position,
+    position: RunState,
     backend: Backend[Any],
     devices: Devices,
     weights: NetworkWeights,
@@ -242,7 +245,7 @@ def make_checkpoint(
             "scale": position.scale,
             "done": position.done,
             "seconds": position.seconds,
-            "found": asdict(position.found),
+            "found": asdict(position.stage),
             "state": state,
         },
         "backend": _made_with(backend),
@@ -251,7 +254,9 @@ def make_checkpoint(
         "versions": _versions(backend),
         "notes": dict(notes),
     }
-    readers: dict[str, Reader] = {name: partial(backend.to_numpy, tensor) for name, tensor in tensors.items()}
+    readers: dict[str, ArrayReader] = {
+        name: partial(backend.to_numpy, tensor) for name, tensor in tensors.items()
+    }
     held = {**arrays, **{f"file {name}": data for name, data in files.items()}}
     return Checkpoint(document, {**readers, **{name: _holding(array) for name, array in held.items()}})
 
@@ -285,7 +290,7 @@ def _pictures(pictures: Pictures) -> tuple[dict[str, NDArray[Any]], dict[str, An
     return arrays, named
 
 
-def _holding(array: NDArray[Any]) -> Reader:
+def _holding(array: NDArray[Any]) -> ArrayReader:
     return lambda: array
 
 
@@ -307,3 +312,63 @@ def _versions(backend: Backend[Any]) -> dict[str, str]:
         "processor": processor(),
         "cores": str(os.environ.get("OMP_NUM_THREADS") or cores()),
     }
+
+
+ArrayReader: TypeAlias = Callable[[], NDArray[Any]]
+"""Gives an array when it is needed, the same each time."""
+
+NAMES = {"float64": "F64", "float32": "F32", "float16": "F16", "uint8": "U8"}
+TEXT = "nst"
+
+
+def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, ArrayReader], text: str) -> None:
+    """Write the file whole or not at all; each array is read twice, first for its size.
+
+    Raises:
+        OSError: it cannot be written; what was there before is there still.
+    """
+    header: dict[str, Any] = {"__metadata__": {TEXT: text}}
+    end = 0
+    for name, read in arrays.items():
+        array = read()
+        begin, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": NAMES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [begin, end],
+        }
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    with writing_atomically(path) as file:
+        file.write(len(encoded).to_bytes(8, "little"))
+        file.write(encoded)
+        for read in arrays.values():
+            array = np.asarray(read(), order="C")
+            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            file.write(little.reshape(-1).view(np.uint8).data)
+
+
+def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, ArrayReader], str]:
+    """The arrays by name, each read from the file when it is asked for, and the text.
+
+    Raises:
+        OSError, ValueError: it is not there, damaged, or of another kind.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    def reader(name: str) -> ArrayReader:
+        def read() -> NDArray[Any]:
+            with safe_open(path, framework="numpy") as file:
+                array: NDArray[Any] = file.get_tensor(name)
+                return array
+
+        return read
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names, metadata = list(file.keys()), file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    if TEXT not in metadata:
+        raise ValueError("another program has written it")
+    return {name: reader(name) for name in names}, metadata[TEXT]

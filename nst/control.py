@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from nst.errors import SettingsError
-from nst.progress import Progress
 
-__all__ = ["CONTROLS", "Cancel", "Control", "Ended", "control_among"]
+if TYPE_CHECKING:
+    from nst.progress import Progress
+
+__all__ = ["CONTROLS", "Cancel", "Control", "Ended", "Show", "control_among", "is_watched", "progress_bar"]
 
 Ended: TypeAlias = Literal["cancelled", "deadline"]
 """Why a run was ended by its caller."""
@@ -92,3 +99,149 @@ def control_among(arguments: Mapping[str, Any]) -> tuple[Control, dict[str, Any]
 
 def _is_time(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+REFRESH = 0.1  # seconds between two moves of the bar, each of which may have to wait for the device
+PACE = 60.0  # seconds between two lines in a log
+
+
+class Show(Protocol):
+    """Moves a bar."""
+
+    def __call__(
+        self, done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+    ) -> None:
+        """Say how much is done and of how much, with a text before the bar and one after it, worked out if shown."""
+
+
+def is_watched() -> bool:
+    """Whether somebody looks: a terminal or a notebook, and no thread that works behind one."""
+    here = threading.current_thread() is threading.main_thread()
+    return here and (_in_notebook() or _in_terminal())
+
+
+@contextmanager
+def progress_bar(quiet: bool, unit: str = "") -> Iterator[Show]:
+    """A bar, and nothing before it is first shown; a line on stderr every minute where no bar can move.
+
+    A terminal's bar is rich's, a notebook's is tqdm's.
+
+    Args:
+        quiet: no bar.
+        unit: what is counted, for people; "bytes" are shown in MB and with their speed.
+    """
+    if quiet:
+        yield lambda done, total, before="", after=None: None
+    elif _in_notebook() and find_spec("tqdm"):
+        with _notebook(unit) as show:
+            yield show
+    elif _in_terminal() and find_spec("rich"):
+        with _terminal(unit) as show:
+            yield show
+    else:
+        yield _lines(unit)
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")  # IPython's shell in a terminal has none
+
+
+def _in_terminal() -> bool:
+    """Whether a bar can move on stderr; rich takes FORCE_COLOR for a terminal too."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def _terminal(unit: str) -> Iterator[Show]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    counted = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+    before, after = TextColumn("{task.description}"), TextColumn("{task.fields[after]}")
+    columns = (before, BarColumn(), *counted, after, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False, after=unit if unit != "bytes" else "")
+
+        def move(done: float, total: float | None, before: str, after: str | None) -> None:
+            bar.update(task, completed=done, total=total, description=escape(before), visible=True)
+            if after is not None:
+                bar.update(task, after=escape(after))
+
+        yield _sometimes(move)
+
+
+@contextmanager
+def _notebook(unit: str) -> Iterator[Show]:
+    from tqdm.auto import tqdm
+
+    bar: Any = None
+
+    def move(done: float, total: float | None, before: str, after: str | None) -> None:
+        nonlocal bar
+        if bar is None:
+            scaled = {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": unit or "step"}
+            bar = tqdm(total=total, leave=False, **scaled)
+        bar.n, bar.total = done, total
+        bar.set_description(before, refresh=False)
+        bar.set_postfix_str(after or "")
+
+    try:
+        yield _sometimes(move)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _sometimes(move: Callable[[float, float | None, str, str | None], None]) -> Show:
+    """Moves a bar when it is time, and at the end."""
+    shown = 0.0
+
+    def show(
+        done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+    ) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= REFRESH or done == total:
+            shown = now
+            move(done, total, before, None if after is None else after())
+
+    return show
+
+
+def _lines(unit: str) -> Show:
+    """Writes a line now and then: for logs, and for terminals that cannot move a bar."""
+    began = shown = time.monotonic()
+
+    def show(
+        done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+    ) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown < PACE:
+            return
+        shown = now
+        scale = 1e6 if unit == "bytes" else 1
+        of = f" of {total / scale:.4g}" if total else ""
+        left = f"{(now - began) * (total - done) / done:.0f} s left" if total and done else ""
+        parts = [
+            before,
+            f"{done / scale:.4g}{of}",
+            "MB" if unit == "bytes" else unit,
+            after() if after else "",
+            left,
+        ]
+        with suppress(OSError):  # a log on a full disk is no reason to stop
+            sys.stderr.write(" ".join(["nst:", *filter(None, parts)]) + "\n")
+            sys.stderr.flush()
+
+    return show

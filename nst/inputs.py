@@ -1,21 +1,25 @@
-"""The pictures of a transfer, from whatever the caller has."""
+"""The pictures of a transfer, from whatever the caller has; and what to know of them before a run, a line each."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nst.engine.sizes import check_sizes, unit_of
+from nst.engine.pyramid import check_sizes, unit_of
 from nst.errors import ImageError
+from nst.models.weights import NetworkWeights
 from nst.pictures.kinds import Restore, from_any
 from nst.pictures.masks import Masks, make_masks
+from nst.pictures.opening import ANIMATED, open_file, open_picture
 from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.scene import whole_units
 from nst.pictures.subjects import with_found
+from nst.planning.plan import Plan
 from nst.settings import Settings
 
-__all__ = ["Pictures", "read_inputs"]
+__all__ = ["Pictures", "about_inputs", "about_memory", "read_inputs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,3 +77,52 @@ def read_inputs(
     given = from_any(init, max(original.size), most)[0] if settings.init == "picture" else None
     check_sizes(layers, settings.padding, original, sized)
     return Pictures(original, tuple(sized), given, drawn), restore
+
+
+def about_inputs(
+    content: Any, styles: Sequence[Any], asked: Settings, resolved: Settings, network: NetworkWeights
+) -> tuple[str, ...]:
+    """That files are animated, or that the weights of a preset were made for another network.
+
+    Args:
+        content: as it was given.
+        styles: the same.
+        asked: the settings as they came.
+        resolved: for this network.
+        network: that they are settled for.
+    """
+    lines = []
+    if _is_animated(content):
+        lines.append(f"{content} is animated: its first frame is painted; nst video paints all of them")
+    lines += [f"{style} is animated: its first frame is the style" for style in styles if _is_animated(style)]
+    if asked.tuned_for is not None and resolved.tuned_for is None:
+        lines.append(
+            f"the weights of the losses suit a {asked.tuned_for} VGG19: carried over to {network.name}"
+        )
+    return tuple(lines)
+
+
+def about_memory(plan: Plan, size: tuple[int, int]) -> tuple[str, ...]:
+    """That a run may not fit.
+
+    Args:
+        plan: of the run.
+        size: (width, height) in pixels.
+    """
+    if plan.fits or plan.free is None:
+        return ()
+    return (
+        f"{size[0]}x{size[1]} pixels need about {plan.peak / 1e9:.1f} GB and {plan.free / 1e9:.1f} GB are free: "
+        "this may run out of memory; a smaller size takes less",
+    )
+
+
+def _is_animated(given: Any) -> bool:
+    if not isinstance(given, (str, os.PathLike)):
+        return False
+    try:
+        with open_file(given) as file:
+            image = open_picture(file, given)
+            return image.format in ANIMATED and bool(getattr(image, "is_animated", False))
+    except (ImageError, OSError, ValueError, EOFError):
+        return False  # who reads the picture says what is wrong with it

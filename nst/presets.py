@@ -1,7 +1,7 @@
 """Recipes: the settings of the paper and of the programs that people know, as data, and two of our own.
 
 Each says what it sets and nothing else; `note` says where the engine cannot do exactly the same. The
-conventions behind the weights of the losses are explained in `nst.engine.weights`.
+conventions behind the weights of the losses are explained in `nst.engine.weighting`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ _NEURAL_STYLE = {
     "scales": 1,
     "size": 512,
     "init": "noise",
+    "padding": "zero",
+    "octave_noise": 0.0,
 }
 _STEP_NOTE = "The original's L-BFGS takes full steps; here a step that does not lower the loss is shortened. "
 _NOISE_NOTE = (
@@ -73,6 +75,8 @@ PRESETS: Mapping[str, Preset] = {
             "scales": 1,
             "size": 512,
             "init": "noise",
+            "padding": "zero",
+            "octave_noise": 0.0,
         },
         "vgg19-normalised",
         "vgg19-embedded-normalised",
@@ -98,6 +102,8 @@ PRESETS: Mapping[str, Preset] = {
             "scales": 1,
             "size": 512,
             "init": "content",
+            "padding": "zero",
+            "octave_noise": 0.0,
         },
         note=_STEP_NOTE + "512 is the longer side here and the shorter one in the original.",
     ),
@@ -135,6 +141,7 @@ PRESETS: Mapping[str, Preset] = {
             "size": 512,
             "init": "content",
             "padding": "replicate",
+            "octave_noise": 0.0,
         },
         "vgg19-torchvision",
         note="The original repeats the edge at conv1_1 only, has diagonals in its total variation (of the same value "
@@ -146,12 +153,11 @@ PRESETS: Mapping[str, Preset] = {
         {"optimizer": "lbfgs", "steps": (60, 30, "..."), "scales": "auto", "size": 384, "precision": "auto"},
     ),
     "quality": Preset(
-        "many steps, coarse to fine, no frame at the border",
+        "many steps, coarse to fine",
         {
             "optimizer": "lbfgs",
             "steps": (200, 150, 100, "..."),
             "scales": "auto",
-            "padding": "replicate",
             "size": 1024,
         },
     ),

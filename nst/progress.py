@@ -6,17 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nst.engine.position import Position
+from nst.engine.stage import RunState
 from nst.errors import SettingsError
 from nst.optim import State, Stop
-from nst.pictures.captioned import captioned
 from nst.pictures.color import Color
-from nst.pictures.masks import Masks
+from nst.pictures.masks import Masks, restore_protected
 from nst.pictures.picture import Picture, from_planar
-from nst.pictures.protection import kept
+from nst.pictures.writing import with_caption
 from nst.protocol import HostArray
+from nst.repr_html import ReprHtml
 from nst.settings import Settings
-from nst.shown import Shown
 
 if TYPE_CHECKING:
     from nst.engine.stage import Stage
@@ -25,11 +24,11 @@ __all__ = ["Losses", "Output", "Progress"]
 
 
 @dataclass(frozen=True, repr=False)
-class Losses(Shown):
+class Losses(ReprHtml):
     """Losses of one iterate: `terms` are unweighted, `total` is their weighted sum.
 
     The terms are the paper's, but for the style loss of a weight that was left open: it is relative, see
-    `nst.engine.weights`.
+    `nst.engine.weighting`.
 
     Examples:
         >>> *_, last = nst.StyleTransfer(content, style, steps=2).iterate()
@@ -40,7 +39,7 @@ class Losses(Shown):
     total: float
     terms: Mapping[str, float]
 
-    def _shown(self) -> dict[str, str]:
+    def _repr_rows(self) -> dict[str, str]:
         return {name: f"{value:.4g}" for name, value in {"total": self.total, **self.terms}.items()}
 
 
@@ -62,7 +61,7 @@ class Output:
 
     def finish(self, picture: Picture) -> Picture:
         """An iterate with its colours as `settings.color` says, and the photograph where it is protected."""
-        return kept(self.color.finish(picture, self.original), self.original, self.masks)
+        return restore_protected(self.color.finish(picture, self.original), self.original, self.masks)
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,7 +112,7 @@ class Progress:
             self.weights,
         )
         terms = ", ".join(f"{name} {weights[name] * value:.4g}" for name, value in losses.terms.items())
-        return captioned(self.picture(), f"{told}\nloss {losses.total:.4g}: {terms}")
+        return with_caption(self.picture(), f"{told}\nloss {losses.total:.4g}: {terms}")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -126,16 +125,16 @@ class Progress:
         return replace(self._settings, size=self._longest)
 
     @property
-    def position(self) -> Position:
+    def position(self) -> RunState:
         """Where the run is, for as long as this is the last record."""
         done = self.step - self._state.step
         scale = self.scale if self._enlarged is None else self.scale - 1
-        return Position(scale, done, self.seconds, self._stage.found, self._state)
+        return RunState(scale, done, self.seconds, self._stage.state, self._state)
 
     def losses(self) -> Losses:
         """The losses; waits for the device."""
         terms, weights = self._state.evaluation.terms, self._stage.weights
-        values = self._stage.machine.backend.space.scalars(list(terms.values()))
+        values = self._stage.context.backend.space.scalars(list(terms.values()))
         named = dict(zip(terms, values.tolist(), strict=True))
         return Losses(sum(weights[name] * value for name, value in named.items()), named)
 
@@ -169,5 +168,5 @@ class Progress:
 
     def array(self) -> HostArray:
         """The picture as the optimiser has it, (1, 3, H, W), also below 0 and above 1; waits for the device."""
-        backend = self._stage.machine.backend
+        backend = self._stage.context.backend
         return backend.to_numpy(self._state.result(backend.space))

@@ -10,8 +10,8 @@ import numpy as np
 
 from nst.control import Ended
 from nst.optim import Stop
-from nst.pictures.captioned import captioned
 from nst.pictures.picture import Picture
+from nst.pictures.writing import with_caption
 from nst.progress import Progress
 from nst.settings import Settings
 
@@ -65,7 +65,7 @@ class Result:
             last = self.losses[-1]
             names = [name for name in last.dtype.names if f"{name}_weight" in last.dtype.names]
             terms = "\n" + ", ".join(f"{name} {last[name] * last[f'{name}_weight']:.4g}" for name in names)
-        return captioned(self.picture, self._told + terms)
+        return with_caption(self.picture, self._told + terms)
 
     @property
     def _told(self) -> str:

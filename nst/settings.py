@@ -1,27 +1,321 @@
 """Every choice of a style transfer in one frozen value, checked when it is made.
 
-Each choice is declared here and nowhere else: type, default, range, words and help in one field. See `nst.fields`.
+Each choice is declared here and nowhere else: type, default, range, words and help in one field of `Settings`, by one
+of the helpers above it (`choice`, `number`, ...). The checks of `Settings`, its docstring and the options of the
+command line are read from there. What the words stand for are registries elsewhere (`nst.losses`, `nst.optim`,
+`nst.pictures.color`, ...), which tests hold to exactly these words.
 """
+# long: a setting is one field, and there are many; words and helpers stand with them
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from nst import words
 from nst.errors import SettingsError
-from nst.fields import Rule, choice, declare, flag, integer, number, numbers, require_known, rule_of, some
 from nst.models import vgg
 
 __all__ = [
+    "COLORS",
+    "COLOR_TIMES",
     "CONTENT_LAYERS",
+    "MAX_PIXELS",
+    "MEANS",
+    "NETWORK_KINDS",
+    "OPTIMIZERS",
+    "PADDINGS",
+    "PRECISIONS",
+    "STARTS",
     "STYLE_LAYERS",
+    "STYLE_LOSSES",
+    "ColorMode",
+    "ColorTime",
+    "LayerSpec",
+    "Mean",
+    "NetworkKind",
+    "OptimizerName",
+    "Padding",
+    "Precision",
+    "Rule",
     "Settings",
+    "StartName",
+    "StyleLossName",
+    "choice",
+    "flag",
+    "integer",
+    "layer_weights",
     "make_settings",
+    "number",
+    "numbers",
+    "require_known",
+    "rule_of",
+    "some",
     "style_shares",
 ]
+
+ColorMode: TypeAlias = Literal[
+    "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"
+]
+ColorTime: TypeAlias = Literal["before", "after"]
+Mean: TypeAlias = Literal["content", "tv"]
+NetworkKind: TypeAlias = Literal["caffe", "normalised", "torchvision", "other"]
+OptimizerName: TypeAlias = Literal["lbfgs", "adam"]
+Padding: TypeAlias = Literal["zero", "replicate", "circular"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+StartName: TypeAlias = Literal["content", "noise", "style", "statistics"]
+StyleLossName: TypeAlias = Literal["gram", "moments", "covariance", "w2"]
+
+COLORS: tuple[ColorMode, ...] = get_args(ColorMode)
+COLOR_TIMES: tuple[ColorTime, ...] = get_args(ColorTime)
+MEANS: tuple[Mean, ...] = get_args(Mean)
+NETWORK_KINDS: tuple[NetworkKind, ...] = get_args(NetworkKind)
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+PADDINGS: tuple[Padding, ...] = get_args(Padding)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+STARTS: tuple[StartName, ...] = get_args(StartName)
+STYLE_LOSSES: tuple[StyleLossName, ...] = get_args(StyleLossName)
+
+MAX_PIXELS = 2**28
+"""How many pixels of a picture file may be held unless told; the one number that settings and pictures share."""
+
+
+Kind: TypeAlias = Literal["word", "number", "integer", "flag", "list", "layers"]
+
+LOSSES = ("content", "style", "losses", "")
+"""Groups of settings that the losses are made of; the last are conventions of other programs."""
+
+
+class Rule(NamedTuple):
+    """What may be chosen, and how it is told.
+
+    Attributes:
+        kind: How it is typed.
+        help: What it is, in one sentence that names neither the default nor the range.
+        want: What a value must be, as an error message says it: "a number above 0".
+        allows: Whether something other than None is such a value.
+        words: The words that may be typed.
+        limits: The range of a number, for the help page.
+        read: From what is typed to the value; ValueError for what is none. None where `kind` says it all.
+        none: What None stands for; empty where a value is needed.
+        group: The group of options that it is one of on the command line; empty for what the library alone has.
+        metavar: What the help page calls a value; empty for the kind's own word.
+        in_step: Whether a step that is exported as a file has it; None: its group tells, see `exported`.
+    """
+
+    kind: Kind
+    help: str
+    want: str
+    allows: Callable[[object], bool]
+    words: tuple[Any, ...] = ()
+    limits: str = ""
+    read: Callable[[str], object] | None = None
+    none: str = ""
+    group: str = ""
+    metavar: str = ""
+    in_step: bool | None = None
+
+    @property
+    def exported(self) -> bool:
+        """Whether an exported step has it: what makes the losses has, what the program that runs it decides has not."""
+        return self.group in LOSSES if self.in_step is None else self.in_step
+
+    def require(self, name: str, value: object) -> None:
+        """Check a value of `name`, as people say it.
+
+        Raises:
+            SettingsError: it is not allowed.
+        """
+        if not (self.none if value is None else self.allows(value)):
+            raise SettingsError(f"{name} is {value!r}: it must be {self.want}")
+
+
+def rule_of(declared: Field[Any]) -> Rule:
+    """The rule of a field of `Settings`."""
+    rule: Rule = declared.metadata["rule"]
+    return rule
+
+
+def require_known(
+    given: Iterable[str], known: Collection[str], elsewhere: Collection[str] = (), where: str = ""
+) -> None:
+    """Check the names of arguments.
+
+    Args:
+        given: the names.
+        known: those that exist.
+        elsewhere: those that another function takes.
+        where: which one, for the error message.
+
+    Raises:
+        SettingsError: one that does not exist, with the most similar one that does.
+    """
+    from difflib import get_close_matches
+
+    for name in given:
+        if name in elsewhere:
+            raise SettingsError(f"{name} is no setting: give it to {where}")
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"
+            raise SettingsError(f"unknown setting {name!r}: {fix}")
+
+
+def declare(default: Any, rule: Rule) -> Any:
+    """A field with a rule; a default that is a function makes the value."""
+    if callable(default):
+        return field(default_factory=default, metadata={"rule": rule})
+    return field(default=default, metadata={"rule": rule})
+
+
+def choice(default: Any, words: tuple[Any, ...], *, own: str = "", **more: Any) -> Any:
+    """One of some words; `own` is the word that stands for an object of the caller's, and cannot be typed."""
+    listed = [str(word) for word in words]
+    want = ", ".join([*listed, "or one of your own"]) if own else f"{', '.join(listed[:-1])} or {listed[-1]}"
+    allowed = (*words, own) if own else words
+
+    def allows(value: object) -> bool:
+        return isinstance(value, (str, int)) and not isinstance(value, bool) and value in allowed
+
+    return declare(default, Rule("word", want=want, allows=allows, words=words, **more))
+
+
+def some(default: tuple[str, ...], words: tuple[str, ...], **more: Any) -> Any:
+    """Any number of some words."""
+
+    def allows(value: object) -> bool:
+        return isinstance(value, tuple) and all(isinstance(word, str) and word in words for word in value)
+
+    want = f"a list of {' and '.join(words)}, or of one or none of them"
+    return declare(default, Rule("list", want=want, allows=allows, words=words, **more))
+
+
+def flag(default: bool, **more: Any) -> Any:
+    """True or false."""
+    return declare(
+        default, Rule("flag", want="true or false", allows=lambda value: isinstance(value, bool), **more)
+    )
+
+
+def number(
+    default: float | None,
+    *,
+    at_least: float = -math.inf,
+    above: float = -math.inf,
+    at_most: float = math.inf,
+    below: float = math.inf,
+    **more: Any,
+) -> Any:
+    """A finite number within a range."""
+    return _bounded("number", default, _range(at_least, above, at_most, below), more)
+
+
+def integer(default: int | None, *, at_least: int, at_most: float = math.inf, **more: Any) -> Any:
+    """An integer within a range."""
+    return _bounded("integer", default, _range(at_least=at_least, at_most=at_most), more)
+
+
+def numbers(
+    default: Any,
+    item: type[int] | type[float],
+    *,
+    at_least: float,
+    at_most: float = math.inf,
+    want: str = "",
+    words: tuple[str, ...] = (),
+    one: bool = True,
+    many: bool = True,
+    rest: bool = False,
+    **more: Any,
+) -> Any:
+    """A number, or a list of them, or a word.
+
+    Args:
+        default: Any of these.
+        item: Type of the numbers.
+        at_least: The least of them that is allowed.
+        at_most: The largest, for a single number.
+        want: What a value must be, for error messages; unless given, one of the words or such a number.
+        words: Words that may stand in place of numbers.
+        one: Whether a number may stand alone; a list of one is then typed with a comma behind it.
+        many: Whether a list is allowed.
+        rest: Whether a list may end with "...", which repeats the number before it.
+        more: Attributes of the `Rule`.
+    """
+    is_item = _is_integer if item is int else _is_number
+
+    def fits(value: Any) -> bool:
+        return is_item(value) and bool(at_least <= value <= at_most)
+
+    def allows(value: object) -> bool:
+        if isinstance(value, str):
+            return value in words
+        if isinstance(value, tuple):
+            given = value[:-1] if rest and value[-1:] == ("...",) else value
+            return many and bool(given) and all(fits(number) for number in given)
+        return one and fits(value)
+
+    def read(text: str) -> object:
+        if text in words:
+            return text
+        repeated = rest and text.endswith(",...")
+        listed = text.removesuffix(",...") if repeated else text
+        found = tuple(item(word) for word in listed.replace(" ", ",").split(",") if word)
+        if not found or (len(found) > 1 and not many):
+            raise ValueError
+        if repeated:
+            return (*found, "...")
+        alone = one and len(found) == 1 and not listed.rstrip().endswith(",")
+        return found[0] if alone else found
+
+    if not want:
+        more["limits"] = _range(at_least=at_least, at_most=at_most)[1]
+        want = f"{', '.join(words)}, or {'an integer' if item is int else 'a number'} {more['limits']}"
+    rule = Rule("list" if many else "word", want=want, allows=allows, words=words, read=read, **more)
+    return declare(default, rule)
+
+
+Range: TypeAlias = tuple[Callable[[Any], bool], str]
+"""Whether a finite number lies within bounds, and the bounds in words."""
+
+
+def _range(
+    at_least: float = -math.inf, above: float = -math.inf, at_most: float = math.inf, below: float = math.inf
+) -> Range:
+    def inside(value: Any) -> bool:
+        return bool(at_least <= value <= at_most and above < value < below)
+
+    if math.isfinite(at_least) and math.isfinite(at_most):
+        return inside, f"from {at_least} to {at_most}"
+    words = f"{at_least} or more" if math.isfinite(at_least) else f"above {above}"
+    for bound, name in ((at_most, "at most"), (below, "below")):
+        words += f", {name} {bound}" if math.isfinite(bound) else ""
+    return inside, words
+
+
+def _bounded(kind: Literal["number", "integer"], default: Any, bounds: Range, more: Mapping[str, Any]) -> Any:
+    is_item, noun = (_is_integer, "an integer") if kind == "integer" else (_is_number, "a number")
+    inside, limits = bounds
+    want = f"{noun}, {limits}" if limits[0].isdigit() else f"{noun} {limits}"
+
+    def allows(value: object) -> bool:
+        return is_item(value) and inside(value)
+
+    return declare(default, Rule(kind, want=want, limits=limits, allows=allows, **more))
+
+
+def _is_number(value: object) -> bool:
+    """A finite one; an integer so large that no float holds it is none."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 """The paper's style layers, w_l = 1/5 each (Gatys et al. 2016, section 3)."""
@@ -53,7 +347,7 @@ class Settings:
     """How to transfer a style. The defaults are the paper's unless a line says otherwise.
 
     Weights that are left open (None) are worked out, so that the losses are relative, whatever the pictures and the
-    network; see `nst.engine.weights`.
+    network; see `nst.engine.weighting`.
 
     Raises:
         SettingsError: a value outside its range, an unknown layer.
@@ -104,22 +398,22 @@ class Settings:
         at_most=4,
         help="Power of N_l by which E_l is multiplied; -2 with w_l = 4 is the mean square that many programs take.",
     )
-    means: tuple[words.Mean, ...] = some(
+    means: tuple[Mean, ...] = some(
         (),
-        words.MEANS,
+        MEANS,
         help="Losses that are means of squares instead of sums: over N_l M_l numbers without the paper's 1/2 "
         "(content), or over 3 H W (tv).",
     )
-    tuned_for: words.NetworkKind | None = choice(
+    tuned_for: NetworkKind | None = choice(
         None,
-        words.NETWORK_KINDS,
+        NETWORK_KINDS,
         none="any",
-        help="Kind of network (see `nst.engine.weights.kind_of`) that the weights of the losses suit; on any other "
+        help="Kind of network (see `nst.engine.weighting.kind_of`) that the weights of the losses suit; on any other "
         "they are balanced, as if not given.",
     )
-    style_loss: words.StyleLossName = choice(
+    style_loss: StyleLossName = choice(
         "gram",
-        words.STYLE_LOSSES,
+        STYLE_LOSSES,
         group="style",
         help="Statistics of the features that make a style: Gram matrices as in the paper, means and standard "
         "deviations, covariances, or the Wasserstein-2 distance.",
@@ -159,8 +453,8 @@ class Settings:
         group="losses",
         help="Average as in the paper, or maximum as VGG19 was trained.",
     )
-    optimizer: words.OptimizerName | Literal["custom"] = choice(
-        "lbfgs", words.OPTIMIZERS, own="custom", group="run", help="L-BFGS as in the paper, or Adam."
+    optimizer: OptimizerName | Literal["custom"] = choice(
+        "lbfgs", OPTIMIZERS, own="custom", group="run", help="L-BFGS as in the paper, or Adam."
     )
     rate: float = number(
         0.02, above=0, group="run", in_step=True, help="Step size of Adam; the picture's range is 1."
@@ -206,15 +500,15 @@ class Settings:
         help="Longest side of the result in pixels, or the content picture's own size.",
     )
     max_pixels: int = integer(
-        words.MAX_PIXELS,
+        MAX_PIXELS,
         at_least=1,
         at_most=2**40,
         group="run",
         help="Pixels of a picture file that may be held, at four bytes each; a third where it is not reduced.",
     )
-    init: words.StartName | Literal["picture"] = choice(
+    init: StartName | Literal["picture"] = choice(
         "content",
-        words.STARTS,
+        STARTS,
         own="picture",
         metavar="PATH",
         group="start",
@@ -224,6 +518,14 @@ class Settings:
     init_noise: float = number(
         0.0, at_least=0, at_most=1, group="start", help="Share of noise in a start from a picture."
     )
+    octave_noise: float = number(
+        0.7,
+        at_least=0,
+        at_most=4,
+        group="start",
+        help="Noise that the detail of each size grows from, as a share of the style's own detail there; without it "
+        "(0) a weave of fine lines comes.",
+    )
     seed: int = integer(
         0,
         at_least=0,
@@ -232,11 +534,11 @@ class Settings:
         in_step=True,
         help="Seed of the noise and of random weights.",
     )
-    padding: words.Padding = choice(
-        "zero",
-        words.PADDINGS,
+    padding: Padding = choice(
+        "replicate",
+        PADDINGS,
         group="losses",
-        help="Continuation of the picture past its border: zeros as VGG19 was trained, its edge (no frame), or its "
+        help="Continuation of the picture past its border: its edge (no frame), zeros as VGG19 was trained, or its "
         "other side (a texture without seams).",
     )
     feather: float = number(
@@ -245,18 +547,18 @@ class Settings:
         group="masks",
         help="Blur of the masks' edges: standard deviation in pixels of the result.",
     )
-    color: words.ColorMode = choice(
+    color: ColorMode = choice(
         "none",
-        words.COLORS,
+        COLORS,
         group="both",
         help="Way to keep the content's colours; none takes those of the style.",
     )
     color_strength: float = number(
         1.0, at_least=0, at_most=1, group="both", help="Strength of the change of colours."
     )
-    color_when: words.ColorTime | None = choice(
+    color_when: ColorTime | None = choice(
         None,
-        words.COLOR_TIMES,
+        COLOR_TIMES,
         none="what suits the mode",
         group="both",
         help="Change the colours of the style before, or those of the result after.",
@@ -278,9 +580,9 @@ class Settings:
         group="run",
         help="Side in pixels of the windows that the picture is computed in; auto, or off for the whole at once.",
     )
-    precision: words.Precision | None = choice(
+    precision: Precision | None = choice(
         None,
-        words.PRECISIONS,
+        PRECISIONS,
         none="the backend's own",
         group="run",
         help="Precision of the network alone; auto takes the fastest.",
@@ -379,3 +681,43 @@ def style_shares(weights: Sequence[float] | None, count: int, needed: bool = Tru
             f"{len(weights)} style weights for {count} style picture(s): give one weight for each"
         )
     return [weight / sum(weights) for weight in weights]
+
+
+LayerSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]
+
+
+def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
+    """w_l by layer from "conv1_1,conv2_1=0.5", a list of such words, or a mapping.
+
+    A layer without a number weighs 1 / (number of layers), as in the paper. A layer of weight 0 is left out.
+
+    Raises:
+        SettingsError: a weight that is not a number, a layer that does not exist or is named twice.
+    """
+    if isinstance(spec, Mapping):
+        pairs = [(name, _layer_weight(name, weight, what)) for name, weight in spec.items()]
+    else:
+        listed = [spec] if isinstance(spec, str) else list(spec)
+        typed = [word.strip() for text in listed for word in text.split(",") if word.strip()]
+        pairs = [_layer_pair(word, 1.0 / len(typed), what) for word in typed]
+    weights = dict(pairs)
+    vgg.validate_layers(weights)
+    if len(weights) != len(pairs):
+        raise SettingsError(f"{what}: a layer is named twice in {','.join(name for name, _ in pairs)}")
+    return {name: weight for name, weight in weights.items() if weight != 0}
+
+
+def _layer_pair(word: str, default: float, what: str) -> tuple[str, float]:
+    name, equals, weight = word.partition("=")
+    if not equals:
+        return name, default
+    return name.strip(), _layer_weight(name.strip(), weight, what)
+
+
+def _layer_weight(name: str, weight: Any, what: str) -> float:
+    try:
+        return float(weight)
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{what}: the weight of {name} is {weight!r}: it must be a number, for example {name}=0.5"
+        ) from None

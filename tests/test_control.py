@@ -13,7 +13,7 @@ from nst import control
 from nst.engine.start import Start
 from nst.errors import SettingsError
 from nst.pictures.picture import resize
-from nst.run import Run
+from nst.transfer import Run
 
 SCALES = {"scales": (32, 64), "steps": (3, 4), "size": 64}
 
@@ -86,7 +86,7 @@ def test_a_loss_may_be_called_like_a_column(content, pictures, options):
             return {"step": ops.sum(ops.square(x))}
 
     class Loss:
-        name, layers, follows_content = "step", (), False
+        name, layers, depends_on_content = "step", (), False
 
         def prepare(self, encoder, scene):
             return Prepared(Term(), 0.5)

@@ -412,3 +412,16 @@ def test_what_a_run_has_taken_is_free_when_it_is_over(name, options, small_netwo
         assert [made() for made in networks] == [None] * len(networks)
     finally:
         gc.enable()
+
+
+def test_names_of_before_are_there_for_one_more_release(content, style, options, expected):
+    with pytest.warns(DeprecationWarning, match=r"nst\.Workshop is now nst\.Cache"):
+        assert nst.Workshop is nst.Cache
+    with pytest.warns(DeprecationWarning, match="workshop= is now cache=") as warned:
+        result = nst.stylize(content / 255, style / 255, workshop=nst.Cache(), **options)
+    assert warned[0].filename == __file__
+    assert np.array_equal(result, expected)
+    with pytest.warns(DeprecationWarning, match="workshop= is now cache="):
+        nst.StyleTransfer(content, style, workshop=None, **options)
+    with pytest.warns(DeprecationWarning, match="workshop= is now cache="):
+        nst.invert(content, layer="conv2_1", workshop=nst.Cache(), **options)

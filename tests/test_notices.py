@@ -86,7 +86,7 @@ def test_the_command_line_says_it_once_and_not_when_quiet(stylize):
 
 
 def test_a_line_of_many_runs_is_printed_once(capfd):
-    from nst.cli.notes import warnings_as_notes
+    from nst.cli.console import warnings_as_notes
 
     with warnings_as_notes():
         for line in ("one", "two", "one"):

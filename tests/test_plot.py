@@ -104,7 +104,7 @@ def test_what_is_refused(call, cause, result):
 
 LOADED = """
 import json, sys
-import nst, nst.transfer, nst.result, nst.painting
+import nst, nst.transfer, nst.result, nst.transfer
 before = "matplotlib" in sys.modules
 nst.plot.sheet
 print(json.dumps([before, "matplotlib" in sys.modules, "matplotlib.pyplot" in sys.modules]))

@@ -11,7 +11,7 @@ import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.cli.commands.presets import COLUMNS, cell
 from nst.engine.pyramid import split_steps
-from nst.engine.weights import TYPICAL, carried, kind_of, losses_of
+from nst.engine.weighting import TYPICAL, converted, kind_of, losses_of
 from nst.errors import SettingsError
 from nst.models.random import random_weights
 from nst.presets import PRESETS, preset
@@ -173,7 +173,7 @@ def test_weights_for_another_network_are_carried_over(small_network, pictures):
 def test_carried_weights_are_those_of_the_network_that_they_are_made_for():
     """On a network whose silences are the typical ones, the relative loss is the recipe's, up to one factor for all."""
     settings = settings_of("crowson")
-    found = carried(settings, 48, 64)
+    found = converted(settings, 48, 64)
     there = TYPICAL["torchvision"]
     content = 0.015 * there["conv4_2"].squares  # a mean of squares
     for layer, weight in settings.style_layers.items():
@@ -188,7 +188,7 @@ def test_carried_weights_are_those_of_the_network_that_they_are_made_for():
         ("tv",),
     )
     # a sum over 512 maps of 6 x 8 positions, halved, instead of a mean
-    summed = carried(replace(settings, means=()), 48, 64)
+    summed = converted(replace(settings, means=()), 48, 64)
     assert summed.balance == pytest.approx(found.balance / (512 * 48 / 2))
 
 

@@ -100,12 +100,12 @@ def test_a_network_in_half_precision(precision, made, small_network, need, tmp_p
     for record in transfer.iterate():
         if record.step == 5:
             transfer.save(tmp_path / "saved.nst")
-            scale = LossScale(*record.position.found.scale)
+            scale = LossScale(*record.position.stage.scale)
     assert (scale != LossScale()) == (precision == "float16")
     again = nst.StyleTransfer.resume(tmp_path / "saved.nst", weights=small_network)
     assert again.backend.precision == precision
     records = again.iterate()
-    assert LossScale(*next(records).position.found.scale) == scale
+    assert LossScale(*next(records).position.stage.scale) == scale
     *_, last = records
     assert bits(last) == bits(whole[-1])
 
@@ -145,9 +145,9 @@ def test_windows_that_were_taken_when_memory_ran_out_are_taken_again(
         for record in transfer.iterate():
             if record.step == 2:
                 transfer.save(tmp_path / "saved.nst")
-    assert record.position.found.sides == (64,)
+    assert record.position.stage.sides == (64,)
     first, *_, last = nst.StyleTransfer.resume(tmp_path / "saved.nst", weights=small_network).iterate()
-    assert (first.position.found.sides, first.weights) == ((64,), record.weights)
+    assert (first.position.stage.sides, first.weights) == ((64,), record.weights)
     assert bits(last) == bits(record)
 
 

@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import nst
-from nst import words
+import nst.settings as words
 from nst.arguments import (
     ControlArguments,
     InvertArguments,
@@ -22,13 +22,12 @@ from nst.backends.selection import PRECISIONS as PRECISIONS_OF_BACKENDS
 from nst.cli.commands.recolor import recolor
 from nst.cli.options import PAINTING, default_of, option_name
 from nst.control import Control
-from nst.engine.weights import kind_of
+from nst.engine.weighting import kind_of
 from nst.errors import SettingsError
-from nst.fields import rule_of
 from nst.losses.style_statistics import STYLE_LOSSES
 from nst.optim import OPTIMIZERS
 from nst.pictures.color import MODES
-from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings, style_shares
+from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings, rule_of, style_shares
 from nst.transfer import ARGUMENTS, StyleTransfer
 from nst.video.transfer import VideoArguments, VideoTransfer
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
 from nst.cli.like import like_option
-from nst.cli.options import PAINTING, engine_options, mask_options, preset_option
+from nst.cli.options import PAINTING, SectionedCommand, engine_options, mask_options, preset_option
 
 __all__ = ["batch"]
 
@@ -83,6 +82,6 @@ def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **opt
     nst batch photos/ --like one.png -o out/
     nst batch table.csv -o out/ --size 768
     """
-    from nst.cli.batches import run
+    from nst.cli.batches import run_batch
 
-    return run(contents, styles, output, **options)
+    return run_batch(contents, styles, output, **options)

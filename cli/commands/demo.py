@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import PAINTING, engine_options, preset_option, trace_option
+from nst.cli.options import PAINTING, SectionedCommand, engine_options, preset_option, trace_option
 
 __all__ = ["demo"]
 

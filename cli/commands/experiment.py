@@ -12,7 +12,7 @@ import click
 from nst.cli.options import PAINTING, engine_options
 
 if TYPE_CHECKING:
-    from nst.cli.experiments.catalogue import Experiment, Value
+    from nst.cli.experiments.catalogue import Experiment, SweepValue
 
 __all__ = ["experiment"]
 
@@ -80,7 +80,7 @@ def run(
     from nst.cli.experiments.files import inputs_of, sheet_of, write_files
     from nst.cli.experiments.grid import given_settings, make_grid, parse_sweeps, with_base
     from nst.cli.experiments.report import write_report
-    from nst.cli.experiments.runs import Workshop, run_cells
+    from nst.cli.experiments.runs import RunContext, run_cells
 
     chosen = _experiment(name)
     given = given_settings(ctx, options)
@@ -88,8 +88,8 @@ def run(
     content, styles = _pictures(pictures, chosen, Path(output))
     table = with_base(make_grid(chosen, sweeps, given, len(styles)), BASE)
 
-    workshop = Workshop(Path(output), content, styles, offline, quiet)
-    done = run_cells(workshop, table.cells, chosen.judges, quiet)
+    context = RunContext(Path(output), content, styles, offline, quiet)
+    done = run_cells(context, table.cells, chosen.judges, quiet)
     missing = len(table.cells) - len(done)
     if done:
         inputs = inputs_of([content, *styles], done)
@@ -119,7 +119,7 @@ def _experiment(name: str) -> Experiment:
     def here(weights: str) -> bool:
         return weights not in CATALOGUE or CATALOGUE[weights].built or cache.is_cached(weights)
 
-    def possible(axis: Sequence[Value]) -> list[Value]:
+    def possible(axis: Sequence[SweepValue]) -> list[SweepValue]:
         return [value for value in axis if here(value.settings.get("weights", "auto"))]
 
     chosen = EXPERIMENTS[name]

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import exported_options, network_options, preset_option, quiet_option
+from nst.cli.options import SectionedCommand, exported_options, network_options, preset_option, quiet_option
 
 __all__ = ["export_onnx"]
 
@@ -48,7 +47,7 @@ def export_onnx(output: str, size: tuple[int, int], quiet: bool, **options: Any)
     nst export-onnx -o step.onnx --size 256x192
     nst export-onnx -o small.onnx --size 128x96 --weights-file vgg19.bin
     """
-    from nst.cli.exporting import exported_arguments
+    from nst.cli.engine import exported_arguments
     from nst.export import export_onnx as write
 
     arguments = exported_arguments(options, quiet)

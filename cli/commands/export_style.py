@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import exported_options, network_options, preset_option, quiet_option
+from nst.cli.options import SectionedCommand, exported_options, network_options, preset_option, quiet_option
 
 __all__ = ["export_style"]
 
@@ -37,8 +36,7 @@ def export_style(style: tuple[str, ...], output: str, size: int, quiet: bool, **
     nst export-style painting.jpg -o style.safetensors --size 256
     nst export-style monet.jpg klimt.jpg --style-weights 0.7,0.3 -o both.safetensors --size 256
     """
-    from nst.cli.engine import load_backend
-    from nst.cli.exporting import exported_arguments
+    from nst.cli.engine import exported_arguments, load_backend
     from nst.export import export_style as write
 
     backend = partial(load_backend, "auto", "auto")

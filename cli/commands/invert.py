@@ -6,8 +6,14 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import checkpoint_options, engine_options, output_option, preset_option, trace_option
+from nst.cli.options import (
+    SectionedCommand,
+    checkpoint_options,
+    engine_options,
+    output_option,
+    preset_option,
+    trace_option,
+)
 
 __all__ = ["invert"]
 

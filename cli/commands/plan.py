@@ -6,10 +6,8 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
 from nst.cli.like import like_option, with_like
-from nst.cli.options import painting_options
-from nst.cli.recorder import frame_options
+from nst.cli.options import SectionedCommand, frame_options, painting_options
 
 __all__ = ["plan"]
 
@@ -29,8 +27,7 @@ def plan(content: str, style: tuple[str, ...], like: dict[str, Any] | None, **op
 
     The time is measured: a few steps of two small versions of the picture are run.
     """
-    from nst.cli.engine import make_transfer
-    from nst.cli.planning import plan_rows
+    from nst.cli.engine import make_transfer, plan_rows
 
     style, options = with_like(like, style, options)
     quiet = options.pop("quiet")

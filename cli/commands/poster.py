@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import output_option, painting_options
+from nst.cli.options import SectionedCommand, output_option, painting_options
 
 __all__ = ["poster"]
 

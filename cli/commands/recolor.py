@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from nst.cli.options import output_option
-from nst.words import COLORS
+from nst.settings import COLORS
 
 __all__ = ["recolor"]
 

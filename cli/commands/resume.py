@@ -32,8 +32,7 @@ def resume(checkpoint: str, output: str | None, anyway: bool, offline: bool, qui
 
     from nst.checkpoint import read_checkpoint
     from nst.cli.checkpoints import before, changed_inputs, job_of
-    from nst.cli.engine import load_backend
-    from nst.cli.network import find_network
+    from nst.cli.engine import find_network, load_backend
     from nst.cli.running import finish
     from nst.errors import NSTError
     from nst.transfer import StyleTransfer

@@ -6,10 +6,8 @@ from typing import Any
 
 import click
 
-from nst.cli.help import SectionedCommand
 from nst.cli.like import like_option, with_like
-from nst.cli.options import output_option, painting_options
-from nst.cli.recorder import frame_options
+from nst.cli.options import SectionedCommand, frame_options, output_option, painting_options
 
 __all__ = ["stylize"]
 

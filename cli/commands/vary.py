@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
+from nst.cli.options import (
+    PAINTING,
+    SectionedCommand,
+    engine_options,
+    mask_options,
+    option_name,
+    preset_option,
+)
 
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
@@ -95,10 +101,10 @@ def vary(
     from nst.cli.experiments.catalogue import Experiment
     from nst.cli.experiments.files import inputs_of, sheet_of, write_files
     from nst.cli.experiments.grid import given_settings, make_grid, with_base
-    from nst.cli.experiments.runs import Workshop, run_cells
+    from nst.cli.experiments.runs import RunContext, run_cells
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
-    from nst.cli.protecting import save_found
+    from nst.cli.running import save_found
     from nst.errors import ImageError
 
     varied = axes({name: str(options.pop(name)) for name in VARIED}, style, blends)
@@ -114,7 +120,7 @@ def vary(
             Path(output).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImageError(f"cannot make the folder {output}: {error.strerror}") from error
-    workshop = Workshop(Path(output), content, style, offline, quiet)
+    context = RunContext(Path(output), content, style, offline, quiet)
 
     def announce(transfers: Sequence[StyleTransfer]) -> bool:
         if transfers and not plan:
@@ -123,7 +129,7 @@ def vary(
             click.echo(_announced(len(table.cells), transfers), err=not plan)
         return not plan
 
-    done = run_cells(workshop, table.cells, (), quiet, announce)
+    done = run_cells(context, table.cells, (), quiet, announce)
     if plan:
         return 0
     missing = len(table.cells) - len(done)
@@ -142,7 +148,7 @@ def vary(
 
 def _announced(pictures: int, transfers: Sequence[StyleTransfer]) -> str:
     """How much there is to do. A few steps of small versions are run, for the time."""
-    from nst.cli.planning import duration_text
+    from nst.cli.engine import duration_text
     from nst.forecast import forecast
 
     runs = len(transfers)

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.help import SectionedCommand
-from nst.cli.options import PAINTING, engine_options, mask_options, preset_option, trace_option
+from nst.cli.options import (
+    PAINTING,
+    SectionedCommand,
+    engine_options,
+    mask_options,
+    preset_option,
+    trace_option,
+)
 from nst.errors import NSTError, SettingsError
 
 if TYPE_CHECKING:
@@ -77,10 +83,10 @@ def video(
     nst video frames/ painting.jpg -o painted/
     """
     from nst.cli.movies.frame_store import FrameStore
-    from nst.cli.movies.painting import made_with, paint
     from nst.cli.movies.reading import open_source
     from nst.cli.movies.writing import check_movie, write_movie
-    from nst.cli.trace import check_trace_path
+    from nst.cli.recorder import check_trace_path
+    from nst.cli.videos import made_with, paint_frames
 
     target = Path(output)
     single = bool(target.suffix) and not target.is_dir()
@@ -97,7 +103,7 @@ def video(
     transfer = _set_up(first, style, quiet, options)
     store = FrameStore(folder, made_with(transfer, first, style, options), restart)
     paths = {"content": source, "styles": list(style), "init": options["init"]}
-    status = paint(transfer, reader, store, paths, trace, quiet)
+    status = paint_frames(transfer, reader, store, paths, trace, quiet)
     count = store.done
     if status == 0 and single:
         frames = [store.path(number) for number in range(count)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nst.words import PRECISIONS
+from nst.settings import PRECISIONS
 
 __all__ = ["web"]
 
@@ -70,7 +70,7 @@ def web(port: int, show: bool, folder: Path | None, memory: float | None, **opti
         from nst.cli.web.serve import serve
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the studio needs {error.name}: pip install 'nst[web]'") from error
-    from nst.cli.web.easel import Setup
+    from nst.cli.web.painting import Setup
 
     setup = Setup(**options, memory=None if memory is None else round(memory * 1e9))  # type: ignore[arg-type]
     serve(setup, folder or _folder(), port, show)

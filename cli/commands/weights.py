@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nst.cli.network import network_bar
+from nst.cli.engine import network_bar
 
 if TYPE_CHECKING:
     from nst.models.store.verify import Verified

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["EXPERIMENTS", "Experiment", "Value", "simplex"]
+__all__ = ["EXPERIMENTS", "Experiment", "SweepValue", "simplex"]
 
 STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 BLEND = 5  # pictures along a side of the simplex
 
 
 @dataclass(frozen=True)
-class Value:
+class SweepValue:
     """One row or column: its label and the settings that it brings."""
 
     label: str
@@ -39,8 +39,8 @@ class Experiment:
     """
 
     summary: str
-    rows: Sequence[Value] = ()
-    columns: Sequence[Value] = ()
+    rows: Sequence[SweepValue] = ()
+    columns: Sequence[SweepValue] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     styles: int = 1
     most: int | None = None
@@ -71,29 +71,29 @@ def simplex(count: int, side: int = BLEND) -> list[tuple[int, float, tuple[float
     ]
 
 
-def _values(key: str, *settings: Any) -> list[Value]:
-    return [Value(str(value), {key: value}) for value in settings]
+def _values(key: str, *settings: Any) -> list[SweepValue]:
+    return [SweepValue(str(value), {key: value}) for value in settings]
 
 
 CUMULATIVE = [
-    Value(f"conv1_1 .. {layer}" if number else layer, {"style_layers": ",".join(STYLE[: number + 1])})
+    SweepValue(f"conv1_1 .. {layer}" if number else layer, {"style_layers": ",".join(STYLE[: number + 1])})
     for number, layer in enumerate(STYLE)
 ]
 TEXTURE = {"content_weight": 0.0, "init": "noise"}
 INVERSION = {"style_weight": 0.0, "init": "noise"}
 NETWORKS = [
-    Value("random", {"weights": "random"}),
-    Value("whitened", {"weights": "whitened"}),
-    Value("VGG19", {"weights": "embedded"}),
+    SweepValue("random", {"weights": "random"}),
+    SweepValue("whitened", {"weights": "whitened"}),
+    SweepValue("VGG19", {"weights": "embedded"}),
 ]
 """A network that would have to be downloaded takes part if it is in the cache."""
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "reconstructions": Experiment(
         "Fig. 1: the content picture from one layer, the style from the layers up to one",
-        [Value("content", {"style_weight": 0.0}), Value("style", {"content_weight": 0.0})],
+        [SweepValue("content", {"style_weight": 0.0}), SweepValue("style", {"content_weight": 0.0})],
         [
-            Value(
+            SweepValue(
                 f"{layer}; {CUMULATIVE[number].label}",
                 {
                     "content_layers": layer,
@@ -117,9 +117,9 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "start": Experiment(
         "Fig. 6: started from the content, from the style, from four noises",
         columns=[
-            Value("content", {"init": "content"}),
-            Value("style", {"init": "style"}),
-            *(Value(f"noise, seed {seed}", {"init": "noise", "seed": seed}) for seed in range(4)),
+            SweepValue("content", {"init": "content"}),
+            SweepValue("style", {"init": "style"}),
+            *(SweepValue(f"noise, seed {seed}", {"init": "noise", "seed": seed}) for seed in range(4)),
         ],
         fixed={"scales": 1},
     ),
@@ -127,23 +127,23 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "random against whitened against trained: content, texture by each loss, transfer",
         NETWORKS,
         [
-            Value("content of conv2_2", {**INVERSION, "content_layers": "conv2_2"}),
-            Value("content of conv4_2", INVERSION),
-            Value("texture, Gram", TEXTURE),
-            Value("texture, moments", {**TEXTURE, "style_loss": "moments"}),
-            Value("texture, w2", {**TEXTURE, "style_loss": "w2"}),
-            Value("transfer", {"style_strength": 0.8}),  # which means the same for every network
+            SweepValue("content of conv2_2", {**INVERSION, "content_layers": "conv2_2"}),
+            SweepValue("content of conv4_2", INVERSION),
+            SweepValue("texture, Gram", TEXTURE),
+            SweepValue("texture, moments", {**TEXTURE, "style_loss": "moments"}),
+            SweepValue("texture, w2", {**TEXTURE, "style_loss": "w2"}),
+            SweepValue("transfer", {"style_strength": 0.8}),  # which means the same for every network
         ],
         judges=("random", "whitened", "embedded"),
     ),
     "pooling": Experiment(
         "average against maximum pooling",
-        [Value("transfer", {}), Value("texture", TEXTURE)],
+        [SweepValue("transfer", {}), SweepValue("texture", TEXTURE)],
         _values("pooling", "avg", "max"),
     ),
     "style-layers": Experiment(
         "style layers conv1_1, conv1_1 to conv2_1, and so on to conv5_1",
-        [Value("transfer", {}), Value("texture", TEXTURE)],
+        [SweepValue("transfer", {}), SweepValue("texture", TEXTURE)],
         CUMULATIVE,
     ),
     "simplex": Experiment(

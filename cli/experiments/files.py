@@ -15,7 +15,7 @@ from nst.errors import ImageError
 from nst.files import write_atomically
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
 __all__ = ["inputs_of", "png", "sheet_of", "write_files"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from nst.cli.experiments.catalogue import Experiment, Value, simplex
+from nst.cli.experiments.catalogue import Experiment, SweepValue, simplex
 from nst.cli.options import PAINTING, SettingOption, engine_options, mask_options, preset_option
 from nst.errors import SettingsError
 from nst.presets import preset
@@ -48,13 +48,13 @@ class Grid:
     cells: tuple[Cell, ...]
 
 
-def parse_sweeps(words: Sequence[str]) -> dict[str, list[Value]]:
+def parse_sweeps(words: Sequence[str]) -> dict[str, list[SweepValue]]:
     """The values of --grid, "key=v1,v2", by key; a list is one value with plus signs: conv1_1+conv2_1.
 
     Raises:
         SettingsError: no such option, a value that it does not take, a key that comes twice.
     """
-    found: dict[str, list[Value]] = {}
+    found: dict[str, list[SweepValue]] = {}
     for word in words:
         name, _, text = word.partition("=")
         key = name.strip().replace("-", "_")
@@ -64,7 +64,7 @@ def parse_sweeps(words: Sequence[str]) -> dict[str, list[Value]]:
     return found
 
 
-def sweep(key: str, text: str, typed: str) -> list[Value]:
+def sweep(key: str, text: str, typed: str) -> list[SweepValue]:
     """The values of one option, from "v1,v2".
 
     Args:
@@ -80,7 +80,9 @@ def sweep(key: str, text: str, typed: str) -> list[Value]:
         raise SettingsError(f"{typed}: give one value or more, with commas between them")
     shown = key.replace("_", " ")
     return [
-        Value(f"{shown} {value}", recipe(value) if key == "preset" else {key: _converted(key, value, typed)})
+        SweepValue(
+            f"{shown} {value}", recipe(value) if key == "preset" else {key: _converted(key, value, typed)}
+        )
         for value in values
     ]
 
@@ -140,7 +142,7 @@ def with_base(table: Grid, base: Mapping[str, Any]) -> Grid:
 
 
 def make_grid(
-    experiment: Experiment, sweeps: Mapping[str, Sequence[Value]], given: Mapping[str, Any], styles: int
+    experiment: Experiment, sweeps: Mapping[str, Sequence[SweepValue]], given: Mapping[str, Any], styles: int
 ) -> Grid:
     """Every combination of rows, columns and sweeps.
 
@@ -186,7 +188,7 @@ def make_grid(
     return Grid(_labels(down), _labels(across), tuple(cells))
 
 
-def _blend(down: Sequence[tuple[Value, ...]], fixed: Mapping[str, Any], styles: int) -> Grid:
+def _blend(down: Sequence[tuple[SweepValue, ...]], fixed: Mapping[str, Any], styles: int) -> Grid:
     """A simplex for each row, one below the other."""
     places = simplex(styles)
     height = 1 + max(row for row, _, _ in places)
@@ -200,13 +202,13 @@ def _blend(down: Sequence[tuple[Value, ...]], fixed: Mapping[str, Any], styles: 
     return Grid(tuple(labels) if any(labels) else (), (), tuple(cells))
 
 
-def _merged(fixed: Mapping[str, Any], values: Sequence[Value]) -> dict[str, Any]:
+def _merged(fixed: Mapping[str, Any], values: Sequence[SweepValue]) -> dict[str, Any]:
     settings = dict(fixed)
     for value in values:
         settings |= value.settings
     return settings
 
 
-def _labels(combinations: Sequence[tuple[Value, ...]]) -> tuple[str, ...]:
+def _labels(combinations: Sequence[tuple[SweepValue, ...]]) -> tuple[str, ...]:
     labels = tuple(", ".join(value.label for value in values) for values in combinations)
     return labels if any(labels) else ()

@@ -16,10 +16,10 @@ from nst.cli.console import interruptible, progress_bar
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.measure import distances
 from nst.cli.recoloring import with_color
+from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.cli.trace import step_record, write_trace
 from nst.description import describe
-from nst.engine.workshop import Workshop as EngineWorkshop
+from nst.engine.cache import Cache
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
 from nst.models.weights import NetworkWeights
@@ -30,12 +30,11 @@ from nst.pictures.subjects import FINDERS, with_found
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
 from nst.protocol import Backend
-from nst.settings import style_shares
+from nst.settings import MAX_PIXELS, style_shares
 from nst.transfer import StyleTransfer
-from nst.words import MAX_PIXELS
 from nst.workers.devices import Devices
 
-__all__ = ["Done", "Workshop", "run_cells"]
+__all__ = ["Done", "RunContext", "run_cells"]
 
 COLORS = ("color", "color_strength", "color_when")
 
@@ -49,7 +48,7 @@ class Done:
     Attributes:
         cell: which one.
         picture: its result.
-        trace: see `nst.cli.trace`, with "measures" beside and without times: equal runs have equal bytes.
+        trace: see `nst.cli.recorder`, with "measures" beside and without times: equal runs have equal bytes.
         seconds: that it took, where that is still known.
     """
 
@@ -59,7 +58,7 @@ class Done:
     seconds: float | None
 
 
-class Workshop:
+class RunContext:
     """What the runs share: pictures, networks, backends, workers, and what the engine keeps from run to run.
 
     Args:
@@ -71,8 +70,7 @@ class Workshop:
     """
 
     def __init__(self, folder: Path, content: str, styles: Sequence[str], offline: bool, quiet: bool) -> None:
-        from nst.cli.engine import load_backend
-        from nst.cli.network import find_network
+        from nst.cli.engine import find_network, load_backend
 
         self.folder, self.content, self.styles = folder / "cells", content, list(styles)
         self._hashes = [_hash(path) for path in (content, *styles)]
@@ -89,7 +87,7 @@ class Workshop:
             return masks
 
         self._network, self._found = network, found
-        self._ready = EngineWorkshop()
+        self._ready = Cache()
 
     def network(self, settings: Mapping[str, Any]) -> NetworkWeights:
         """The network of a run."""
@@ -131,15 +129,15 @@ class Workshop:
             "weights": self.network(cell.settings),
             "backend": lambda: self.backend(backend, devices.first, settings.get("precision")),
             "device": devices,
-            "workshop": self._ready,
+            "cache": self._ready,
             "memory": None if memory is None else round(memory * 1e9),
         }
         return StyleTransfer(self.content, self.styles, **{**settings, **changed})
 
 
-def _fetch(workshop: Workshop, cell: Cell, judges: Sequence[str]) -> Done | None:
+def _fetch(context: RunContext, cell: Cell, judges: Sequence[str]) -> Done | None:
     """A run that was finished before."""
-    path = workshop.path(cell, judges)
+    path = context.path(cell, judges)
     try:
         trace = json.loads(path.with_suffix(".json").read_text())
     except (OSError, ValueError):
@@ -160,7 +158,7 @@ class _Open:
     transfer: StyleTransfer
 
 
-def _open_runs(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str]) -> list[list[_Open]]:
+def _open_runs(context: RunContext, cells: Sequence[Cell], judges: Sequence[str]) -> list[list[_Open]]:
     """The runs that are not there yet, set up; those of a list differ in colours alone and share one optimisation.
 
     Raises:
@@ -168,15 +166,15 @@ def _open_runs(workshop: Workshop, cells: Sequence[Cell], judges: Sequence[str])
     """
     groups: dict[str, dict[Path, _Open]] = {}
     for cell in cells:
-        path = workshop.path(cell, judges)
+        path = context.path(cell, judges)
         group = groups.setdefault(str(path) if _color_of(cell).early else _optimised(cell), {})
-        if path not in group and _fetch(workshop, cell, judges) is None:
-            group[path] = _Open(cell, path, _set_up(workshop, cell))
+        if path not in group and _fetch(context, cell, judges) is None:
+            group[path] = _Open(cell, path, _set_up(context, cell))
     return [list(group.values()) for group in groups.values() if group]
 
 
 def run_cells(
-    workshop: Workshop,
+    context: RunContext,
     cells: Sequence[Cell],
     judges: Sequence[str],
     quiet: bool,
@@ -185,7 +183,7 @@ def run_cells(
     """Every run, from its file or computed; after Ctrl-C those that are finished.
 
     Args:
-        workshop: what they share.
+        context: what they share.
         cells: the runs.
         judges: networks that measure every result, besides its own.
         quiet: no progress bar.
@@ -194,15 +192,15 @@ def run_cells(
     Raises:
         NSTError: a run that cannot be set up, before any work.
     """
-    missing = [(group, _plain(workshop, judges, group)) for group in _open_runs(workshop, cells, judges)]
+    missing = [(group, _plain(context, judges, group)) for group in _open_runs(context, cells, judges)]
     groups = [group for group, plain in missing if plain is None]
     if not announce([group[0].transfer for group in groups]):
         return []
     for judge in judges if missing else ():
-        workshop.network({"weights": judge})  # now, since one that is built has a bar of its own
+        context.network({"weights": judge})  # now, since one that is built has a bar of its own
     for group, plain in missing:
         if plain is not None:
-            _recolor(workshop, judges, group, plain)
+            _recolor(context, judges, group, plain)
     total = sum(_steps_of(group[0].transfer) for group in groups)
     silence = np.errstate(over="ignore", invalid="ignore")  # as in `nst.cli.running`
     with silence, interruptible() as interrupted, progress_bar(quiet) as show:
@@ -218,7 +216,7 @@ def run_cells(
                 if record.step == record.steps or record.stopped:
                     for one in group:
                         own = record if one is first else record.colored(one.transfer.output.color)
-                        _keep_run(workshop, judges, one, own, steps)
+                        _keep_run(context, judges, one, own, steps)
             except NSTError as error:
                 raise type(error)(f"{first.cell.label}: {error}") from error
             except Exception as error:
@@ -226,7 +224,7 @@ def run_cells(
             if interrupted():
                 break
             done += _steps_of(first.transfer)
-    return [found for cell in cells if (found := _fetch(workshop, cell, judges))]
+    return [found for cell in cells if (found := _fetch(context, cell, judges))]
 
 
 def _color_of(cell: Cell) -> Color:
@@ -254,50 +252,50 @@ def _masks(cell: Cell) -> Mapping[str, Any]:
     return masks
 
 
-def _plain(workshop: Workshop, judges: Sequence[str], group: Sequence[_Open]) -> Done | None:
+def _plain(context: RunContext, judges: Sequence[str], group: Sequence[_Open]) -> Done | None:
     """The run in the colours of the style, if it is there, of which those of a group can be made."""
     if _color_of(group[0].cell).early:
         return None
-    return _fetch(workshop, replace(group[0].cell, settings=_colorless(group[0].cell)), judges)
+    return _fetch(context, replace(group[0].cell, settings=_colorless(group[0].cell)), judges)
 
 
-def _recolor(workshop: Workshop, judges: Sequence[str], group: Sequence[_Open], plain: Done) -> None:
+def _recolor(context: RunContext, judges: Sequence[str], group: Sequence[_Open], plain: Done) -> None:
     """Make the runs of a group from `plain`."""
     result = read_picture(plain.picture)
     own = {name: value for name, value in plain.trace.items() if name not in ("steps", "measures", "label")}
     for one in group:
         output = one.transfer.output
         _keep(
-            *(workshop, judges, one, output.finish(result), with_color(own, output.color)),
+            *(context, judges, one, output.finish(result), with_color(own, output.color)),
             steps=plain.trace["steps"],
             seconds=plain.seconds or 0.0,
         )
 
 
-def _set_up(workshop: Workshop, cell: Cell) -> StyleTransfer:
+def _set_up(context: RunContext, cell: Cell) -> StyleTransfer:
     try:
-        return workshop.transfer(cell)
+        return context.transfer(cell)
     except NSTError as error:
         raise type(error)(f"{cell.label}: {error}") from error
 
 
 def _keep_run(
-    workshop: Workshop, judges: Sequence[str], run: _Open, record: Progress, steps: Sequence[dict[str, Any]]
+    context: RunContext, judges: Sequence[str], run: _Open, record: Progress, steps: Sequence[dict[str, Any]]
 ) -> None:
     paths = {
-        "content": workshop.content,
-        "styles": workshop.styles,
+        "content": context.content,
+        "styles": context.styles,
         "masks": _masks(run.cell),
         "init": run.cell.settings.get("init", "content"),
         "weights": run.cell.settings["weights"],
     }
     description = {**describe(run.transfer, paths, record), "step": record.step, "stopped": record.stopped}
     timeless = [{name: value for name, value in step.items() if name != "seconds"} for step in steps]
-    _keep(workshop, judges, run, record.picture(), description, timeless, record.seconds)
+    _keep(context, judges, run, record.picture(), description, timeless, record.seconds)
 
 
 def _keep(
-    workshop: Workshop,
+    context: RunContext,
     judges: Sequence[str],
     run: _Open,
     result: Picture,
@@ -308,11 +306,11 @@ def _keep(
     """Measure and write; the trace last, since it says that the run is finished."""
     transfer, settings = run.transfer, run.transfer.settings
     longest = max(1, round(settings.style_scale * max(transfer.size)))
-    styles = [read_picture(style, longest, settings.max_pixels) for style in workshop.styles]
+    styles = [read_picture(style, longest, settings.max_pixels) for style in context.styles]
     styles = [resize(style, *fit_longest_side(*style.size, longest)) for style in styles]
     shared = list(zip(styles, style_shares(settings.style_weights, len(styles)), strict=True))
     measures = {}
-    for weights in (transfer.weights, *(workshop.network({"weights": judge}) for judge in judges)):
+    for weights in (transfer.weights, *(context.network({"weights": judge}) for judge in judges)):
         if weights.name not in measures:
             measures[weights.name] = distances(
                 transfer.backend,
@@ -323,7 +321,7 @@ def _keep(
                 shared,
                 tuple(settings.content_layers),
             )
-    workshop.folder.mkdir(parents=True, exist_ok=True)
+    context.folder.mkdir(parents=True, exist_ok=True)
     about = {name: value for name, value in description.items() if name != "stopped"}
     write_picture(result, run.path, about)
     _write_seconds(run.path.with_suffix(_SECONDS), seconds)

@@ -11,13 +11,13 @@ from typing import Any
 from PIL import Image
 
 from nst._version import __version__
-from nst.cli.experiments.catalogue import Value
+from nst.cli.experiments.catalogue import SweepValue
 from nst.cli.experiments.grid import Grid, sweep
 from nst.cli.experiments.report import embedded, template
 from nst.cli.experiments.runs import Done
 from nst.cli.like import command_of
 from nst.cli.options import option_name
-from nst.engine.weights import balance_of
+from nst.engine.weighting import balance_of
 from nst.errors import SettingsError
 from nst.pictures.picture import fit_longest_side
 from nst.settings import BALANCE
@@ -27,7 +27,7 @@ __all__ = ["axes", "full_command", "write_page"]
 PICTURE = 640  # longest side in the page
 
 
-def axes(typed: Mapping[str, str], styles: Sequence[str], blends: bool) -> dict[str, list[Value]]:
+def axes(typed: Mapping[str, str], styles: Sequence[str], blends: bool) -> dict[str, list[SweepValue]]:
     """What is varied, by setting: the first makes columns, the others rows.
 
     Args:
@@ -50,7 +50,7 @@ def axes(typed: Mapping[str, str], styles: Sequence[str], blends: bool) -> dict[
     return found
 
 
-def _blends(styles: Sequence[str], blends: bool) -> list[Value]:
+def _blends(styles: Sequence[str], blends: bool) -> list[SweepValue]:
     count = len(styles)
     parts: list[tuple[int, ...]] = [(number,) for number in range(count)]
     if blends:
@@ -59,7 +59,7 @@ def _blends(styles: Sequence[str], blends: bool) -> list[Value]:
     stems = [Path(style).stem for style in styles]
     names = styles if len(set(stems)) < count else stems
     return [
-        Value(
+        SweepValue(
             " + ".join(names[number] for number in part),
             {"style_weights": [float(number in part) for number in range(count)]},
         )

@@ -18,10 +18,8 @@ __all__ = ["Animation", "is_animation"]
 
 _FRAME = 2**25  # pixels; 8K has as many
 _ALL = 2**32  # pixels of all frames together: half an hour of stamps, a minute and a half of full HD
-_LEAST, _USUAL = (
-    10,
-    100,
-)  # milliseconds: browsers show nothing for less, and what says 0 for a tenth of a second
+_LEAST, _USUAL = 10, 100
+"""Milliseconds: browsers show nothing for less, and what says 0 for a tenth of a second."""
 
 
 def is_animation(file: Path) -> bool:

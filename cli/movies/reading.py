@@ -18,18 +18,18 @@ from nst.cli.movies.animation import Animation, is_animation
 from nst.cli.movies.timing import Timing, repeats
 from nst.cli.movies.writing import ACCURATE, SD, pyav
 from nst.errors import ImageError
-from nst.pictures.formats import suffixes
-from nst.pictures.light import HDR, SRGB, from_code_points, needs_conversion
+from nst.pictures.opening import suffixes
 from nst.pictures.picture import to_uint8
+from nst.pictures.profiles import HDR, SRGB, from_code_points, needs_conversion
 
-__all__ = ["Source", "open_source"]
+__all__ = ["FrameSource", "open_source"]
 
 UNSPECIFIED, FULL = 2, 2  # of matrices in H.273, and of ranges in FFmpeg
 SQUEEZED = 8  # pixels of larger aspects are a fault of the file
 
 
 @dataclass(frozen=True)
-class Source:
+class FrameSource:
     """A video that is read frame by frame.
 
     Attributes:
@@ -43,7 +43,7 @@ class Source:
     timing: Timing
 
 
-def open_source(path: str, rate: Fraction | None) -> Source:
+def open_source(path: str, rate: Fraction | None) -> FrameSource:
     """Look at a folder of pictures, an animation or a video.
 
     Args:
@@ -60,16 +60,16 @@ def open_source(path: str, rate: Fraction | None) -> Source:
         if not pictures:
             raise ImageError(f"cannot read {path}: there is no picture in the folder")
         pictures.sort(key=lambda p: [int(w) if w.isdigit() else w for w in re.split(r"(\d+)", p.name)])
-        return Source(lambda: iter(pictures), len(pictures), Timing(rate or Fraction(25)))
+        return FrameSource(lambda: iter(pictures), len(pictures), Timing(rate or Fraction(25)))
     if not file.is_file():
         raise ImageError(f"cannot read {path}: no such file or folder; check the name")
     if is_animation(file):
         animation = Animation(file)
-        return Source(animation.frames, animation.count, Timing(rate) if rate else animation.timing)
+        return FrameSource(animation.frames, animation.count, Timing(rate) if rate else animation.timing)
     return _movie(file, rate)
 
 
-def _movie(file: Path, rate: Fraction | None) -> Source:
+def _movie(file: Path, rate: Fraction | None) -> FrameSource:
     av = pyav(f"cannot read {file}", "give a folder of frames")
     try:
         with av.open(str(file)) as container:
@@ -105,7 +105,7 @@ def _movie(file: Path, rate: Fraction | None) -> Source:
             except av.FFmpegError as error:
                 raise ImageError(f"cannot read {file}: {error.strerror}") from error
 
-    return Source(frames, count or None, Timing(rate or own, durations or None, file, start))
+    return FrameSource(frames, count or None, Timing(rate or own, durations or None, file, start))
 
 
 def _pictures_of(container: Any, file: Path) -> Any:

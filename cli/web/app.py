@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -18,15 +19,14 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from nst.cli.web.guard import App, Guard
-from nst.cli.web.looks import LOOKS
+from nst.cli.web.recipe import LOOKS
 from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
 from nst.cli.web.studio import MOST_STYLES, Studio
 from nst.cli.web.uploads import TooLargeError, bounded, find_faces, take_mask, take_picture
 from nst.errors import NSTError, SettingsError
 
-__all__ = ["make_app"]
+__all__ = ["Guard", "make_app"]
 
 Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
 
@@ -132,14 +132,14 @@ class _Pages:
         return JSONResponse(self._studio.document(session))
 
     async def events(self, _: Request, session: Session) -> Response:
-        box = self._studio.subscribe(session)
+        events = self._studio.subscribe(session)
 
         async def stream() -> AsyncIterator[str]:
             try:
-                async for lines in box.lines():
+                async for lines in events.lines():
                     yield lines
             finally:
-                self._studio.unsubscribe(session, box)
+                self._studio.unsubscribe(session, events)
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
@@ -244,7 +244,7 @@ async def _json(request: Request) -> dict[str, Any]:
     """A JSON object of moderate size.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: it is something else.
     """
     data = await bounded(request.stream(), 2**16)
     try:
@@ -268,3 +268,88 @@ def _large_size(document: dict[str, Any]) -> int:
     if not 16 <= size <= LARGEST:
         raise SettingsError(f"size is {size}: it must be a number of pixels from 16 to {LARGEST}")
     return size
+
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Guard:
+    """Who may come in: this machine's own page, with the token in its address, and nobody else.
+
+    Another page in the same browser can send requests here, and a name that its owner points to 127.0.0.1 makes them
+    look like its own (DNS rebinding). So every request must have the token at the beginning of its path, which no
+    other page knows, name this host, and, where the browser says where it comes from, come from here.
+
+    Args:
+        app: that is guarded; it sees paths without the token.
+        token: that every path begins with.
+        port: that the server listens to.
+    """
+
+    def __init__(self, app: App, token: str, port: int) -> None:
+        self._app, self._token = app, token
+        self._hosts = {f"{host}:{port}" for host in HOSTS}
+        self._origins = {f"http://{host}" for host in self._hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no websockets here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = self._refused(scope["path"], headers)
+        if refused:
+            await _refuse(send, refused)
+            return
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                own = {name.lower() for name, _ in message.get("headers", [])}
+                more = [
+                    (name.encode(), value.encode())
+                    for name, value in HEADERS.items()
+                    if name.encode() not in own
+                ]
+                message = {**message, "headers": [*message.get("headers", []), *more]}
+            await send(message)
+
+        prefix = f"/{self._token}"
+        inner = {**scope, "path": scope["path"][len(prefix) :], "raw_path": None}
+        await self._app(inner, receive, send_with_headers)
+
+    def _refused(self, path: str, headers: dict[str, str]) -> str:
+        """Why a request is refused; "" where it is not."""
+        first, _, _ = path[1:].partition("/")
+        known = secrets.compare_digest(first.encode("utf-8", "replace"), self._token.encode())
+        if headers.get("host", "").lower() not in self._hosts:
+            return "this server answers to 127.0.0.1 alone"
+        if headers.get("origin", "").lower() not in ("", *self._origins):
+            return "requests of other pages are refused"
+        if not known or not path.startswith(f"/{first}/"):
+            return "open the whole address that 'nst web' has printed: its token is missing or another one"
+        return ""
+
+
+async def _refuse(send: Send, why: str) -> None:
+    body = (why + "\n").encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from nst.cli.web.canvas import Canvas, live_canvas
-from nst.cli.web.coloring import recolored
-from nst.cli.web.easel import Easel, one_line, read
 from nst.cli.web.messages import (
     Drop,
     End,
+    EstimateRequest,
     Event,
     Failed,
     Paint,
-    Plan,
     Recolor,
     Request,
     Resume,
@@ -26,11 +23,19 @@ from nst.cli.web.messages import (
     Stopped,
     Waiting,
 )
-from nst.cli.web.planned import planned
+from nst.cli.web.painting import (
+    Canvas,
+    PaintingContext,
+    error_line,
+    estimate,
+    live_canvas,
+    read_upload,
+    recolor_result,
+)
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
 
-__all__ = ["Live"]
+__all__ = ["LiveWorker"]
 
 HEAD_START = 3.0
 """Seconds that a new picture is ahead of the others, so that something is soon to be seen."""
@@ -45,16 +50,16 @@ KEPT = 8
 """Sessions whose present picture is kept in memory."""
 
 
-class Live:
+class LiveWorker:
     """See the module.
 
     Args:
         pipe: to the server.
-        easel: to paint at.
+        context: to paint at.
     """
 
-    def __init__(self, pipe: Connection, easel: Easel) -> None:
-        self._pipe, self._easel = pipe, easel
+    def __init__(self, pipe: Connection, context: PaintingContext) -> None:
+        self._pipe, self._context = pipe, context
         self._active: dict[str, Canvas] = {}
         self._paused: dict[str, Canvas] = {}
         self._asked: dict[str, Paint] = {}  # the newest of each session, not begun
@@ -66,7 +71,7 @@ class Live:
         """Until the server ends."""
         with np.errstate(over="ignore", invalid="ignore"):
             while True:
-                self._hear()
+                self._receive()
                 for recolor in list(self._colors.values()):
                     self._try(self._recolor, recolor)
                 self._colors.clear()
@@ -82,12 +87,12 @@ class Live:
         except (EOFError, BrokenPipeError):
             raise
         except Exception as error:
-            self._say(Failed(*_who(request), one_line(error)))
+            self._send(Failed(*_who(request), error_line(error)))
 
-    def _say(self, event: Event) -> None:
+    def _send(self, event: Event) -> None:
         self._pipe.send(event)
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         """Everything that was asked for since the last step; of many orders of a session the last one counts."""
         while not (self._active or self._asked or self._colors) or self._pipe.poll():
             self._try(self._take, self._pipe.recv())
@@ -103,8 +108,8 @@ class Live:
             self._colors[request.order.session] = request
         elif isinstance(request, Drop):
             self._forget(request.session)
-        elif isinstance(request, Plan):
-            self._say(planned(self._easel, request))
+        elif isinstance(request, EstimateRequest):
+            self._send(estimate(self._context, request))
 
     def _ask(self, paint: Paint) -> None:
         """Begin a picture before the next step; what was to be begun and was not is forgotten."""
@@ -131,8 +136,8 @@ class Live:
             return
         try:
             paused = [canvas.peak for canvas in self._paused.values()]
-            memory = self._easel.memory_left(sum(others) + sum(paused) + paint.taken)
-            canvas = live_canvas(self._easel, order, present, paint.polish, memory)
+            memory = self._context.memory_left(sum(others) + sum(paused) + paint.taken)
+            canvas = live_canvas(self._context, order, present, paint.polish, memory)
         except NSTError as error:
             if self._paused:  # whose memory is needed now
                 self._paused.clear()
@@ -140,7 +145,7 @@ class Live:
             elif others or paint.taken:
                 self._wait(paint)
             else:
-                self._say(Failed(session, order.run, str(error)))
+                self._send(Failed(session, order.run, str(error)))
             return
         least = min((held.spent for held in self._active.values()), default=HEAD_START)
         canvas.spent = least - HEAD_START
@@ -148,7 +153,7 @@ class Live:
 
     def _wait(self, paint: Paint) -> None:
         self._waiting[paint.order.session] = paint
-        self._say(Waiting(paint.order.session, paint.order.run))
+        self._send(Waiting(paint.order.session, paint.order.run))
 
     def _make_room(self, session: str) -> Canvas | None:
         """Take a picture off; those that wait may try again."""
@@ -162,7 +167,7 @@ class Live:
             if canvas.advance():
                 preview = canvas.preview()
                 if preview is not None:
-                    self._say(preview)
+                    self._send(preview)
             else:
                 self._make_room(session)
                 self._end(canvas, "done")
@@ -170,15 +175,15 @@ class Live:
             raise
         except Exception as error:
             self._make_room(session)
-            self._say(Failed(session, canvas.order.run, one_line(error)))
+            self._send(Failed(session, canvas.order.run, error_line(error)))
 
     def _stop(self, session: str) -> None:
         asked = self._asked.pop(session, None) or self._waiting.pop(session, None)
         canvas = self._make_room(session)
         if asked is not None:
-            self._say(Stopped(session, asked.order.run))
+            self._send(Stopped(session, asked.order.run))
         elif canvas is not None and canvas.record is None:
-            self._say(Stopped(session, canvas.order.run))
+            self._send(Stopped(session, canvas.order.run))
         elif canvas is not None:
             self._pause(canvas)
             self._end(canvas, "stopped")
@@ -191,8 +196,8 @@ class Live:
     def _end(self, canvas: Canvas, why: str) -> None:
         assert canvas.record is not None
         self._keep(canvas.order.session, canvas.order.run, canvas.record.raw_picture())
-        self._say(canvas.look())
-        self._say(canvas.finish(why))
+        self._send(canvas.look())
+        self._send(canvas.finish(why))
 
     def _forget(self, session: str) -> None:
         self._make_room(session)
@@ -221,14 +226,14 @@ class Live:
         elif canvas is not None:
             canvas.recolor(order)
             if canvas.record is not None:
-                self._say(canvas.look())
+                self._send(canvas.look())
         elif path.exists():
             if session in self._paused:
                 self._paused[session].recolor(order)
             run, raw = self._present.get(session, (0, None))
             if raw is None or run != order.run:
-                raw = read(str(path))
-            self._say(recolored(order, raw))
+                raw = read_upload(str(path))
+            self._send(recolor_result(order, raw))
 
     def _look(self, session: str, path: str | None) -> Picture | None:
         """The present picture of a session, which is the one at `path` unless that is what was painted last."""
@@ -236,7 +241,7 @@ class Live:
         if path is None and canvas is not None and canvas.record is not None:
             return canvas.record.raw_picture()
         if path is not None:
-            return read(path)
+            return read_upload(path)
         return self._present.get(session, (0, None))[1]
 
     def _keep(self, session: str, run: int, picture: Picture) -> None:

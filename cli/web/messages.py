@@ -13,6 +13,8 @@ __all__ = [
     "Colored",
     "Drop",
     "End",
+    "Estimate",
+    "EstimateRequest",
     "Event",
     "Failed",
     "Finished",
@@ -20,8 +22,6 @@ __all__ = [
     "News",
     "Order",
     "Paint",
-    "Plan",
-    "Planned",
     "Preview",
     "Ready",
     "Recolor",
@@ -120,7 +120,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EstimateRequest:
     """How much time and memory a large picture would take."""
 
     order: Order
@@ -259,8 +259,8 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Planned:
-    """The answer to `Plan`.
+class Estimate:
+    """The answer to `EstimateRequest`.
 
     Attributes:
         session: whose.
@@ -292,7 +292,7 @@ class Saved:
     job: str
 
 
-Request: TypeAlias = Paint | Recolor | Stop | Resume | Drop | Plan | Large | End
-News: TypeAlias = Preview | Finished | Colored | Stopped | Waiting | Failed | Planned
+Request: TypeAlias = Paint | Recolor | Stop | Resume | Drop | EstimateRequest | Large | End
+News: TypeAlias = Preview | Finished | Colored | Stopped | Waiting | Failed | Estimate
 """Of one session."""
 Event: TypeAlias = Ready | Saved | News

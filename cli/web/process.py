@@ -1,4 +1,8 @@
-"""A process that paints, as the server sees it: started, spoken to, started again when it dies."""
+"""A process that paints, as the server sees it: started, spoken to, started again when it dies; and what it does.
+
+Live pictures are `nst.cli.web.live`. Large ones are painted one at a time and at a low priority (`LargeWorker`); each
+is saved as it goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,39 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from nst.cli.web.easel import Setup
-from nst.cli.web.messages import End, Event, Failed, Ready, Request
+import numpy as np
 
-__all__ = ["Painter"]
+from nst.cli.web.live import LiveWorker
+from nst.cli.web.messages import End, Event, Failed, Large, Ready, Request, Saved
+from nst.cli.web.painting import Canvas, PaintingContext, Setup, error_line, large_transfer
+from nst.errors import NSTError
+from nst.transfer import StyleTransfer
+
+__all__ = ["LargeWorker", "PaintingProcess"]
 
 NICENESS = 10
 """Of the process that paints large pictures: a tenth of the time beside a live one, all there is otherwise."""
 
 
-class Painter:
-    """See the module.
+class PaintingProcess:
+    """A process that paints, as the server sees it: started, spoken to, started again when it dies.
 
     Args:
         setup: of the studio.
         slow: paints large pictures at a low priority, in place of live ones.
-        hear: called with each event, in a thread of its own; with None when the process is dead.
+        handle: called with each event, in a thread of its own; with None when the process is dead.
     """
 
-    def __init__(self, setup: Setup, slow: bool, hear: Callable[[Event | None], None]) -> None:
-        self._setup, self._slow, self._hear = setup, slow, hear
+    def __init__(self, setup: Setup, slow: bool, handle: Callable[[Event | None], None]) -> None:
+        self._setup, self._slow, self._receive = setup, slow, handle
         self._process: Any = None
         self._pipe: Connection | None = None
         self._requests: SimpleQueue[Request | None] = SimpleQueue()
@@ -82,9 +93,9 @@ class Painter:
                 event = pipe.recv()
             except (EOFError, OSError):
                 break
-            self._hear(event)
+            self._receive(event)
         if pipe is self._pipe and self._process is not None:  # not ended by `stop`
-            self._hear(None)
+            self._receive(None)
 
 
 def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
@@ -92,28 +103,106 @@ def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
     while (request := requests.get()) is not None:
         try:
             pipe.send(request)
-        except OSError:  # the process died, which `hear` is told
+        except OSError:  # the process died, which `handle` is told
             return
 
 
 def work(pipe: Connection, setup: Setup, slow: bool) -> None:
     """What the process does."""
-    from nst.cli.web.easel import Easel, one_line
-    from nst.cli.web.large import Slow
-    from nst.cli.web.live import Live
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
-    easel = Easel(setup)
+    context = PaintingContext(setup)
     try:
-        backend, weights = easel.backend, easel.weights
+        backend, weights = context.backend, context.weights
         if not slow:
-            easel.warm_up()
+            context.warm_up()
         elif hasattr(os, "nice"):
             os.nice(NICENESS)
         pipe.send(Ready(backend.name, backend.device, weights.name))
-        (Slow if slow else Live)(pipe, easel).run()
+        (LargeWorker if slow else LiveWorker)(pipe, context).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:
         with suppress(OSError):
-            pipe.send(Failed("", 0, one_line(error)))
+            pipe.send(Failed("", 0, error_line(error)))
+
+
+EVERY = 20.0
+"""Seconds between two checkpoints."""
+
+SHARE = 20.0
+"""The time between two is this many times what the last one took, or more."""
+
+
+class LargeWorker:
+    """The process that paints large pictures, one at a time and at a low priority; each is saved as it goes on.
+
+    Args:
+        pipe: to the server.
+        context: to paint at.
+    """
+
+    def __init__(self, pipe: Connection, context: PaintingContext) -> None:
+        self._pipe, self._context = pipe, context
+        self._due = 0.0
+
+    def run(self) -> None:
+        """Until the server ends."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            while not isinstance(request := self._pipe.recv(), End):
+                if isinstance(request, Large) and isinstance(self._paint(request), End):
+                    return
+
+    def _paint(self, request: Large) -> Request | None:
+        """Paint to the end, or until a request interrupts it, which is returned."""
+        order = request.order
+        try:
+            canvas = self._canvas(request)
+            self._due = time.monotonic() + EVERY
+            while canvas.advance():
+                stop = self._heard(canvas)
+                if stop is not None:
+                    canvas.transfer.save(request.checkpoint)
+                    self._pipe.send(Saved(request.job))
+                    return stop
+                self._save(canvas.transfer, request.checkpoint)
+            self._pipe.send(canvas.finish("done"))
+            with suppress(OSError):
+                Path(request.checkpoint).unlink()
+        except (EOFError, BrokenPipeError):
+            raise
+        except Exception as error:
+            self._pipe.send(Failed(order.session, order.run, error_line(error), request.job))
+        return None
+
+    def _heard(self, canvas: Canvas) -> Request | None:
+        """Tell how far it is; whether to put it down, as for a server that is gone."""
+        try:
+            preview = canvas.preview()
+            if preview is not None:
+                self._pipe.send(preview)
+            return self._pipe.recv() if self._pipe.poll() else None
+        except (EOFError, OSError):
+            return End()
+
+    def _canvas(self, request: Large) -> Canvas:
+        """From the checkpoint, or from the beginning where that is damaged or not there."""
+        if Path(request.checkpoint).exists():
+            with suppress(NSTError):
+                transfer = StyleTransfer.resume(
+                    request.checkpoint,
+                    backend=self._context.backend,
+                    weights=self._context.weights,
+                    anyway=True,
+                )
+                return Canvas(
+                    self._context, request.order, transfer, str(request.order.file("start")), request.job
+                )
+        return Canvas(self._context, request.order, *large_transfer(self._context, request), request.job)
+
+    def _save(self, transfer: StyleTransfer, path: str) -> None:
+        if time.monotonic() < self._due:
+            return
+        began = time.monotonic()
+        transfer.save(path)
+        now = time.monotonic()
+        self._due = now + max(EVERY, SHARE * (now - began))

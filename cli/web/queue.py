@@ -1,27 +1,36 @@
-"""The queue of large pictures, on disk: it is there again after a restart of the server."""
+"""The queue of large pictures, on disk: it is there again after a restart of the server.
+
+`LargeJobs` works through it with a process that paints.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nst.cli.web.messages import Order
+import psutil
+
+from nst.cli.web.messages import Event, Failed, Finished, Large, Order, Preview, Saved, Stop
+from nst.cli.web.painting import Setup
+from nst.cli.web.process import PaintingProcess
 from nst.cli.web.recipe import read_recipe
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["Job", "Queue"]
+__all__ = ["LargeJob", "LargeJobs", "Queue"]
 
 CRASHES = 2
 """Times that the process may die over a picture before it is given up."""
 
 
 @dataclass(frozen=True)
-class Job:
+class LargeJob:
     """A large picture.
 
     Attributes:
@@ -70,25 +79,25 @@ class Queue:
     def __iter__(self) -> Any:
         return iter(list(self._jobs.values()))
 
-    def get(self, name: str) -> Job | None:
+    def get(self, name: str) -> LargeJob | None:
         """By name."""
         return self._jobs.get(name)
 
-    def of(self, session: str) -> list[Job]:
+    def of(self, session: str) -> list[LargeJob]:
         """Those of a session, the oldest first."""
         return [job for job in self._jobs.values() if job.order.session == session]
 
     @property
-    def painting(self) -> Job | None:
+    def painting(self) -> LargeJob | None:
         """The one that is being painted."""
         return next((job for job in self._jobs.values() if job.state == "painting"), None)
 
     @property
-    def next(self) -> Job | None:
+    def next(self) -> LargeJob | None:
         """The one whose turn it is."""
         return next((job for job in self._jobs.values() if job.state == "queued"), None)
 
-    def put(self, job: Job, keep: bool = True) -> Job:
+    def save(self, job: LargeJob, keep: bool = True) -> LargeJob:
         """Take in a job, or how it is now; `keep=False` does not bother the disk."""
         self._jobs[job.name] = job
         if keep:
@@ -106,19 +115,122 @@ class Queue:
         """Where its run is saved."""
         return self._folder / f"{name}.checkpoint"
 
-    def crashed(self, job: Job, error: str) -> Job:
+    def crashed(self, job: LargeJob, error: str) -> LargeJob:
         """The process died: once more from the checkpoint, or not again."""
         crashes = job.crashes + 1
         state = "queued" if crashes < CRASHES else "failed"
-        return self.put(replace(job, state=state, crashes=crashes, error=error))
+        return self.save(replace(job, state=state, crashes=crashes, error=error))
 
 
-def _read(path: Path) -> Job | None:
+def _read(path: Path) -> LargeJob | None:
     try:
         document = json.loads(path.read_text())
         order = document["order"]
         order = {**order, "styles": tuple(order["styles"]), "recipe": read_recipe(order["recipe"])}
-        job = Job(**{**document, "order": Order(**order)})
+        job = LargeJob(**{**document, "order": Order(**order)})
     except (OSError, ValueError, KeyError, TypeError, NSTError):
         return None
     return replace(job, state="queued") if job.state == "painting" else job
+
+
+PATIENCE = 10.0
+"""Seconds that a picture has to be saved in when the server ends; else its last checkpoint counts."""
+
+
+class LargeJobs:
+    """Where large pictures are painted: the queue, and the process that works through it.
+
+    Everything here happens in the one thread of the server.
+
+    Args:
+        queue: on disk.
+        setup: of the studio.
+        slow: the process.
+        notify: called with a job and what has happened to it, if that is more than a change of its state.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        setup: Setup,
+        slow: PaintingProcess,
+        notify: Callable[[LargeJob, Event | None], None],
+    ) -> None:
+        self.queue = queue
+        self.reserve = 0
+        self._setup, self._notify = setup, notify
+        self._slow = slow
+        self._peak = 0
+
+    @property
+    def taken(self) -> int:
+        """Bytes of memory that the present picture will take beyond what it has."""
+        if self.queue.painting is None:
+            return 0
+        held = 0
+        if self._setup.memory is None:  # else what is free does not count, and it is all to be left over
+            with suppress(psutil.Error):
+                held = psutil.Process(self._slow.pid).memory_info().rss
+        return max(0, self._peak - held)
+
+    def places(self, session: str) -> list[tuple[int, LargeJob]]:
+        """The jobs of a session, each with its place in the queue."""
+        return [(place, job) for place, job in enumerate(self.queue, 1) if job.order.session == session]
+
+    def add(self, order: Order, present: str, above: int, source: int) -> None:
+        """A further picture."""
+        self.queue.save(LargeJob(secrets.token_hex(6), order, present, above, source))
+        self.feed()
+
+    def cancel(self, job: LargeJob) -> None:
+        """Take a picture out; the process ends if it is the present one."""
+        if job.state == "painting":
+            self._slow.stop()
+        self.queue.remove(job.name)
+        self.feed()
+
+    def feed(self) -> None:
+        """Begin the next picture if none is under way."""
+        job = self.queue.next
+        if job is None or self.queue.painting is not None:
+            return
+        self._peak = 0
+        self.queue.save(replace(job, state="painting"))
+        checkpoint = str(self.queue.checkpoint(job.name))
+        self._slow.send(Large(job.name, job.order, job.present, job.above, checkpoint, self.reserve))
+
+    def make_room(self) -> None:
+        """A live picture wants the memory: put the present one down for a while."""
+        job = self.queue.painting
+        if job is not None:
+            self._slow.send(Stop(job.order.session))
+
+    def close(self) -> None:
+        """Put the present picture down."""
+        job = self.queue.painting
+        self._slow.stop(0.0 if job is None else PATIENCE)
+
+    def handle(self, event: Event | None) -> None:
+        """What the process says; None when it is dead."""
+        job = self.queue.painting
+        if job is None:
+            return
+        if event is None:  # out of memory, most likely
+            error = "the process died, perhaps out of memory: take a smaller size"
+            self._notify(self.queue.crashed(job, error), None)
+            self.feed()
+        elif isinstance(event, Preview):
+            self._peak = event.peak
+            job = replace(job, step=event.step, steps=event.steps, left=event.left)
+            self._notify(self.queue.save(job, keep=False), None)
+        elif isinstance(event, Finished):
+            self.queue.remove(job.name)
+            self._notify(job, event)
+            self.feed()
+        elif isinstance(event, Failed):
+            self._notify(self.queue.save(replace(job, state="failed", error=event.error)), None)
+            self.feed()
+        elif isinstance(event, Saved):
+            job = self.queue.save(replace(job, state="queued"))
+            self._slow.stop()  # its memory is wanted
+            self._notify(job, event)

@@ -9,7 +9,7 @@ from typing import Any
 from nst.errors import SettingsError
 from nst.pictures.color import Color
 
-__all__ = ["Recipe", "changed", "read_recipe"]
+__all__ = ["LOOKS", "Look", "Recipe", "changed", "read_recipe"]
 
 FIRST_STEPS = (40, 24, 16, 12, "...")
 """At each scale of a picture that begins with the photograph: layout is settled small, where steps are cheap."""
@@ -115,3 +115,34 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 def read_recipe(document: Mapping[str, Any]) -> Recipe:
     """From JSON."""
     return changed(Recipe(), document)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A card.
+
+    Attributes:
+        title: for people.
+        summary: a few words more.
+        sliders: where they go; the blend stays.
+    """
+
+    title: str
+    summary: str
+    sliders: Mapping[str, Any]
+
+
+def _sliders(
+    strength: float = 0.5, stroke: float = 1.0, color: float = 0.0, detail: float = 0.5
+) -> dict[str, float]:
+    return {"strength": strength, "stroke": stroke, "color": color, "detail": detail}
+
+
+LOOKS: Mapping[str, Look] = {
+    "classic": Look("Classic", "as in the paper", _sliders()),
+    "gentle": Look("Gentle", "more of the photograph", _sliders(strength=0.34, color=0.3, detail=0.65)),
+    "bold": Look("Bold", "more of the painting", _sliders(strength=0.72)),
+    "true-colors": Look("True colours", "those of the photograph", _sliders(strength=0.55, color=1.0)),
+    "fine": Look("Fine", "small strokes, clear lines", _sliders(stroke=0.5, detail=0.8)),
+    "broad": Look("Broad", "large, soft strokes", _sliders(strength=0.6, stroke=1.8, detail=0.25)),
+}

@@ -16,7 +16,7 @@ import click
 import uvicorn
 
 from nst.cli.web.app import make_app
-from nst.cli.web.easel import Setup
+from nst.cli.web.painting import Setup
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio
 from nst.errors import NSTError
@@ -67,14 +67,14 @@ async def _run(
         limit_concurrency=200,
         h11_max_incomplete_event_size=2**16,
     )
-    server = _Server(config, announce, studio.hang_up)
+    server = _Server(config, announce, studio.close_streams)
     failures: list[str] = []
 
     def give_up(why: str) -> None:
         failures.append(why)
         server.should_exit = True
 
-    studio.reports.give_up = give_up
+    studio.handler.give_up = give_up
     await server.serve(sockets=[listener])
     if failures:
         raise NSTError(failures[0])
@@ -84,17 +84,17 @@ class _Server(uvicorn.Server):
     """Says when it can be reached, and ends the streams before it waits for them."""
 
     def __init__(
-        self, config: uvicorn.Config, announce: Callable[[], None], hang_up: Callable[[], None]
+        self, config: uvicorn.Config, announce: Callable[[], None], close_streams: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._announce, self._hang_up = announce, hang_up
+        self._announce, self._close_streams = announce, close_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._hang_up()
+        self._close_streams()
         await super().shutdown(sockets)
 
 

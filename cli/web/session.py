@@ -17,7 +17,7 @@ from nst.cli.web.recipe import Recipe, read_recipe
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["Entry", "Session", "Snapshot", "Source", "Store", "Subject", "Work", "entry_of"]
+__all__ = ["Composition", "HistoryEntry", "Session", "Snapshot", "Store", "Upload", "Work", "entry_of"]
 
 MOST = 100
 """Sessions that are kept; the one that was not used for longest goes."""
@@ -29,7 +29,7 @@ FRESH = 600.0
 
 
 @dataclass(frozen=True)
-class Source:
+class Upload:
     """A picture that was uploaded, or comes with the package.
 
     Attributes:
@@ -50,7 +50,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Composition:
     """What is painted, and how.
 
     Attributes:
@@ -60,8 +60,8 @@ class Subject:
         masks: files by name, as `nst.pictures.masks.make_masks` has them.
     """
 
-    photo: Source | None = None
-    styles: tuple[Source, ...] = ()
+    photo: Upload | None = None
+    styles: tuple[Upload, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     masks: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,11 +70,11 @@ class Subject:
         """Whether there is something to paint."""
         return self.photo is not None and bool(self.styles)
 
-    def with_style(self, style: Source) -> Subject:
+    def with_style(self, style: Upload) -> Composition:
         """The same with a further painting; all have an equal share."""
         return replace(self, styles=(*self.styles, style), recipe=replace(self.recipe, blend=()))
 
-    def without_style(self, number: int) -> Subject:
+    def without_style(self, number: int) -> Composition:
         """The same without a painting, from 1; its mask goes, those of the ones after it move up."""
         masks: dict[str, str] = {}
         for name, file in self.masks.items():
@@ -82,11 +82,11 @@ class Subject:
             if place != number:
                 masks[f"style{place - 1}" if place > number else name] = file
         styles = (*self.styles[: number - 1], *self.styles[number:])
-        return Subject(self.photo, styles, replace(self.recipe, blend=()), masks)
+        return Composition(self.photo, styles, replace(self.recipe, blend=()), masks)
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """A picture that was painted.
 
     Attributes:
@@ -104,7 +104,7 @@ class Entry:
 
     run: int
     why: str
-    subject: Subject
+    subject: Composition
     size: tuple[int, int]
     step: int
     steps: int
@@ -114,9 +114,9 @@ class Entry:
     command: str
 
 
-def entry_of(event: Finished, why: str, subject: Subject) -> Entry:
+def entry_of(event: Finished, why: str, subject: Composition) -> HistoryEntry:
     """A picture that a process has finished."""
-    return Entry(
+    return HistoryEntry(
         run=event.run,
         why=why,
         subject=subject,
@@ -142,7 +142,7 @@ class Snapshot:
     """
 
     gesture: str
-    subject: Subject
+    subject: Composition
     present: str | None
     entry: int
 
@@ -179,15 +179,15 @@ class Session:
     """
 
     name: str
-    subject: Subject = field(default_factory=Subject)
+    subject: Composition = field(default_factory=Composition)
     work: Work = field(default_factory=Work)
-    history: tuple[Entry, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     undo: tuple[Snapshot, ...] = ()
     numbers: int = 1
     touched: float = field(default_factory=time.time)
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> HistoryEntry | None:
         """The present picture, if it was finished or stopped."""
         return self.painted(self.work.run)
 
@@ -203,7 +203,7 @@ class Session:
         names |= {f"start-{entry.run}.png" for entry in self.history}  # which its command names
         return names | {shot.present for shot in self.undo if shot.present} | {f"start-{self.work.run}.png"}
 
-    def painted(self, run: int) -> Entry | None:
+    def painted(self, run: int) -> HistoryEntry | None:
         """A picture of the history."""
         return next((entry for entry in self.history if entry.run == run), None)
 
@@ -240,7 +240,7 @@ class Session:
         undo = tuple(replace(shot, present=start) if shot.present is None else shot for shot in self.undo)
         return replace(self, undo=undo, work=replace(self.work, start=start))
 
-    def with_entry(self, entry: Entry) -> Session:
+    def with_entry(self, entry: HistoryEntry) -> Session:
         """The same with a further picture in its history, or another one of its run."""
         others = tuple(held for held in self.history if held.run != entry.run)
         return replace(self, history=(entry, *others)[:HISTORY])
@@ -280,10 +280,10 @@ class Store:
         """A new one; its folder is there."""
         session = Session(secrets.token_hex(8))
         self.path(session).mkdir(mode=0o700)
-        self.put(session)
+        self.save(session)
         return session
 
-    def put(self, session: Session) -> Session:
+    def save(self, session: Session) -> Session:
         """Keep what it is now."""
         session = replace(session, touched=time.time())
         self._held[session.name] = session
@@ -294,7 +294,7 @@ class Store:
     def number(self, session: Session) -> int:
         """A number that no run and no file of a session has, as it is now."""
         session = self.get(session.name) or session
-        self.put(replace(session, numbers=session.numbers + 1))
+        self.save(replace(session, numbers=session.numbers + 1))
         return session.numbers
 
     def tidy(self, session: Session, runs: Set[int]) -> None:
@@ -335,7 +335,7 @@ def _session(document: dict[str, Any]) -> Session:
     if work.state in ("painting", "waiting"):  # when the server ended
         work = replace(work, state="stopped")
     history = tuple(
-        Entry(**{**held, "subject": _subject(held["subject"]), "size": tuple(held["size"])})
+        HistoryEntry(**{**held, "subject": _subject(held["subject"]), "size": tuple(held["size"])})
         for held in document["history"]
     )
     undo = tuple(Snapshot(**{**held, "subject": _subject(held["subject"])}) for held in document["undo"])
@@ -343,7 +343,7 @@ def _session(document: dict[str, Any]) -> Session:
     return Session(**{**document, "subject": subject, "work": work, "history": history, "undo": undo})
 
 
-def _subject(document: dict[str, Any]) -> Subject:
-    photo = None if document["photo"] is None else Source(**document["photo"])
-    styles = tuple(Source(**held) for held in document["styles"])
-    return Subject(photo, styles, read_recipe(document["recipe"]), document["masks"])
+def _subject(document: dict[str, Any]) -> Composition:
+    photo = None if document["photo"] is None else Upload(**document["photo"])
+    styles = tuple(Upload(**held) for held in document["styles"])
+    return Composition(photo, styles, read_recipe(document["recipe"]), document["masks"])

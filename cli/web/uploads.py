@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nst.cli.web.easel import MAX_PIXELS, jpeg
-from nst.cli.web.session import Source
+from nst.cli.web.painting import MAX_UPLOAD_PIXELS, jpeg
+from nst.cli.web.session import Upload
 from nst.errors import ImageError, SettingsError
 from nst.files import write_atomically
 from nst.pictures.masks import fit, from_picture
@@ -51,7 +51,7 @@ async def bounded(chunks: AsyncIterator[bytes], most: int = MOST_BYTES) -> bytes
 
 def take_picture(
     data: bytes, folder: Path, number: int, name: str, painting: bool, credit: str = ""
-) -> Source:
+) -> Upload:
     """Keep an upload in the folder of a session.
 
     Args:
@@ -65,7 +65,7 @@ def take_picture(
     Raises:
         ImageError: it is no picture, damaged, or too large.
     """
-    picture = read_picture(data, PAINTING if painting else None, MAX_PIXELS)
+    picture = read_picture(data, PAINTING if painting else None, MAX_UPLOAD_PIXELS)
     if picture.hidden:
         raise ImageError(f"{name} is transparent all over: give a picture that can be seen")
     file, view = f"source-{number}{_suffix(data)}", f"view-{number}.jpg"
@@ -78,7 +78,7 @@ def take_picture(
         write_atomically(folder / file, data)
     width, height = fit_longest_side(*picture.size, min(VIEW, max(picture.size)))
     write_atomically(folder / view, jpeg(resize(picture, width, height)))
-    return Source(name[:80], file, view, width, height, credit)
+    return Upload(name[:80], file, view, width, height, credit)
 
 
 def take_mask(data: bytes, folder: Path) -> str | None:
@@ -87,7 +87,7 @@ def take_mask(data: bytes, folder: Path) -> str | None:
     Raises:
         ImageError: it is no picture.
     """
-    picture = read_picture(data, VIEW, MAX_PIXELS)
+    picture = read_picture(data, VIEW, MAX_UPLOAD_PIXELS)
     if not (picture.rgb > 0).any():
         return None
     name = f"mask-{hashlib.sha256(data).hexdigest()[:12]}.png"
@@ -108,7 +108,7 @@ def find_faces(photo: Path, held: Path | None) -> str:
     Raises:
         NSTError: there is no face, or what finds one is not installed.
     """
-    picture = read_picture(photo, VIEW, MAX_PIXELS)
+    picture = read_picture(photo, VIEW, MAX_UPLOAD_PIXELS)
     mask = faces(picture)
     if mask is None:
         raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")

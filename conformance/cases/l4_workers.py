@@ -11,10 +11,9 @@ from nst.conformance.cases import inputs
 from nst.conformance.cases.objectives import Problem, targets
 from nst.conformance.compare import Measurement
 from nst.encoding.encoder import Encoder
-from nst.engine.elsewhere import Elsewhere
+from nst.engine.distributed import DistributedPasses, WorkerGroup
 from nst.engine.loss_scaling import LossScale
-from nst.engine.team import Team
-from nst.engine.windowed import Here, Passes, TiledObjective
+from nst.engine.windowed import LocalPasses, Passes, WindowedObjective
 from nst.losses.term import Term
 from nst.protocol import Evaluation
 from nst.workers.local import start_workers, thread_worker
@@ -42,7 +41,7 @@ def _evaluation(subject: Subject, passes: PassesOf) -> Evaluation[Any]:
     own = [{**shared, **view.constants, maps: part} for view, part in zip(encoder.views, local, strict=True)]
     terms = PROBLEM.terms(weights)
     deep = [term for term, _ in terms if term.layers]
-    objective = TiledObjective(encoder, terms, passes(encoder, deep))
+    objective = WindowedObjective(encoder, terms, passes(encoder, deep))
     return side.read(objective(backend.from_numpy(PROBLEM.start()), shared, own, LossScale()))
 
 
@@ -56,8 +55,8 @@ def _shared_out(subject: Subject, count: int) -> Evaluation[Any]:
     )
 
     def passes(encoder: Encoder, terms: Sequence[Term]) -> Passes:
-        team = Team(lambda: workers, count, count)
-        return Elsewhere(encoder, PROBLEM.pooling, terms, team)
+        group = WorkerGroup(lambda: workers, count, count)
+        return DistributedPasses(encoder, PROBLEM.pooling, terms, group)
 
     try:
         return _evaluation(subject, passes)
@@ -80,7 +79,7 @@ def _like_the_whole(count: int) -> Callable[[Subject], Iterator[Measurement]]:
 
 
 def _same_bits(subject: Subject) -> Iterator[Measurement]:
-    alone = _evaluation(subject, Here)
+    alone = _evaluation(subject, LocalPasses)
     for count in (2, 3):
         got = _shared_out(subject, count)
         yield subject.compare(f"total of {count} workers", got.total, alone.total, "exact")

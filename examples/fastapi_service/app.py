@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import nst
 from jobs import BusyError, Config, Job, Jobs, Status
-from nst.words import ColorMode
+from nst.settings import ColorMode
 
 # NST_SERVICE_STEPS=300 and so on; each is explained in `Config`
 NAMES = {name: f"NST_SERVICE_{name.upper()}" for name in Config.model_fields}

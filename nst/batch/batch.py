@@ -9,16 +9,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from nst.arguments import TransferArguments
-from nst.batch.crew import Crew, Here
-from nst.batch.fingerprint import Fingerprints, digest
-from nst.batch.listing import Paths
-from nst.batch.manifest import Manifest
-from nst.batch.options import check_options
-from nst.batch.painter import Painted
-from nst.batch.rows import TEMPLATE, Row, check_outputs, paired_rows
-from nst.batch.workers import Workers
+from nst.batch.manifest import Fingerprints, Manifest, digest
+from nst.batch.painter import Painted, check_options
+from nst.batch.pool import Executor, InProcess, ProcessPool
+from nst.batch.rows import TEMPLATE, Paths, Row, check_outputs, paired_rows
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.writing import check_output, write_file
 
@@ -69,7 +66,7 @@ class Batch:
     line of JSON for each picture; a batch that was cut off goes on by it when the same batch is run again.
 
     Args:
-        contents: pictures, folders, patterns and lists (`nst.batch.listing.expand`).
+        contents: pictures, folders, patterns and lists (`nst.batch.rows.expand`).
         styles: the same.
         output: the folder of the results; made if its parent is there.
         pair: the first content in the first style and so on, in place of every content in every style.
@@ -137,18 +134,28 @@ class Batch:
             check_options(options)
             if jobs is not None:
                 _require_plain(options)
-        self._crew: Crew = Here(timeout) if jobs is None else Workers(jobs, timeout)
+        self._executor: Executor = InProcess(timeout) if jobs is None else ProcessPool(jobs, timeout)
 
-    def run(self, watch: Callable[[Status], None] | None = None, crew: Crew | None = None) -> Summary:
+    def run(
+        self,
+        watch: Callable[[Status], None] | None = None,
+        executor: Executor | None = None,
+        *,
+        crew: Executor | None = None,
+    ) -> Summary:
         """Paint what is not there yet.
 
         Args:
             watch: told how far it is, several times a second; what it raises ends the batch.
-            crew: who paints; this process or the `jobs` unless given.
+            executor: who paints; this process or the `jobs` unless given.
+            crew: the name of `executor` before, for one more release.
 
         Raises:
             NSTError: the folder cannot be written to, or every row would fail alike: no such backend, no weights.
         """
+        if crew is not None:
+            warn("crew= is now executor=", DeprecationWarning, stacklevel=2)
+            executor = crew
         watch = watch or (lambda status: None)
         self._make_folders()
         files, keys, parts = Fingerprints(), dict[str, str](), dict[str, float]()
@@ -178,7 +185,7 @@ class Batch:
                         yield row
 
             # closed before the manifest, however this ends: nothing is left running
-            for painted in ending.enter_context(closing((crew or self._crew).work(todo(), tell))):
+            for painted in ending.enter_context(closing((executor or self._executor).work(todo(), tell))):
                 parts.pop(painted.row.output, None)
                 inputs = {"key": keys.pop(painted.row.output), "inputs": files.inputs(painted.row)}
                 error = self._save(painted, manifest, inputs)

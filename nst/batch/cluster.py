@@ -1,4 +1,4 @@
-"""A crew of actors on a Ray cluster: one that dies is painted for by another.
+"""Actors on a Ray cluster as an executor: one that dies is painted for by another.
 
 Files are read here and go out through Ray's object store, results come back the same way, so that the machines need no
 disk in common. Which actor paints what is decided here, row by row; where actors are, and that there are GPUs for them,
@@ -17,11 +17,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from nst.batch.crew import See
-from nst.batch.painter import Painted, Painter
+from nst.batch.painter import Painted, RowInputs, RowPainter, paths_of
+from nst.batch.pool import Watch
 from nst.batch.rows import Row
-from nst.batch.supplies import Supplies, paths_of
-from nst.engine.kept import Kept
+from nst.engine.cache import LRU
 from nst.errors import NSTError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.workers.cluster import PATIENCE, Places, connect, here, no_room, no_start, places
@@ -38,49 +37,49 @@ SHARED = 16
 
 
 class Cluster:
-    """See `nst.batch.crew.Crew`.
+    """See `nst.batch.pool.Executor`.
 
     Args:
         address: see `nst.workers.Devices`.
         workers: number of actors; None for one a GPU, or one a machine where there are no GPUs.
-        timeout: see `nst.batch.painter.Painter`.
+        timeout: see `nst.batch.painter.RowPainter`.
     """
 
     def __init__(self, address: str, workers: int | None = None, timeout: float | None = None) -> None:
         self._address, self._workers, self._timeout = address, workers, timeout
 
-    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
-        """See `nst.batch.crew.Crew`."""
+    def work(self, rows: Iterable[Row], watch: Watch) -> Generator[Painted, None, None]:
+        """See `nst.batch.pool.Executor`."""
         rows = iter(rows)
         first = next(rows, None)
         if first is None:  # nobody is needed
             return
         ray = connect(self._address)
-        job = _Job(ray, places(ray, self._workers), self._timeout, chain([first], rows))
+        run = _ClusterRun(ray, places(ray, self._workers), self._timeout, chain([first], rows))
         try:
-            while job.goes_on():
-                see(None, 0.0)
-                yield from job.answers()
+            while run.goes_on():
+                watch(None, 0.0)
+                yield from run.answers()
         finally:
-            job.end()
+            run.end()
 
 
-class _Job:
+class _ClusterRun:
     """The actors of one batch, and what each of them does."""
 
     def __init__(self, ray: Any, wanted: Places, timeout: float | None, rows: Iterable[Row]) -> None:
         self._ray, self._wanted, self._rows = ray, wanted, iter(rows)
-        self._start = partial(ray.remote(**wanted.options)(_Painting).remote, timeout, wanted)
+        self._start = partial(ray.remote(**wanted.options)(_ActorPainter).remote, timeout, wanted)
         self._store = _Store(ray)
         self._again: deque[Row] = deque()
         self._deaths: Counter[str] = Counter()
         self._failed: list[Painted] = []
-        self._idle: list[_Hired] = []
+        self._idle: list[_Actor] = []
         # those from whom an answer is waited for, and about what: without a row while they start
-        self._busy: dict[Any, tuple[_Hired, Row | None]] = {}
+        self._busy: dict[Any, tuple[_Actor, Row | None]] = {}
         self._heard, self._failed_starts = time.monotonic(), 0
         for _ in range(wanted.count):
-            self._hire()
+            self._add_actor()
 
     def goes_on(self) -> bool:
         """Give the idle ones something to do; whether anything is left."""
@@ -128,21 +127,21 @@ class _Job:
     def _painting(self) -> bool:
         return any(row is not None for _, row in self._busy.values())
 
-    def _hire(self) -> None:
-        worker = _Hired(self._start())
+    def _add_actor(self) -> None:
+        worker = _Actor(self._start())
         self._busy[worker.actor.ready.remote()] = worker, None
 
     def _give(self, row: Row) -> None:
         """A row for one who is idle."""
         try:
-            reference = self._idle[-1].actor.paint.remote(row, *self._store.supply(row))
+            reference = self._idle[-1].actor.paint.remote(row, *self._store.arguments(row))
         except (NSTError, TypeError) as error:  # no such network; an option that cannot be sent
             said = " ".join(str(error).split())
             self._failed.append(Painted(row, None, error=said, hopeless=isinstance(error, WeightsError)))
         else:
             self._busy[reference] = self._idle.pop(), row
 
-    def _lost(self, worker: _Hired, row: Row | None, error: Exception) -> list[Painted]:
+    def _lost(self, worker: _Actor, row: Row | None, error: Exception) -> list[Painted]:
         """An actor has died: another one starts, and its row is painted by whoever is free.
 
         Raises:
@@ -152,7 +151,7 @@ class _Job:
             self._failed_starts += 1
             if self._failed_starts > TRIES * self._wanted.count:
                 raise NSTError(no_start(error))
-        self._hire()
+        self._add_actor()
         if row is None:
             return []
         self._deaths[row.output] += 1
@@ -165,18 +164,18 @@ class _Job:
 
 
 @dataclass(eq=False)
-class _Hired:
+class _Actor:
     """An actor, and where it is."""
 
     actor: Any
     place: str = ""
 
 
-class _Painting:
+class _ActorPainter:
     """A painter on another machine."""
 
     def __init__(self, timeout: float | None, place: Places) -> None:
-        self._painter, self._device = Painter(timeout, place.together), place.device
+        self._painter, self._device = RowPainter(timeout, place.together), place.device
 
     def ready(self) -> str:
         """Where it is, once it is there."""
@@ -184,8 +183,8 @@ class _Painting:
 
     def paint(self, row: Row, names: Sequence[str], weights: Any, *contents: bytes) -> Painted:
         """The row, from the contents of the files of these names."""
-        supplies = Supplies(dict(zip(names, contents, strict=True)), weights, self._device)
-        *_, painted = self._painter.paint(row, supplies)
+        inputs = RowInputs(dict(zip(names, contents, strict=True)), weights, self._device)
+        *_, painted = self._painter.paint(row, inputs)
         assert isinstance(painted, Painted)
         return painted
 
@@ -195,10 +194,10 @@ class _Store:
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
-        self._files, self._networks = Kept(SHARED), Kept(2)
+        self._files, self._networks = LRU(SHARED), LRU(2)
 
-    def supply(self, row: Row) -> list[Any]:
-        """The names of files, the network, and the files: the arguments of `_Painting.paint`."""
+    def arguments(self, row: Row) -> list[Any]:
+        """The names of files, the network, and the files: the arguments of `_ActorPainter.paint`."""
         names, contents = [], []
         for path in paths_of(row):
             try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,22 +15,81 @@ from typing import Any
 import numpy as np
 
 from nst.backends.autotune import backend_in
+from nst.batch.manifest import files_in
 from nst.batch.rows import Row
-from nst.batch.supplies import Supplies
 from nst.description import describe
-from nst.engine.kept import Kept
-from nst.engine.workshop import Workshop
-from nst.errors import BackendError, NSTError, WeightsError
+from nst.engine.cache import LRU, Cache
+from nst.errors import BackendError, NSTError, SettingsError, WeightsError
 from nst.models.store.resolve import network_of
+from nst.models.weights import NetworkWeights
 from nst.pictures.writing import encoded
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
-from nst.transfer import StyleTransfer
+from nst.settings import STARTS, Settings, layer_weights, make_settings, require_known
+from nst.transfer import ARGUMENTS, StyleTransfer
 from nst.workers.devices import devices_of
 
-__all__ = ["Painted", "Painter"]
+__all__ = ["Painted", "RowInputs", "RowPainter", "check_options", "paths_of"]
 
-NOTHING = Supplies()
+
+@dataclass(frozen=True, eq=False)
+class RowInputs:
+    """What a row needs where its files are not: their contents in place of paths, the network in place of its name.
+
+    Without anything a row is painted from the files that it names.
+
+    Attributes:
+        files: contents by path.
+        weights: the network that the options name.
+        device: in place of the options' own.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    weights: NetworkWeights | None = None
+    device: str | None = None
+
+    def filled(self, value: Any) -> Any:
+        """A path, or paths inside a value, as open files of the same names; anything else as it is."""
+        if isinstance(value, (str, os.PathLike)):
+            path = os.fspath(value)
+            return _File(self.files[path], path) if path in self.files else value
+        if isinstance(value, Mapping):
+            return {name: self.filled(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)([self.filled(item) for item in value])
+        return value
+
+    def options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a row, with what is supplied."""
+        filled = {
+            name: self.filled(value) if name in _pictured(options) else value
+            for name, value in options.items()
+        }
+        return filled if self.device is None else {**filled, "device": self.device}
+
+
+def paths_of(row: Row) -> list[str]:
+    """The files of pictures that a row reads, each once."""
+    options = [row.options[name] for name in _pictured(row.options)]
+    return list(dict.fromkeys([row.content, *row.styles, *files_in(options)]))
+
+
+def _pictured(options: Mapping[str, Any]) -> list[str]:
+    """The options that may be pictures."""
+    init = options.get("init")
+    own = not (isinstance(init, str) and init in STARTS)
+    return [name for name in ("masks", "init") if name in options and (name == "masks" or own)]
+
+
+class _File(io.BytesIO):
+    """An open file in memory that knows its name, which errors tell."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+
+NOTHING = RowInputs()
 """Files and networks are where they are said to be."""
 
 
@@ -51,7 +112,7 @@ class Painted:
     hopeless: bool = False
 
 
-class Painter:
+class RowPainter:
     """Keeps backend, network, compiled code and style targets from row to row.
 
     Args:
@@ -60,17 +121,17 @@ class Painter:
     """
 
     def __init__(self, timeout: float | None = None, processes: int = 1) -> None:
-        self._timeout, self._workshop = timeout, Workshop(processes=processes)
-        self._backends, self._networks = Kept(2), Kept(2)
+        self._timeout, self._cache = timeout, Cache(processes=processes)
+        self._backends, self._networks = LRU(2), LRU(2)
 
-    def paint(self, row: Row, supplies: Supplies = NOTHING) -> Iterator[float | Painted]:
+    def paint(self, row: Row, inputs: RowInputs = NOTHING) -> Iterator[float | Painted]:
         """After each step, how much of the row is done, 0 to 1; in the end, what became of it."""
         began = time.perf_counter()
         try:
             # overflow shows in the losses, which are checked: numpy need not warn of it as well
             with np.errstate(over="ignore", invalid="ignore"):
-                content, styles = supplies.filled(row.content), supplies.filled(list(row.styles))
-                transfer = StyleTransfer(content, styles, **self._ready(row.options, supplies))
+                content, styles = inputs.filled(row.content), inputs.filled(list(row.styles))
+                transfer = StyleTransfer(content, styles, **self._ready(row.options, inputs))
                 first = last = None
                 for last in transfer.iterate():
                     first = last.losses().total if first is None else first
@@ -94,9 +155,9 @@ class Painter:
                 f"not done after {self._timeout:g} seconds, at step {record.step} of {record.steps}"
             )
 
-    def _ready(self, options: Mapping[str, Any], supplies: Supplies) -> dict[str, Any]:
+    def _ready(self, options: Mapping[str, Any], inputs: RowInputs) -> dict[str, Any]:
         """The options, with a backend and a network that are made once, when they are first needed."""
-        given = {**supplies.options(options), "workshop": self._workshop}
+        given = {**inputs.options(options), "cache": self._cache}
         backend, weights = given.get("backend", "auto"), given.get("weights", "auto")
         seed = given.get("seed", 0)
         if isinstance(backend, str):
@@ -105,7 +166,7 @@ class Painter:
         if isinstance(weights, (str, Path)):
             named = str(weights), seed if weights == "random" else None
             given["weights"] = partial(
-                self._networks.get, named, lambda: supplies.weights or network_of(weights, seed)
+                self._networks.get, named, lambda: inputs.weights or network_of(weights, seed)
             )
         return given
 
@@ -114,7 +175,7 @@ class Painter:
         if isinstance(error, NSTError):
             return " ".join(str(error).split())
         if is_out_of_memory(error):
-            self._workshop.clear()
+            self._cache.clear()
             return "out of memory: use a smaller size"
         logging.getLogger("nst").debug("a row of a batch failed", exc_info=error)
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -140,3 +201,28 @@ def _finished(
 
 def _since(began: float) -> float:
     return round(time.perf_counter() - began, 3)
+
+
+OURS = ("cache", "extra_terms")
+"""Arguments of `StyleTransfer` that are no plain data, or the batch's own."""
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """What can be told without the pictures.
+
+    Raises:
+        SettingsError: an option that does not exist, or has a value that it cannot have.
+    """
+    require_known(options, ARGUMENTS - {*OURS})
+    settings = {name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
+    for name in ("content_layers", "style_layers"):
+        if name in settings:
+            settings[name] = layer_weights(settings[name], name.replace("_", " "))
+    init = settings.get("init", "content")
+    settings["init"] = init if isinstance(init, str) and init in STARTS else "picture"
+    if not isinstance(settings.get("optimizer", "lbfgs"), str):
+        settings["optimizer"] = "custom"
+    make_settings(**settings)
+    shares = options.get("style_weights")
+    if shares is not None and not any(shares):
+        raise SettingsError("style weights are all zero")

@@ -1,10 +1,10 @@
-"""One size of a transfer: what is minimised there, compiled, in windows that fit into memory."""
+"""One size of a transfer: what is minimised there, compiled, in windows that fit into memory, step by step."""
 
 from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,21 +12,22 @@ from typing import Any
 import numpy as np
 
 from nst.encoding.encoder import Encoder
-from nst.engine.bench import Code
-from nst.engine.loss_scaling import LossScale
-from nst.engine.machine import Machine
-from nst.engine.team import WorkerLostError
+from nst.engine.cache import Code, Context
+from nst.engine.distributed import WorkerLostError
+from nst.engine.loss_scaling import OVERFLOW, LossScale
+from nst.errors import NSTError
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
+from nst.optim import Optimizer, State
 from nst.pictures.scene import Scene
 from nst.planning.memory import is_out_of_memory
-from nst.protocol import Evaluation, LossFunction
+from nst.protocol import Backend, Evaluation, HostArray, LossFunction, VectorSpace
 
-__all__ = ["Found", "Problem", "Stage"]
+__all__ = ["RunState", "Stage", "StageProblem", "StageState", "descend", "first_state"]
 
 
 @dataclass(frozen=True)
-class Found:
+class StageState:
     """What a stage has found out on its way; another one that starts with it computes the same bits.
 
     Attributes:
@@ -48,8 +49,8 @@ class Stage:
     Args:
         scene: the pictures at this size.
         losses: to minimise.
-        machine: what computes them; `sides` are tried one after the other as memory runs out.
-        found: by a stage of the same size, losses and machine, as which this one goes on, be it with another content
+        context: what computes them; `sides` are tried one after the other as memory runs out.
+        state: of a stage of the same size, losses and context, as which this one goes on, be it with another content
             picture.
 
     Raises:
@@ -63,24 +64,24 @@ class Stage:
         self,
         scene: Scene,
         losses: Sequence[Loss],
-        machine: Machine,
-        found: Found | None = None,
+        context: Context,
+        state: StageState | None = None,
     ) -> None:
-        self.scene, self.machine = scene, machine
-        self.weights: dict[str, float] = {} if found is None else dict(found.weights)
+        self.scene, self.context = scene, context
+        self.weights: dict[str, float] = {} if state is None else dict(state.weights)
         self._losses = tuple(losses)
-        self._sides: list[int | None] = machine.fitting(scene) if found is None else list(found.sides)
-        self._scale: LossScale = LossScale() if found is None else LossScale(*found.scale)
-        self._problem: Problem | None = self._set_up()
+        self._sides: list[int | None] = context.fitting(scene) if state is None else list(state.sides)
+        self._scale: LossScale = LossScale() if state is None else LossScale(*state.scale)
+        self._problem: StageProblem | None = self._set_up()
 
     @property
-    def found(self) -> Found:
+    def state(self) -> StageState:
         """What it has found out so far."""
         scale = self._scale
-        return Found(dict(self.weights), tuple(self._sides), (scale.value, scale.settled, scale.good))
+        return StageState(dict(self.weights), tuple(self._sides), (scale.value, scale.settled, scale.good))
 
     @property
-    def problem(self) -> Problem:
+    def problem(self) -> StageProblem:
         """What is minimised, in the present windows."""
         assert self._problem is not None
         return self._problem
@@ -91,15 +92,15 @@ class Stage:
             try:
                 return self.problem.code(x, self.problem.shared, self.problem.constants, self._scale)
             except WorkerLostError as lost:
-                assert self.machine.team is not None
-                self.machine.team.go_on_without(lost)
+                assert self.context.group is not None
+                self.context.group.go_on_without(lost)
                 continue
             except Exception as error:
                 self._take_less_memory(error)
             gc.collect()
             self._problem = self._set_up()
 
-    def _set_up(self) -> Problem:
+    def _set_up(self) -> StageProblem:
         """What is minimised."""
         while True:
             try:
@@ -114,30 +115,30 @@ class Stage:
             raise error
         # what is there goes before anything else is made, so that its memory is free
         self._problem = None
-        if self.machine.team is not None:
-            self.machine.team.busy_with = None
-        if self.machine.workshop.clear():
+        if self.context.group is not None:
+            self.context.group.busy_with = None
+        if self.context.cache.clear():
             return
         if len(self._sides) == 1:
             raise error
         self._sides = self._sides[1:]
         logging.getLogger("nst").warning("out of memory: going on in windows of %d pixels", self._sides[0])
 
-    def _in_windows(self, side: int | None) -> Problem:
-        bench = self.machine.bench(self.scene, layers_of(self._losses), side)
-        encoder = bench.smoothed(self.scene) if self.machine.settings.smoothing else bench.encoder
+    def _in_windows(self, side: int | None) -> StageProblem:
+        size_cache = self.context.size_cache(self.scene, layers_of(self._losses), side)
+        encoder = size_cache.smoothed(self.scene) if self.context.settings.smoothing else size_cache.encoder
         prepared = []
         for loss in self._losses:
-            own = bench.prepare(loss, encoder, self.scene)
+            own = size_cache.prepare(loss, encoder, self.scene)
             # what was found for the first picture and its first windows stays
             weight = self.weights.setdefault(own.term.name, own.weight)
             prepared.append(replace(own, weight=weight))
         terms = [_weighted(own.term) for own in prepared]
-        return Problem(encoder, tuple(prepared), bench.code(terms, self.machine.team))
+        return StageProblem(encoder, tuple(prepared), size_cache.code(terms, self.context.group))
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class StageProblem:
     """L_total = sum of weight * term in one arrangement of windows; code and constants are kept apart.
 
     Attributes:
@@ -182,3 +183,61 @@ class Problem:
 def _weighted(term: Term) -> tuple[Term, str]:
     """The term, and the name of the constant that is its weight."""
     return term, f"{term.name}/weight"
+
+
+def first_state(
+    backend: Backend[Any],
+    optimizer: Optimizer,
+    evaluate: Callable[[Any], Evaluation[Any]],
+    start: HostArray,
+) -> State[Any]:
+    """The state before the first step, at a picture (1, 3, H, W).
+
+    Raises:
+        NSTError: the losses of the start picture are not finite.
+    """
+    x = backend.from_numpy(start)
+    state = optimizer.start(backend.space, x, evaluate(x))
+    if np.isfinite(state.total):
+        return state
+    if backend.precision == "float16":
+        raise NSTError(OVERFLOW)
+    raise NSTError(
+        "the losses of the start picture are not finite: check the weights file, "
+        "or lower the weights of the losses"
+    )
+
+
+def descend(
+    space: VectorSpace[Any],
+    optimizer: Optimizer,
+    evaluate: Callable[[Any], Evaluation[Any]],
+    state: State[Any],
+    steps: int,
+) -> Iterator[State[Any]]:
+    """The state, and the one after each step, up to the step of that number."""
+    yield state
+    while not state.stopped and state.step < steps:
+        state = optimizer.advance(space, evaluate, state)
+        yield state
+
+
+@dataclass(frozen=True, eq=False)
+class RunState:
+    """Everything that the steps to come depend on, besides the run itself.
+
+    No random state is part of it: noise is drawn for the start picture alone, from the seed.
+
+    Attributes:
+        scale: which of the sizes this is, from 1.
+        done: steps at the coarser ones.
+        seconds: since the run began.
+        stage: what the stage has found out.
+        state: of the optimiser.
+    """
+
+    scale: int
+    done: int
+    seconds: float
+    stage: StageState
+    state: State[Any]

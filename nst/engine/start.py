@@ -1,18 +1,40 @@
-"""What the optimisation starts from."""
+"""What the optimisation starts from, at its first size and at each further one.
+
+A finer size has an octave of detail more than the coarser picture that is enlarged. The style loss pulls at it from
+its first step on. Where there is nothing, the deep layers put in what is cheapest for them, lines along both axes
+(gradients that come back through a stride have such a pattern: Odena et al., *Deconvolution and Checkerboard
+Artifacts*, Distill 2016), and the next size enlarges these: a weave lies over the picture. Noise has no direction, and
+what grows out of noise has those of the style. So the new octave starts as noise that is as strong at each frequency
+as the style is there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nst.engine.pyramid import RATIO
 from nst.errors import SettingsError
+from nst.pictures.masks import feathered, fit, regions
 from nst.pictures.picture import Picture, cover, planar, resample, resize
+from nst.pictures.scene import Scene, StylePicture
 from nst.protocol import HostArray
 from nst.settings import Settings
 
 __all__ = ["Start"]
+
+BLUR = 1.0
+"""Of what is carried to a finer size, standard deviation in coarse pixels: the last octave of a size is its worst."""
+
+RINGS = 48
+"""Of equal width, from frequency 0 to the corner at sqrt(1/2) per pixel: what is known of a style's spectrum."""
+
+Spectrum: TypeAlias = NDArray[np.float64]
+"""(RINGS, 3, 3): power and correlation of the three colours at each frequency, whatever the direction."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +94,54 @@ class Start:
 
         So the detail of a start from a picture, which a coarser size cannot hold, is not lost.
         """
+        return self._enlarged(coarse, width, height, 0.0)
+
+    def refined(self, coarse: HostArray, scene: Scene, amount: float) -> HostArray:
+        """The first iterate of a finer size: as `go_on`, with noise in the octave that `coarse` cannot hold.
+
+        Args:
+            coarse: the result of the size before, (1, 3, h, w).
+            scene: the pictures at the finer size.
+            amount: of the noise; 1 is as strong as the style's own detail. 0 is `go_on`.
+        """
+        if amount == 0:
+            return self.go_on(coarse, *scene.size)
+        noise = self._octave(scene, coarse.shape[3] / scene.size[0])
+        return self._enlarged(coarse, *scene.size, BLUR) + np.float32(amount) * noise
+
+    def roughened(self, scene: Scene, amount: float) -> HostArray:
+        """The first iterate of the first size: a photograph has next to nothing in its last octave either."""
+        first = self.first(*scene.size)
+        if amount == 0 or self.settings.init != "content":
+            return first
+        return first + np.float32(amount) * self._octave(scene, 1 / RATIO)
+
+    def _enlarged(self, coarse: HostArray, width: int, height: int, blur: float) -> HostArray:
         change = (coarse - self.base(coarse.shape[3], coarse.shape[2]))[0].transpose(1, 2, 0)
         if self.settings.padding == "circular":
             # the middle of nine, so that the border fits its other side
-            enlarged = resample(np.tile(change, (3, 3, 1)), 3 * width, 3 * height)
+            enlarged = resample(feathered(np.tile(change, (3, 3, 1)), blur), 3 * width, 3 * height)
             enlarged = enlarged[height : 2 * height, width : 2 * width]
         else:
-            enlarged = resample(change, width, height)
+            enlarged = resample(feathered(change, blur), width, height)
         return self.base(width, height) + enlarged.transpose(2, 0, 1)[None]
+
+    def _octave(self, scene: Scene, ratio: float) -> HostArray:
+        """Noise with the spectrum of what the styles lose at `ratio` times their size, (1, 3, H, W).
+
+        It wraps around both borders. Each style's is where that style acts; nothing is where the content is protected.
+        """
+        (width, height), styles = scene.size, scene.styles
+        rng = np.random.default_rng([self.settings.seed, width, height])
+        parts = regions(scene.masks, width, height, len(styles))
+        apart = parts is not None and len(parts) > 1
+        total = np.zeros((height, width, 3), np.float32)
+        for number, group in enumerate([(replace(s, share=1.0),) for s in styles] if apart else [styles]):
+            power = np.sum([style.share * _lost(style, ratio) for style in group], axis=0)
+            noise = _shaped(rng.standard_normal((height, width, 3), np.float32), power)
+            # energies add up to those of the regions
+            total += noise if parts is None else noise * np.sqrt(parts[number])[..., None]
+        return total.transpose(2, 0, 1)[None]
 
     def _colored(self, noise: HostArray, width: int, height: int) -> HostArray:
         colors = self.styles[0].rgb.reshape(-1, 3).astype(np.float64)
@@ -88,3 +150,49 @@ class Start:
         pixels = np.clip(colors.mean(axis=0) + noise @ root.T, 0.0, 1.0)
         start: HostArray = pixels.T.reshape(1, 3, height, width).astype(np.float32)
         return start
+
+
+def _lost(style: StylePicture, ratio: float) -> Spectrum:
+    """The spectrum of what is lost of a style that is reduced to `ratio` times its size and enlarged as a change is.
+
+    Of the part of it that counts, by Welch's method with one window (Welch 1967).
+    """
+    rgb, (width, height) = style.picture.rgb, style.picture.size
+    reduced = resample(rgb, max(1, round(ratio * width)), max(1, round(ratio * height)))
+    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
+    if style.mask is not None:
+        window = window * fit(style.mask, width, height)
+    energy = np.square(window).sum()
+    if energy == 0:  # of a mask whose white part is lost at this size
+        return np.zeros((RINGS, 3, 3))
+    waves = np.fft.fft2(
+        (rgb - resample(feathered(reduced, BLUR), width, height)) * window[..., None], axes=(0, 1)
+    )
+    ring = _rings(np.fft.fftfreq(height), np.fft.fftfreq(width)).ravel()
+    flat = waves.reshape(-1, 3)
+    count = np.maximum(np.bincount(ring, minlength=RINGS), 1)
+    power = np.empty((RINGS, 3, 3))
+    for a, b in np.ndindex(3, 3):
+        product = (flat[:, a] * flat[:, b].conj()).real
+        power[:, a, b] = np.bincount(ring, product, RINGS) / count / energy
+    return power
+
+
+def _shaped(noise: NDArray[np.float32], power: Spectrum) -> NDArray[np.float32]:
+    """White noise (H, W, 3) of variance 1 with another spectrum."""
+    height, width = noise.shape[:2]
+    values, vectors = np.linalg.eigh(power)
+    roots = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]) @ vectors.transpose(0, 2, 1)
+    ring = _rings(np.fft.fftfreq(height), np.fft.rfftfreq(width))
+    waves = [np.fft.rfft2(noise[..., channel]) for channel in range(3)]
+    for channel in range(3):
+        mixed = sum(roots[ring, channel, other] * wave for other, wave in enumerate(waves))
+        noise[..., channel] = np.fft.irfft2(mixed, (height, width))
+    return noise
+
+
+def _rings(down: NDArray[np.floating], across: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Which ring each frequency lies in."""
+    radius = np.hypot(down[:, None], across)
+    rings: NDArray[np.intp] = np.minimum(radius * (RINGS / np.sqrt(0.5)), RINGS - 1).astype(np.intp)
+    return rings

@@ -1,4 +1,4 @@
-"""The objective of a picture that is computed in windows: exact, in two passes.
+"""The objective of a picture: at once, or in windows, where it is exact, in two passes.
 
 Pass 1 adds up the statistics of all windows. The energy is differentiated once with respect to them. Pass 2
 back-propagates <dE/dS, S_window(x)> window by window and adds the gradients where windows overlap. By the chain rule,
@@ -23,11 +23,11 @@ from nst.losses.objective import energy_of, loss_function, statistics_of
 from nst.losses.term import Factor, Term, add_up
 from nst.protocol import Evaluation, LossFunction, Ops, TensorFunction
 
-__all__ = ["Here", "Passes", "TiledObjective", "pull_of"]
+__all__ = ["LocalPasses", "Passes", "WholeObjective", "WindowedObjective", "adjoint_of"]
 
 
 class Passes(Protocol):
-    """Who computes the windows: this process one after another (`Here`), or workers (`nst.engine.elsewhere`)."""
+    """Who computes the windows: this process in turn (`LocalPasses`), or workers (`nst.engine.distributed`)."""
 
     def statistics(
         self, extended: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]]
@@ -44,25 +44,25 @@ class Passes(Protocol):
         self,
         extended: Any,
         constants: Sequence[Mapping[str, Any]],
-        pulls: Mapping[str, Any],
+        adjoints: Mapping[str, Any],
         scale: LossScale,
     ) -> Iterator[Any]:
-        """Pass 2: the gradient of <dE/dS, S_window> of each window in turn, with dE/dS as `pull/name`."""
+        """Pass 2: the gradient of <dE/dS, S_window> of each window in turn, with dE/dS as `adjoint/name`."""
 
 
-def pull_of(statistics: TensorFunction[Any]) -> LossFunction[Any]:
-    """<dE/dS, S(x)>, with dE/dS of every statistic as a constant `pull/name`."""
+def adjoint_of(statistics: TensorFunction[Any]) -> LossFunction[Any]:
+    """<dE/dS, S(x)>, with dE/dS of every statistic as a constant `adjoint/name`."""
 
     def function(ops: Ops[Any], x: Any, constants: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         found = statistics(ops, x, constants)
-        pulled = [ops.sum(ops.multiply(s, constants[f"pull/{name}"])) for name, s in found.items()]
+        pulled = [ops.sum(ops.multiply(s, constants[f"adjoint/{name}"])) for name, s in found.items()]
         total = add_up(ops, pulled)
-        return total, {"pull": total}
+        return total, {"adjoint": total}
 
     return function
 
 
-class Here:
+class LocalPasses:
     """See `Passes`.
 
     Args:
@@ -85,20 +85,20 @@ class Here:
         self,
         extended: Any,
         constants: Sequence[Mapping[str, Any]],
-        pulls: Mapping[str, Any],
+        adjoints: Mapping[str, Any],
         scale: LossScale,
     ) -> Iterator[Any]:
         """See `Passes`."""
         backend = self._encoder.backend
         for view, own in zip(self._encoder.views, constants, strict=True):
-            part, pulled = view.cut(backend, extended), {**own, **pulls}
+            part, pulled = view.cut(backend, extended), {**own, **adjoints}
             if self._compiled is None:
-                function = pull_of(self._statistics)
+                function = adjoint_of(self._statistics)
                 self._compiled = compile_objective(backend, function, part, pulled)
             yield evaluate(self._compiled, part, pulled, scale).gradient
 
 
-class TiledObjective:
+class WindowedObjective:
     """Losses and gradient of a whole picture, computed in the views of an encoder.
 
     Args:
@@ -128,8 +128,8 @@ class TiledObjective:
         space = self._backend.space
         extended = self._encoder.extended(x)
         sums = self._passes.statistics(extended, shared, constants)
-        totals, terms, pulls = self._differentiate_energy(sums, shared)
-        gradients = self._passes.gradients(extended, constants, pulls, scale)
+        totals, terms, adjoints = self._differentiate_energy(sums, shared)
+        gradients = self._passes.gradients(extended, constants, adjoints, scale)
         gradient = self._fold(x, self._put_together(gradients))
         if self._flat:
             evaluation = self._flat_objective(x, shared)(x, shared)
@@ -141,11 +141,11 @@ class TiledObjective:
     def _differentiate_energy(
         self, totals: Mapping[str, Any], shared: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
-        """The weighted total if there is any, the unweighted terms, and dE/dS of every statistic, as `pull/name`."""
+        """The weighted total if there is any, the unweighted terms, and dE/dS of every statistic, as `adjoint/name`."""
         constants = {**shared, **{f"sum/{name}": value for name, value in totals.items()}}
         total: list[Any] = []
         terms: dict[str, Any] = {}
-        pulls: dict[str, Any] = {}
+        adjoints: dict[str, Any] = {}
         energy, names = (
             self._energy,
             tuple(totals),
@@ -159,9 +159,9 @@ class TiledObjective:
             if name not in self._compiled:
                 self._compiled[name] = self._backend.compile(function, statistic, constants)
             evaluation = self._compiled[name](statistic, constants)
-            pulls[f"pull/{name}"] = evaluation.gradient
+            adjoints[f"adjoint/{name}"] = evaluation.gradient
             total, terms = [evaluation.total], dict(evaluation.terms)
-        return total, terms, pulls
+        return total, terms, adjoints
 
     def _put_together(self, gradients: Iterator[Any]) -> Any:
         """The gradient of the picture with its margin from those of its windows, which overlap."""
@@ -200,3 +200,26 @@ class TiledObjective:
             function = loss_function(self._flat, encoder.network, encoder.height, encoder.width)
             self._compiled["flat"] = self._backend.compile(function, x, shared)
         return self._compiled["flat"]
+
+
+class WholeObjective:
+    """Losses and gradient, compiled when they are called first.
+
+    Args:
+        encoder: the network, and the size of the picture.
+        terms: with their weights.
+    """
+
+    def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]]) -> None:
+        self._backend = encoder.backend
+        self._function = loss_function(terms, encoder.seen, encoder.height, encoder.width)
+        self._compiled: Any = None
+
+    def __call__(
+        self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]], scale: LossScale
+    ) -> Evaluation[Any]:
+        """See `WindowedObjective`; there is one view."""
+        (own,) = constants
+        if self._compiled is None:
+            self._compiled = compile_objective(self._backend, self._function, x, own)
+        return evaluate(self._compiled, x, own, scale)

@@ -15,12 +15,9 @@ from safetensors import numpy as safetensors_numpy
 
 from nst._version import __version__
 from nst.errors import NSTError, SettingsError
-from nst.export.choices import require_exportable
-from nst.export.identity import differences, identity
-from nst.export.losses import ExportedLosses
-from nst.fields import rule_of
+from nst.export.step import ExportedLosses, differences, identity, require_exportable
 from nst.files import write_atomically
-from nst.settings import Settings
+from nst.settings import Settings, rule_of
 from nst.transfer import StyleTransfer
 
 __all__ = ["export_style", "read_style"]

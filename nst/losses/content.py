@@ -71,7 +71,7 @@ class ContentTerm:
             ops, [ops.scale(statistics[f"{self.name}/{layer}"], w) for layer, w in self.weights.items()]
         )
 
-    def unit(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+    def featureless_loss(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
         """The loss of a picture without features, sum_l w_l / 2 sum P^2: the unit of a relative weight."""
         silent = {layer: ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0) for layer in self.weights}
         first = next(iter(silent.values()))
@@ -140,7 +140,7 @@ class SmoothedContentTerm(ContentTerm):
             parts.append(ops.scale(ops.sub(halves, ops.divide(cross, z)), weight))
         return add_up(ops, parts)
 
-    def unit(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
+    def featureless_loss(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
         """sum_l w_l / 2 sum (1 - P)^2: without features E / z is 1 at every inner position."""
         silent = {layer: ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0) for layer in self.weights}
         first = next(iter(silent.values()))
@@ -201,7 +201,7 @@ class Content:
     mean: bool = False
     smoothed: bool = False
     name: str = "content"
-    follows_content: bool = True
+    depends_on_content: bool = True
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -221,7 +221,7 @@ class Content:
             own = roots(term.name, encoder, carried)
             local = [maps | root for maps, root in zip(local, own, strict=True)]
         if self.alpha is None:
-            unit = _unit(term, encoder, local)
+            unit = _featureless_loss(term, encoder, local)
             alpha = 1.0 / unit if unit > 0 else 1.0
         else:
             alpha = self.alpha if self.mean else self.alpha * scene.reduction
@@ -238,10 +238,10 @@ class Content:
         }
 
 
-def _unit(term: ContentTerm, encoder: Encoder, local: Sequence[Mapping[str, Any]]) -> float:
-    """`ContentTerm.unit`, added up over the views with these constants."""
+def _featureless_loss(term: ContentTerm, encoder: Encoder, local: Sequence[Mapping[str, Any]]) -> float:
+    """`ContentTerm.featureless_loss`, added up over the views with these constants."""
     backend, total = encoder.backend, 0.0
-    unit = encoder.function(("unit", term), lambda ops, x, c: {"y": term.unit(ops, c)})
+    unit = encoder.function(("unit", term), lambda ops, x, c: {"y": term.featureless_loss(ops, c)})
     for targets, view in zip(local, encoder.views, strict=True):
         like = next(iter(targets.values()))  # the picture does not matter
         outputs = backend.evaluate(unit, like, {**targets, **view.constants})

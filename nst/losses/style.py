@@ -125,10 +125,12 @@ class StyleTerm:
             parts.append(scaled(ops, energy, weight, constants))
         return add_up(ops, parts)
 
-    def units(self, ops: Ops[T], constants: Mapping[str, T]) -> dict[str, T]:
+    def featureless_losses(self, ops: Ops[T], constants: Mapping[str, T]) -> dict[str, T]:
         """E_l of a picture without features, by layer; of the Gram loss 1 / (4 N_l^2) sum (A / M)^2."""
         return {
-            layer: self.loss.unit(ops, self.targets(constants, layer), self.channels[layer], self.smoothed)
+            layer: self.loss.featureless_loss(
+                ops, self.targets(constants, layer), self.channels[layer], self.smoothed
+            )
             for layer in self.weights
         }
 
@@ -217,7 +219,7 @@ class Style:
     balance: float = 1.0
     smoothed: bool = False
     name: str = "style"
-    follows_content: bool = False
+    depends_on_content: bool = False
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -231,7 +233,7 @@ class Style:
         if masks is None:
             term, shared, _ = self._region(self.name, encoder, scene.styles)
             if self.beta is None:
-                term, factors = _relative(term, _units(term, encoder, shared))
+                term, factors = _relative(term, _featureless_losses(term, encoder, shared))
                 shared |= _on_device(encoder, factors)
             return Prepared(term, beta, shared)
         groups = [scene.styles] if len(masks) == 1 else [(replace(s, share=1.0),) for s in scene.styles]
@@ -243,7 +245,7 @@ class Style:
             term, targets, own = self._region(f"{self.name} {number}", encoder, styles, mask)
             shared |= targets
             local = [{**view, **root} for view, root in zip(local, own, strict=True)]
-            by_layer = _units(term, encoder, targets)
+            by_layer = _featureless_losses(term, encoder, targets)
             if self.beta is None:
                 term, factors = _relative(term, by_layer)
                 shared |= _on_device(encoder, factors)
@@ -293,11 +295,11 @@ def _means(term: StyleTerm, encoder: Encoder, style: StylePicture) -> dict[str, 
     return found
 
 
-def _units(term: StyleTerm, encoder: Encoder, targets: Mapping[str, Any]) -> dict[str, float]:
+def _featureless_losses(term: StyleTerm, encoder: Encoder, targets: Mapping[str, Any]) -> dict[str, float]:
     """E_l of a picture without features, by layer."""
     backend = encoder.backend
     like = next(iter(targets.values()))  # the picture does not matter
-    outputs = backend.evaluate(lambda ops, x, c: term.units(ops, c), like, targets)
+    outputs = backend.evaluate(lambda ops, x, c: term.featureless_losses(ops, c), like, targets)
     return dict(zip(outputs, backend.space.scalars(list(outputs.values())).tolist(), strict=True))
 
 
@@ -306,11 +308,11 @@ def _relative(term: StyleTerm, units: Mapping[str, float]) -> tuple[StyleTerm, d
 
     A layer without any style does not count.
     """
-    heard = {layer: float(weight) for layer, weight in term.weights.items() if units[layer] > 0}
-    total = sum(heard.values())
+    active = {layer: float(weight) for layer, weight in term.weights.items() if units[layer] > 0}
+    total = sum(active.values())
     names = {layer: f"{term.name}/{layer}/weight" for layer in term.weights}
     weights = {
-        name: heard[layer] / (total * units[layer]) if layer in heard else 0.0
+        name: active[layer] / (total * units[layer]) if layer in active else 0.0
         for layer, name in names.items()
     }
     return replace(term, weights=names), weights

@@ -53,7 +53,7 @@ class StyleLoss(Protocol):
     def energy(self, ops: Ops[T], means: Mapping[str, T], targets: Mapping[str, T], channels: int) -> T:
         """E_l, a scalar, summed over the batch."""
 
-    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def featureless_loss(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """E_l of a picture without features."""
 
 
@@ -71,7 +71,7 @@ class Gram:
         """See `StyleLoss`."""
         return gram_energy(ops, means["second"], targets["second"], channels)
 
-    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def featureless_loss(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         return gram_energy(ops, _flat(ops, targets["second"], smoothed), targets["second"], channels)
 
@@ -97,7 +97,7 @@ class Moments:
         variance = ops.relu(ops.sub(means["squares"], ops.square(means["first"])))
         return self._distance(ops, means["first"], variance, targets, channels)
 
-    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def featureless_loss(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         mean, zero = (_flat(ops, targets["mean"], ones) for ones in (smoothed, False))
         return self._distance(ops, mean, zero, targets, channels)
@@ -128,7 +128,7 @@ class Covariance:
         """See `StyleLoss`."""
         return gram_energy(ops, _covariance(ops, means), targets["covariance"], channels)
 
-    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def featureless_loss(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         own = gram_energy(ops, _flat(ops, targets["covariance"], False), targets["covariance"], channels)
         return ops.add(own, ops.scale(ops.sum(targets["floor"]), 1.0 / (4.0 * channels**2)))
@@ -148,7 +148,7 @@ class Wasserstein:
         """See `StyleLoss`."""
         return wasserstein_energy(ops, means["first"], _covariance(ops, means), targets, channels)
 
-    def unit(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
+    def featureless_loss(self, ops: Ops[T], targets: Mapping[str, T], channels: int, smoothed: bool) -> T:
         """See `StyleLoss`."""
         mean, zero = _flat(ops, targets["mean"], smoothed), _flat(ops, targets["covariance"], False)
         return wasserstein_energy(ops, mean, zero, targets, channels)

@@ -56,7 +56,7 @@ class Temporal:
     confidence: NDArray[np.float32]
     name: str = "temporal"
     layers: tuple[str, ...] = ()
-    follows_content: bool = True
+    depends_on_content: bool = True
 
     def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
         """See `Loss`."""

@@ -95,7 +95,7 @@ class Loss(Protocol):
         """Those of its term: the network is built for them."""
 
     @property
-    def follows_content(self) -> bool:
+    def depends_on_content(self) -> bool:
         """Whether its targets change with the content picture.
 
         For the next frame of a video, or the next picture of a batch in the same style, such a loss is prepared anew;

@@ -82,7 +82,7 @@ class TotalVariation:
     mean: bool = False
     name: str = "tv"
     layers: tuple[str, ...] = ()
-    follows_content: bool = False
+    depends_on_content: bool = False
 
     def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
         """See `Loss`. Where the picture wraps around, every neighbour counts once, also across the border."""

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from nst.optim.optimizer import MAX_TRIALS, Objective, State, Stop
 from nst.protocol import Evaluation, VectorSpace
 
-__all__ = ["LBFGS", "reach", "two_loop"]
+__all__ = ["LBFGS", "curvature_scale", "two_loop"]
 
 SPREAD = 1024.0
 """Norm of a vector kept in float16: its elements are 1 for a picture of 10^6 numbers, and far from both ends else."""
 
 FARTHEST = 3.0
 PAIRS = 15
-"""See `reach`; measured on VGG19 with 10 and 100 pairs, docs/benchmarks.md."""
+"""See `curvature_scale`; measured on VGG19 with 10 and 100 pairs, docs/benchmarks.md."""
 
 T = TypeVar("T")
 Float64 = NDArray[np.float64]
@@ -46,9 +46,9 @@ class LBFGSState(State[T]):
 class LBFGS:
     """Vector-free L-BFGS (Chen, Wang and Zhou 2014) with Armijo backtracking.
 
-    The two-loop recursion (Nocedal and Wright, algorithm 7.4, with a longer `reach`) runs on the host, in float64, on
-    the Gram matrix of the basis (s, y, g). The device keeps the pairs as rows of one matrix, so that a step is two
-    products with it, of one shape throughout: the inner products of the new s, y and g, and the direction.
+    The two-loop recursion (Nocedal and Wright, algorithm 7.4, with a larger `curvature_scale`) runs on the host, in
+    float64, on the Gram matrix of the basis (s, y, g). The device keeps the pairs as rows of one matrix, so that a step
+    is two products with it, of one shape throughout: the inner products of the new s, y and g, and the direction.
 
     Attributes:
         history: pairs (s, y) kept; each costs two pictures of memory, or one with `half`.
@@ -90,7 +90,7 @@ class LBFGS:
     def _search(
         self, space: VectorSpace[T], objective: Objective[T], state: LBFGSState[T]
     ) -> tuple[LBFGSState[T] | None, Stop]:
-        coefficients = two_loop(state.gram, reach(len(state.slots)))
+        coefficients = two_loop(state.gram, curvature_scale(len(state.slots)))
         slope = float(coefficients @ state.gram[:, -1])
         if not slope < 0.0:  # not a descent direction, or not a number
             return None, "converged" if np.isfinite(slope) else "non-finite"
@@ -170,7 +170,7 @@ def two_loop(gram: Float64, factor: float = 1.0) -> Float64:
 
     Args:
         gram: inner products of the basis, (2k + 1, 2k + 1); every s_i . y_i is positive.
-        factor: of the first guess of H, which is s_k . y_k / y_k . y_k; see `reach`.
+        factor: of the first guess of H, which is s_k . y_k / y_k . y_k; see `curvature_scale`.
     """
     k = len(gram) // 2
     coefficients = np.zeros(2 * k + 1)
@@ -187,7 +187,7 @@ def two_loop(gram: Float64, factor: float = 1.0) -> Float64:
     return coefficients
 
 
-def reach(pairs: int) -> float:
+def curvature_scale(pairs: int) -> float:
     """Factor of the textbook's scaling s.y / y.y of the last pair (Nocedal and Wright, eq. 7.20).
 
     It is the guess of the inverse curvature in all directions that no pair knows, and too small for a network of

@@ -1,7 +1,7 @@
 """Colour control: what becomes of the colours of content and style, before or after the transfer.
 
-`Color.prepare` changes the pictures that the optimisation sees, `Color.finish` its result. The maths is
-in `nst.pictures.color_match` (matching) and `nst.pictures.color_spaces` (lightness and chroma).
+`Color.prepare` changes the pictures that the optimisation sees, `Color.finish` its result. The maths is in
+`nst.pictures.color_match`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import SettingsError
-from nst.pictures.color_match import match_histogram, match_linear, match_luma
-from nst.pictures.color_spaces import recolor_lab, recolor_yuv
+from nst.pictures.color_match import match_histogram, match_linear, match_luma, recolor_lab, recolor_yuv
 from nst.pictures.picture import Picture
-from nst.words import COLOR_TIMES, ColorMode, ColorTime
+from nst.settings import COLOR_TIMES, ColorMode, ColorTime
 
 __all__ = ["MODES", "Color", "Mode", "When"]
 

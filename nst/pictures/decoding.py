@@ -15,10 +15,9 @@ from PIL import Image
 
 from nst.errors import ImageError
 from nst.pictures.large import reduced
-from nst.pictures.light import SRGB_CHROMATICITIES, from_code_points, from_gamma, needs_conversion
 from nst.pictures.opening import CODE_POINTS, bomb, damaged
 from nst.pictures.picture import Picture, fill_hidden
-from nst.pictures.profiles import to_srgb
+from nst.pictures.profiles import SRGB_CHROMATICITIES, from_code_points, from_gamma, needs_conversion, to_srgb
 
 __all__ = ["check_range", "decode", "full_range"]
 

@@ -1,13 +1,15 @@
 """Pictures as a caller has them: files, Pillow images, arrays, a framework's tensors; and the same kind back.
 
-A framework is not imported here: where one of its tensors came in, it is loaded already.
+A framework is not imported here: where one of its tensors came in, it is loaded already. A plug-in may add kinds of
+its own (`Reader`); batches (N, ...) are taken apart and stacked again.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,12 +19,11 @@ from PIL import Image
 from nst.errors import ImageError
 from nst.pictures.decoding import check_range, decode
 from nst.pictures.picture import Picture, fill_hidden
-from nst.pictures.plugged import reader_of
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
-__all__ = ["Restore", "from_any", "from_object"]
+__all__ = ["GROUP", "Reader", "Restore", "from_any", "from_object", "pictures_of_batch", "reader_of"]
 
 Restore: TypeAlias = Callable[[Picture], Any]
 """Turns a result into the kind of object that the input was; the size may differ."""
@@ -46,7 +47,7 @@ def from_object(
               comes back, (H, W, 3) or (H, W, 4), batch axis included, C-contiguous. The array is not changed;
             - an array of the same shapes and types of another library: JAX, CuPy, whatever has the array API's
               `__array_namespace__`, of which such an array comes back, or `__dlpack__`, of which numpy does;
-            - what a plug-in reads, see `nst.pictures.plugged`.
+            - what a plug-in reads, see `nst.pictures.kinds`.
         longest: the longest side in pixels that is needed of a file, see `read_picture`.
         max_pixels: how many pixels of a file may be held.
 
@@ -200,3 +201,54 @@ def _from_tensorflow(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:
             return tf.cast(tf.convert_to_tensor(restore(result)), value.dtype)
 
     return picture, back
+
+
+GROUP = "nst.pictures"
+"""Entry points: the package that a tensor's class says it is from (`jaxlib`) -> a `Reader`."""
+
+Reader: TypeAlias = Callable[[Any], tuple[NDArray[Any], Callable[[NDArray[Any]], Any]]]
+"""tensor -> (an array of those that `nst.pictures.kinds.from_object` takes, array -> such a tensor)."""
+
+
+def reader_of(obj: Any) -> Reader | None:
+    """What an installed plug-in has for objects like this one, or None."""
+    package = type(obj).__module__.partition(".")[0]
+    for point in entry_points(group=GROUP, name=package):
+        reader: Reader = point.load()
+        return reader
+    return None
+
+
+Stack = Callable[[Sequence[Any]], Any]
+
+
+def pictures_of_batch(batch: Any) -> tuple[list[Any], Stack] | None:
+    """The pictures of a batch, and how to put as many results together again.
+
+    Args:
+        batch: of four axes, the first of which counts the pictures.
+
+    Returns:
+        None for what is no batch: a single picture of any kind, with a batch axis of 1 or without.
+
+    Raises:
+        ImageError: a batch of no pictures.
+    """
+    shape: Any = getattr(batch, "shape", ())
+    if len(shape) != 4 or shape[0] == 1:
+        return None
+    if shape[0] == 0:
+        raise ImageError(f"a batch of shape {tuple(shape)} has no picture in it")
+    return [batch[number] for number in range(int(shape[0]))], _stack_of(batch)
+
+
+def _stack_of(batch: Any) -> Stack:
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and isinstance(batch, torch.Tensor):
+        return torch.stack  # type: ignore[no-any-return]
+    tf: Any = sys.modules.get("tensorflow")
+    if tf is not None and isinstance(batch, (tf.Tensor, tf.Variable)):
+        return tf.stack  # type: ignore[no-any-return]
+    if hasattr(batch, "__array_namespace__"):
+        return batch.__array_namespace__().stack  # type: ignore[no-any-return]
+    return np.stack

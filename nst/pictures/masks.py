@@ -1,23 +1,46 @@
-"""Masks: which part of a picture a style, or the content, counts in; by name, fitted, feathered, shared out."""
+"""Masks: which part of a picture a style, or the content, counts in; by name, fitted, feathered, shared out.
+
+One picture may hold several as a map of colors: a mask for each of the areas that somebody filled with a flat color.
+
+Where the photograph is protected, it is put back. A style that does not act in a region leaves its pixels free all the
+same: the content loss holds what conv4_2 sees, and colours and fine detail follow the paint around (measured in
+docs/benchmarks.md). So
+
+    x' = (1 - m) x + m p,
+
+m being the mask with soft edges.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
 from nst.errors import SettingsError
-from nst.pictures.areas import area, is_colored
 from nst.pictures.kinds import from_any
-from nst.pictures.picture import Picture
-from nst.words import MAX_PIXELS
+from nst.pictures.picture import Picture, to_uint8
+from nst.settings import MAX_PIXELS
 
-__all__ = ["Mask", "Masks", "feathered", "fit", "from_picture", "make_masks", "regions"]
+__all__ = [
+    "SOFT",
+    "Mask",
+    "Masks",
+    "color_area",
+    "color_named",
+    "feathered",
+    "fit",
+    "from_picture",
+    "is_colored",
+    "make_masks",
+    "regions",
+    "restore_protected",
+]
 
 Mask: TypeAlias = NDArray[np.float32]
 
@@ -71,7 +94,10 @@ def fit(mask: Mask, width: int, height: int, feather: float = 0.0) -> Mask:
 
 
 def feathered(mask: Mask, deviation: float) -> Mask:
-    """Gaussian blur of a standard deviation in pixels, cut at 3 of them; the border is repeated outwards."""
+    """Gaussian blur of a standard deviation in pixels, cut at 3 of them; the border is repeated outwards.
+
+    Of (H, W) or (H, W, C).
+    """
     radius = int(np.ceil(3 * deviation))
     if radius == 0:
         return mask
@@ -79,7 +105,9 @@ def feathered(mask: Mask, deviation: float) -> Mask:
     taps /= taps.sum()
     for axis in (0, 1):
         length = mask.shape[axis]
-        padded = np.pad(mask, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        padded = np.pad(
+            mask, [(radius, radius) if a == axis else (0, 0) for a in range(mask.ndim)], mode="edge"
+        )
         mask = np.zeros_like(mask)
         for tap, start in zip(taps, range(2 * radius + 1), strict=True):
             mask += np.float32(tap) * np.take(padded, range(start, start + length), axis)
@@ -174,10 +202,106 @@ def _mask(name: str, given: Any, longest: int | None, max_pixels: int) -> Mask:
     source, color = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     picture, _ = from_any(source, longest, max_pixels)
     if color is not None:
-        return area(picture, color)
+        return color_area(picture, color)
     if is_colored(picture):
         raise SettingsError(
             f"mask {name} is in colors: say which one, as in {name}=map.png:red (in Python: ('map.png', 'red')), "
             "or make it grey"
         )
     return from_picture(picture)
+
+
+_SHARE = 0.005  # of the pixels: a flat color, not an edge between two
+_ALIKE = 0.25  # distance of colors that are one, but for noise; the cube of colors has sides of 1
+_MEANT = 0.6  # distance of a color from its name: CSS's green is half as bright as that of a paintbox
+_VIVID, _MANY = 0.5, 0.05
+
+
+def color_named(name: str) -> tuple[int, int, int]:
+    """Red, green and blue of a color's name as CSS has them, or of #rrggbb.
+
+    Raises:
+        SettingsError: no such color.
+    """
+    try:
+        return ImageColor.getrgb(name)[:3]
+    except ValueError as error:
+        raise SettingsError(
+            f"{name!r} is no color: give a name such as red, or one such as #ff0000"
+        ) from error
+
+
+def is_colored(picture: Picture) -> bool:
+    """Whether vivid colors fill enough of a picture that it cannot be meant as shades of grey."""
+    vivid = np.ptp(picture.rgb, axis=2) > _VIVID
+    return float(vivid.mean()) > _MANY
+
+
+def color_area(picture: Picture, name: str) -> NDArray[np.float32]:
+    """(H, W): 1 where a map has the color, 0 elsewhere.
+
+    The flat colors of the map share its pixels: each goes to the nearest, so that soft edges and the noise of JPEG
+    leave no seam. The one that is meant is the nearest to the name.
+
+    Raises:
+        SettingsError: no such color, or the map has none like it.
+    """
+    wanted = np.array(color_named(name), np.float32) / 255
+    visible = np.ones(picture.rgb.shape[:2], bool) if picture.alpha is None else picture.alpha > 0.5
+    colors, shares = _flat_colors(picture.rgb[visible])
+    distances = np.linalg.norm(colors - wanted, axis=1)
+    if not len(colors) or distances.min() > _MEANT:
+        found = ", ".join(
+            f"{_hex(color)} ({share:.0%})" for color, share in zip(colors[:6], shares, strict=False)
+        )
+        raise SettingsError(f"there is no {name} in the map; it has {found or 'no flat color at all'}")
+    meant = int(np.argmin(distances))
+    nearest = np.full(visible.shape, np.inf, np.float32)
+    mask = np.zeros(visible.shape, np.float32)
+    for number, color in enumerate(colors):
+        distance = ((picture.rgb - color) ** 2).sum(axis=2)
+        mask[distance < nearest] = number == meant
+        nearest = np.minimum(nearest, distance)
+    return mask * visible
+
+
+def _flat_colors(pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
+    """(K, 3): the colors that fill much of a map, the most frequent first, and their shares of it."""
+    levels = to_uint8(pixels).astype(np.uint32) >> 3
+    codes, counts = np.unique(levels @ np.array([1024, 32, 1], np.uint32), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    colors: list[NDArray[np.float32]] = []
+    shares: list[float] = []
+    for code, count in zip(codes[order], counts[order], strict=True):
+        if count < _SHARE * len(pixels):
+            break
+        color = np.array([code // 1024, code // 32 % 32, code % 32], np.float32) / np.float32(31)
+        if all(np.linalg.norm(color - other) > _ALIKE for other in colors):
+            colors.append(color)
+            shares.append(count / len(pixels))
+    return np.array(colors, np.float32).reshape(-1, 3), shares
+
+
+def _hex(color: NDArray[np.float32]) -> str:
+    return "#" + bytes(to_uint8(color)).hex()
+
+
+SOFT = 0.01
+"""Standard deviation of the soft edge as a part of the longest side, where no larger one is asked for (`feather`)."""
+
+
+def restore_protected(result: Picture, content: Picture, masks: Masks | None) -> Picture:
+    """The result with the photograph back where it is protected; its own alpha stays.
+
+    Args:
+        result: of any size, with the colours that it is to have.
+        content: p at the size of the full result, in its own colours.
+        masks: of which `protect` counts; no mask changes nothing.
+    """
+    if masks is None or masks.protect is None:
+        return result
+    longest = max(result.size)
+    feather = max(SOFT * longest, masks.feather * longest / max(content.size))
+    mask = np.clip(fit(masks.protect, *result.size, feather), 0, 1)[..., None]
+    rgb = (1 - mask) * result.rgb + mask * content.resized(*result.size).rgb
+    return replace(result, rgb=rgb.astype(np.float32))

@@ -8,6 +8,8 @@ import re
 import struct
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -15,20 +17,26 @@ from typing import BinaryIO, TypeAlias
 from PIL import Image
 
 from nst.errors import ImageError
-from nst.pictures import jxl, png
-from nst.pictures.formats import HEAD, format_of, openable
+from nst.pictures import png
 from nst.pictures.large import check_pixels
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
 __all__ = [
+    "ANIMATED",
     "CODE_POINTS",
-    "Source",
+    "HEAD",
+    "FileSource",
+    "Format",
     "bomb",
     "damaged",
+    "format_of",
     "name_of",
     "one_line",
     "open_file",
     "open_picture",
+    "openable",
+    "size_of_jxl",
+    "suffixes",
 ]
 
 CODE_POINTS = "nst_code_points"
@@ -38,11 +46,11 @@ CODE_POINTS = "nst_code_points"
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
+FileSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
 """Where the bytes of a file are: a path, themselves, or something to read them from."""
 
 
-def open_file(path: Source) -> BinaryIO:
+def open_file(path: FileSource) -> BinaryIO:
     """Open for reading, or say in one line why not. Of an open file, the rest from where it stands."""
     if isinstance(path, (bytes, bytearray, memoryview)):
         return BytesIO(path)
@@ -64,7 +72,7 @@ def open_file(path: Source) -> BinaryIO:
         raise ImageError(f"cannot read {path}: {one_line(error)}; check the name") from error
 
 
-def name_of(source: Source) -> str:
+def name_of(source: FileSource) -> str:
     """What to call it in messages."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return f"the {len(source)} bytes"
@@ -90,7 +98,7 @@ def open_picture(file: BinaryIO, path: str | os.PathLike[str], max_pixels: int =
         warnings.simplefilter("ignore")
         try:
             if format_ is not None and format_.pillow == "JXL":
-                check_pixels(jxl.size_of(file), max_pixels, str(path))
+                check_pixels(size_of_jxl(file), max_pixels, str(path))
             image = (
                 _open_png(file) if head.startswith(png.SIGNATURE) else _open(file, head, openable(format_))
             )
@@ -180,3 +188,219 @@ def _note_code_points(image: Image.Image, file: BinaryIO) -> None:
         if len(found) == 1:  # else some are those of a thumbnail or a gain map
             (points,) = found
             image.info[CODE_POINTS] = int.from_bytes(points[:2], "big"), int.from_bytes(points[2:], "big")
+
+
+HEAD = 1024
+"""As many bytes of a file as `format_of` looks at."""
+
+ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")
+"""Pillow's names of the formats of which further pictures are frames, not pages or views."""
+
+_OPENED = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "TGA", "PCX", "ICO", "QOI", "SGI")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        name: what it is, with its article: "a HEIC picture".
+        advice: what to do about it where it cannot be read.
+        pillow: Pillow's name of the format, where it may read it.
+        plugin: the module that teaches Pillow to.
+    """
+
+    name: str
+    advice: str
+    pillow: str = ""
+    plugin: str = ""
+
+
+_EXPORT = "export it as PNG or TIFF first"
+_HEIC = Format("a HEIC picture", "install its reader: pip install 'nst[heif]'", "HEIF", "pi_heif")
+_JXL = Format("a JPEG XL picture", "install its reader: pip install 'nst[jxl]'", "JXL", "pillow_jxl")
+_AVIF = Format("an AVIF picture that this Pillow cannot read", "upgrade pillow, or export it as PNG", "AVIF")
+_RAW = Format(
+    "a camera raw file", "develop it with the camera's program or darktable and export TIFF or JPEG"
+)
+_MOVIE = Format("a movie", "paint it with nst video, or save one of its frames as a picture")
+_SVG = Format("an SVG drawing", _EXPORT)
+_PAGE = Format("a web page, not a picture", "save the picture itself")
+_PSD = Format("a Photoshop document of a kind that cannot be read", _EXPORT, "PSD")
+_TIFF = Format("a TIFF of a kind that cannot be read", "save it with 8 or 16 bits a channel", "TIFF")
+_POSTSCRIPT = Format("a PostScript drawing", _EXPORT)
+_ARCHIVE = Format("a ZIP archive or an office document", "take the picture out first")
+_GIMP = Format("a GIMP document", _EXPORT)
+
+# longer beginnings stand before those that they begin with
+_BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
+    (b"\xff\x0a", _JXL),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", _JXL),
+    (b"8BPS", _PSD),
+    *((beginning, _TIFF) for beginning in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    (b"gimp xcf", _GIMP),
+    (b"%PDF", Format("a PDF document", _EXPORT)),
+    (b"%!PS", _POSTSCRIPT),
+    (b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),
+    (b"PK\x03\x04", _ARCHIVE),
+    (b"v/1\x01", Format("an OpenEXR picture", "map its tones and export it as 16-bit TIFF first")),
+    (b"#?RADIANCE", Format("a Radiance HDR picture", "map its tones and export it as 16-bit TIFF first")),
+    (b"#?RGBE", Format("a Radiance HDR picture", "map its tones and export it as 16-bit TIFF first")),
+    (b"DDS ", Format("a DDS texture", _EXPORT)),
+    (b"SIMPLE  =", Format("a FITS picture", _EXPORT)),
+    (b"FUJIFILMCCD-RAW", _RAW),
+    (b"IIRO", _RAW),  # Olympus
+    (b"IIRS", _RAW),
+    (b"MMOR", _RAW),
+    (b"IIU\0", _RAW),  # Panasonic
+    (b"FOVb", _RAW),  # Sigma
+    (b"\0MRM", _RAW),  # Minolta
+    (b"\x1aE\xdf\xa3", _MOVIE),  # Matroska, WebM
+    (b"OggS", _MOVIE),
+    (b"FLV\x01", _MOVIE),
+    (b"\0\0\x01\xba", _MOVIE),  # MPEG
+    (b"\0\0\x01\xb3", _MOVIE),
+    (b"0&\xb2u\x8ef\xcf\x11", _MOVIE),  # Windows Media
+)
+
+# brands of ISO base media files (ISO/IEC 14496-12): the first decides, then those it is compatible with
+_BRANDS = {
+    b"avif": _AVIF,
+    b"avis": _AVIF,
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), _HEIC),
+    b"crx ": _RAW,
+}
+
+
+def format_of(head: bytes) -> Format | None:
+    """What a file is that begins so; None for what nst reads anyway and for what it does not know.
+
+    Args:
+        head: the first `HEAD` bytes, or all there are.
+    """
+    if head[4:8] == b"ftyp":
+        return _base_media(head)
+    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):  # QuickTime of old has no brand
+        return _MOVIE
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return _MOVIE
+    if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] == b"CR":  # Canon
+        return _RAW
+    for beginning, format_ in _BEGINNINGS:
+        if head.startswith(beginning):
+            return format_
+    return _markup(head)
+
+
+def openable(format_: Format | None) -> tuple[str, ...]:
+    """Pillow's names of the formats to try for a file that `format_of` found to be of this kind."""
+    if format_ is None:
+        return _OPENED
+    if format_.plugin:
+        _load(format_.plugin)
+    return (format_.pillow,) if format_.pillow else ()
+
+
+def suffixes() -> set[str]:
+    """Of the files that nst opens, in lower case, with their dots."""
+    Image.init()
+    named = (*_OPENED, *(format_.pillow for format_ in (_AVIF, _HEIC, _JXL, _PSD)))
+    known = {suffix for suffix, name in Image.registered_extensions().items() if name in named}
+    return known | {".heic", ".heif", ".jxl"}  # whose plug-ins are loaded when such a file is met
+
+
+def _load(plugin: str) -> None:
+    """Teach Pillow a format, now that a file of it is met; `Format.advice` says what to install for it."""
+    try:
+        module = import_module(plugin)
+    except ImportError:
+        return
+    if plugin == "pi_heif":
+        module.register_heif_opener()
+
+
+def _base_media(head: bytes) -> Format:
+    """By the brands in the box `ftyp`, which is the first; a movie unless they name a picture."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
+    if b"avif" in brands or b"avis" in brands:
+        return _AVIF
+    return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), _MOVIE)
+
+
+def _markup(head: bytes) -> Format | None:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return _PAGE
+    if text.startswith(b"<") and b"<svg" in text:
+        return _SVG
+    return _PAGE if text.startswith(b"<") and b"<html" in text else None
+
+
+_JXL_CODESTREAM = b"\xff\x0a"
+_JXL_RATIOS = (
+    (1, 1),
+    (1, 1),
+    (12, 10),
+    (4, 3),
+    (3, 2),
+    (16, 9),
+    (5, 4),
+    (2, 1),
+)  # width to height; the first is not used
+_JXL_BITS = (9, 13, 18, 30)
+
+
+def size_of_jxl(file: BinaryIO) -> tuple[int, int]:
+    """(width, height) in pixels.
+
+    Raises:
+        ValueError: the file is cut short.
+    """
+    bits = _Bits(_jxl_header(file))
+    small = bits.take(1)
+    height = _jxl_side(bits, small)
+    ratio = bits.take(3)
+    if ratio == 0:
+        return _jxl_side(bits, small), height
+    across, down = _JXL_RATIOS[ratio]
+    return height * across // down, height
+
+
+def _jxl_side(bits: _Bits, small: int) -> int:
+    return 8 * (1 + bits.take(5)) if small else 1 + bits.take(_JXL_BITS[bits.take(2)])
+
+
+def _jxl_header(file: BinaryIO) -> bytes:
+    """What comes after the signature of the codestream, which lies in the file or in a box of it."""
+    file.seek(0)
+    head = file.read(12)
+    if head.startswith(_JXL_CODESTREAM):
+        return head[2:]
+    at = 0
+    while True:
+        file.seek(at)
+        box = file.read(16)
+        if len(box) < 16:
+            raise ValueError("there is no codestream")
+        if box[4:8] in (b"jxlc", b"jxlp"):
+            file.seek(at + (8 if box[4:8] == b"jxlc" else 12))
+            return file.read(12).removeprefix(_JXL_CODESTREAM)
+        length = int.from_bytes(box[:4], "big")
+        at += int.from_bytes(box[8:], "big") if length == 1 else max(8, length)
+
+
+class _Bits:
+    """Bits of some bytes, the lowest first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value, self._left = int.from_bytes(data, "little"), 8 * len(data)
+
+    def take(self, count: int) -> int:
+        """So many of them as a number."""
+        if count > self._left:
+            raise ValueError("the header is cut short")
+        taken = self._value & ((1 << count) - 1)
+        self._value >>= count
+        self._left -= count
+        return taken

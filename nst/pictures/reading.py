@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from nst.errors import ImageError
-from nst.pictures import png_parts, tiff
+from nst.pictures import png, tiff
 from nst.pictures.decoding import decode
 from nst.pictures.large import draft, reduction
-from nst.pictures.opening import Source, damaged, name_of, open_file, open_picture
+from nst.pictures.opening import FileSource, damaged, name_of, open_file, open_picture
 from nst.pictures.picture import Picture
-from nst.words import MAX_PIXELS
+from nst.settings import MAX_PIXELS
 
 __all__ = ["read_picture"]
 
 
-def read_picture(path: Source, longest: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(path: FileSource, longest: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture file; of an animation, the first frame, of a TIFF the first page that is no thumbnail.
 
     The EXIF orientation is applied, colours (an ICC profile, code points, a gamma) are converted to sRGB, transparency
@@ -44,7 +44,7 @@ def read_picture(path: Source, longest: int | None = None, max_pixels: int = MAX
             image = open_picture(file, name, max_pixels)
             factor = reduction(image.size, longest, max_pixels, name)
             if factor > 1 and image.format == "PNG":
-                small = png_parts.reduced_in_parts(file, image, factor, max_pixels, name)
+                small = png.reduced_in_parts(file, image, factor, max_pixels, name)
                 if small is not None:
                     return decode(small, name)
             return decode(image, name, draft(image, longest, max_pixels, name))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from nst._version import __version__
@@ -24,7 +24,15 @@ from nst.pictures.opening import open_file, open_picture
 from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
 
-__all__ = ["check_output", "encoded", "read_settings", "to_pil", "write_file", "write_picture"]
+__all__ = [
+    "check_output",
+    "encoded",
+    "read_settings",
+    "to_pil",
+    "with_caption",
+    "write_file",
+    "write_picture",
+]
 
 _DESCRIPTION, _SOFTWARE = 270, 305  # EXIF 2.32, section 4.6.4: ImageDescription, Software
 
@@ -199,3 +207,24 @@ def _unwritable(path: str | os.PathLike[str], error: OSError) -> ImageError:
     reason = error.strerror or " ".join(str(error).split())
     hint = "" if ";" in reason else "; choose a folder that you can write to"
     return ImageError(f"cannot write {path}: {reason}{hint}")
+
+
+CAPTIONED_SIDE = 640
+"""Longest side in pixels of what is shown."""
+
+_LETTERS, _GAP = 13, 4  # height of the letters and space around them in pixels
+
+
+def with_caption(picture: Picture, caption: str) -> bytes:
+    """The picture, made smaller if it is large, with lines of text on white below it, as a PNG."""
+    image = to_pil(picture)
+    image.thumbnail((CAPTIONED_SIDE, CAPTIONED_SIDE))
+    font = ImageFont.load_default(_LETTERS)
+    left, top, right, bottom = ImageDraw.Draw(image).multiline_textbbox((0, 0), caption, font)
+    size = max(image.width, round(right - left) + 2 * _GAP), image.height + round(bottom - top) + 2 * _GAP
+    sheet = Image.new(image.mode, size, "white")
+    sheet.paste(image)
+    ImageDraw.Draw(sheet).multiline_text((_GAP, image.height + _GAP - top), caption, "black", font)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()

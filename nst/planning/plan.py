@@ -21,8 +21,8 @@ from nst.models.weights import NetworkWeights
 from nst.optim import OPTIMIZERS
 from nst.planning.memory import free_memory
 from nst.protocol import Backend
+from nst.repr_html import ReprHtml
 from nst.settings import Settings
-from nst.shown import Shown
 
 __all__ = ["Plan", "choose", "predict"]
 
@@ -67,7 +67,7 @@ class Task:
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(Shown):
+class Plan(ReprHtml):
     """How to compute a picture, and what that takes.
 
     Attributes:
@@ -88,7 +88,7 @@ class Plan(Shown):
     free: int | None = None
     workers: int = 1
 
-    def _shown(self) -> dict[str, str]:
+    def _repr_rows(self) -> dict[str, str]:
         free = "" if self.free is None else f" of {self.free / 1e9:.2f} GB that are free"
         return {
             "windows": "none" if self.side is None else f"of {self.side} px",

@@ -15,17 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments
-from nst.engine.workshop import Workshop
+from nst.arguments import AnyDtype, AnyTensor, File, TransferArguments, with_present_names
+from nst.engine.cache import Cache
 from nst.errors import ImageError, SettingsError
-from nst.fields import require_known
 from nst.losses.temporal import Temporal
 from nst.losses.term import Loss
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, fill_hidden, resize
 from nst.pictures.subjects import FINDERS
-from nst.run import Run
-from nst.transfer import ARGUMENTS, StyleTransfer
+from nst.settings import require_known
+from nst.transfer import ARGUMENTS, Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
 if TYPE_CHECKING:
@@ -84,22 +83,23 @@ class VideoTransfer:
         flow: FlowFunction = dis_flow,
         **options: Unpack[TransferArguments],
     ) -> None:
-        require_known(options, {*ARGUMENTS, *(VideoTransfer.__init__.__kwdefaults__ or ())})
+        given = with_present_names(options)
+        require_known(given, {*ARGUMENTS, *(VideoTransfer.__init__.__kwdefaults__ or ())})
         number = isinstance(temporal_weight, (int, float)) and not isinstance(temporal_weight, bool)
         if not number or not 0 <= temporal_weight < float("inf"):
             raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")
-        masks = options.get("masks")
+        masks = given.get("masks")
         word = masks.get("protect") if isinstance(masks, Mapping) else None
         if isinstance(word, str) and word in FINDERS:
             raise SettingsError(
                 f"masks stay where they are and a {word} moves: give a mask picture as protect"
             )
         require_opencv()
-        self.first = StyleTransfer(first, style, **options)
+        self.first = StyleTransfer(first, style, **given)
         self._limits = self.first.settings.longest, self.first.settings.max_pixels
         self._size = from_any(first, *self._limits)[0].size
         self._weight, self._flow = temporal_weight, flow
-        self._extra = tuple(options.get("extra_terms", ()))
+        self._extra = tuple(given.get("extra_terms", ()))
         later: dict[str, Any] = {
             "init": first,
             "init_noise": 0.0,
@@ -108,9 +108,9 @@ class VideoTransfer:
             "backend": self.first.backend,
             "weights": self.first.weights,
             "extra_terms": self._losses(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
-            "workshop": options.get("workshop") or Workshop(1),
+            "cache": given.get("cache") or Cache(1),
         }
-        self._later = StyleTransfer(first, style, **{**options, **later})
+        self._later = StyleTransfer(first, style, **{**given, **later})
 
     def after(self, last: Last, frame: Any) -> Run:
         """The run of the frame that comes after `last`; nothing of it but its targets is set up anew.

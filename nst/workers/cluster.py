@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nst.engine.team import Answer, Team, WorkerLostError
+from nst.engine.distributed import Answer, WorkerGroup, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
-from nst.workers.seat import MakeBackend, Seat
+from nst.workers.local import MakeBackend, ShardHost
 
-__all__ = ["Places", "cluster_team", "connect", "here", "no_room", "no_start", "places"]
+__all__ = ["Places", "cluster_group", "connect", "here", "no_room", "no_start", "places"]
 
 PATIENCE = 120.0
 """Seconds within which the actors have to be there."""
@@ -109,8 +109,10 @@ def no_start(error: BaseException) -> str:
     )
 
 
-def cluster_team(address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights) -> Team:
-    """A team of actors.
+def cluster_group(
+    address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights
+) -> WorkerGroup:
+    """A group of actors.
 
     Raises:
         NSTError: there is no cluster.
@@ -118,18 +120,18 @@ def cluster_team(address: str, workers: int | None, backend: Backend[Any], weigh
     ray = connect(address)
     wanted = places(ray, workers)
     make = partial(type(backend), wanted.device, backend.dtype, backend.precision)
-    return Team(lambda: _start(ray, wanted, make, weights), wanted.count, nearby=0)
+    return WorkerGroup(lambda: _start(ray, wanted, make, weights), wanted.count, nearby=0)
 
 
 class ClusterWorker:
-    """See `nst.engine.team.Worker`."""
+    """See `nst.engine.distributed.Worker`."""
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self._ray, self._actor = ray, actor
         self.name = "the cluster"
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.distributed.Worker`."""
         return self._answer(self._actor.do.remote(method, *arguments))
 
     def arrival(self) -> Any:
@@ -158,12 +160,12 @@ class ClusterWorker:
         return wait
 
     def close(self) -> None:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.distributed.Worker`."""
         self._ray.kill(self._actor)
 
 
-class _Actor(Seat):
-    """A seat that says where it is."""
+class _Actor(ShardHost):
+    """A shard's host that says where it is."""
 
     def place(self) -> str:
         return here()

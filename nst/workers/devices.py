@@ -1,4 +1,4 @@
-"""On which devices a picture is computed, and the team for them."""
+"""On which devices a picture is computed, and the group for them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from nst.backends.selection import parse_device
-from nst.engine.team import Team
-from nst.engine.workshop import Workshop
+from nst.engine.cache import Cache
+from nst.engine.distributed import WorkerGroup
 from nst.errors import BackendError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 
-__all__ = ["Devices", "devices_of", "team_of"]
+__all__ = ["Devices", "devices_of", "worker_group_of"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Devices:
         """That of the picture and the optimiser."""
         return self.names[0]
 
-    def team(self, backend: Backend[Any], weights: NetworkWeights) -> Team | None:
+    def group(self, backend: Backend[Any], weights: NetworkWeights) -> WorkerGroup | None:
         """Who computes the windows; None for this process alone.
 
         Args:
@@ -65,9 +65,9 @@ class Devices:
             BackendError: the backend does not see one of the devices.
         """
         if self.ray is not None:
-            from nst.workers.cluster import cluster_team
+            from nst.workers.cluster import cluster_group
 
-            return cluster_team(self.ray, self.workers, backend, weights)
+            return cluster_group(self.ray, self.workers, backend, weights)
         if len(self.names) == 1:
             return None
         found = backend.available_devices()
@@ -82,17 +82,17 @@ class Devices:
 
             return local_workers(makers, weights)
 
-        return Team(start, len(named), named.count(backend.device))
+        return WorkerGroup(start, len(named), named.count(backend.device))
 
 
-def team_of(
-    devices: Devices, backend: Backend[Any], weights: NetworkWeights, workshop: Workshop
-) -> Team | None:
-    """The team of a transfer, which those with the same workshop share; see `Devices.team`."""
-    team: Team | None = workshop.teams.get(
-        (devices, backend, weights), lambda: devices.team(backend, weights)
+def worker_group_of(
+    devices: Devices, backend: Backend[Any], weights: NetworkWeights, cache: Cache
+) -> WorkerGroup | None:
+    """The group of a transfer, which those with the same cache share; see `Devices.group`."""
+    group: WorkerGroup | None = cache.groups.get(
+        (devices, backend, weights), lambda: devices.group(backend, weights)
     )
-    return team
+    return group
 
 
 def devices_of(device: str | Sequence[str] | Devices) -> Devices:

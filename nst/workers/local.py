@@ -1,4 +1,4 @@
-"""Workers on this machine: a thread for a GPU, a process of its own for the CPU.
+"""Workers on this machine: a thread for a GPU, a process of its own for the CPU; how the cores are shared out.
 
 A thread hands over arrays without copying them, and frameworks let other threads run while a GPU computes. On a CPU it
 would share the framework's one pool of threads with the others; a process has its own.
@@ -9,27 +9,39 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import finalize
 
-from nst.engine.team import Answer, WorkerLostError
+from nst.engine.distributed import Answer, Shard, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
-from nst.workers.seat import MakeBackend, Seat
-from nst.workers.threads import THREADS, environment
+from nst.planning.memory import is_out_of_memory
+from nst.protocol import Backend
 
-__all__ = ["LocalWorker", "local_workers", "process_worker", "start_workers", "thread_worker"]
+__all__ = [
+    "THREADS",
+    "LocalWorker",
+    "MakeBackend",
+    "ShardHost",
+    "cores",
+    "environment",
+    "local_workers",
+    "process_worker",
+    "start_workers",
+    "thread_worker",
+]
 
 _here = threading.local()
-"""`_here.seat` is the seat of this thread, or of the only thread of this process."""
+"""`_here.host` is the shard's host in this thread, or in the only thread of this process."""
 
 
 class LocalWorker:
-    """See `nst.engine.team.Worker`.
+    """See `nst.engine.distributed.Worker`.
 
     Args:
         name: where it is, for people.
@@ -43,15 +55,15 @@ class LocalWorker:
         self._end = finalize(self, executor.shutdown, wait=True, cancel_futures=True)
 
     def start(self, make: MakeBackend, weights: NetworkWeights) -> Answer:
-        """Let it take its seat."""
-        return self._answer(_take_seat, make, weights)
+        """Make its shard, in its own thread or process."""
+        return self._answer(_host_shard, make, weights)
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.distributed.Worker`."""
         return self._answer(_do, method, *arguments)
 
     def close(self) -> None:
-        """See `nst.engine.team.Worker`."""
+        """See `nst.engine.distributed.Worker`."""
         self._end()
 
     def _answer(self, function: Any, *arguments: Any) -> Answer:
@@ -126,12 +138,12 @@ def start_workers(
     return [worker for worker, _ in seats]
 
 
-def _take_seat(make: MakeBackend, weights: NetworkWeights) -> None:
-    _here.seat = Seat(make, weights)
+def _host_shard(make: MakeBackend, weights: NetworkWeights) -> None:
+    _here.host = ShardHost(make, weights)
 
 
 def _do(method: str, *arguments: Any) -> Any:
-    return _here.seat.do(method, *arguments)
+    return _here.host.do(method, *arguments)
 
 
 def _stay_with_the_first_process() -> None:
@@ -166,3 +178,64 @@ def _sharing(processes: int) -> Iterator[None]:
                 os.environ[name] = value
         if deaf:
             signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+MakeBackend: TypeAlias = Callable[[], Backend[Any]]
+"""Imports a framework; can be pickled."""
+
+
+class ShardHost:
+    """A share, and errors that can be sent.
+
+    Args:
+        make: makes the backend, on the worker's device.
+        weights: of the network.
+
+    Raises:
+        NSTError: there is no such backend or device here.
+    """
+
+    def __init__(self, make: MakeBackend, weights: NetworkWeights) -> None:
+        self._shard = Shard(make(), weights)
+
+    def do(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the share.
+
+        Raises:
+            MemoryError: what any framework means by running out of memory.
+            RuntimeError: any other fault, with its traceback as text, since not every exception can be pickled.
+        """
+        try:
+            return getattr(self._shard, method)(*arguments)
+        except NSTError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise MemoryError(f"{type(error).__name__}: {error}") from None
+            raise RuntimeError("".join(traceback.format_exception(error))) from None
+
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+"""Where frameworks and the libraries below them read how many threads they may have."""
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def environment(jobs: int) -> dict[str, str]:
+    """For a worker: the threads of all of them together are as many as there are cores, or as OMP_NUM_THREADS says."""
+    if jobs == 1:
+        return dict(os.environ)
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isdecimal() and int(asked) else cores()
+    return {**os.environ, **dict.fromkeys(THREADS, str(max(1, min(most, cores()) // jobs)))}

@@ -12,11 +12,11 @@ from PIL import Image
 
 import nst
 from nst import get_backend
-from nst.batch import Batch, Painter, Row
-from nst.batch.workers import _Worker
+from nst.batch import Batch, Row, RowPainter
+from nst.batch.pool import InProcess, _Worker
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.writing import read_settings
-from nst.workers.threads import THREADS, cores, environment
+from nst.workers.local import THREADS, cores, environment
 
 ALL = [f"{content}-{style}.png" for style in "xy" for content in "abc"]
 
@@ -222,7 +222,9 @@ def test_processes_paint_the_same_bytes(gallery, options):
     summary = Batch(gallery.contents, gallery.styles, gallery.out, jobs=2, **options).run()
     assert (summary.done, len(summary.failed)) == (6, 2)
     assert contents_of(gallery.out) == want
-    assert not [p for p in psutil.Process().children() if "nst.batch.worker" in p.cmdline()]
+    assert not [
+        p for p in psutil.Process().children() if any("nst.batch.pool" in word for word in p.cmdline())
+    ]
 
 
 def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options, monkeypatch):
@@ -255,7 +257,7 @@ def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options
 
 def test_threads_are_shared_out(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("nst.workers.threads.cores", lambda: 8)
+    monkeypatch.setattr("nst.workers.local.cores", lambda: 8)
     assert {environment(4)[name] for name in THREADS} == {"2"}
     assert {environment(16)[name] for name in THREADS} == {"1"}
     assert "OMP_NUM_THREADS" not in environment(1)
@@ -280,7 +282,7 @@ def test_a_painter_sets_up_once(gallery, options, monkeypatch):
     monkeypatch.setattr(
         "nst.batch.painter.network_of", lambda *a, f=nst.batch.painter.network_of: loaded.append(a) or f(*a)
     )
-    painter = Painter()
+    painter = RowPainter()
     for name in "abc":
         row = Row(
             str(gallery.contents / f"{name}.png"), (str(gallery.styles / "x.png"),), f"{name}.png", options
@@ -288,3 +290,13 @@ def test_a_painter_sets_up_once(gallery, options, monkeypatch):
         *_, painted = painter.paint(row)
         assert painted.error is None
     assert len(loaded) == 1
+
+
+def test_names_of_before_are_there_for_one_more_release(gallery, options):
+    with pytest.warns(DeprecationWarning, match="Painter is now nst.batch.RowPainter"):
+        assert nst.batch.Painter is RowPainter
+    with pytest.warns(DeprecationWarning, match="Crew is now nst.batch.Executor"):
+        assert nst.batch.Crew is nst.batch.Executor
+    batch = Batch(gallery.contents / "a.png", gallery.styles / "x.png", gallery.out, **options)
+    with pytest.warns(DeprecationWarning, match="crew= is now executor="):
+        assert batch.run(crew=InProcess()).done == 1

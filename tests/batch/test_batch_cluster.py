@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.batch.cluster import Cluster, _Job
-from nst.batch.painter import Painted, Painter
+from nst.batch.cluster import Cluster, _ClusterRun
+from nst.batch.painter import Painted, RowInputs, RowPainter, paths_of
 from nst.batch.rows import Row
-from nst.batch.supplies import Supplies, paths_of
 from nst.errors import NSTError
 from nst.workers.cluster import Places
 
@@ -53,9 +52,9 @@ def job(tmp_path_factory, weights_file):
     return SimpleNamespace(folder=folder, contents=contents, styles=styles, options=options, here=here)
 
 
-def run(job, name, crew, watch=None):
+def run(job, name, executor, watch=None):
     batch = nst.Batch(job.contents, job.styles, job.folder / name, **job.options)
-    summary = batch.run(watch, crew)
+    summary = batch.run(watch, executor)
     return summary, {path.name: path.read_bytes() for path in (job.folder / name).glob("*.png")}
 
 
@@ -96,7 +95,7 @@ def test_actors_need_no_file_of_the_driver(ray_cluster, job, monkeypatch):
     (job.folder / "broken.png").write_bytes(b"no picture")
     names = [os.path.basename(path) for path in job.contents[:2]]
     batch = nst.Batch([*names, "broken.png"], ["s0.png"], "relative", **job.options)
-    summary = batch.run(crew=Cluster("auto", 1))
+    summary = batch.run(executor=Cluster("auto", 1))
     assert summary.done == 2
     ((name, why),) = summary.failed
     assert (name, why.startswith("cannot read broken.png: ")) == ("broken-s0.png", True)
@@ -134,9 +133,9 @@ def test_supplies_stand_for_paths(job, tmp_path):
     real = {"a.png": job.contents[0], "b.png": job.styles[0], "m.png": mask, "i.png": job.contents[1]}
     files = {name: Path(path).read_bytes() for name, path in real.items()}
     network = nst.StyleTransfer(job.contents[0], job.styles[0], **job.options).weights
-    *_, got = Painter().paint(row, Supplies(files, network))
+    *_, got = RowPainter().paint(row, RowInputs(files, network))
     options = {**job.options, "masks": {"protect": mask}, "init": job.contents[1]}
-    *_, want = Painter().paint(Row(job.contents[0], (job.styles[0],), "out.png", options))
+    *_, want = RowPainter().paint(Row(job.contents[0], (job.styles[0],), "out.png", options))
     assert got.error is want.error is None
     pixels = [np.asarray(Image.open(io.BytesIO(painted.data))) for painted in (got, want)]
     np.testing.assert_array_equal(*pixels)
@@ -190,7 +189,9 @@ class FakeRay:
 
 
 def work(ray, names):
-    job = _Job(ray, Places(2, 1, 0), None, [Row("c", ("s",), name, {"weights": object()}) for name in names])
+    job = _ClusterRun(
+        ray, Places(2, 1, 0), None, [Row("c", ("s",), name, {"weights": object()}) for name in names]
+    )
     answers = []
     while job.goes_on():
         answers += job.answers()
@@ -212,7 +213,7 @@ def test_a_cluster_on_which_no_worker_starts_is_one_line():
 
 
 def test_a_network_that_is_not_there_fails_its_row():
-    job = _Job(FakeRay(), Places(1, 1, 0), None, [Row("c", ("s",), "a", {"weights": "no such"})])
+    job = _ClusterRun(FakeRay(), Places(1, 1, 0), None, [Row("c", ("s",), "a", {"weights": "no such"})])
     answers = []
     while job.goes_on():
         answers += job.answers()

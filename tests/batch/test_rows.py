@@ -2,8 +2,7 @@
 
 import pytest
 
-from nst.batch.listing import expand
-from nst.batch.rows import Row, check_outputs, named, pairs
+from nst.batch.rows import Row, check_outputs, expand, named, pairs
 from nst.errors import ImageError, SettingsError
 
 

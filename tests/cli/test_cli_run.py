@@ -410,7 +410,7 @@ def test_trace_that_cannot_be_written_at_the_end_costs_no_picture(stylize, monke
     def full(path, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("nst.cli.trace.write_atomically", full)
+    monkeypatch.setattr("nst.cli.recorder.write_atomically", full)
     result = stylize("--trace", "t.json")
     assert (result.status, result.stderr.count("\n")) == (2, 1)
     assert "cannot write the trace t.json: No space left on device" in result.stderr

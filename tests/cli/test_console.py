@@ -8,8 +8,8 @@ import threading
 import pytest
 
 import nst
-from nst import bar
-from nst.bar import progress_bar
+from nst import control
+from nst.control import progress_bar
 
 
 class Screen(io.StringIO):
@@ -63,15 +63,15 @@ def test_a_run_in_the_library_has_a_bar_where_somebody_looks(monkeypatch, pictur
     assert printed(True, "auto", in_a_thread) == ""
     assert printed(True, False) == ""
     assert printed(False, "auto") == ""
-    monkeypatch.setattr(bar, "PACE", 0.0)
+    monkeypatch.setattr(control, "PACE", 0.0)
     assert re.search("^nst: 32x24 1 of 2 loss [0-9.]+ [0-9]+ s left$", printed(False, True), re.MULTILINE)
     assert printed(False, "auto") == ""
 
 
 def test_without_rich_there_are_lines(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich", None)  # as if it were not installed
-    monkeypatch.setattr(bar, "find_spec", lambda name: None)
-    monkeypatch.setattr(bar, "PACE", 0.0)
+    monkeypatch.setattr(control, "find_spec", lambda name: None)
+    monkeypatch.setattr(control, "PACE", 0.0)
     screen = Screen(True)
     monkeypatch.setattr(sys, "stderr", screen)
     with progress_bar(False) as show:
@@ -105,7 +105,7 @@ def test_a_unit_is_named_and_an_unknown_total_is_no_mistake(shown):
 
 def test_the_loss_is_looked_at_ten_times_a_second_and_at_the_end(shown, monkeypatch):
     times, looks = [], []
-    monkeypatch.setattr(bar.time, "monotonic", lambda: times[-1] if times else 0.0)
+    monkeypatch.setattr(control.time, "monotonic", lambda: times[-1] if times else 0.0)
 
     def moves():
         for step in range(11):

@@ -300,8 +300,8 @@ def test_help_says_how_a_grid_is_written(command):
 
 def test_the_embedded_network_is_deep_enough_for_every_experiment():
     from nst.cli.experiments.catalogue import EXPERIMENTS
-    from nst.layers import layer_weights
     from nst.models.embedded import load_embedded
+    from nst.settings import layer_weights
 
     there = load_embedded().convolutions
     for name, experiment in EXPERIMENTS.items():

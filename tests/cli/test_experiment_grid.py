@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nst.backends.numpy.backend import NumpyBackend
-from nst.cli.experiments.catalogue import EXPERIMENTS, Experiment, Value, simplex
+from nst.cli.experiments.catalogue import EXPERIMENTS, Experiment, SweepValue, simplex
 from nst.cli.experiments.grid import make_grid, parse_sweeps
 from nst.cli.experiments.measure import distances
 from nst.errors import SettingsError
@@ -13,7 +13,10 @@ from nst.transfer import StyleTransfer
 
 CUMULATIVE = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
 SMALL = Experiment(
-    "", [Value("r1", {"tv_weight": 1.0}), Value("r2", {})], [Value("c1", {"seed": 1})], {"size": 9}
+    "",
+    [SweepValue("r1", {"tv_weight": 1.0}), SweepValue("r2", {})],
+    [SweepValue("c1", {"seed": 1})],
+    {"size": 9},
 )
 
 

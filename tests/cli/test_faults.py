@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from nst.cli import console
-from nst.cli.scratch import Scratch
+from nst.cli.recorder import Scratch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, descriptors and limits of POSIX")
 
@@ -254,7 +254,7 @@ def test_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
 
 KILLED = """
 import os, sys
-from nst.cli.scratch import Scratch
+from nst.cli.recorder import Scratch
 scratch = Scratch()
 open(os.path.join(scratch.name, "frame.png"), "w").close()
 print(scratch.name, flush=True)

@@ -3,9 +3,8 @@
 import click
 import pytest
 
-from nst.cli.help import FIRST, SECTION_OF, SECTIONS, SectionedCommand, meant
 from nst.cli.main import COMMANDS, cli
-from nst.cli.options import PAINTING, setting_options
+from nst.cli.options import FIRST, PAINTING, SECTION_OF, SECTIONS, SectionedCommand, meant, setting_options
 
 
 def command_named(name):

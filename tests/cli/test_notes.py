@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli.notes import notes
-from nst.notices import about_inputs
+from nst.cli.console import notes
+from nst.inputs import about_inputs
 from nst.pictures.writing import read_settings
 from nst.settings import Settings
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nst.backends.numpy.backend import NumpyBackend
-from nst.batch.crew import Here
+from nst.batch.pool import InProcess
 from nst.transfer import StyleTransfer
 
 
@@ -19,5 +19,5 @@ def tiny(monkeypatch, weights_file):
         whole(self, *pictures, **{**options, **fixed, "size": size, "steps": steps})
 
     monkeypatch.setattr(StyleTransfer, "__init__", limited)
-    monkeypatch.setattr("nst.batch.batch.Workers", lambda jobs, timeout: Here(timeout))
+    monkeypatch.setattr("nst.batch.batch.ProcessPool", lambda jobs, timeout: InProcess(timeout))
     monkeypatch.setattr("nst.backends.get_backend", lambda *_: NumpyBackend())

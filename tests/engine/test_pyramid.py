@@ -93,7 +93,7 @@ def test_no_step_at_the_full_size_is_no_work_there(options, monkeypatch):
             sizes.append(scene.size)
             super().__init__(scene, *more, **options)
 
-    monkeypatch.setattr("nst.run.Stage", Watched)
+    monkeypatch.setattr("nst.transfer.Stage", Watched)
     large = picture(0, 640, 960)
     transfer = nst.StyleTransfer(large, picture(1, 40, 30), scales=(24,), steps=(2, 0), **options)
     assert transfer.plan.history_bytes == 2 * 2 * 3 * 8 * 24 * 16

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.engine.machine import Machine
+from nst.engine.cache import Context
 from nst.engine.stage import Stage
-from nst.engine.weights import losses_of
+from nst.engine.weighting import losses_of
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, planar
 from nst.pictures.scene import make_scene
@@ -34,7 +34,7 @@ def stage(small_network, backend, side, masks=None, content=CONTENT, **options):
     settings = make_settings(**SETTINGS | options)
     scene = make_scene(content, STYLES, [0.3, 0.7], masks)
     return Stage(
-        scene, losses_of(settings, small_network), Machine(settings, small_network, backend, (side,))
+        scene, losses_of(settings, small_network), Context(settings, small_network, backend, (side,))
     )
 
 

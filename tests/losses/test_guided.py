@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
+from nst.engine.cache import Context
 from nst.engine.loss_scaling import LossScale
-from nst.engine.machine import Machine
 from nst.engine.stage import Stage
-from nst.engine.weights import losses_of
+from nst.engine.weighting import losses_of
 from nst.losses.content import ContentTerm, SmoothedContentTerm
 from nst.losses.objective import energy_of, loss_function, positions_of, statistics_of
 from nst.losses.smoothing import fourth_powers, temperature
@@ -146,7 +146,7 @@ def test_smoothed_content_is_that_of_the_softmax(guided):
     d, step = rng.standard_normal(f.shape), 1e-5
     slope = (by_definition(f + step * d) - by_definition(f - step * d)) / (2 * step)
     assert np.sum(objective(f, constants).gradient * d) == pytest.approx(slope, rel=1e-7)
-    unit = evaluate(lambda o, x, c: {"y": term.unit(o, c)}, f, constants)["y"]
+    unit = evaluate(lambda o, x, c: {"y": term.featureless_loss(o, c)}, f, constants)["y"]
     assert unit == pytest.approx(1.5 * 0.5 * np.sum(m * (1 - P) ** 2), rel=1e-12)
 
 
@@ -218,7 +218,7 @@ def make(scene, small_network, masks=None, style_layers=("conv1_1", "conv3_1"), 
     content, *styles = scene
     pictures = make_scene(content, styles, [0.5, 0.5], masks)
     return Stage(
-        pictures, losses_of(settings, small_network), Machine(settings, small_network, BACKEND)
+        pictures, losses_of(settings, small_network), Context(settings, small_network, BACKEND)
     ).problem
 
 
@@ -289,7 +289,7 @@ def test_regions_pull_alike_whatever_the_energy_of_their_style(scene, small_netw
     term = problem.terms[1][0]
     values, numbers = [], problem.shared
     for part, weight in term.parts:
-        units = evaluate(lambda o, x, c, part=part: part.units(o, c), np.zeros(1), numbers)
+        units = evaluate(lambda o, x, c, part=part: part.featureless_losses(o, c), np.zeros(1), numbers)
         value = sum(numbers[part.weights[layer]] * unit for layer, unit in units.items())
         values.append(float(numbers[weight] * value))
     assert values[1] / values[0] == pytest.approx(3.0, rel=1e-6)

@@ -7,9 +7,9 @@ import pytest
 
 import nst
 from nst import get_backend
-from nst.engine.machine import Machine
+from nst.engine.cache import Context
 from nst.engine.stage import Stage
-from nst.engine.weights import losses_of
+from nst.engine.weighting import losses_of
 from nst.errors import SettingsError
 from nst.losses import Prepared
 from nst.losses.objective import statistics_of
@@ -54,7 +54,7 @@ class Mood:
     weight: float
     layer: str = LAYER
     name: str = "mood"
-    follows_content: bool = False
+    depends_on_content: bool = False
 
     @property
     def layers(self):
@@ -100,7 +100,7 @@ class Outline:
     weight: float
     name: str = "outline"
     layers: tuple[str, ...] = (LAYER,)
-    follows_content: bool = True
+    depends_on_content: bool = True
 
     def prepare(self, encoder, scene):
         maps = encoder.maps(encoder.backend.from_numpy(planar(scene.content)), self.layers)
@@ -153,8 +153,8 @@ def test_its_value_is_the_one_by_hand_and_its_weight_its_own(mood, small_network
 
 def stage(network, losses, side):
     scene = make_scene(picture(2, 150, 170), [picture(3, 60, 60)], [1.0])
-    machine = Machine(SETTINGS, network, get_backend("numpy", dtype="float64"), (side,))
-    return Stage(scene, (*losses_of(SETTINGS, network), *losses), machine)
+    context = Context(SETTINGS, network, get_backend("numpy", dtype="float64"), (side,))
+    return Stage(scene, (*losses_of(SETTINGS, network), *losses), context)
 
 
 def test_windows_are_wide_enough_for_its_layer_and_exact(mood, small_network):
@@ -220,6 +220,21 @@ def test_in_a_video_its_targets_follow_the_frame_if_it_says_so(small_network):
 
     free, held = distances(0.0), distances(1e6)
     assert max(held) < 0.1 * min(free)
+
+
+def test_the_name_of_before_is_read_for_one_more_release(mood, small_network):
+    """`follows_content` of a loss from outside is now `depends_on_content`."""
+
+    class Before:
+        name, layers, follows_content = mood.name, mood.layers, False
+        prepare = staticmethod(mood.prepare)
+
+    arguments = (picture(2, 48, 64).rgb, picture(3, 40, 40).rgb)
+    options = {"backend": BACKEND, "weights": small_network, "steps": 2, **LAYERS}
+    expected = nst.stylize(*arguments, extra_terms=[mood], **options)
+    with pytest.warns(DeprecationWarning, match="follows_content is now"):
+        got = nst.stylize(*arguments, extra_terms=[Before()], **options)
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_a_layer_that_is_not_there(mood, small_network):

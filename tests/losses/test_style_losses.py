@@ -198,7 +198,7 @@ def test_a_style_without_variation_is_no_division_by_zero(loss, style):
 def test_the_unit_is_the_loss_of_a_picture_without_features(loss):
     a = np.random.default_rng(8).random((1, 3, 4, 4))
     constants, term = constants_for(loss, a), term_for(loss, 3)
-    got = BACKEND.evaluate(lambda o, x, c: term.units(o, c), a, constants)["conv1_1"]
+    got = BACKEND.evaluate(lambda o, x, c: term.featureless_losses(o, c), a, constants)["conv1_1"]
     expected = energy(loss, np.zeros((1, 3, 2, 2)), constants)[0]
     if loss == "covariance":  # and a hundredth of the Gram matrix, so that there is a unit for flat styles
         flat = a.reshape(3, 16)

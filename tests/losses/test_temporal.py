@@ -6,9 +6,9 @@ import pytest
 import nst
 from nst import get_backend
 from nst.encoding.encoder import Encoder
-from nst.engine.machine import Machine
+from nst.engine.cache import Context
 from nst.engine.stage import Stage
-from nst.engine.weights import losses_of
+from nst.engine.weighting import losses_of
 from nst.losses.objective import loss_function
 from nst.losses.temporal import Temporal
 from nst.pictures.picture import Picture
@@ -81,8 +81,8 @@ def test_beside_content_and_style_in_one_piece_and_in_windows(side, scene, small
     parts = []
     for extra in ((), (temporal,)):
         losses = (*losses_of(settings, small_network), *extra)
-        machine = Machine(settings, small_network, BACKEND, (side,))
-        parts.append(Stage(make_scene(content, [style], [1.0]), losses, machine).evaluate(x))
+        context = Context(settings, small_network, BACKEND, (side,))
+        parts.append(Stage(make_scene(content, [style], [1.0]), losses, context).evaluate(x))
     alone = objective(temporal, x, 80, 64)
     assert float(parts[1].total) == pytest.approx(float(parts[0].total) + float(alone.total), rel=1e-6)
     assert float(parts[1].terms["temporal"]) == pytest.approx(float(alone.terms["temporal"]), rel=1e-9)

@@ -9,9 +9,9 @@ import nst
 from nst.backends import get_backend
 from nst.backends.numpy.backend import NumpyBackend
 from nst.encoding.windows import halo, smallest_side
-from nst.engine.machine import Machine
+from nst.engine.cache import Context
 from nst.engine.stage import Stage
-from nst.engine.weights import losses_of
+from nst.engine.weighting import losses_of
 from nst.errors import SettingsError, WeightsError
 from nst.losses.regions import carry
 from nst.models import vgg
@@ -156,7 +156,7 @@ def test_windows_are_exact(vgg16, padding):
     x = backend.from_numpy(planar(scene(3, 104, 152)).astype(np.float64))
     pictures, losses = make_scene(content, [style], [1.0]), losses_of(settings, vgg16)
     whole, tiled = (
-        Stage(pictures, losses, Machine(settings, vgg16, backend, (side,))) for side in (None, 96)
+        Stage(pictures, losses, Context(settings, vgg16, backend, (side,))) for side in (None, 96)
     )
     assert len(tiled.problem.encoder.views) > 1
     assert tiled.problem.encoder.margin == (32 if padding == "circular" else 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nst.backends import get_backend
-from nst.engine.weights import kind_of
+from nst.engine.weighting import kind_of
 from nst.errors import WeightsError
 from nst.models.importers import import_file
 from nst.models.random import random_weights

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst.engine.weights import kind_of
+from nst.engine.weighting import kind_of
 from nst.errors import WeightsError
 from nst.models import vgg
 from nst.models.random import random_weights

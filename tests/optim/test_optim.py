@@ -8,7 +8,7 @@ import pytest
 
 from nst.backends.numpy.space import NumpySpace
 from nst.optim import LBFGS, Adam
-from nst.optim.lbfgs import reach, two_loop
+from nst.optim.lbfgs import curvature_scale, two_loop
 from nst.protocol import Evaluation
 
 SPACE = NumpySpace()
@@ -64,7 +64,7 @@ def test_two_loop_is_dense_bfgs(k, factor):
 
 @pytest.mark.parametrize(("pairs", "factor"), [(0, 1.0), (3, 1.2), (10, 5 / 3), (30, 3.0), (100, 3.0)])
 def test_the_reach_grows_with_the_pairs_up_to_three(pairs, factor):
-    assert reach(pairs) == pytest.approx(factor)
+    assert curvature_scale(pairs) == pytest.approx(factor)
 
 
 def test_lbfgs_steps_are_dense_bfgs_steps():

@@ -5,9 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from nst.errors import SettingsError
-from nst.pictures.areas import area, is_colored
 from nst.pictures.kinds import from_any
-from nst.pictures.masks import make_masks
+from nst.pictures.masks import color_area, is_colored, make_masks
 
 
 def flag(*colors, width=60, height=40):
@@ -27,13 +26,13 @@ def picture(image):
 
 @pytest.mark.parametrize("name", ["red", "#ff0000", "#f00", "crimson", "rgb(240, 10, 0)"])
 def test_an_area_is_what_has_the_color(name):
-    mask = area(picture(flag(RED, GREEN, BLUE)), name)
+    mask = color_area(picture(flag(RED, GREEN, BLUE)), name)
     assert np.array_equal(mask, np.repeat([[1, 0, 0]], 40, 0).repeat(20, 1))
 
 
 def test_names_of_css_mean_the_colors_of_paintboxes():
     for name, column in (("green", 1), ("lime", 1), ("blue", 2), ("navy", 2)):
-        mask = area(picture(flag(RED, GREEN, BLUE)), name)
+        mask = color_area(picture(flag(RED, GREEN, BLUE)), name)
         assert mask[:, 20 * column : 20 * column + 20].all()
         assert mask.sum() == 800
 
@@ -44,7 +43,7 @@ def test_soft_edges_and_jpeg_leave_no_seam(tmp_path):
     ImageDraw.Draw(large).ellipse((200, 200, 600, 600), fill=GREEN, outline=BLUE, width=60)
     image = large.resize((200, 200), Image.Resampling.LANCZOS)
     image.save(tmp_path / "map.jpg", quality=60)
-    masks = [area(picture(tmp_path / "map.jpg"), name) for name in ("red", "green", "blue")]
+    masks = [color_area(picture(tmp_path / "map.jpg"), name) for name in ("red", "green", "blue")]
     assert np.array_equal(sum(masks), np.ones((200, 200)))
     # radii of 35 and 50 pixels
     assert masks[1].sum() == pytest.approx(np.pi * 35**2, rel=0.03)
@@ -56,7 +55,7 @@ def test_transparent_parts_have_no_area():
     image.putalpha(
         Image.fromarray(np.where(np.arange(40)[:, None] < 10, 0, 255).repeat(60, 1).astype(np.uint8))
     )
-    mask = area(picture(image), "red")
+    mask = color_area(picture(image), "red")
     assert not mask[:10].any()
     assert mask[10:, :30].all()
     assert not mask[:, 30:].any()
@@ -64,16 +63,16 @@ def test_transparent_parts_have_no_area():
 
 def test_what_is_no_color_or_is_not_there():
     with pytest.raises(SettingsError, match="'redd' is no color: give a name such as red"):
-        area(picture(flag(RED, GREEN)), "redd")
+        color_area(picture(flag(RED, GREEN)), "redd")
     with pytest.raises(SettingsError, match=r"no white in the map; it has #ff0000 \(67%\), #00ff00 \(33%\)"):
-        area(picture(flag(RED, RED, GREEN)), "white")
+        color_area(picture(flag(RED, RED, GREEN)), "white")
     hidden = Image.new("RGBA", (9, 9), (255, 0, 0, 0))
     with pytest.raises(SettingsError, match="it has no flat color at all"):
-        area(picture(hidden), "red")
+        color_area(picture(hidden), "red")
 
 
 def test_black_and_white_are_colors_too():
-    mask = area(picture(flag((0, 0, 0), RED, (255, 255, 255))), "black")
+    mask = color_area(picture(flag((0, 0, 0), RED, (255, 255, 255))), "black")
     assert np.array_equal(mask[0], np.repeat([1, 0, 0], 20))
 
 

@@ -1,11 +1,20 @@
-"""nst.pictures.color_match and nst.pictures.color_spaces against numbers worked out by hand or published."""
+"""nst.pictures.color_match and nst.pictures.color_match against numbers worked out by hand or published."""
 
 import numpy as np
 import pytest
 
-from nst.pictures import color_spaces
-from nst.pictures.color_match import MAPS, _cholesky, match_histogram, moments
-from nst.pictures.color_spaces import by_blocks, from_lab, luma, to_gamut, to_lab
+from nst.pictures import color_match
+from nst.pictures.color_match import (
+    MAPS,
+    _cholesky,
+    by_blocks,
+    from_lab,
+    luma,
+    match_histogram,
+    moments,
+    to_gamut,
+    to_lab,
+)
 from nst.pictures.picture import Picture
 
 ARBITRARY = np.array([[0.05, 0.02, 0.01], [0.02, 0.04, 0.015], [0.01, 0.015, 0.03]])
@@ -154,7 +163,7 @@ def test_luma_of_the_primaries():
 
 
 def test_blocks_cover_the_picture(monkeypatch):
-    monkeypatch.setattr(color_spaces, "BLOCK", 4)
+    monkeypatch.setattr(color_match, "BLOCK", 4)
     rgb = np.random.default_rng(0).random((3, 5, 3), np.float32)
     sizes = []
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from nst.errors import ImageError
-from nst.pictures import formats, jxl
-from nst.pictures.formats import format_of
+from nst.pictures import opening
+from nst.pictures.opening import format_of
 from nst.pictures.reading import read_picture
 
 DATA = Path(__file__).parents[1] / "data"
@@ -115,7 +115,7 @@ def test_without_a_plug_in_its_extra_is_named(beginning, extra, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     for name in ("HEIF", "JXL"):
         monkeypatch.delitem(Image.OPEN, name, raising=False)
-    monkeypatch.setattr(jxl, "size_of", lambda file: (8, 8))
+    monkeypatch.setattr(opening, "size_of_jxl", lambda file: (8, 8))
     (tmp_path / "a").write_bytes(beginning + bytes(100))
     with pytest.raises(ImageError, match=rf"it is a .* picture; .* pip install 'nst\[{extra}\]'"):
         read_picture(tmp_path / "a")
@@ -136,12 +136,12 @@ def test_jpeg_xl_and_its_size_before_it_is_decoded(size, container, tmp_path):
     more = {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", "use_container": True} if container else {}
     Image.new("RGB", size, (200, 100, 50)).save(tmp_path / "a", "JXL", **more)
     with (tmp_path / "a").open("rb") as file:
-        assert jxl.size_of(file) == size
+        assert opening.size_of_jxl(file) == size
     np.testing.assert_allclose(read_picture(tmp_path / "a").rgb[1, 1] * 255, [200, 100, 50], atol=3)
     with pytest.raises(ImageError, match=f"{size[0] * size[1]:,} pixels"):
         read_picture(tmp_path / "a", 1, max_pixels=20)
 
 
 def test_a_folder_of_frames_knows_the_suffixes():
-    assert {".png", ".jpg", ".heic", ".jxl", ".tif"} <= formats.suffixes()
-    assert not {".eps", ".pdf", ".mpg"} & formats.suffixes()
+    assert {".png", ".jpg", ".heic", ".jxl", ".tif"} <= opening.suffixes()
+    assert not {".eps", ".pdf", ".mpg"} & opening.suffixes()

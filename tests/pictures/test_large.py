@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from nst.errors import ImageError
-from nst.pictures import png_parts
+from nst.pictures import png
 from nst.pictures.kinds import from_any
 from nst.pictures.large import reduction
 from nst.pictures.masks import make_masks
@@ -84,7 +84,7 @@ def test_jpeg_2000_is_decoded_smaller(tmp_path):
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_a_png_is_read_some_rows_at_a_time(mode, tmp_path, monkeypatch):
     """Every kind of filter looks at the row above, across the parts too; the last block of rows is narrower."""
-    monkeypatch.setattr(png_parts, "_SLAB", 3000)
+    monkeypatch.setattr(png, "_SLAB", 3000)
     values = smooth(4)[:118]
     values[..., 3] = 255
     image = Image.fromarray(values).convert(mode)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from nst.pictures.light import from_code_points, from_gamma, needs_conversion
+from nst.pictures.profiles import from_code_points, from_gamma, needs_conversion
 from nst.pictures.reading import read_picture
 
 DATA = Path(__file__).parents[1] / "data"

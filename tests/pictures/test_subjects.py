@@ -10,9 +10,8 @@ from PIL import Image
 import nst
 from nst.errors import NSTError, SettingsError
 from nst.pictures.color import Color
-from nst.pictures.masks import Masks
+from nst.pictures.masks import Masks, restore_protected
 from nst.pictures.picture import Picture
-from nst.pictures.protection import kept
 from nst.pictures.subjects import faces, subject, with_found
 from nst.progress import Output
 
@@ -119,17 +118,19 @@ def test_the_photograph_is_put_back_with_a_soft_edge():
     )
     mask = np.zeros((100, 100), np.float32)
     mask[:, 50:] = 1
-    row = kept(paint, photo, Masks(protect=mask)).rgb[50, :, 0]
+    row = restore_protected(paint, photo, Masks(protect=mask)).rgb[50, :, 0]
     assert (row[:46] == 0).all()
     np.testing.assert_allclose(row[54:], 0.8, rtol=1e-6)
     # the integral of a Gaussian of one pixel, half a pixel from the edge: weights 0.3990 (0), 0.2420 (1), ...
     assert row[49] + row[50] == pytest.approx(0.8)
     assert row[50] == pytest.approx(0.8 * 0.6995, abs=1e-3)
-    wider = kept(paint, photo, Masks(protect=mask, feather=5)).rgb[50, :, 0]
+    wider = restore_protected(paint, photo, Masks(protect=mask, feather=5)).rgb[50, :, 0]
     assert 0.05 < wider[45] < 0.2
-    small = kept(Picture(paint.rgb[::2, ::2]), photo, Masks(protect=mask, feather=5)).rgb[25, :, 0]
+    small = restore_protected(Picture(paint.rgb[::2, ::2]), photo, Masks(protect=mask, feather=5)).rgb[
+        25, :, 0
+    ]
     assert small[22] == pytest.approx(wider[44:46].mean(), abs=0.01)  # the same edge at half the size
-    assert kept(paint, photo, Masks()) is paint
+    assert restore_protected(paint, photo, Masks()) is paint
 
 
 def test_colours_that_are_changed_afterwards_do_not_reach_it():

@@ -162,7 +162,7 @@ def test_running_out_of_memory_goes_on_in_windows_with_the_same_result(small_net
     monkeypatch.setattr(plan, "SIDES", (256, 224, 200))
     rng = np.random.default_rng(0)
     content, style = (rng.integers(0, 256, (240, 240, 3), np.uint8) for _ in range(2))
-    options = {"weights": small_network, "steps": 1, "scales": 1, "size": "content"}
+    options = {"weights": small_network, "steps": 1, "scales": 1, "size": "content", "padding": "zero"}
     expected = nst.stylize(content, style, backend=NumpyBackend(), **options)
     with caplog.at_level(logging.WARNING, "nst"):
         found = nst.stylize(content, style, backend=Cramped(), **options)
@@ -181,7 +181,7 @@ def test_a_frame_that_runs_out_of_memory_goes_on_in_windows_and_so_do_the_next(
     def still(frame, other):
         return np.zeros((64, 64, 2), np.float32)
 
-    options = {"weights": small_network, "steps": 1, "scales": 1, "size": "content"}
+    options = {"weights": small_network, "steps": 1, "scales": 1, "size": "content", "padding": "zero"}
     options |= {"next_steps": 1, "flow": still}
     options |= {"content_layers": "conv2_1", "style_layers": "conv1_1,conv2_1"}
     options["temporal_weight"] = 0  # a term without layers is evaluated on the whole picture

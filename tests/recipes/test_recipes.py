@@ -149,6 +149,7 @@ from nst.models.weights import load_weights
 network = load_weights(sys.argv[2])
 content, style = (np.random.default_rng(seed).random((300, 300, 3), np.float32) for seed in (1, 2))
 shallow = {"content_layers": "conv1_1", "style_layers": "conv2_1", "backend": "numpy", "scales": 1, "size": "content"}
+shallow |= {"padding": "zero", "octave_noise": 0}  # as `activations` pads, and from the content itself
 
 def transfer(side, weight, weights=network):
     return nst.StyleTransfer(content[:side, :side], style, weights=weights, calm_weight=weight, **shallow)

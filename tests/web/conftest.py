@@ -13,8 +13,8 @@ pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
 from nst.cli.web.app import make_app
-from nst.cli.web.easel import Setup
 from nst.cli.web.messages import Finished, Preview
+from nst.cli.web.painting import Setup
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio
 
@@ -25,8 +25,8 @@ ORIGIN = f"http://127.0.0.1:{PORT}"
 class Scribe:
     """In place of a process that paints."""
 
-    def __init__(self, setup, slow, hear):
-        self.slow, self.hear, self.sent, self.alive, self.stops = slow, hear, [], True, []
+    def __init__(self, setup, slow, handle):
+        self.slow, self.handle, self.sent, self.alive, self.stops = slow, handle, [], True, []
         self.pid = os.getpid()
 
     def start(self):
@@ -82,7 +82,7 @@ def document(place):
 
 def tell_preview(place, run, step=1, start=None, peak=10**9):
     seen = Preview(place.name, run, step, 40, 1, 1, (40, 30), 5.0, 3.0, peak, start, b"jpeg")
-    place.live.hear(seen)
+    place.live.handle(seen)
 
 
 def tell_finished(place, run, why="done"):
@@ -91,4 +91,4 @@ def tell_finished(place, run, why="done"):
     names = {"picture": f"picture-{run}.png", "thumb": f"thumb-{run}.jpg", "raw": f"raw-{run}.png"}
     for name in names.values():
         (folder / name).write_bytes(png(run))
-    place.live.hear(Finished(place.name, run, why, 40, 40, (40, 30), 2.5, names, f"nst stylize {run}"))
+    place.live.handle(Finished(place.name, run, why, 40, 40, (40, 30), 2.5, names, f"nst stylize {run}"))

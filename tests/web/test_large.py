@@ -2,8 +2,19 @@
 
 import pytest
 
-from nst.cli.web.easel import Setup
-from nst.cli.web.messages import Failed, Finished, Large, Paint, Plan, Planned, Preview, Saved, Stop, Waiting
+from nst.cli.web.messages import (
+    Estimate,
+    EstimateRequest,
+    Failed,
+    Finished,
+    Large,
+    Paint,
+    Preview,
+    Saved,
+    Stop,
+    Waiting,
+)
+from nst.cli.web.painting import Setup
 from tests.web.conftest import document, open_studio, tell_finished, tell_preview
 
 
@@ -25,7 +36,7 @@ def larges(place):
 
 def tell_large(place, request, step=3, peak=5 * 10**9):
     order = request.order
-    place.slow.hear(
+    place.slow.handle(
         Preview(place.name, order.run, step, 30, 1, 2, (800, 600), 2.0, 60.0, peak, None, b"", request.job)
     )
 
@@ -47,7 +58,7 @@ def test_the_second_waits_for_the_first(done):
     (first,) = larges(done)
     assert [job["place"] for job in document(done)["jobs"]] == [1, 2]
     names = {"picture": "picture-9.png", "thumb": "thumb-9.jpg", "raw": "raw-9.png"}
-    done.slow.hear(
+    done.slow.handle(
         Finished(done.name, first.order.run, "done", 30, 30, (1024, 768), 60.0, names, "nst", first.job)
     )
     assert [request.order.size for request in larges(done)] == [1024, 2048]
@@ -105,9 +116,9 @@ def test_nobody_cancels_what_is_not_theirs(done):
 
 def test_a_process_that_dies_tries_once_more_and_no_more(done):
     enlarge(done)
-    done.slow.hear(None)
+    done.slow.handle(None)
     assert len(larges(done)) == 2
-    done.slow.hear(None)
+    done.slow.handle(None)
     assert len(larges(done)) == 2
     (job,) = document(done)["jobs"]
     assert job["state"] == "failed"
@@ -118,7 +129,7 @@ def test_a_failure_lets_the_next_one_begin(done):
     enlarge(done, 4096)
     enlarge(done, 1024)
     first = larges(done)[0]
-    done.slow.hear(Failed(done.name, first.order.run, "4096x3072 pixels need about 9 GB", first.job))
+    done.slow.handle(Failed(done.name, first.order.run, "4096x3072 pixels need about 9 GB", first.job))
     assert [job["state"] for job in document(done)["jobs"]] == ["failed", "painting"]
 
 
@@ -126,9 +137,9 @@ def test_the_plan_comes_with_the_stream(done):
     box = done.studio.subscribe(done.studio.store.get(done.name))
     done.client.post(f"{done.at}/do/plan", json={"size": 2048})
     request = done.live.sent[-1]
-    assert isinstance(request, Plan)
+    assert isinstance(request, EstimateRequest)
     assert request.order.size == 2048
-    done.live.hear(Planned(done.name, 2048, 2048, 1536, 3 * 10**9, 8 * 10**9, True, 700.0))
+    done.live.handle(Estimate(done.name, 2048, 2048, 1536, 3 * 10**9, 8 * 10**9, True, 700.0))
     assert box._news["plan"]["seconds"] == 700.0
 
 
@@ -151,9 +162,9 @@ def test_a_live_picture_that_finds_no_memory_has_the_large_one_put_down(done):
     job = larges(done)[0].job
     done.client.patch(f"{done.at}/recipe", json={"strength": 0.9})
     paint = done.live.sent[-1]
-    done.live.hear(Waiting(done.name, paint.order.run))
+    done.live.handle(Waiting(done.name, paint.order.run))
     assert isinstance(done.slow.sent[-1], Stop)
-    done.slow.hear(Saved(job))
+    done.slow.handle(Saved(job))
     assert done.slow.stops  # its memory is free
     again = done.live.sent[-1]
     assert isinstance(again, Paint)

@@ -8,19 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.cli.web.easel import Easel, Setup
-from nst.cli.web.large import Slow
-from nst.cli.web.live import Live
+from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import (
     Colored,
     End,
+    Estimate,
+    EstimateRequest,
     Failed,
     Finished,
     Large,
     Order,
     Paint,
-    Plan,
-    Planned,
     Preview,
     Recolor,
     Resume,
@@ -28,6 +26,8 @@ from nst.cli.web.messages import (
     Stopped,
     Waiting,
 )
+from nst.cli.web.painting import PaintingContext, Setup
+from nst.cli.web.process import LargeWorker
 from nst.cli.web.recipe import Recipe
 
 SIZE = 32
@@ -63,8 +63,8 @@ class Pipe:
 
 
 @pytest.fixture(scope="session")
-def easel(weights_file):
-    held = Easel(Setup(backend="numpy", weights=str(weights_file), precision=None, size=SIZE))
+def context(weights_file):
+    held = PaintingContext(Setup(backend="numpy", weights=str(weights_file), precision=None, size=SIZE))
     held.warm_up()
     return held
 
@@ -82,9 +82,9 @@ def order(tmp_path, pictures):
     return make
 
 
-def serve(easel, pipe, kind=Live):
+def serve(context, pipe, kind=LiveWorker):
     with pytest.raises(EOFError):
-        kind(pipe, easel).run()
+        kind(pipe, context).run()
     assert not pipe.of(Failed)
     return pipe
 
@@ -104,13 +104,13 @@ def finished(event):
 @pytest.fixture
 def quick(monkeypatch):
     """Few steps, and a preview for each."""
-    monkeypatch.setattr("nst.cli.web.canvas.PAUSE", 0.0)
+    monkeypatch.setattr("nst.cli.web.painting.PAUSE", 0.0)
     for name, steps in {"FIRST_STEPS": 12, "MORE_STEPS": 8, "LARGE_STEPS": 6}.items():
-        monkeypatch.setattr(f"nst.cli.web.canvas.{name}", (steps, "..."))
+        monkeypatch.setattr(f"nst.cli.web.painting.{name}", (steps, "..."))
 
 
-def test_a_picture_is_painted_and_its_command_makes_it(easel, order, command, quick):
-    pipe = serve(easel, Pipe([Paint(order(1, color=0.5, strength=0.6), False)]))
+def test_a_picture_is_painted_and_its_command_makes_it(context, order, command, quick):
+    pipe = serve(context, Pipe([Paint(order(1, color=0.5, strength=0.6), False)]))
     previews, (done,) = pipe.of(Preview), pipe.of(Finished)
     assert [event.step for event in previews[:3]] == [1, 2, 3]
     assert Image.open(io.BytesIO(previews[0].jpeg)).size == (32, 24)
@@ -123,9 +123,9 @@ def test_a_picture_is_painted_and_its_command_makes_it(easel, order, command, qu
     np.testing.assert_array_equal(pixels("out.png"), pixels(picture))
 
 
-def test_a_slider_goes_on_from_the_picture_and_that_has_its_command_too(easel, order, command, quick):
+def test_a_slider_goes_on_from_the_picture_and_that_has_its_command_too(context, order, command, quick):
     pipe = Pipe([Paint(order(1), False)]).when(step(5), Paint(order(2, strength=0.8), True))
-    (done,) = serve(easel, pipe).of(Finished)
+    (done,) = serve(context, pipe).of(Finished)
     assert done.run == 2
     first = next(event for event in pipe.of(Preview) if event.run == 2)
     before = [event for event in pipe.of(Preview) if event.run == 1][-1]
@@ -136,23 +136,23 @@ def test_a_slider_goes_on_from_the_picture_and_that_has_its_command_too(easel, o
     np.testing.assert_array_equal(pixels("out.png"), pixels(Path(order(2).folder) / "picture-2.png"))
 
 
-def test_ten_quick_changes_leave_one_run(easel, order, quick):
+def test_ten_quick_changes_leave_one_run(context, order, quick):
     changes = [Paint(order(2 + number, strength=0.5 + number / 30), True) for number in range(10)]
-    pipe = serve(easel, Pipe([Paint(order(1), False)]).when(step(2), *changes))
+    pipe = serve(context, Pipe([Paint(order(1), False)]).when(step(2), *changes))
     assert {event.run for event in pipe.of(Preview)} == {1, 11}
     assert [event.run for event in pipe.of(Finished)] == [11]
 
 
-def test_changes_before_the_first_step_still_begin_with_the_photograph(easel, order, quick):
-    pipe = serve(easel, Pipe([Paint(order(1), False), Paint(order(2, strength=0.7), True)]))
+def test_changes_before_the_first_step_still_begin_with_the_photograph(context, order, quick):
+    pipe = serve(context, Pipe([Paint(order(1), False), Paint(order(2, strength=0.7), True)]))
     assert {event.start for event in pipe.of(Preview)} == {None}
 
 
-def test_stop_shows_the_picture_and_continue_goes_on_bit_for_bit(easel, order, quick):
-    whole = serve(easel, Pipe([Paint(order(1, session="whole"), False)])).of(Finished)[0]
+def test_stop_shows_the_picture_and_continue_goes_on_bit_for_bit(context, order, quick):
+    whole = serve(context, Pipe([Paint(order(1, session="whole"), False)])).of(Finished)[0]
     again = Resume(Paint(order(1), True))
     pipe = Pipe([Paint(order(1), False)]).when(step(4), Stop("a")).when(finished, again)
-    stopped, done = serve(easel, pipe).of(Finished)
+    stopped, done = serve(context, pipe).of(Finished)
     assert (stopped.why, stopped.step) == ("stopped", 4)
     assert (done.why, done.step) == ("done", whole.step)
     for name in ("picture-1.png", "raw-1.png"):
@@ -160,21 +160,21 @@ def test_stop_shows_the_picture_and_continue_goes_on_bit_for_bit(easel, order, q
         np.testing.assert_array_equal(*map(pixels, paths))
 
 
-def test_stopped_before_the_first_step(easel, order):
-    pipe = serve(easel, Pipe([Paint(order(1), False), Stop("a")]))
+def test_stopped_before_the_first_step(context, order):
+    pipe = serve(context, Pipe([Paint(order(1), False), Stop("a")]))
     assert pipe.sent == [Stopped("a", 1)]
 
 
-def test_other_colours_without_a_step(easel, order, command, quick):
+def test_other_colours_without_a_step(context, order, command, quick):
     recolor = [Recolor(order(1, color=value)) for value in (0.2, 0.5, 1.0)]
-    pipe = serve(easel, Pipe([Paint(order(1), False)]).when(finished, *recolor))
+    pipe = serve(context, Pipe([Paint(order(1), False)]).when(finished, *recolor))
     (colored,) = pipe.of(Colored)  # the last one counts
     assert command(*shlex.split(colored.command)[1:]).status == 0
     np.testing.assert_array_equal(pixels("out.png"), pixels(Path(order(1).folder) / "picture-1.png"))
 
 
-def test_other_colours_while_it_is_painted(easel, order, quick):
-    pipe = serve(easel, Pipe([Paint(order(1), False)]).when(step(3), Recolor(order(1, color=1.0))))
+def test_other_colours_while_it_is_painted(context, order, quick):
+    pipe = serve(context, Pipe([Paint(order(1), False)]).when(step(3), Recolor(order(1, color=1.0))))
     (done,) = pipe.of(Finished)
     assert not pipe.of(Colored)
     assert "--color lab" in done.command
@@ -183,13 +183,13 @@ def test_other_colours_while_it_is_painted(easel, order, quick):
     )
 
 
-def test_the_brush_protects(easel, order, tmp_path, pictures, quick):
+def test_the_brush_protects(context, order, tmp_path, pictures, quick):
     mask = np.zeros((24, 32), np.uint8)
     mask[:, :16] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     masked = order(2, masks={"protect": str(tmp_path / "mask.png")}, feather=0.0, strength=0.9)
     pipe = Pipe([Paint(order(1, strength=0.9), False)]).when(finished, Paint(masked, True))
-    serve(easel, pipe)
+    serve(context, pipe)
     photo, before, after = (
         pixels(pictures.content),
         *(pixels(Path(order(1).folder) / f"picture-{run}.png") for run in (1, 2)),
@@ -199,9 +199,9 @@ def test_the_brush_protects(easel, order, tmp_path, pictures, quick):
     assert np.abs(after - photo)[outside].mean() > 0.6 * np.abs(before - photo)[outside].mean()
 
 
-def test_two_people_take_turns(easel, order, quick, monkeypatch):
+def test_two_people_take_turns(context, order, quick, monkeypatch):
     monkeypatch.setattr("nst.cli.web.live.HEAD_START", 0.0)
-    pipe = serve(easel, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))
+    pipe = serve(context, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))
     whose = [event.session for event in pipe.of(Preview)]
     first_done = next(place for place, event in enumerate(pipe.sent) if isinstance(event, Finished))
     early = [event.session for event in pipe.sent[:first_done]]
@@ -210,11 +210,11 @@ def test_two_people_take_turns(easel, order, quick, monkeypatch):
     assert set(whose) == {"a", "b"}
 
 
-def test_who_finds_no_memory_waits_for_the_other(easel, order, weights_file, quick):
+def test_who_finds_no_memory_waits_for_the_other(context, order, weights_file, quick):
     """The limit holds one picture and not two."""
-    pipe = serve(easel, Pipe([Paint(order(1), False)]))
+    pipe = serve(context, Pipe([Paint(order(1), False)]))
     peak = pipe.of(Preview)[0].peak
-    tight = Easel(
+    tight = PaintingContext(
         Setup("numpy", weights=str(weights_file), precision=None, size=SIZE, memory=int(peak * 1.3))
     )
     pipe = serve(tight, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))
@@ -222,77 +222,81 @@ def test_who_finds_no_memory_waits_for_the_other(easel, order, weights_file, qui
     assert [event.session for event in pipe.of(Finished)] == ["a", "b"]
 
 
-def test_who_waits_for_a_turn_does_not_take_the_memory_of_a_stopped_picture(easel, order, quick, monkeypatch):
+def test_who_waits_for_a_turn_does_not_take_the_memory_of_a_stopped_picture(
+    context, order, quick, monkeypatch
+):
     monkeypatch.setattr("nst.cli.web.live.MOST", 1)
     others = [Paint(order(1, session=name), False) for name in "bc"]
     again = Resume(Paint(order(1), True))
     pipe = Pipe([Paint(order(1), False)]).when(step(4), Stop("a")).when(finished, *others)
-    serve(easel, pipe.when(lambda event: isinstance(event, Waiting), again))
+    serve(context, pipe.when(lambda event: isinstance(event, Waiting), again))
     assert [event.session for event in pipe.of(Waiting)][:1] == ["c"]
     stopped, done = (event for event in pipe.of(Finished) if event.session == "a")
     assert (stopped.step, done.step) == (4, stopped.steps)  # the same run
 
 
 def test_what_will_never_fit_is_said(order, weights_file):
-    tight = Easel(Setup("numpy", weights=str(weights_file), precision=None, size=SIZE, memory=10**6))
+    tight = PaintingContext(
+        Setup("numpy", weights=str(weights_file), precision=None, size=SIZE, memory=10**6)
+    )
     pipe = Pipe([Paint(order(1), False)])
     with pytest.raises(EOFError):
-        Live(pipe, tight).run()
+        LiveWorker(pipe, tight).run()
     assert "memory is limited to" in pipe.of(Failed)[0].error
 
 
-def test_a_mask_that_leaves_no_style_is_said(easel, order, tmp_path):
+def test_a_mask_that_leaves_no_style_is_said(context, order, tmp_path):
     Image.new("L", (32, 24), 255).save(tmp_path / "white.png")
     pipe = Pipe([Paint(order(1, masks={"protect": str(tmp_path / "white.png")}), False)])
     with pytest.raises(EOFError):
-        Live(pipe, easel).run()
+        LiveWorker(pipe, context).run()
     assert "no region" in pipe.of(Failed)[0].error
 
 
-def test_the_plan_of_a_large_picture(easel, order, quick):
+def test_the_plan_of_a_large_picture(context, order, quick):
     present = Path(order(1).folder) / "raw-1.png"
-    plan = Plan(order(2, size=64), str(present), 32)
-    pipe = serve(easel, Pipe([Paint(order(1), False)]).when(finished, plan))
-    (planned,) = pipe.of(Planned)
-    assert (planned.width, planned.height) == (64, 48)
-    assert planned.fits
-    assert planned.peak > 2**20
-    assert planned.seconds > 0
+    plan = EstimateRequest(order(2, size=64), str(present), 32)
+    pipe = serve(context, Pipe([Paint(order(1), False)]).when(finished, plan))
+    (estimate,) = pipe.of(Estimate)
+    assert (estimate.width, estimate.height) == (64, 48)
+    assert estimate.fits
+    assert estimate.peak > 2**20
+    assert estimate.seconds > 0
 
 
 @pytest.fixture
-def large(easel, order, tmp_path, quick):
+def large(context, order, tmp_path, quick):
     """large(run): a request for 64 pixels of a picture of 32."""
-    serve(easel, Pipe([Paint(order(1), False)]))
+    serve(context, Pipe([Paint(order(1), False)]))
     present = str(Path(order(1).folder) / "raw-1.png")
     return lambda run: Large(
         "job", order(run, size=64), present, SIZE, str(tmp_path / f"{run}.checkpoint"), 0
     )
 
 
-def test_a_large_picture_and_its_command(easel, large, command):
-    (done,) = serve(easel, Pipe([large(2)]), Slow).of(Finished)
+def test_a_large_picture_and_its_command(context, large, command):
+    (done,) = serve(context, Pipe([large(2)]), LargeWorker).of(Finished)
     assert (done.size, done.job) == ((64, 48), "job")
     assert command(*shlex.split(done.command)[1:]).status == 0
     np.testing.assert_array_equal(pixels("out.png"), pixels(Path(large(2).order.folder) / "picture-2.png"))
 
 
-def test_a_large_picture_goes_on_from_its_checkpoint_bit_for_bit(easel, large, monkeypatch):
+def test_a_large_picture_goes_on_from_its_checkpoint_bit_for_bit(context, large, monkeypatch):
     """Put down by a server that ends, taken up by the next one."""
-    monkeypatch.setattr("nst.cli.web.canvas.time.monotonic", iter(range(10**6)).__next__)
-    whole = serve(easel, Pipe([large(2)]), Slow).of(Finished)[0]
+    monkeypatch.setattr("nst.cli.web.painting.time.monotonic", iter(range(10**6)).__next__)
+    whole = serve(context, Pipe([large(2)]), LargeWorker).of(Finished)[0]
     pipe = Pipe([large(3)]).when(step(4), End())
-    Slow(pipe, easel).run()
+    LargeWorker(pipe, context).run()
     assert not pipe.of(Finished)
     assert Path(large(3).checkpoint).exists()
-    (done,) = serve(easel, Pipe([large(3)]), Slow).of(Finished)
+    (done,) = serve(context, Pipe([large(3)]), LargeWorker).of(Finished)
     assert done.step == whole.step
     assert not Path(large(3).checkpoint).exists()
     folder = Path(large(2).order.folder)
     np.testing.assert_array_equal(pixels(folder / "picture-2.png"), pixels(folder / "picture-3.png"))
 
 
-def test_a_damaged_checkpoint_begins_anew(easel, large):
+def test_a_damaged_checkpoint_begins_anew(context, large):
     Path(large(2).checkpoint).write_bytes(b"nonsense")
-    (done,) = serve(easel, Pipe([large(2)]), Slow).of(Finished)
+    (done,) = serve(context, Pipe([large(2)]), LargeWorker).of(Finished)
     assert done.step == done.steps

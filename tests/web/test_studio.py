@@ -145,7 +145,7 @@ def test_other_colours_of_a_finished_picture_take_its_place(ready):
     tell_finished(ready, run)
     for value in (0.2, 0.4):
         patch(ready, color=value)
-        ready.live.hear(Colored(ready.name, run, f"nst --color {value}", b""))
+        ready.live.handle(Colored(ready.name, run, f"nst --color {value}", b""))
     held = document(ready)
     assert [entry["command"] for entry in held["history"]] == ["nst --color 0.4"]
     assert held["history"][0]["subject"]["recipe"]["color"] == 0.4
@@ -156,7 +156,7 @@ def test_undo_brings_the_colours_back(ready):
     run = paints(ready)[0].order.run
     tell_finished(ready, run)
     patch(ready, color=0.4)
-    ready.live.hear(Colored(ready.name, run, "nst --color 0.4", b""))
+    ready.live.handle(Colored(ready.name, run, "nst --color 0.4", b""))
     act(ready, "undo")
     recolor = ready.live.sent[-1]
     assert isinstance(recolor, Recolor)
@@ -193,17 +193,17 @@ def test_without_a_painting_there_is_nothing_to_paint(ready):
 
 
 def test_a_failure_is_one_line_on_the_page(ready):
-    ready.live.hear(Failed(ready.name, paints(ready)[-1].order.run, "style 1 has no region"))
+    ready.live.handle(Failed(ready.name, paints(ready)[-1].order.run, "style 1 has no region"))
     assert document(ready)["work"]["error"] == "style 1 has no region"
     act(ready, "restart")
     assert document(ready)["work"]["state"] == "painting"
 
 
 def test_a_process_that_dies_is_started_again(ready):
-    ready.live.hear(Ready("numpy", "cpu", "small"))
+    ready.live.handle(Ready("numpy", "cpu", "small"))
     assert document(ready)["machine"]["backend"] == "numpy"
     ready.live.alive = False
-    ready.live.hear(None)
+    ready.live.handle(None)
     assert ready.live.alive
     held = document(ready)
     assert held["work"]["state"] == "failed"
@@ -212,10 +212,10 @@ def test_a_process_that_dies_is_started_again(ready):
 
 def test_a_process_that_never_was_ready_is_not(ready):
     why = []
-    ready.studio.reports.give_up = why.append
+    ready.studio.handler.give_up = why.append
     ready.live.alive = False
-    ready.live.hear(Failed("", 0, "there is no backend 'x'"))
-    ready.live.hear(None)
+    ready.live.handle(Failed("", 0, "there is no backend 'x'"))
+    ready.live.handle(None)
     assert not ready.live.alive
     assert why[0] == "there is no backend 'x'"
 
@@ -256,7 +256,7 @@ def test_two_tabs_of_a_session_hear_the_same(ready):
 
 
 def test_waiting_is_shown(ready):
-    ready.live.hear(Waiting(ready.name, paints(ready)[-1].order.run))
+    ready.live.handle(Waiting(ready.name, paints(ready)[-1].order.run))
     assert document(ready)["work"]["state"] == "waiting"
     tell_preview(ready, paints(ready)[-1].order.run)
     assert document(ready)["work"]["state"] == "painting"
@@ -271,7 +271,7 @@ def test_old_sessions_go_when_there_are_too_many(ready, monkeypatch):
 
 
 def test_stopped_before_there_was_anything_to_see(ready):
-    ready.live.hear(Stopped(ready.name, paints(ready)[-1].order.run))
+    ready.live.handle(Stopped(ready.name, paints(ready)[-1].order.run))
     assert document(ready)["work"]["state"] == "stopped"
     assert act(ready, "continue").status_code == 204
 
@@ -284,7 +284,7 @@ def test_files_that_nothing_leads_to_go(ready):
     folder = ready.folder / ready.name
     for run in runs:
         (folder / f"start-{run}.png").write_bytes(png())
-    ready.studio.store.put(ready.studio.store.get(ready.name).started(f"start-{runs[1]}.png"))  # for undo
+    ready.studio.store.save(ready.studio.store.get(ready.name).started(f"start-{runs[1]}.png"))  # for undo
     patch(ready, strength=0.8, gesture="0.6")
     for path in folder.iterdir():
         os.utime(path, (0, 0))

@@ -34,7 +34,7 @@ def test_too_many_bytes_are_not_read(ready, monkeypatch):
 
 
 def test_a_bomb_is_refused(ready, monkeypatch):
-    monkeypatch.setattr(uploads, "MAX_PIXELS", 40 * 30)  # a third of that where it is not reduced
+    monkeypatch.setattr(uploads, "MAX_UPLOAD_PIXELS", 40 * 30)  # a third of that where it is not reduced
     answer = ready.client.put(f"{ready.at}/photo", content=png(9))
     assert answer.status_code == 422
     assert "decompression bombs" in answer.json()["error"]

@@ -24,8 +24,8 @@ def on_cluster(network, workers):
 def test_four_actors_have_the_bits_of_this_process(ray_cluster, small_network, alone):
     made = on_cluster(small_network, 4)
     np.testing.assert_array_equal(made.run(), alone)
-    assert len({worker.name for worker in made._team.workers}) == 4
-    for worker in made._team.workers:
+    assert len({worker.name for worker in made._group.workers}) == 4
+    for worker in made._group.workers:
         worker.close()  # the next test needs the room
 
 
@@ -33,10 +33,10 @@ def test_windows_of_an_actor_that_is_killed_are_done_by_the_other(ray_cluster, s
     made = on_cluster(small_network, 2)
     for record in made.iterate():
         if record.step == 1:
-            name = made._team.workers[0].name
+            name = made._group.workers[0].name
             os.kill(int(re.search(r"process (\d+)", name)[1]), signal.SIGKILL)
     np.testing.assert_array_equal(record.image(), alone)
-    assert len(made._team.workers) == 1
+    assert len(made._group.workers) == 1
     assert f"the worker on {name} is gone: its windows are done elsewhere" in caplog.messages
 
 

@@ -15,10 +15,10 @@ from PIL import Image
 import nst
 from nst.backends.numpy.backend import NumpyBackend
 from nst.encoding.windows import PASSES, overlap_factor, windows
-from nst.engine.machine import Machine
+from nst.engine.cache import Context
+from nst.engine.distributed import WorkerGroup, WorkerLostError
 from nst.engine.stage import Stage
-from nst.engine.team import Team, WorkerLostError
-from nst.engine.weights import losses_of
+from nst.engine.weighting import losses_of
 from nst.errors import BackendError, NSTError, SettingsError
 from nst.models.random import random_weights
 from nst.pictures.picture import Picture, planar
@@ -31,7 +31,7 @@ from tests.workers.conftest import CONTENT, OPTIONS, STYLE, transfer
 
 
 def workers_of(made):
-    return made._team.workers
+    return made._group.workers
 
 
 def pids(made):
@@ -70,7 +70,7 @@ def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_
             break
     again = nst.StyleTransfer.resume(tmp_path / "run.nst", weights=small_network, like=CONTENT)
     assert again.devices.names == ("cpu", "cpu", "cpu")
-    again._team = made._team  # three more processes would do the same
+    again._group = made._group  # three more processes would do the same
     np.testing.assert_array_equal(again.run(), alone)
 
 
@@ -118,9 +118,9 @@ def shared_among(network, make, count, sides=(96,)):
 
     makers = [make] * count if callable(make) else make
     threads = start_workers([(thread_worker("cpu", n), m) for n, m in enumerate(makers, start=1)], network)
-    team = Team(lambda: threads, count, count) if threads else None
+    group = WorkerGroup(lambda: threads, count, count) if threads else None
     backend = makers[0]() if threads else make()
-    stage = Stage(scene, losses, Machine(settings, network, backend, sides, team=team))
+    stage = Stage(scene, losses, Context(settings, network, backend, sides, group=group))
     x = backend.from_numpy(planar(content))
     return stage, backend.to_numpy(stage.evaluate(x).gradient)
 
@@ -129,7 +129,7 @@ def test_a_worker_without_memory_gets_smaller_windows(small_network):
     """What runs out in a worker is seen here as if it had run out here."""
     stage, got = shared_among(small_network, [NumpyBackend, Cramped], 2, (128, 72))
     _, want = shared_among(small_network, Cramped, 0, (128, 72))
-    assert stage.found.sides == (72,)
+    assert stage.state.sides == (72,)
     np.testing.assert_array_equal(got, want)
 
 
@@ -142,8 +142,8 @@ def test_the_scale_of_half_precision_does_not_depend_on_the_number(small_network
     shared = [shared_among(small_network, made, count) for count in (1, 3)]
     (first, one), (second, three) = shared
     np.testing.assert_array_equal(one, three)
-    assert first.found.scale == second.found.scale
-    value, settled, good = first.found.scale
+    assert first.state.scale == second.state.scale
+    value, settled, good = first.state.scale
     assert settled
     assert (value, good) != (2.0**24, 0)
     _, here = shared_among(small_network, made, 0)
@@ -152,7 +152,7 @@ def test_the_scale_of_half_precision_does_not_depend_on_the_number(small_network
 
 def test_a_fault_in_a_worker_comes_with_its_traceback(small_network):
     (worker,) = start_workers([(thread_worker("cpu", 1), NumpyBackend)], small_network)
-    with pytest.raises(RuntimeError, match=r"^Traceback[\s\S]*share\.py"):
+    with pytest.raises(RuntimeError, match=r"^Traceback[\s\S]*elsewhere\.py"):
         worker.ask("statistics", 7, np.zeros((1, 3, 8, 8)))()
 
 

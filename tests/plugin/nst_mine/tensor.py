@@ -15,6 +15,6 @@ class Tensor:
 
 
 def from_tensor(tensor):
-    """An array (H, W, 3) that nst knows, and the way back: see `nst.pictures.plugged`."""
+    """An array (H, W, 3) that nst knows, and the way back: see `nst.pictures.kinds`."""
     array = np.moveaxis(tensor.planes, 0, -1).astype(np.float32) / 255
     return array, lambda result: Tensor(np.moveaxis(result, -1, 0) * 255)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.pictures.captioned import captioned
 from nst.pictures.picture import Picture
+from nst.pictures.writing import with_caption
 from nst.planning.plan import Plan
-from nst.shown import Shown
+from nst.repr_html import ReprHtml
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_the_picture_is_shown_with_words_below_it(shown, records, result):
 
 def test_large_and_transparent_pictures():
     large = Picture(np.full((300, 1280, 3), 0.5, np.float32), np.full((300, 1280), 0.25, np.float32))
-    image = opened(captioned(large, "words"))
+    image = opened(with_caption(large, "words"))
     assert (image.mode, image.width) == ("RGBA", 640)
     assert image.getpixel((100, 75)) == pytest.approx((127.5, 127.5, 127.5, 64), abs=1)
     assert image.getpixel((639, image.height - 1)) == (255, 255, 255, 255)
@@ -109,8 +109,8 @@ def test_a_picture_is_told_by_its_size():
 
 def test_html_is_escaped():
     @dataclass(frozen=True, repr=False)
-    class Odd(Shown):
-        def _shown(self):
+    class Odd(ReprHtml):
+        def _repr_rows(self):
             return {"<name>": "a & b"}
 
     assert "<th" in Odd()._repr_html_()

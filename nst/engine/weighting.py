@@ -10,11 +10,12 @@ M = M_l, other programs take, for one layer:
 Weights that are left open are *relative*, so that they mean the same for every picture, size and network:
 
     content    L_content / (1/2 sum P^2)
-    style      mean over the layers of w_l E_l / E_l(silence), for the Gram loss |G/M - A/M|^2 / |A/M|^2
+    style      mean over the layers of w_l E_l / E_l(no features), for the Gram loss |G/M - A/M|^2 / |A/M|^2
 
 and the style counts `balance` times as much as the content; `nst.losses.Content` and `nst.losses.Style` work them out.
-A layer of large activations has a large E_l; over its own silence it speaks no louder than the others. (ReLU networks
-may be rescaled layer by layer without computing anything else: relative losses do not notice.)
+A layer of large activations has a large E_l; over that of a picture without features it weighs no more
+than the others. (ReLU networks may be rescaled layer by layer without computing anything else: relative losses do not
+notice.)
 """
 
 from __future__ import annotations
@@ -30,17 +31,18 @@ from nst.losses.term import Loss
 from nst.losses.total_variation import TotalVariation
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
-from nst.settings import Settings
+from nst.settings import BALANCE, Settings
 
 __all__ = [
     "FULL_WIDTH",
     "TYPICAL",
     "Widths",
     "balance_of",
-    "carried",
+    "converted",
     "kind_of",
     "losses_of",
-    "settled",
+    "resolved",
+    "style_amount",
     "style_factors",
 ]
 
@@ -49,7 +51,7 @@ STEEPNESS = 2.0
 
 
 @dataclass(frozen=True)
-class Silence:
+class FeaturelessPicture:
     """What the losses of a picture without features are made of, at one layer.
 
     Attributes:
@@ -61,43 +63,43 @@ class Silence:
     products: float
 
 
-TYPICAL: Mapping[str, Mapping[str, Silence]] = {
+TYPICAL: Mapping[str, Mapping[str, FeaturelessPicture]] = {
     "caffe": {
-        "conv1_1": Silence(1.9e3, 1.3e6),
-        "conv1_2": Silence(3.6e4, 6.2e8),
-        "conv2_1": Silence(2.4e4, 1.5e8),
-        "conv2_2": Silence(4.1e4, 1.7e8),
-        "conv3_1": Silence(2e4, 5.5e7),
-        "conv3_2": Silence(2.4e4, 1.1e8),
-        "conv3_3": Silence(7.7e4, 2e9),
-        "conv3_4": Silence(2.3e5, 1.3e10),
-        "conv4_1": Silence(1.4e5, 4.2e9),
-        "conv4_2": Silence(8.9e4, 9.7e8),
-        "conv4_3": Silence(3.1e4, 6.4e7),
-        "conv4_4": Silence(4.9e3, 7.1e5),
-        "conv5_1": Silence(8e2, 5.4e4),
+        "conv1_1": FeaturelessPicture(1.9e3, 1.3e6),
+        "conv1_2": FeaturelessPicture(3.6e4, 6.2e8),
+        "conv2_1": FeaturelessPicture(2.4e4, 1.5e8),
+        "conv2_2": FeaturelessPicture(4.1e4, 1.7e8),
+        "conv3_1": FeaturelessPicture(2e4, 5.5e7),
+        "conv3_2": FeaturelessPicture(2.4e4, 1.1e8),
+        "conv3_3": FeaturelessPicture(7.7e4, 2e9),
+        "conv3_4": FeaturelessPicture(2.3e5, 1.3e10),
+        "conv4_1": FeaturelessPicture(1.4e5, 4.2e9),
+        "conv4_2": FeaturelessPicture(8.9e4, 9.7e8),
+        "conv4_3": FeaturelessPicture(3.1e4, 6.4e7),
+        "conv4_4": FeaturelessPicture(4.9e3, 7.1e5),
+        "conv5_1": FeaturelessPicture(8e2, 5.4e4),
     },
     "normalised": {
-        "conv1_1": Silence(3, 3.7),
-        "conv1_2": Silence(2.1, 1.4),
-        "conv2_1": Silence(3.1, 2.8),
-        "conv2_2": Silence(2.5, 0.57),
-        "conv3_1": Silence(2.9, 1.2),
-        "conv3_2": Silence(2.6, 1.2),
-        "conv3_3": Silence(1.7, 0.94),
-        "conv3_4": Silence(2.7, 1.3),
-        "conv4_1": Silence(6.6, 9.1),
-        "conv4_2": Silence(13, 29),
-        "conv4_3": Silence(13, 11),
-        "conv4_4": Silence(42, 58),
-        "conv5_1": Silence(28, 61),
+        "conv1_1": FeaturelessPicture(3, 3.7),
+        "conv1_2": FeaturelessPicture(2.1, 1.4),
+        "conv2_1": FeaturelessPicture(3.1, 2.8),
+        "conv2_2": FeaturelessPicture(2.5, 0.57),
+        "conv3_1": FeaturelessPicture(2.9, 1.2),
+        "conv3_2": FeaturelessPicture(2.6, 1.2),
+        "conv3_3": FeaturelessPicture(1.7, 0.94),
+        "conv3_4": FeaturelessPicture(2.7, 1.3),
+        "conv4_1": FeaturelessPicture(6.6, 9.1),
+        "conv4_2": FeaturelessPicture(13, 29),
+        "conv4_3": FeaturelessPicture(13, 11),
+        "conv4_4": FeaturelessPicture(42, 58),
+        "conv5_1": FeaturelessPicture(28, 61),
     },
     "torchvision": {
         **{
-            layer: Silence(4.0 ** (int(layer[4]) - 1), 0.3 * 16.0 ** (int(layer[4]) - 1))
+            layer: FeaturelessPicture(4.0 ** (int(layer[4]) - 1), 0.3 * 16.0 ** (int(layer[4]) - 1))
             for layer in vgg.LAYER_NAMES
         },
-        "conv4_2": Silence(0.833, 0.2),
+        "conv4_2": FeaturelessPicture(0.833, 0.2),
     },
 }
 """By kind of network and layer, below conv5_1 as there: benchmarks/silence.py on the embedded VGG19 and on
@@ -167,7 +169,7 @@ def kind_of(weights: NetworkWeights) -> str:
     return "torchvision" if standard else "other"
 
 
-def settled(settings: Settings, weights: NetworkWeights, height: int, width: int) -> Settings:
+def resolved(settings: Settings, weights: NetworkWeights, height: int, width: int) -> Settings:
     """The settings with their strength as a balance, and with weights that suit this kind of network.
 
     Args:
@@ -179,7 +181,7 @@ def settled(settings: Settings, weights: NetworkWeights, height: int, width: int
     strength = settings.style_strength
     foreign = settings.tuned_for is not None and settings.tuned_for != kind_of(weights)
     if foreign or (settings.tuned_for is not None and strength is not None):
-        settings = carried(settings, height, width)
+        settings = converted(settings, height, width)
     if strength is None:
         return settings
     settings = replace(settings, style_strength=None, content_weight=None, style_weight=None)
@@ -196,7 +198,21 @@ def balance_of(strength: float, balance: float) -> float:
     return grown
 
 
-def carried(settings: Settings, height: int, width: int) -> Settings:
+def style_amount(settings: Settings) -> float:
+    """How much there is of the style beside the content: 0 none, 1 as much as by default, or more.
+
+    Args:
+        settings: resolved. Weights of the caller's own say nothing of this: 1.
+    """
+    if not settings.uses_style:
+        return 0.0
+    if not settings.uses_content or settings.content_weight is not None or settings.style_weight is not None:
+        return 1.0
+    relative = (settings.balance / BALANCE) ** (1 / STEEPNESS)
+    return float(min(1.0, 2 * relative / (1 + relative)))
+
+
+def converted(settings: Settings, height: int, width: int) -> Settings:
     """Weights for one kind of network, as relative weights, which mean the same on any other.
 
     On the network that they are made for, the loss is alpha sum w_l C_l + beta sum w_l E_l + gamma TV. There C_l and
@@ -219,19 +235,21 @@ def carried(settings: Settings, height: int, width: int) -> Settings:
         content[layer] = weight * positions * typical.get(layer, deepest).squares
     style = {}
     for layer, weight in settings.style_layers.items():
-        silence = typical.get(layer, deepest)
-        energy = silence.products / 4 if settings.style_loss in ("gram", "covariance") else silence.squares
+        featureless = typical.get(layer, deepest)
+        energy = (
+            featureless.products / 4 if settings.style_loss in ("gram", "covariance") else featureless.squares
+        )
         style[layer] = weight * float(FULL_WIDTH.channels(layer)) ** settings.style_power * energy
-    pull, push = alpha * sum(content.values()), beta * sum(style.values())
-    unit = pull or push / settings.balance or 1.0
+    content_sum, style_sum = alpha * sum(content.values()), beta * sum(style.values())
+    scale = content_sum or style_sum / settings.balance or 1.0
     return replace(
         settings,
         content_layers={layer: value / sum(content.values()) for layer, value in content.items()},
         style_layers={layer: value / sum(style.values()) for layer, value in style.items()},
-        content_weight=None if pull else 0.0,
-        style_weight=None if push else 0.0,
-        balance=push / unit or settings.balance,
-        tv_weight=settings.tv_weight / unit,
+        content_weight=None if content_sum else 0.0,
+        style_weight=None if style_sum else 0.0,
+        balance=style_sum / scale or settings.balance,
+        tv_weight=settings.tv_weight / scale,
         style_power=0.0,
         means=tuple(mean for mean in settings.means if mean != "content"),
         tuned_for=None,

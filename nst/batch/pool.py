@@ -1,80 +1,121 @@
-"""A crew of processes: one that dies is one row that failed."""
+"""Who does the work of a batch: the interface, this process, and processes that it starts.
+
+A process that dies is one row that failed. It is a painter behind two pipes (`work_for_parent`): pickles come in by
+stdin, first the arguments of `RowPainter`, then rows; pickles go out by stdout, what `RowPainter.paint` yields.
+"""
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
-from nst.batch.crew import See
-from nst.batch.painter import Painted
+from nst.batch.painter import Painted, RowPainter
 from nst.batch.rows import Row
-from nst.workers.threads import environment
+from nst.workers.local import environment
 
-__all__ = ["Workers"]
+__all__ = ["Executor", "InProcess", "ProcessPool", "Watch", "work_for_parent"]
 
+Watch: TypeAlias = Callable[["Row | None", float], None]
+"""Told which row is done to what part; and now and then None, so that it can raise to end the work."""
+
+PACE = 0.1  # seconds between two words of a process about one row
 TICK = 0.2  # seconds between two looks at the time and at Ctrl-C
 GRACE = 30.0
 """Seconds after the timeout in which a worker has to notice it; one that is stuck in a step does not."""
 
 
-class Workers:
-    """See `nst.batch.crew.Crew`.
+class Executor(Protocol):
+    """Paints rows, in any order, wherever it likes."""
+
+    def work(self, rows: Iterable[Row], watch: Watch) -> Generator[Painted, None, None]:
+        """Answer every row.
+
+        When it is closed, or `watch` raises, the work ends at once and nothing is left running.
+        """
+
+
+class InProcess:
+    """This process, one row after the other.
+
+    Args:
+        timeout: see `RowPainter`.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self._painter = RowPainter(timeout)
+
+    def work(self, rows: Iterable[Row], watch: Watch) -> Generator[Painted, None, None]:
+        """See `Executor`."""
+        for row in rows:
+            for answer in self._painter.paint(row):
+                if isinstance(answer, Painted):
+                    yield answer
+                else:
+                    watch(row, answer)
+
+
+class ProcessPool:
+    """See `Executor`.
 
     Args:
         jobs: number of processes.
-        timeout: see `nst.batch.painter.Painter`. A worker that does not notice is killed.
+        timeout: see `nst.batch.painter.RowPainter`. A worker that does not notice is killed.
     """
 
     def __init__(self, jobs: int, timeout: float | None = None) -> None:
         self._jobs, self._timeout = jobs, timeout
         self._painter = {"timeout": timeout, "processes": jobs}
 
-    def work(self, rows: Iterable[Row], see: See) -> Generator[Painted, None, None]:
-        """See `nst.batch.crew.Crew`."""
+    def work(self, rows: Iterable[Row], watch: Watch) -> Generator[Painted, None, None]:
+        """See `Executor`."""
         waiting, answers = iter(rows), SimpleQueue[tuple[_Worker, Any]]()
-        crew: list[_Worker] = []
+        workers: list[_Worker] = []
         try:
             while True:
-                idle = [worker for worker in crew if worker.row is None]
-                while len(crew) < self._jobs or idle:
+                idle = [worker for worker in workers if worker.row is None]
+                while len(workers) < self._jobs or idle:
                     row = next(waiting, None)
                     if row is None:
                         break
                     if not idle:
                         idle = [_Worker(answers, environment(self._jobs), self._painter)]
-                        crew += idle
+                        workers += idle
                     idle.pop().give(row)
-                if not any(worker.row for worker in crew):
+                if not any(worker.row for worker in workers):
                     return
-                worker, answer = self._next(answers, crew, see)
+                worker, answer = self._next(answers, workers, watch)
                 if isinstance(answer, float):
-                    see(worker.row, answer)
+                    watch(worker.row, answer)
                     continue
                 row, worker.row = worker.row, None
                 if answer is None:  # it has ended
-                    crew.remove(worker)
+                    workers.remove(worker)
                     if row is None:
                         continue
                     answer = Painted(row, None, error=worker.ending())
                 yield answer
         finally:
-            for worker in crew:
+            for worker in workers:
                 worker.kill()
 
-    def _next(self, answers: SimpleQueue[tuple[_Worker, Any]], crew: Iterable[_Worker], see: See) -> Any:
+    def _next(
+        self, answers: SimpleQueue[tuple[_Worker, Any]], workers: Iterable[_Worker], watch: Watch
+    ) -> Any:
         """The next answer."""
         while True:
             with suppress(Empty):
                 return answers.get(timeout=TICK)
-            see(None, 0.0)
-            for worker in crew:
+            watch(None, 0.0)
+            for worker in workers:
                 if self._timeout is not None and worker.row and worker.seconds > self._timeout + GRACE:
                     worker.late = True
                     worker.kill()
@@ -95,7 +136,7 @@ class _Worker:
         self.late = False
         self._began = 0.0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nst.batch.worker"],
+            [sys.executable, "-c", "from nst.batch.pool import work_for_parent; work_for_parent()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -123,7 +164,7 @@ class _Worker:
             self._process.stdin.close()
 
     def ending(self) -> str:
-        """Why it is no more."""
+        """Why its process has ended."""
         code = self._process.wait()
         if self.late:
             return "stuck: its process did not answer and was killed"
@@ -135,7 +176,7 @@ class _Worker:
 
     def _say(self, what: Any) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # it is no more, which its listener finds as well
+        with suppress(OSError):  # it has ended, which its listener finds as well
             pickle.dump(what, self._process.stdin)
             self._process.stdin.flush()
 
@@ -145,3 +186,27 @@ class _Worker:
             while True:
                 answers.put((self, pickle.load(stdout)))
         answers.put((self, None))
+
+
+def work_for_parent() -> None:
+    """Paint what comes in by stdin until nothing more can come: what a process of `ProcessPool` does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    rows: SimpleQueue[Any] = SimpleQueue()
+
+    def listen() -> None:
+        try:
+            while True:
+                rows.put(pickle.load(sys.stdin.buffer))
+        except (EOFError, OSError):
+            os._exit(0)  # nobody is there any more, be a picture half painted
+
+    threading.Thread(target=listen, daemon=True).start()
+    painter, told = RowPainter(**rows.get()), 0.0
+    while True:
+        for answer in painter.paint(rows.get()):
+            if not isinstance(answer, float) or time.monotonic() - told > PACE:
+                told = time.monotonic()
+                pickle.dump(answer, answers)
+                answers.flush()

@@ -1,4 +1,4 @@
-"""Painting the frames of a video at the terminal: what is there is kept, Ctrl-C stops between two frames."""
+"""The frames of a video at the terminal: what is there is kept, Ctrl-C stops between two frames."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.movies.frame_store import FrameStore
-from nst.cli.movies.reading import Source
+from nst.cli.movies.reading import FrameSource
 from nst.cli.options import masks_by_name
+from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.cli.trace import step_record, write_trace
 from nst.description import describe
 from nst.errors import NSTError
 from nst.pictures.kinds import from_any
 from nst.video import Last, VideoTransfer
 
-__all__ = ["made_with", "paint"]
+__all__ = ["made_with", "paint_frames"]
 
 
 def made_with(
@@ -46,9 +46,9 @@ def made_with(
     }
 
 
-def paint(
+def paint_frames(
     video: VideoTransfer,
-    source: Source,
+    source: FrameSource,
     store: FrameStore,
     paths: Mapping[str, Any],
     trace: str | None,

@@ -6,8 +6,7 @@ import pytest
 
 import nst
 from nst import get_backend
-from nst.engine.kept import Kept
-from nst.engine.workshop import Workshop
+from nst.engine.cache import LRU, Cache
 from nst.losses.style import StyleTerm
 from nst.pictures.picture import Picture
 from nst.pictures.scene import make_scene
@@ -80,11 +79,11 @@ CASES = [
 def test_every_content_and_style_of_one_size_share_one_program(name, kind, need, small_network):
     """And have the bits that they have alone."""
     need(name)
-    backend, workshop, counts = counting(name), Workshop(), []
+    backend, cache, counts = counting(name), Cache(), []
     for number, (content, style) in enumerate([(0, 0), (1, 0), (0, 1), (2, 1)]):
         given = CONTENTS[content], STYLES[style]
         options = {"weights": small_network, **KINDS[kind](number)}
-        got, total = paint(*given, backend=backend, workshop=workshop, **options)
+        got, total = paint(*given, backend=backend, cache=cache, **options)
         counts.append((len(backend.compiled), backend.traces if name == "tf" else 0))
         want, same = paint(*given, backend=get_backend(name, "cpu"), **options)
         np.testing.assert_array_equal(got, want)
@@ -95,9 +94,9 @@ def test_every_content_and_style_of_one_size_share_one_program(name, kind, need,
 
 @pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
 def test_memory_stays_flat_from_picture_to_picture(name, need, small_network):
-    """Without a workshop 20 of these pictures take 20 MB more with TensorFlow, which keeps every graph."""
+    """Without a cache 20 of these pictures take 20 MB more with TensorFlow, which keeps every graph."""
     need(name)
-    options = {"weights": small_network, "backend": get_backend(name, "cpu"), "workshop": Workshop()}
+    options = {"weights": small_network, "backend": get_backend(name, "cpu"), "cache": Cache()}
     resident = []
     for number in range(28):
         paint(picture(number), STYLES[0], **options)
@@ -113,7 +112,7 @@ def test_the_targets_of_a_style_are_worked_out_once_a_size(small_network, monkey
         return original(term, encoder, *arguments)
 
     monkeypatch.setattr("nst.losses.style.style_means", style_means)
-    options = {"weights": small_network, "backend": get_backend("numpy"), "workshop": Workshop(), **LAYERS}
+    options = {"weights": small_network, "backend": get_backend("numpy"), "cache": Cache(), **LAYERS}
     for style in STYLES:
         for content in (
             *CONTENTS,
@@ -124,7 +123,7 @@ def test_the_targets_of_a_style_are_worked_out_once_a_size(small_network, monkey
 
 
 def test_other_settings_are_other_programs(small_network):
-    backend, workshop = counting("numpy"), Workshop()
+    backend, cache = counting("numpy"), Cache()
     for options in (
         {},
         {"padding": "replicate"},
@@ -133,7 +132,7 @@ def test_other_settings_are_other_programs(small_network):
         {"size": 32},
     ):
         given = {"weights": small_network, "backend": backend, **options}
-        got, _ = paint(CONTENTS[0], STYLES[0], workshop=workshop, **given)
+        got, _ = paint(CONTENTS[0], STYLES[0], cache=cache, **given)
         np.testing.assert_array_equal(got, paint(CONTENTS[0], STYLES[0], **given)[0])
 
 
@@ -147,11 +146,11 @@ def test_a_batch_in_one_call_compiles_once(small_network):
 
 
 def test_no_more_sizes_are_kept_than_asked_for(small_network):
-    workshop, backend = Workshop(2), counting("numpy")
+    cache, backend = Cache(2), counting("numpy")
     for width in (32, 40, 48, 32, 32):
         content = picture(1, 32, width)
-        paint(content, STYLES[0], weights=small_network, backend=backend, workshop=workshop)
-        assert len(workshop.benches) <= 2
+        paint(content, STYLES[0], weights=small_network, backend=backend, cache=cache)
+        assert len(cache.sizes) <= 2
     assert len(backend.compiled) == 4  # 32 pixels had gone when they came again
 
 
@@ -167,24 +166,24 @@ def test_memory_of_other_sizes_goes_before_windows_get_smaller(small_network):
                 raise MemoryError("out of memory")
             return super().compile(*arguments)
 
-    backend, workshop = Full(), Workshop()
+    backend, cache = Full(), Cache()
     options = {"weights": small_network, "backend": backend}
-    paint(picture(1, 32, 32), STYLES[0], workshop=workshop, **options)
+    paint(picture(1, 32, 32), STYLES[0], cache=cache, **options)
     backend.full = True
-    got, _ = paint(CONTENTS[0], STYLES[0], workshop=workshop, **options)
+    got, _ = paint(CONTENTS[0], STYLES[0], cache=cache, **options)
     assert not backend.full
     np.testing.assert_array_equal(got, paint(CONTENTS[0], STYLES[0], **options)[0])
 
 
 def test_the_one_used_longest_ago_goes_first():
-    kept, made = Kept(2), []
+    kept, made = LRU(2), []
     for key in "abacab":
         kept.get(key, lambda key=key: made.append(key))
     assert made == ["a", "b", "c", "b"]
     assert len(kept) == 2
-    nothing = Kept(0)
+    nothing = LRU(0)
     assert [nothing.get("a", lambda: 1), len(nothing)] == [1, 0]
-    arrays = Kept(2)  # which are neither equal nor not
+    arrays = LRU(2)  # which are neither equal nor not
     assert [arrays.get(np.zeros(2), lambda number=number: number) for number in (1, 2)] == [1, 2]
 
 
@@ -219,24 +218,24 @@ def test_terms_of_other_pictures_are_equal(small_network):
 def test_where_memory_gets_short_other_sizes_go_and_the_plan_stays(small_network, monkeypatch):
     """Windows and a short history would be other bits than those of the same picture in a fresh process."""
     free = {"bytes": 2**40}
-    for module in ("nst.planning.plan", "nst.engine.workshop"):
+    for module in ("nst.planning.plan", "nst.engine.cache"):
         monkeypatch.setattr(f"{module}.free_memory", lambda device: free["bytes"])
-    workshop = Workshop()
-    options = {"weights": small_network, "backend": get_backend("numpy"), "workshop": workshop, **LAYERS}
+    cache = Cache()
+    options = {"weights": small_network, "backend": get_backend("numpy"), "cache": cache, **LAYERS}
     options |= {"steps": 20, "scales": 1}
     first = nst.StyleTransfer(CONTENTS[0], STYLES[0], **options)
     first.stage(48)
-    assert (first.plan.side, first.plan.history, len(workshop.benches)) == (None, 10, 1)
+    assert (first.plan.side, first.plan.history, len(cache.sizes)) == (None, 10, 1)
     free["bytes"] = 2**20
     again = nst.StyleTransfer(CONTENTS[1], STYLES[0], **options)
     assert again.plan == first.plan
-    assert len(workshop.benches) == 0
+    assert len(cache.sizes) == 0
     again.stage(48)
 
     def freed(device):  # by the clearing
-        return 2**20 if len(workshop.benches) else 2**40
+        return 2**20 if len(cache.sizes) else 2**40
 
-    for module in ("nst.planning.plan", "nst.engine.workshop"):
+    for module in ("nst.planning.plan", "nst.engine.cache"):
         monkeypatch.setattr(f"{module}.free_memory", freed)
     other = nst.StyleTransfer(picture(1, 40, 40), STYLES[0], **options)
     assert (other.plan.side, other.plan.history) == (None, 10)
@@ -267,7 +266,7 @@ def test_what_is_kept_by_nobody_is_found_as_long_as_it_lives():
     class Thing:
         pass
 
-    kept, made = Kept(0, living=True), []
+    kept, made = LRU(0, living=True), []
 
     def make():
         made.append(None)
