@@ -6,7 +6,7 @@ wants. The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ __all__ = [
     "FIRST",
     "PAINTING",
     "SECTIONS",
+    "SECTION_OF",
     "SectionedCommand",
     "as_typed",
     "checkpoint_options",
     "default_of",
     "engine_options",
+    "exported_options",
     "frame_options",
     "mask_options",
     "masks_by_name",
@@ -64,8 +66,8 @@ class SettingOption(click.Option):
         return extra
 
 
-def engine_options(*settings: str) -> Callable[[Command], Command]:
-    """Backend, network and memory; the settings of some groups; silence."""
+def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Backend, network and memory; the settings of some groups, but for some; silence."""
     return _all(
         _option(
             "--backend",
@@ -98,7 +100,7 @@ def engine_options(*settings: str) -> Callable[[Command], Command]:
         click.option(
             "--memory", type=float, metavar="GB", help="Memory to stay within.  [default: what is free]"
         ),
-        setting_options(*settings),
+        setting_options(*settings, without=without),
         quiet_option,
     )
 
@@ -122,11 +124,12 @@ def quiet_option(command: Command) -> Command:
     return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(command)
 
 
-def setting_options(*wanted: str) -> Callable[[Command], Command]:
+def setting_options(*wanted: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
     """The options of settings.
 
     Args:
         wanted: groups of fields of `Settings`, or single fields, in the order of the help page.
+        without: fields that the command does without.
     """
     options = []
     for word in wanted:
@@ -134,8 +137,18 @@ def setting_options(*wanted: str) -> Callable[[Command], Command]:
             declared for declared in fields(Settings) if word in (declared.name, rule_of(declared).group)
         ]
         assert found, word
-        options += [_setting(declared) for declared in found]
+        options += [_setting(declared) for declared in found if declared.name not in without]
     return _all(*options)
+
+
+def exported_options(*more: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """The options of the settings that an exported step has, and of more groups or fields."""
+    step = [
+        declared.name
+        for declared in fields(Settings)
+        if rule_of(declared).exported and rule_of(declared).group not in ("", *more)
+    ]
+    return setting_options(*step, *more, without=without)
 
 
 def option_name(setting: str) -> str:
@@ -390,8 +403,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("balance", "tv_weight", "smoothing"),
     ),
     "Where and how it looks": ("mask", "feather", "color_strength", "color_when", "padding"),
-    "Start": ("init", "init_noise", "octave_noise", "seed"),
-    "Optimisation": ("optimizer", "rate", "history", "scales", "average"),
+    "Start": (),
+    "Optimisation": (),
     "Network and machine": (
         *("weights", "offline", "pooling", "precision", "memory", "tile", "max_pixels", "ray", "ray_workers"),
     ),
@@ -399,7 +412,18 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("save_every", "save_at", "animate", "trace", "checkpoint", "checkpoint_every", "quiet", "help"),
     ),
 }
-"""Section -> parameters of the commands that paint, in the order of the page. A command's own ones follow the first."""
+"""Section -> parameters of the commands that paint, in the order of the page.
+
+Those that are not listed follow: settings in the section of their group, a command's own ones in the first."""
+
+SECTION_OF: Mapping[str, str] = {
+    **dict.fromkeys(("content", "style", "losses"), "Content and style"),
+    **dict.fromkeys(("both", "masks"), "Where and how it looks"),
+    "start": "Start",
+    "run": "Optimisation",
+    "size": FIRST,
+}
+"""Section of the settings of a group."""
 
 
 class SectionedCommand(click.Command):
@@ -418,12 +442,14 @@ class SectionedCommand(click.Command):
             for parameter in self.get_params(ctx)
             if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)) is not None
         }
+        groups = {declared.name: rule_of(declared).group for declared in fields(Settings)}
         listed = {name for names in SECTIONS.values() for name in names}
-        own = [name for name in records if name not in listed]
+        sections = {
+            name: SECTION_OF.get(groups.get(name, ""), FIRST) for name in records if name not in listed
+        }
         for title, names in SECTIONS.items():
             rows = [records[name] for name in names if name in records]
-            if title == FIRST:
-                rows += [records[name] for name in own]
+            rows += [records[name] for name, own in sections.items() if own == title]
             if rows:
                 yield title, rows
 

@@ -1,7 +1,8 @@
 """The types of what `nst.StyleTransfer`, `nst.stylize` and their kin take by name, for type checkers and editors.
 
-A test holds the settings among them to the fields of `nst.settings.Settings`, where they are explained, and the others
-to the parameters of `StyleTransfer`. Where a field is a tuple, a caller may give any sequence.
+Which names there are at run time is said by the fields of `nst.settings.Settings`, where they are explained, and the
+parameters of `StyleTransfer`; a test holds these types to them. For a tuple, a caller may give any sequence. Names of
+before are translated here too.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from nst.errors import SettingsError
 if TYPE_CHECKING:
     from nst.progress import Progress
 
-__all__ = ["Cancel", "Control", "Ended", "Show", "control_among", "is_watched", "progress_bar"]
+__all__ = ["CONTROLS", "Cancel", "Control", "Ended", "Show", "control_among", "is_watched", "progress_bar"]
 
 Ended: TypeAlias = Literal["cancelled", "deadline"]
 """Why a run was ended by its caller."""
@@ -83,15 +83,18 @@ class Control:
         return "deadline" if self.left == 0 else None
 
 
+CONTROLS = frozenset(name for name in Control.__dataclass_fields__ if not name.startswith("_"))
+"""What every function that paints a picture takes by name besides its settings."""
+
+
 def control_among(arguments: Mapping[str, Any]) -> tuple[Control, dict[str, Any]]:
     """The control of a run among the arguments of a function, and the others.
 
     Raises:
         SettingsError: as `Control`.
     """
-    own = {name for name in Control.__dataclass_fields__ if not name.startswith("_")}
-    control = Control(**{name: value for name, value in arguments.items() if name in own})
-    return control, {name: value for name, value in arguments.items() if name not in own}
+    control = Control(**{name: value for name, value in arguments.items() if name in CONTROLS})
+    return control, {name: value for name, value in arguments.items() if name not in CONTROLS}
 
 
 def _is_time(value: Any) -> bool:

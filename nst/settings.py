@@ -5,6 +5,7 @@ of the helpers above it (`choice`, `number`, ...). The checks of `Settings`, its
 command line are read from there. What the words stand for are registries elsewhere (`nst.losses`, `nst.optim`,
 `nst.pictures.color`, ...), which tests hold to exactly these words.
 """
+# long: a setting is one field, and there are many; words and helpers stand with them
 
 from __future__ import annotations
 
@@ -83,6 +84,9 @@ MAX_PIXELS = 2**28
 
 Kind: TypeAlias = Literal["word", "number", "integer", "flag", "list", "layers"]
 
+LOSSES = ("content", "style", "losses", "")
+"""Groups of settings that the losses are made of; the last are conventions of other programs."""
+
 
 class Rule(NamedTuple):
     """What may be chosen, and how it is told.
@@ -98,6 +102,7 @@ class Rule(NamedTuple):
         none: What None stands for; empty where a value is needed.
         group: The group of options that it is one of on the command line; empty for what the library alone has.
         metavar: What the help page calls a value; empty for the kind's own word.
+        in_step: Whether a step that is exported as a file has it; None: its group tells, see `exported`.
     """
 
     kind: Kind
@@ -110,6 +115,12 @@ class Rule(NamedTuple):
     none: str = ""
     group: str = ""
     metavar: str = ""
+    in_step: bool | None = None
+
+    @property
+    def exported(self) -> bool:
+        """Whether an exported step has it: what makes the losses has, what the program that runs it decides has not."""
+        return self.group in LOSSES if self.in_step is None else self.in_step
 
     def require(self, name: str, value: object) -> None:
         """Check a value of `name`, as people say it.
@@ -378,6 +389,7 @@ class Settings:
         at_most=1,
         none="unused",
         group="both",
+        in_step=True,
         help="0 (no style) to 1 (no content), 0.5 being the balance as it is; in place of the two weights.",
     )
     style_power: float = number(
@@ -407,7 +419,10 @@ class Settings:
         "deviations, covariances, or the Wasserstein-2 distance.",
     )
     smoothing: bool = flag(
-        False, group="losses", help="Softmax of the features before any loss; helps untrained networks."
+        False,
+        group="losses",
+        in_step=False,  # its temperatures belong to one style
+        help="Softmax of the features before any loss; helps untrained networks.",
     )
     tv_weight: float = number(
         0.0, at_least=0, group="losses", help="Gamma, times the total variation (smoothness)."
@@ -422,6 +437,7 @@ class Settings:
         none="equal",
         metavar="NUMBERS",
         group="style",
+        in_step=False,
         help="Share of each style picture, as a comma list.",
     )
     style_scale: float = number(
@@ -440,7 +456,9 @@ class Settings:
     optimizer: OptimizerName | Literal["custom"] = choice(
         "lbfgs", OPTIMIZERS, own="custom", group="run", help="L-BFGS as in the paper, or Adam."
     )
-    rate: float = number(0.02, above=0, group="run", help="Step size of Adam; the picture's range is 1.")
+    rate: float = number(
+        0.02, above=0, group="run", in_step=True, help="Step size of Adam; the picture's range is 1."
+    )
     history: int | None = integer(
         None,
         at_least=1,
@@ -509,7 +527,12 @@ class Settings:
         "(0) a weave of fine lines comes.",
     )
     seed: int = integer(
-        0, at_least=0, at_most=2**64 - 1, group="start", help="Seed of the noise and of random weights."
+        0,
+        at_least=0,
+        at_most=2**64 - 1,
+        group="start",
+        in_step=True,
+        help="Seed of the noise and of random weights.",
     )
     padding: Padding = choice(
         "replicate",
@@ -599,7 +622,7 @@ class Settings:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Every layer that takes part, in network order."""
+        """Every layer of content and style that takes part, in network order."""
         used = {
             *(self.content_layers if self.uses_content else ()),
             *(self.style_layers if self.uses_style else ()),

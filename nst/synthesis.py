@@ -14,21 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from nst.arguments import (
-    AnyDtype,
-    AnyTensor,
-    File,
-    InvertArguments,
-    StylizeArguments,
-    TextureArguments,
-    with_present_names,
-)
-from nst.control import control_among
+from nst.arguments import AnyDtype, AnyTensor, File, InvertArguments, TextureArguments, with_present_names
+from nst.control import CONTROLS, control_among
 from nst.errors import SettingsError
 from nst.pictures.kinds import from_any
 from nst.pictures.picture import fit_longest_side
 from nst.settings import MAX_PIXELS, LayerSpec, require_known
-from nst.transfer import StyleTransfer
+from nst.transfer import ARGUMENTS, StyleTransfer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,7 +68,7 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
         (16, 32, 3)
     """
     arguments = with_present_names(options)
-    require_known(arguments, {*StylizeArguments.__optional_keys__, "size"})
+    require_known(arguments, ARGUMENTS | CONTROLS)
     control, given = control_among(arguments)
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     arguments = texture_arguments(styles, size, given)
@@ -139,7 +131,7 @@ def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Unpack[InvertA
         (32, 40, 3)
     """
     named = with_present_names(options)
-    require_known(named, {*StylizeArguments.__optional_keys__, "layer"})
+    require_known(named, {*ARGUMENTS, *CONTROLS, "layer"})
     control, given = control_among(named)
     # smaller sizes first would show more than the layer holds
     arguments: dict[str, Any] = {

@@ -18,18 +18,16 @@ from PIL.Image import Image
 from nst.arguments import (
     AnyDtype,
     AnyTensor,
-    ControlArguments,
     File,
     PaintArguments,
     SettingsArguments,
     StylizeArguments,
-    TransferArguments,
     with_present_names,
 )
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
-from nst.control import Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
+from nst.control import CONTROLS, Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
 from nst.engine.cache import Cache, Context
 from nst.engine.pyramid import RATIO, layers_read, limiting_picture, schedule, schedule_text, unit_of
 from nst.engine.stage import RunState, Stage, StageState, descend, first_state
@@ -57,6 +55,7 @@ from nst.settings import (
     STARTS,
     STYLE_LAYERS,
     LayerSpec,
+    Settings,
     layer_weights,
     make_settings,
     require_known,
@@ -67,7 +66,7 @@ from nst.workers.devices import Devices, devices_of, worker_group_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Run", "StyleTransfer", "follow", "show_record", "stylize"]
+__all__ = ["ARGUMENTS", "Run", "StyleTransfer", "follow", "show_record", "stylize"]
 
 
 @overload
@@ -95,7 +94,7 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
         ((32, 40, 3), dtype('uint8'))
     """
     given = with_present_names(options)
-    require_known(given, StylizeArguments.__optional_keys__)
+    require_known(given, ARGUMENTS | CONTROLS)
     control, arguments = control_among(given)
     batch = pictures_of_batch(content)
     if batch is None:
@@ -162,10 +161,9 @@ class StyleTransfer(ReprHtml):
         cache: Cache | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
-        known, run = TransferArguments.__optional_keys__, ControlArguments.__optional_keys__
         given = with_present_names(settings)
         cache = given.pop("cache", cache)
-        require_known(given, known, run, "paint() or run()")
+        require_known(given, ARGUMENTS, CONTROLS, "paint() or run()")
         named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
@@ -382,9 +380,7 @@ class StyleTransfer(ReprHtml):
         if network is None:
             raise SettingsError(f"the network {saved.weights['name']} was given as an object: give weights")
         pictures, settings = saved.pictures, saved.settings
-        given = {
-            name: value for name, value in settings.as_dict().items() if name not in ("init", "optimizer")
-        }
+        given = {key: v for key, v in settings.as_dict().items() if key not in ("init", "optimizer")}
         transfer = cls(
             pictures.content,
             list(pictures.styles),
@@ -458,6 +454,9 @@ class StyleTransfer(ReprHtml):
             output=self.output,
         )
 
+
+ARGUMENTS = frozenset(Settings.__dataclass_fields__).union(StyleTransfer.__init__.__kwdefaults__ or ())
+"""What `StyleTransfer` takes by name."""
 
 PAINTED = 10
 """So many steps make strokes of the noise that a size begins with; until then it is taken out of what is seen."""

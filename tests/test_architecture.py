@@ -52,7 +52,7 @@ BELOW = {
     "nst/encoding/": "models pictures protocol",
     "nst/losses/": "encoding models pictures protocol",
     "nst/optim/": "protocol",
-    "nst/planning/": "encoding models protocol repr_html settings",
+    "nst/planning/": "encoding models optim protocol repr_html settings",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
     "nst/workers/": "backends engine models planning protocol",
     "nst/progress.py": "engine optim pictures protocol repr_html settings",

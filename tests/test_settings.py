@@ -19,6 +19,7 @@ from nst.arguments import (
     TransferArguments,
 )
 from nst.backends.selection import PRECISIONS as PRECISIONS_OF_BACKENDS
+from nst.cli.commands.recolor import recolor
 from nst.cli.options import PAINTING, default_of, option_name
 from nst.control import Control
 from nst.engine.weighting import kind_of
@@ -27,7 +28,7 @@ from nst.losses.style_statistics import STYLE_LOSSES
 from nst.optim import OPTIMIZERS
 from nst.pictures.color import MODES
 from nst.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, make_settings, rule_of, style_shares
-from nst.transfer import StyleTransfer
+from nst.transfer import ARGUMENTS, StyleTransfer
 from nst.video.transfer import VideoArguments, VideoTransfer
 
 FIELDS = {declared.name: declared for declared in fields(Settings)}
@@ -125,6 +126,8 @@ def test_the_registries_have_exactly_the_words():
     assert tuple(OPTIMIZERS) == words.OPTIMIZERS
     assert tuple(MODES) == words.COLORS
     assert {time for times in MODES.values() for time in times} == set(words.COLOR_TIMES)
+    colors = next(parameter.type.choices for parameter in recolor.params if parameter.name == "color")
+    assert set(colors) == {mode for mode, times in MODES.items() if mode != "none" and "after" in times}
     assert set(words.PRECISIONS) - {"auto"} < set(PRECISIONS_OF_BACKENDS)
     kinds = {
         node.value
@@ -161,6 +164,7 @@ def signature(function):
 def test_the_types_of_the_arguments_are_those_of_the_fields():
     """A new field fails here, with the line that nst/arguments.py lacks."""
     own = signature(StyleTransfer.__init__)
+    assert {*FIELDS, *own} == ARGUMENTS
 
     def typed(annotation):
         return re.sub(r"tuple\[(.*), \.\.\.\]", r"Sequence[\1]", annotation)
@@ -170,7 +174,10 @@ def test_the_types_of_the_arguments_are_those_of_the_fields():
     def given(arguments):
         return {name: hint.__forward_arg__ for name, hint in arguments.__annotations__.items()}
 
-    assert given(SettingsArguments) == wanted
+    typed_for_checkers = given(SettingsArguments)
+    lacking = [f"{name}: {hint}" for name, hint in wanted.items() if typed_for_checkers.get(name) != hint]
+    assert not lacking, f"class _Always of nst/arguments.py lacks {'; '.join(lacking)}"
+    assert typed_for_checkers == wanted
     assert given(TransferArguments) == wanted | own
     assert given(VideoArguments) == wanted | own | signature(VideoTransfer.__init__)
     layers = {"content_layers": own["content_layers"], "style_layers": own["style_layers"]}
@@ -245,8 +252,13 @@ def test_the_table_in_the_readme_has_every_option_and_its_default(root):
         names, values = options.split(", "), defaults.split(", ")
         if len(names) == len(values):
             listed |= dict(zip(names, values, strict=True))
-    wanted = {option_name(name): shown(name) for name in FIELDS if rule_of(FIELDS[name]).group}
-    assert {name: listed.get(f"`{name}`") for name in wanted} == wanted
+    rules = {name: rule_of(declared) for name, declared in FIELDS.items() if rule_of(declared).group}
+    lacking = [
+        f"| `{option_name(name)}` | {shown(name)} | {rule.help} |"
+        for name, rule in rules.items()
+        if listed.get(f"`{option_name(name)}`") != shown(name)
+    ]
+    assert not lacking, f"the table of docs/command-line.md lacks {'; '.join(lacking)}"
 
 
 def test_the_groups_of_options(command):

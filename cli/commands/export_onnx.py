@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import SectionedCommand, network_options, preset_option, quiet_option, setting_options
+from nst.cli.options import SectionedCommand, exported_options, network_options, preset_option, quiet_option
 
 __all__ = ["export_onnx"]
 
@@ -35,11 +35,7 @@ def _sides(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
 )
 @preset_option
 @network_options
-@setting_options(
-    "content",
-    *("style_layers", "style_weight", "style_loss", "balance", "style_strength"),
-    *("tv_weight", "pooling", "padding", "rate", "seed"),
-)
+@exported_options()
 @quiet_option
 def export_onnx(output: str, size: tuple[int, int], quiet: bool, **options: Any) -> None:
     """Write the whole of one step as an ONNX graph: picture in, losses, gradient and the next picture out.

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import SectionedCommand, network_options, preset_option, quiet_option, setting_options
+from nst.cli.options import SectionedCommand, exported_options, network_options, preset_option, quiet_option
 
 __all__ = ["export_style"]
 
@@ -27,10 +27,7 @@ __all__ = ["export_style"]
 )
 @preset_option
 @network_options
-@setting_options(
-    *("content", "style", "style_scale"),
-    *("balance", "style_strength", "tv_weight", "pooling", "padding", "seed", "max_pixels"),
-)
+@exported_options("style", "style_scale", "max_pixels", without=("rate",))
 @quiet_option
 def export_style(style: tuple[str, ...], output: str, size: int, quiet: bool, **options: Any) -> None:
     """Write the targets of one or more STYLE pictures, for a graph of `nst export-onnx` with the same settings.

@@ -29,7 +29,7 @@ __all__ = ["invert"]
     help="Whose features to match; comma list, conv4_2=0.5 weights a layer.",
 )
 @preset_option
-@engine_options("size", "run", "losses", "content_weight", "start")
+@engine_options("size", "run", "losses", "content", "start", without=("content_layers",))
 @trace_option
 @checkpoint_options
 def invert(content: str, output: str, layer: str, **options: Any) -> int:

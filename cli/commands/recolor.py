@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from nst.cli.options import output_option
+from nst.settings import COLORS
 
 __all__ = ["recolor"]
 
@@ -21,7 +22,9 @@ __all__ = ["recolor"]
 )
 @click.option(
     "--color",
-    type=click.Choice(["lab", "yuv", "histogram", "match-chol", "match-pca", "match-sym"]),
+    type=click.Choice(
+        [word for word in COLORS if word not in ("none", "luminance")]
+    ),  # no luminance after a run
     default="lab",
     show_default=True,
     help="Way to get the content's colours, as in nst stylize.",

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.options import SectionedCommand, engine_options, mask_options, option_name, preset_option
+from nst.cli.options import (
+    PAINTING,
+    SectionedCommand,
+    engine_options,
+    mask_options,
+    option_name,
+    preset_option,
+)
 
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
@@ -64,10 +71,7 @@ def _varied(setting: str, text: str) -> Callable[..., Any]:
 )
 @click.option("--plan", is_flag=True, help="Tell how many runs it takes and how long, and do nothing.")
 @preset_option
-@engine_options(
-    *("size", "run", "losses", "content", "style_layers", "style_weight", "style_loss"),
-    *("color_strength", "color_when", "start"),
-)
+@engine_options(*PAINTING, without=("style_weights", *VARIED))
 @mask_options
 @click.pass_context
 def vary(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from nst.settings import PRECISIONS
+
 __all__ = ["web"]
 
 
@@ -37,7 +39,7 @@ __all__ = ["web"]
     "--precision",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    type=click.Choice(PRECISIONS),
     help="Of the network.",
 )
 @click.option(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nst.conformance.case import Case, Subject
-from nst.conformance.cases.objectives import PROBLEMS, Problem, make_targets, targets
+from nst.conformance.cases.objectives import OTHERS, PROBLEMS, Problem, make_targets, targets
 from nst.conformance.compare import Measurement
 from nst.protocol import Evaluation
 
@@ -82,7 +82,7 @@ def _overflow(name: str) -> Callable[[Subject], Iterator[Measurement]]:
 
 
 SAME_SIZE = Problem(style=("conv1_1", "conv3_1", "conv5_1"), style_size=(37, 50))
-SQUARES = ("moments", "covariance")  # the distance of w2 is a difference of traces, 0 but for rounding
+SQUARES = [name for name in OTHERS if name != "w2"]  # which is a difference of traces, 0 but for rounding
 CASES = [
     *(Case(f"loss/{name}", 3, _value(name)) for name in PROBLEMS),
     Case("loss/zero-at-target/content", 3, _zero_at_target(Problem(content=("conv2_2", "conv4_2")))),

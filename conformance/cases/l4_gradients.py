@@ -11,7 +11,7 @@ import numpy as np
 from nst.conformance.case import Case, Side, Subject
 from nst.conformance.cases import inputs
 from nst.conformance.cases.l3_losses import evaluations
-from nst.conformance.cases.objectives import PROBLEMS, targets
+from nst.conformance.cases.objectives import OTHERS, PROBLEMS, targets
 from nst.conformance.compare import Measurement
 from nst.models import vgg
 from nst.protocol import Ops
@@ -146,15 +146,9 @@ def _missing_gradient(subject: Subject) -> Iterator[Measurement]:
 
 
 SLOPES = (
-    *(
-        "style/all",
-        "style/moments",
-        "style/covariance",
-        "style/w2",
-        "guided/gram",
-        "guided/w2",
-        "guided/content",
-    ),
+    *("style/all", *(f"style/{name}" for name in OTHERS)),
+    # masks and temperatures act on the sums, which all style losses share: two of them stand for the rest
+    *("guided/gram", "guided/w2", "guided/content"),
     *("smoothed/gram", "smoothed/w2", "smoothed/content", "smoothed/guided"),
     *("content/conv4_2", "tv/squares", "whole/avg", "whole/max"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,13 @@ from nst.conformance.case import Case, Side, Subject
 from nst.conformance.cases.objectives import PROBLEMS, targets
 from nst.conformance.compare import Measurement
 from nst.engine.loss_scaling import compile_objective
-from nst.optim import LBFGS, Adam, Optimizer
+from nst.optim import OPTIMIZERS, named_optimizer
 
 __all__ = ["CASES"]
 
 Array = NDArray[np.float64]
 
-OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"lbfgs": LBFGS, "adam": partial(Adam, rate=0.005)}
+RATE, HISTORY = 0.005, 10
 """The rate keeps Adam descending: where it jumps about, a rounding error grows tenfold in a few steps."""
 SHORT, LONG = 5, 50
 
@@ -35,7 +35,7 @@ def _descend(side: Side, problem_name: str, optimizer: str, steps: int) -> tuple
     def evaluate(x: Any) -> Any:
         return objective(x, constants)
 
-    method = OPTIMIZERS[optimizer]()
+    method = named_optimizer(optimizer, RATE, HISTORY)
     state = method.start(backend.space, x, evaluate(x))
     totals, pictures = [state.total], [side.host({"x": state.x})["x"]]
     for _ in range(steps):

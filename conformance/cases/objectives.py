@@ -25,13 +25,13 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import LossFunction, Network
 
-__all__ = ["PROBLEMS", "Problem", "make_targets", "targets"]
+__all__ = ["OTHERS", "PROBLEMS", "Problem", "make_targets", "targets"]
 
 Array = NDArray[np.float64]
 
 PAPER_STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-OTHERS = ("moments", "covariance", "w2")
-"""Style losses beside the Gram matrix."""
+OTHERS = tuple(name for name in STYLE_LOSSES if name != "gram")
+"""Style losses beside the Gram matrix: one that is registered is in the suite."""
 
 
 @dataclass(frozen=True)
@@ -153,12 +153,9 @@ PROBLEMS: dict[str, Problem] = {
     **{f"style/{loss}": Problem(style=PAPER_STYLE, loss=loss) for loss in OTHERS},
     "style/w2/max": Problem(style=("conv2_1", "conv4_1"), loss="w2", pooling="max"),
     "style/w2/batch": Problem(style=("conv2_1",), loss="w2", size=(18, 27), style_size=(18, 27), batch=2),
-    **{f"guided/{loss}": Problem(style=PAPER_STYLE, loss=loss, guided=True) for loss in ("gram", *OTHERS)},
+    **{f"guided/{loss}": Problem(style=PAPER_STYLE, loss=loss, guided=True) for loss in STYLE_LOSSES},
     "guided/content": Problem(content=("conv2_2", "conv4_2"), guided=True),
-    **{
-        f"smoothed/{loss}": Problem(style=PAPER_STYLE, loss=loss, temperature=8.0)
-        for loss in ("gram", *OTHERS)
-    },
+    **{f"smoothed/{loss}": Problem(style=PAPER_STYLE, loss=loss, temperature=8.0) for loss in STYLE_LOSSES},
     "smoothed/content": Problem(content=("conv2_2", "conv4_2"), temperature=8.0),
     "smoothed/guided": Problem(
         ("conv4_2",), PAPER_STYLE, guided=True, temperature=8.0, weights=(1.0, 3000.0)

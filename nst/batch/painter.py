@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from nst.arguments import TransferArguments
 from nst.backends.autotune import backend_in
 from nst.batch.manifest import files_in
 from nst.batch.rows import Row
@@ -27,7 +26,7 @@ from nst.pictures.writing import encoded
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
 from nst.settings import STARTS, Settings, layer_weights, make_settings, require_known
-from nst.transfer import StyleTransfer
+from nst.transfer import ARGUMENTS, StyleTransfer
 from nst.workers.devices import devices_of
 
 __all__ = ["Painted", "RowInputs", "RowPainter", "check_options", "paths_of"]
@@ -214,8 +213,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: an option that does not exist, or has a value that it cannot have.
     """
-    known = TransferArguments.__optional_keys__ - {*OURS}
-    require_known(options, known)
+    require_known(options, ARGUMENTS - {*OURS})
     settings = {name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
     for name in ("content_layers", "style_layers"):
         if name in settings:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from nst.encoding.windows import halo
+from nst.engine.weighting import FULL_WIDTH, losses_of
 from nst.errors import SettingsError
 from nst.losses.term import Loss
 from nst.models import vgg
@@ -114,12 +115,12 @@ def schedule_text(scales: Sequence[tuple[int, int]]) -> str:
 
 
 def layers_read(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
-    """Every layer that a loss reads, those of the caller's own included, in network order.
+    """Every layer that a loss reads, one of the settings or of the caller's own, in network order.
 
     Raises:
         SettingsError: one of these reads a layer that does not exist.
     """
-    read = {*settings.layers, *(layer for loss in extra for layer in loss.layers)}
+    read = {layer for loss in (*losses_of(settings, FULL_WIDTH), *extra) for layer in loss.layers}
     vgg.validate_layers(read)
     return tuple(layer for layer in vgg.LAYER_NAMES if layer in read)
 

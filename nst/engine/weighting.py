@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from nst.losses.content import Content
 from nst.losses.style import Style
@@ -33,7 +34,9 @@ from nst.models.weights import NetworkWeights
 from nst.settings import BALANCE, Settings
 
 __all__ = [
+    "FULL_WIDTH",
     "TYPICAL",
+    "Widths",
     "balance_of",
     "converted",
     "kind_of",
@@ -106,8 +109,27 @@ Torchvision's could not be measured: it is set so that the one recipe made for i
 weights fall by 4 a block) and a balance of 300, that of `gatys-pytorch`, which was chosen by eye."""
 
 
-def losses_of(settings: Settings, weights: NetworkWeights) -> tuple[Loss, ...]:
-    """The losses that the settings ask for, with their weights."""
+class Widths(Protocol):
+    """What the recipe of a loss may ask of a network: which layers it reads is known before there are weights."""
+
+    def channels(self, layer: str) -> int:
+        """N_l."""
+
+
+class _FullWidth:
+    """A VGG19 at full width."""
+
+    def channels(self, layer: str) -> int:
+        """See `Widths`."""
+        return min(512, 32 << int(layer[4]))
+
+
+FULL_WIDTH = _FullWidth()
+"""For who needs the losses before the network is known."""
+
+
+def losses_of(settings: Settings, weights: Widths) -> tuple[Loss, ...]:
+    """The losses that the settings ask for, with their weights. Every built-in loss has its line here."""
     losses: list[Loss] = []
     if settings.uses_content:
         channels = {layer: weights.channels(layer) for layer in settings.content_layers}
@@ -210,7 +232,7 @@ def converted(settings: Settings, height: int, width: int) -> Settings:
     content = {}
     for layer, weight in settings.content_layers.items():
         rows, columns = vgg.layer_size(layer, height, width)
-        positions = 1.0 if "content" in settings.means else _channels(layer) * rows * columns / 2
+        positions = 1.0 if "content" in settings.means else FULL_WIDTH.channels(layer) * rows * columns / 2
         content[layer] = weight * positions * typical.get(layer, deepest).squares
     style = {}
     for layer, weight in settings.style_layers.items():
@@ -218,7 +240,7 @@ def converted(settings: Settings, height: int, width: int) -> Settings:
         energy = (
             featureless.products / 4 if settings.style_loss in ("gram", "covariance") else featureless.squares
         )
-        style[layer] = weight * _channels(layer) ** settings.style_power * energy
+        style[layer] = weight * float(FULL_WIDTH.channels(layer)) ** settings.style_power * energy
     content_sum, style_sum = alpha * sum(content.values()), beta * sum(style.values())
     scale = content_sum or style_sum / settings.balance or 1.0
     return replace(
@@ -233,8 +255,3 @@ def converted(settings: Settings, height: int, width: int) -> Settings:
         means=tuple(mean for mean in settings.means if mean != "content"),
         tuned_for=None,
     )
-
-
-def _channels(layer: str) -> float:
-    """N_l of a VGG19 at full width."""
-    return float(min(512, 32 * 2 ** int(layer[4])))

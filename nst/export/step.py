@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from nst.losses.style_statistics import Gram
 from nst.models.weights import NetworkWeights
 from nst.optim import Adam
 from nst.protocol import Network, Ops
-from nst.settings import Settings
+from nst.settings import Settings, rule_of
 from nst.transfer import StyleTransfer
 
 __all__ = [
@@ -322,24 +322,7 @@ def _inverse(ops: Ops[T], a: T) -> T:
     return ops.divide(a, ops.square(a))
 
 
-EXPORTED = (
-    "content_layers",
-    "style_layers",
-    "content_weight",
-    "style_weight",
-    "balance",
-    "style_strength",
-    "style_power",
-    "means",
-    "tuned_for",
-    "style_loss",
-    "tv_weight",
-    "tv_power",
-    "pooling",
-    "padding",
-    "rate",
-    "seed",
-)
+EXPORTED = tuple(declared.name for declared in fields(Settings) if rule_of(declared).exported)
 """Settings of losses, layers, pooling and padding; `rate` is what the file recommends, `seed` of random weights."""
 
 

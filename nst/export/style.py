@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from nst._version import __version__
 from nst.errors import NSTError, SettingsError
 from nst.export.step import ExportedLosses, differences, identity, require_exportable
 from nst.files import write_atomically
+from nst.settings import Settings, rule_of
 from nst.transfer import StyleTransfer
 
 __all__ = ["export_style", "read_style"]
 
-OF_STYLE = ("style_weights", "style_scale", "max_pixels", "tile")
+OF_STYLE = (
+    *(own.name for own in fields(Settings) if rule_of(own).group == "style" and not rule_of(own).exported),
+    *("style_scale", "max_pixels", "tile"),
+)
 """Settings beside those of a step."""
 
 

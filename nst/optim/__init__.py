@@ -5,26 +5,54 @@ or does not decrease the loss enough is shortened and tried again, and a state w
 last good iterate.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 from nst.errors import SettingsError
-from nst.optim.adam import Adam
+from nst.optim.adam import Adam, AdamState
 from nst.optim.average import Averaged
-from nst.optim.lbfgs import LBFGS
+from nst.optim.lbfgs import LBFGS, LBFGSState
 from nst.optim.optimizer import Optimizer, State, Stop
 
-__all__ = ["LBFGS", "OPTIMIZERS", "Adam", "Averaged", "Optimizer", "State", "Stop", "named_optimizer"]
+__all__ = [
+    "LBFGS",
+    "OPTIMIZERS",
+    "Adam",
+    "Averaged",
+    "Method",
+    "Optimizer",
+    "State",
+    "Stop",
+    "named_optimizer",
+]
 
 
-OPTIMIZERS: Mapping[str, Callable[[float, int, bool], Optimizer]] = {
-    "lbfgs": lambda rate, history, half: LBFGS(history=history, half=half),
-    "adam": lambda rate, history, half: Adam(rate=rate),
+class Method(NamedTuple):
+    """What there is to know of an optimiser that the settings can name: saving, the plan and conformance read it here.
+
+    Attributes:
+        optimizer: its class. Of its fields, `rate`, `history` and `half` are set from the settings and the plan.
+        state: the class of its states, a dataclass.
+        vectors: of the size of the picture that a step holds beside both iterates, both gradients and the direction.
+        pairs: further ones for each unit of `history`; they are in half precision where the plan says `half`.
+    """
+
+    optimizer: type[Optimizer]
+    state: type[State[object]]
+    vectors: int
+    pairs: int = 0
+
+
+OPTIMIZERS: Mapping[str, Method] = {
+    "lbfgs": Method(LBFGS, LBFGSState, vectors=2, pairs=2),  # s and y, the newest and those of the history
+    "adam": Method(Adam, AdamState, vectors=2),  # two moments
 }
-"""By the word in the settings: from rate, history and whether that is kept in half precision."""
+"""By the word in the settings."""
 
 
 def named_optimizer(name: str, rate: float, history: int, half: bool = False) -> Optimizer:
-    """The optimiser that "lbfgs" or "adam" stands for, with the numbers that matter for each.
+    """The optimiser that a word such as "lbfgs" stands for, with those of the numbers that it has.
 
     Raises:
         SettingsError: another name.
@@ -33,4 +61,10 @@ def named_optimizer(name: str, rate: float, history: int, half: bool = False) ->
         raise SettingsError(
             f"optimizer is {name!r}: it must be {', '.join(OPTIMIZERS)}, or an optimizer of your own"
         )
-    return OPTIMIZERS[name](rate, history, half)
+    kind = OPTIMIZERS[name].optimizer
+    numbers = {"rate": rate, "history": history, "half": half}
+    return kind(**{name: number for name, number in numbers.items() if name in _fields(kind)})
+
+
+def _fields(kind: type[Any]) -> set[str]:
+    return {declared.name for declared in fields(kind)}

@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 
 from nst.errors import SettingsError
-from nst.optim.adam import Adam, AdamState
+from nst.optim import OPTIMIZERS
 from nst.optim.average import Averaged, AveragedState
-from nst.optim.lbfgs import LBFGS, LBFGSState
 from nst.protocol import Evaluation
 
 __all__ = ["pack", "unpack"]
 
 KINDS: Mapping[str, type[Any]] = {
-    kind.__name__: kind for kind in (Adam, AdamState, Averaged, AveragedState, Evaluation, LBFGS, LBFGSState)
+    kind.__name__: kind
+    for kind in (
+        *(kind for method in OPTIMIZERS.values() for kind in (method.optimizer, method.state)),
+        *(Averaged, AveragedState, Evaluation),
+    )
 }
 PLAIN = (bool, int, float, str, type(None))
 
@@ -59,7 +62,7 @@ def pack(value: Any, tensors: dict[str, Any], name: str = "state") -> Any:
     if hasattr(value, "advance") or hasattr(value, "evaluation"):
         raise SettingsError(
             f"a run with an optimizer of your own cannot be saved: nothing is known of {type(value).__name__}; "
-            "use nst.LBFGS or nst.Adam"
+            f"use {' or '.join(OPTIMIZERS)}"
         )
     known = next((own for own, tensor in tensors.items() if tensor is value), name)
     tensors[known] = value

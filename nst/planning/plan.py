@@ -18,6 +18,7 @@ from nst.encoding.windows import PASSES, overlap_factor, side_of, smallest_side,
 from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
+from nst.optim import OPTIMIZERS
 from nst.planning.memory import free_memory
 from nst.protocol import Backend
 from nst.repr_html import ReprHtml
@@ -35,8 +36,11 @@ SIDES = (3072, 2048, 1536, 1024, 768, 512, 384, 256)
 HISTORIES: Mapping[int, float] = {10: 1.0, 5: 1.08, 3: 1.3}
 """Pairs of L-BFGS, each of which costs two pictures, and how many times the steps of 10 pairs they take."""
 
-WORKING = 10
-"""Pictures that a run holds besides the history, measured: content, style, iterate, gradient, direction, the next."""
+WORKING = 8
+"""Pictures that a run holds with any optimiser, measured: content, style, iterate, gradient, direction, the next."""
+
+UNKNOWN = OPTIMIZERS["adam"]
+"""What an optimiser of the caller's own is taken for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +135,14 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
         for layer in (settings.content_layers if settings.uses_content else ())
     )
     picture = 3 * element * width * height
-    pairs = min(history, _steps(settings)) if settings.optimizer == "lbfgs" else 0
-    full_history = 2 * pairs * picture
+    method = OPTIMIZERS.get(settings.optimizer, UNKNOWN)
+    full_history = method.pairs * min(history, _steps(settings)) * picture
     history_bytes = round(full_history * (2 / element if half else 1.0))
     copies = (costs.history - 1.0) * full_history  # in the working precision
     parameters = element * sum(array.size for layer in convolutions for array in weights.convolutions[layer])
     network = costs.process + costs.copies * parameters
     computing = (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
-    peak = network + targets + WORKING * picture + history_bytes + copies
+    peak = network + targets + (WORKING + method.vectors) * picture + history_bytes + copies
     if side is None or not task.nearby:
         peak += computing  # of the targets alone, where workers are elsewhere
     else:

@@ -24,7 +24,7 @@ from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, fill_hidden, resize
 from nst.pictures.subjects import FINDERS
 from nst.settings import require_known
-from nst.transfer import Run, StyleTransfer
+from nst.transfer import ARGUMENTS, Run, StyleTransfer
 from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class VideoTransfer:
         **options: Unpack[TransferArguments],
     ) -> None:
         given = with_present_names(options)
-        require_known(given, VideoArguments.__optional_keys__)
+        require_known(given, {*ARGUMENTS, *(VideoTransfer.__init__.__kwdefaults__ or ())})
         number = isinstance(temporal_weight, (int, float)) and not isinstance(temporal_weight, bool)
         if not number or not 0 <= temporal_weight < float("inf"):
             raise SettingsError(f"temporal weight is {temporal_weight!r}: it must be a number, 0 or more")

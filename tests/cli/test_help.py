@@ -4,7 +4,7 @@ import click
 import pytest
 
 from nst.cli.main import COMMANDS, cli
-from nst.cli.options import FIRST, SECTIONS, SectionedCommand, meant
+from nst.cli.options import FIRST, PAINTING, SECTION_OF, SECTIONS, SectionedCommand, meant, setting_options
 
 
 def command_named(name):
@@ -23,9 +23,15 @@ def test_every_option_of_stylize_has_its_section_and_comes_once():
     listed = [name for names in SECTIONS.values() for name in names]
     assert len(listed) == len(set(listed))
     options = [param.name for param in command_named("stylize").params if isinstance(param, click.Option)]
-    assert set(options) - set(listed) == {"like"}  # the command's own, after those of the first section
+    settings = {param.name for param in click.command()(setting_options(*SECTION_OF)(lambda: None)).params}
+    assert set(options) - set(listed) - settings == {"like"}  # the command's own, behind the first section
     assert set(listed) - set(options) == {"help"}
     assert len(SECTIONS[FIRST]) == 10
+
+
+def test_every_group_of_settings_has_its_section():
+    assert set(SECTION_OF) == {*PAINTING, "masks"}
+    assert set(SECTION_OF.values()) <= set(SECTIONS)
 
 
 @pytest.mark.parametrize("name", SECTIONED)

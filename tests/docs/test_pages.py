@@ -2,7 +2,8 @@
 
 `<!-- not run: why -->` before a block keeps it from running; its lines for a shell are parsed all the same. Blocks of
 text that is shown (tables, what a program prints) begin with ```text. docs/writing-a-backend.md is
-executed by tests/plugin/test_page.py, the program in docs/export.md by tests/export/test_export.py.
+executed by tests/plugin/test_page.py, the program in docs/export.md by tests/export/test_export.py, CONTRIBUTING.md by
+tests/recipes/test_recipes.py.
 """
 
 import ast
@@ -24,7 +25,7 @@ import nst
 from nst.cli.main import COMMANDS, cli, main
 
 ROOT = Path(__file__).resolve().parents[2]
-ELSEWHERE = ("docs/writing-a-backend.md", "docs/export.md")
+ELSEWHERE = ("docs/writing-a-backend.md", "docs/export.md", "CONTRIBUTING.md")
 """Pages whose Python another test runs."""
 
 BLOCK = re.compile(r"^(?:<!-- not run: ([^>]+) -->\n)?```(\w*)\n(.*?)^```$", re.S | re.M)
