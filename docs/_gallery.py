@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-import nst
 from nst.cli.experiments.catalogue import simplex
 
 TEXTURE = {"content_weight": 0.0, "init": "noise"}
-STRONG = {"style_strength": 0.8}
 LONGER = {**TEXTURE, "size": 256, "steps": 120}
-INVERSION = {"style_weight": 0.0, "init": "noise", "steps": 300}
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,48 @@ class Run:
     label: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     show: Callable[[Image.Image], Image.Image] = lambda image: image
-    weights: str = "embedded"
+
+
+@dataclass(frozen=True)
+class Painting:
+    """One picture to hang up: a photograph, a painting, what it took beside the default."""
+
+    title: str
+    content: str
+    style: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """How it is typed."""
+        options = "".join(f" --{name.replace('_', '-')} {value}" for name, value in self.settings.items())
+        return f"nst stylize {self.content}.jpg {self.style}.jpg -o out.png --size {SIZE} --steps {STEPS}{options}"
+
+
+SIZE, STEPS = 768, 150
+"""Of the paintings."""
+
+FACE = {"protect": "face"}
+
+PAINTINGS: Mapping[str, Painting] = {
+    "tubingen-starry-night": Painting("Tübingen, The Starry Night", "tubingen", "starry_night"),
+    "cat-woman-with-a-hat": Painting("A cat, Matisse's Woman with a Hat", "cat", "woman_with_a_hat"),
+    "coffee-starry-night": Painting("Coffee, The Starry Night", "coffee", "starry_night"),
+    "astronaut-woman-with-a-hat": Painting(
+        "An astronaut, Matisse's Woman with a Hat, her face kept", "astronaut", "woman_with_a_hat", FACE
+    ),
+    "tubingen-great-wave": Painting("Tübingen, Hokusai's Great Wave", "tubingen", "great_wave"),
+    "cat-composition-vii": Painting("A cat, Kandinsky's Composition VII", "cat", "composition_vii"),
+    "tubingen-udnie": Painting("Tübingen, Picabia's Udnie", "tubingen", "udnie"),
+    "astronaut-starry-night": Painting(
+        "An astronaut, The Starry Night, her face kept", "astronaut", "starry_night", FACE
+    ),
+    "coffee-composition-vii": Painting("Coffee, Kandinsky's Composition VII", "coffee", "composition_vii"),
+    "tubingen-shipwreck": Painting("Tübingen, Turner's Shipwreck", "tubingen", "shipwreck"),
+    "rocket-udnie": Painting("A rocket, Picabia's Udnie", "rocket", "udnie"),
+    "cat-starry-night": Painting("A cat, The Starry Night", "cat", "starry_night"),
+}
+"""What the gallery begins with."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +86,8 @@ class Entry:
     text: str
     command: str
     runs: Sequence[Run]
-    content: str = "chelsea"
-    styles: Sequence[str] = ("The Starry Night",)
+    content: str = "cat"
+    styles: Sequence[str] = ("starry_night",)
     columns: int = 4
     places: Sequence[tuple[int, float]] = ()
     frames: int = 0
@@ -80,50 +118,51 @@ def each(key: str, *values: Any, **more: Any) -> list[Run]:
 
 HEAD = disc(0.43, 0.25, 0.2)
 BLEND = simplex(3, 3)
-TWO = ("The Starry Night", "glass")
+TWO = ("starry_night", "woman_with_a_hat")
 
 ENTRIES: Mapping[str, Entry] = {
     "steps": Entry(
         "The way of a run",
-        "Steps 0, 2, 8 and 60, as `--save-at` keeps them; `--animate run.gif` makes a film of them.",
-        "nst stylize cat.jpg starry.jpg -o out.png --save-at 0,2,8 --animate run.gif",
-        [Run(f"step {steps}", {"steps": steps, "scales": 1}) for steps in (0, 2, 8, 60)],
+        "Steps 0, 5, 12 and 60, as `--save-at` keeps them; `--animate run.gif` makes a film of them.",
+        "nst stylize cat.jpg starry_night.jpg -o out.png --save-at 0,5,12 --animate run.gif",
+        [Run(f"step {steps}", {"steps": steps, "scales": 1}) for steps in (0, 5, 12, 60)],
     ),
     "strength": Entry(
         "Strength of the style",
         "From 0 to 1, 0.5 being the default; the losses are relative, so that a number means the same everywhere.",
-        "nst stylize cat.jpg starry.jpg -o out.png --style-strength 0.7",
+        "nst stylize cat.jpg starry_night.jpg -o out.png --style-strength 0.7",
         each("style_strength", 0.1, 0.3, 0.5, 0.7, 0.9),
         columns=5,
     ),
     "scale": Entry(
         "Size of the brush strokes",
         "The style picture at half, once and twice the size of the result.",
-        "nst stylize cat.jpg starry.jpg -o out.png --style-scale 0.5",
+        "nst stylize cat.jpg starry_night.jpg -o out.png --style-scale 0.5",
         each("style_scale", 0.5, 1.0, 2.0),
         columns=3,
     ),
     "starts": Entry(
         "Where it starts",
         "From the content, the style, noise as in the paper, and noise in the style's colours.",
-        "nst stylize cat.jpg starry.jpg -o out.png --init noise",
+        "nst stylize cat.jpg starry_night.jpg -o out.png --init noise",
         each("init", "content", "style", "noise", "statistics", scales=1),
     ),
     "blend": Entry(
         "Blends of styles",
         "Three styles by weight, each alone at the corners; `nst experiment run simplex` makes larger triangles.",
-        "nst stylize cat.jpg starry.jpg glass.jpg waves.jpg -o out.png --style-weights 50,25,25",
+        "nst stylize cat.jpg starry_night.jpg composition_vii.jpg great_wave.jpg -o out.png --style-weights 50,25,25",
         [
             Run(" : ".join(f"{100 * share:.0f}" for share in shares), {"style_weights": shares})
             for _, _, shares in BLEND
         ],
-        styles=("The Starry Night", "glass", "waves"),
+        styles=("starry_night", "composition_vii", "great_wave"),
         places=[(row, column) for row, column, _ in BLEND],
     ),
     "regions": Entry(
         "A style for each region",
         "White parts of a mask get its style; soft masks have no seams.",
-        "nst stylize astronaut.png starry.jpg glass.jpg -o out.png --mask style1=head.png --mask style2=rest.png",
+        "nst stylize astronaut.jpg starry_night.jpg woman_with_a_hat.jpg -o out.png "
+        "--mask style1=head.png --mask style2=rest.png",
         [
             Run(
                 "by masks",
@@ -137,45 +176,16 @@ ENTRIES: Mapping[str, Entry] = {
     "protect": Entry(
         "A part that stays as it is",
         "The photograph stays in the white part of a mask; `--protect face` finds one.",
-        "nst stylize astronaut.png starry.jpg -o out.png --protect head.png",
+        "nst stylize astronaut.jpg starry_night.jpg -o out.png --protect head.png",
         [Run("protected", {"masks": {"protect": HEAD}}), Run("without the mask")],
         content="astronaut",
     ),
     "color": Entry(
         "Colours",
         "Of the style (none), or of the content: kept, or matched before or after.",
-        "nst stylize coffee.png starry.jpg -o out.png --color luminance",
+        "nst stylize coffee.jpg starry_night.jpg -o out.png --color luminance",
         each("color", "none", "luminance", "lab", "yuv", "match-chol", "match-pca", "match-sym", "histogram"),
         content="coffee",
-    ),
-    "losses": Entry(
-        "What makes a style",
-        "Gram matrices as in the paper; mean and deviation of each map; covariance; Wasserstein-2 distance.",
-        "nst stylize rocket.png starry.jpg -o out.png --style-loss w2",
-        each("style_loss", "gram", "moments", "covariance", "w2"),
-        content="rocket",
-    ),
-    "smoothing": Entry(
-        "Smoothed activations",
-        "Softmax of the features (SWAG) takes grain out of networks that are not trained; all at one strength.",
-        "nst stylize cat.jpg starry.jpg -o out.png --weights random --smoothing",
-        [
-            Run("random", STRONG, weights="random"),
-            Run("random, smoothed", {**STRONG, "smoothing": True}, weights="random"),
-        ],
-    ),
-    "networks": Entry(
-        "Random and trained",
-        "At one strength of style; then the texture alone, from noise. Random features hardly tell one from another.",
-        "nst experiment run networks -o results",
-        [
-            Run("random", STRONG, weights="random"),
-            Run("VGG19", STRONG),
-            Run("random, texture", TEXTURE, weights="random"),
-            Run("VGG19, texture", TEXTURE),
-        ],
-        columns=3,
-        styles=("glass",),
     ),
     "texture": Entry(
         "Textures",
@@ -191,44 +201,11 @@ ENTRIES: Mapping[str, Entry] = {
         styles=("waves",),
         columns=3,
     ),
-    "inversion": Entry(
-        "What a layer knows of the content",
-        "The content without a style, from noise, 300 steps: the deeper the layer, the less is left of the pixels.",
-        "nst invert rocket.jpg -o out.png --layer conv4_2",
-        each("content_layers", "conv2_2", "conv3_2", "conv4_2", "conv5_1", scales=1, **INVERSION),
-        content="rocket",
-    ),
-    "presets": Entry(
-        "Presets",
-        "The recipes of other programs, `nst presets` lists them; here all at one size and for as few steps, few for "
-        "those that start from noise. At their own length: [presets](presets.md).",
-        "nst stylize rocket.jpg starry.jpg -o out.png --preset crowson",
-        [
-            Run(
-                name,
-                {
-                    key: value
-                    for key, value in nst.preset(name).items()
-                    if key not in ("size", "steps", "weights")
-                },
-            )
-            for name in ("gatys-pytorch", "neural-style", "crowson", "fast", "quality")
-        ],
-        content="rocket",
-        columns=3,
-    ),
-    "pooling": Entry(
-        "Pooling",
-        "Average as in the paper, or maximum as VGG19 was trained.",
-        "nst stylize rocket.jpg starry.jpg -o out.png --pooling max",
-        each("pooling", "avg", "max"),
-        content="rocket",
-    ),
     "video": Entry(
         "Video",
         "Four frames of a pan, above as they were, below painted: each goes on from the last, moved along the optical "
         "flow, so that strokes stay on what they are painted on.",
-        "nst video clip.mp4 starry.jpg -o out.mp4",
+        "nst video clip.mp4 starry_night.jpg -o out.mp4",
         (),
         frames=4,
     ),
