@@ -55,10 +55,10 @@ def main() -> None:
 
 def paint(painting: Painting, find: Callable[[str], Image.Image], backend: str) -> Image.Image:
     """A picture to hang up."""
-    options: dict[str, Any] = {"size": SIZE, "steps": STEPS, "backend": backend, **painting.settings}
+    options: dict[str, Any] = {"size": SIZE, "steps": STEPS, **engine(backend), **painting.settings}
     masks = {"protect": options.pop("protect")} if "protect" in options else None
     content, style = find(painting.content), find(painting.style)
-    image: Image.Image = nst.stylize(content, style, weights=load_embedded(), masks=masks, **options)
+    image: Image.Image = nst.stylize(content, style, masks=masks, **options)
     return image
 
 
@@ -67,7 +67,7 @@ def make(
 ) -> Image.Image:
     """The sheet of one entry: what goes in above, results below."""
     content, styles = find(entry.content), [find(style) for style in entry.styles]
-    fixed: dict[str, Any] = {"size": size, "steps": steps, "backend": backend, "weights": load_embedded()}
+    fixed = {"size": size, "steps": steps, **engine(backend)}
     if entry.frames:
         return video(content, styles, entry.frames, fixed)
     tiles = []
@@ -79,6 +79,11 @@ def make(
     drawn = [mask for mask in masks if not isinstance(mask, str)]
     shown = [content] if any(run.settings.get("content_weight") != 0 for run in entry.runs) else []
     return contact_sheet(tiles, inputs=[*shown, *styles, *drawn])
+
+
+def engine(backend: str) -> dict[str, Any]:
+    """What computes."""
+    return {"backend": backend, "weights": load_embedded(), "precision": "auto"}
 
 
 def video(content: Image.Image, styles: list[Image.Image], count: int, fixed: dict[str, Any]) -> Image.Image:
@@ -111,9 +116,10 @@ def page() -> str:
     lines = [
         "# Gallery",
         "",
-        "A dozen pictures, each by the one command above it, then what else nst can do, a sheet for each feature. The "
-        "network is the one in the package, nothing is downloaded. `python docs/make_gallery.py` makes all of it; where "
-        "photographs and paintings come from: [pictures/README.md](pictures/README.md).",
+        "A dozen pictures, each by the one command above it (`--precision auto` is faster and looks the same), then "
+        "what else nst can do, a sheet for each feature. The network is the one in the package, nothing is downloaded. "
+        "`python docs/make_gallery.py` makes all of it; where photographs and paintings come from: "
+        "[pictures/README.md](pictures/README.md).",
     ]
     for name, painting in PAINTINGS.items():
         lines += ["", f"## {painting.title}", "", "```sh", painting.command, "```", ""]
