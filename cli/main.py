@@ -29,7 +29,7 @@ __all__ = ["cli", "main"]
 
 SECTIONS = {
     "Paint": {
-        "demo": "Draw two pictures and stylize one in the style of the other.",
+        "demo": "Paint a cup of coffee as van Gogh painted The Starry Night.",
         "stylize": "Paint a picture in the style of one or more others.",
         "batch": "Paint many pictures, each in one or more styles.",
         "vary": "Paint a picture in many ways: a sheet, and a page to compare them.",

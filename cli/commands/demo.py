@@ -11,8 +11,8 @@ from nst.cli.options import PAINTING, SectionedCommand, engine_options, preset_o
 
 __all__ = ["demo"]
 
-DEFAULTS = {"size": 384, "steps": 72, "padding": "replicate", "offline": True}
-"""A minute on two cores, without a connection to the internet, and without a frame at the border."""
+DEFAULTS = {"size": 384, "steps": 72, "offline": True}
+"""A minute on two cores, without a connection to the internet."""
 
 
 @click.command(cls=SectionedCommand, context_settings={"default_map": DEFAULTS})
@@ -28,9 +28,9 @@ DEFAULTS = {"size": 384, "steps": 72, "padding": "replicate", "offline": True}
 @engine_options(*PAINTING)
 @trace_option
 def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
-    """Paint the photograph of a rocket as van Gogh painted The Starry Night.
+    """Paint a cup of coffee as van Gogh painted The Starry Night.
 
-    Both pictures come with nst and are in the public domain.
+    Both pictures come with nst and are free: CC0, and in the public domain.
     """
     from nst.cli.running import run
     from nst.errors import ImageError
@@ -41,5 +41,5 @@ def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
     except OSError as error:
         raise ImageError(f"cannot write into {pictures}: {error.strerror}; use another --pictures") from error
     if not quiet:
-        click.echo(f"{content}: SpaceX, 2015; {style}: Vincent van Gogh, 1889")
+        click.echo(f"{content}: Rachel Michetti; {style}: Vincent van Gogh, 1889")
     return run(str(content), [str(style)], output, quiet=quiet, **options)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["NORMALISING", "PAINTING", "PHOTOGRAPH", "SAMPLES", "copy_sample", "read_sample", "sample_arrays"]
 
-PHOTOGRAPH = "rocket.jpg"
-"""A rocket on its launch pad at night, SpaceX 2015, public domain."""
+PHOTOGRAPH = "coffee.jpg"
+"""A cup of coffee, Rachel Michetti, CC0."""
 PAINTING = "starry_night.jpg"
 """The Starry Night, Vincent van Gogh 1889, public domain."""
 NORMALISING = (
-    PHOTOGRAPH,
+    "rocket.jpg",
     "cat.jpg",
     PAINTING,
     "shipwreck.jpg",
@@ -33,7 +33,7 @@ NORMALISING = (
 SAMPLES = (
     *NORMALISING,
     "astronaut.jpg",
-    "coffee.jpg",
+    PHOTOGRAPH,
     "composition_vii.jpg",
     "contrast_of_forms.jpg",
     "great_wave.jpg",

@@ -163,7 +163,7 @@ def test_out_of_the_box_it_has_pictures(experiment, tmp_path):
     result = experiment("simplex", "--steps", 0, paths=())
     assert (result.status, result.stdout) == (0, "r/simplex.png and .html: 15 of 15 runs\n")
     found = sorted(path.name for path in (tmp_path / "r" / "pictures").iterdir())
-    assert found == ["glass.jpg", "rocket.jpg", "starry_night.jpg", "waves.jpg"]
+    assert found == ["coffee.jpg", "glass.jpg", "starry_night.jpg", "waves.jpg"]
 
 
 @pytest.mark.parametrize(
