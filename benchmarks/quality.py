@@ -1,12 +1,13 @@
-"""How the default paints: eight pairs of pictures, judged by VGG19 apart from the engine.
+"""How the default paints: eight pairs of pictures, judged by VGG19 apart from the engine, and by how woven they are.
 
     python benchmarks/quality.py --folder FOLDER                     the default, embedded VGG19, 384 px
     python benchmarks/quality.py --folder FOLDER --name balances --vary balance=3,10,30,100 --weights embedded vgg16
+    python benchmarks/quality.py --folder FOLDER --name noise --vary octave_noise=0,0.7 --size 256 --steps 80
     python benchmarks/quality.py --folder FOLDER --name presets --vary preset=gatys-pytorch,quality --pairs 0 1 4
     python benchmarks/quality.py ... --sheet docs/pictures/balance.jpg     only the sheet, of pictures that are there
 
 Pictures and their figures are kept in FOLDER, and what is there is not made again. A pair is a photograph and a
-painting: skimage's photographs by name, the project's drawings, or files below --photographs.
+painting, by the name of a file below --photographs, in `benchmarks/pictures` or in the package (`nst.samples`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _quality_measures import Judge
+from _quality_measures import Judge, weave
 from _report import machine
 from PIL import Image, ImageDraw
 
@@ -25,16 +26,19 @@ import nst
 from nst.models.store.resolve import resolve_weights
 from nst.presets import preset
 
+HERE = Path(__file__).parent
+
 PAIRS = (
-    ("tubingen.jpg", "starry_night.jpg"),
-    ("astronaut", "starry_night.jpg"),
-    ("chelsea", "shipwreck.jpg"),
-    ("coffee", "starry_night.jpg"),
-    ("rocket", "shipwreck.jpg"),
-    ("chelsea", "strokes"),
-    ("harbour", "starry_night.jpg"),
-    ("tubingen.jpg", "shipwreck.jpg"),
+    ("tubingen", "starry_night"),
+    ("rocket", "starry_night"),
+    ("cat", "shipwreck"),
+    ("coffee", "great_wave"),
+    ("cat", "strokes"),
+    ("harbour", "starry_night"),
+    ("tubingen", "composition_vii"),
+    ("astronaut", "woman_with_a_hat"),
 )
+"""Photographed and drawn, painted, printed and drawn."""
 
 
 def main() -> None:
@@ -61,8 +65,15 @@ def main() -> None:
     for row in rows:
         print(
             f"| {row['content']} | {row['style']} | {row['weights']} | {row['value'] or 'default'} "
-            f"| {100 * row['style left']:.1f} % | {row['content off']:.2f} | {row['seconds']:.0f} s |"
+            f"| {100 * row['style left']:.1f} % | {row['content off']:.2f} | {over(row)} | {row['seconds']:.0f} s |"
         )
+
+
+def over(row: dict[str, Any]) -> str:
+    """How much more woven a result is than its style, in dB."""
+    return ", ".join(
+        f"{found - own:+.1f}" for found, own in zip(row["weave"], row["weave of the style"], strict=True)
+    )
 
 
 def arguments() -> argparse.Namespace:
@@ -83,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--steps", type=_steps, help="a number, or one for each scale")
     parser.add_argument("--backend", default="torch")
+    parser.add_argument("--precision", help="of the network")
     parser.add_argument("--name", default="default", help="of this series: part of the files' names")
     parser.add_argument(
         "--sheet",
@@ -117,6 +129,8 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
         network = recommended if network == "own" else network
     elif key:
         settings[key] = float(value) if value.replace(".", "").isdigit() else value
+    if options.precision:
+        settings["precision"] = options.precision
     if options.steps:
         settings["steps"] = options.steps
     began = time.perf_counter()
@@ -138,6 +152,8 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
         "steps": sum(count for _, count in transfer.schedule),
         "style left": judge.style_left(result, small, style),
         "content off": judge.content_off(result, small),
+        "weave": weave(result),
+        "weave of the style": weave(style),
         "seconds": round(seconds, 1),
     }
     result.save(path)
@@ -147,14 +163,12 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
 
 
 def picture(name: str, folder: Path) -> Image.Image:
-    """A photograph of skimage's, a drawing of the project's, or a file."""
-    if "." in name:
-        return Image.open(folder / name).convert("RGB")
-    if name in ("harbour", "strokes"):
-        return Image.open(Path(__file__).parent / "pictures" / f"{name}.jpg").convert("RGB")
-    from skimage import data
-
-    return Image.fromarray(getattr(data, name)())
+    """A picture by the name of its file."""
+    places = (folder / "paintings", folder, HERE / "pictures", HERE.parent / "nst" / "samples")
+    path = next((found for place in places if (found := place / f"{name}.jpg").exists()), None)
+    if path is None:
+        raise SystemExit(f"there is no {name}.jpg: give its folder as --photographs")
+    return Image.open(path).convert("RGB")
 
 
 def sheet(options: argparse.Namespace, rows: list[dict[str, Any]], side: int = 224) -> Image.Image:
