@@ -121,7 +121,7 @@ class VideoTransfer:
         content, before = self._sized(frame), self._sized(last.frame)
         back = self._flow(content.rgb, before.rgb)
         believed = confidence(back, self._flow(before.rgb, content.rgb))
-        warped = warp(last.result, back)
+        warped = warp(last.result, back, sharp=True)
         seen, _ = self._later.output.color.prepare(content, [])
         start = _start(seen.rgb, warped, believed)
         return self._later.frame(frame, start, self._losses(warped, believed))

@@ -32,6 +32,20 @@ def test_between_pixels_it_is_bilinear():
     assert warp(plane, flow)[0, 0] == pytest.approx(1.625, abs=1e-6)
 
 
+def test_a_sharp_warp_keeps_fine_detail_and_the_range():
+    """Half a pixel beside 1, 0, -1, 0, ... a true wave is +-0.707; bicubic is OpenCV's, a = -0.75."""
+    wave = 0.5 + 0.5 * np.cos(np.pi / 2 * np.arange(64, dtype=np.float32))
+    picture = np.ascontiguousarray(np.broadcast_to(wave[None, :, None], (8, 64, 3)))
+    inside = np.s_[4, 8:-8, 0]
+    near, far = (1 + 2 * 0.09375) / 2, -0.09375  # weights of the two pixels beside, and of the two beyond
+    # of 1 and 0 beside, 0 and -1 beyond
+    for sharp, left in ((False, 0.5), (True, near - far)):
+        shifted = warp(picture, constant(8, 64, 0.5, 0), sharp)[inside]
+        assert np.ptp(shifted) == pytest.approx(left, rel=0.01)
+    steps = warp(np.float32(np.arange(64) % 8 < 4)[None, :, None].repeat(8, 0), flow, sharp=True)
+    assert (steps.min(), steps.max()) == (0, 1)
+
+
 def test_flow_finds_a_pan():
     before, frame = CAT[20:140, 50:230], CAT[22:142, 55:235]  # what is at p was at p + (5, 2)
     back = dis_flow(frame, before)

@@ -66,7 +66,7 @@ def test_what_is_reused_changes_nothing(tile, options, small_network):
 
     floats = [frame.astype(np.float32) / 255 for frame in FRAMES]
     back, forth = pan(floats[1], floats[0]), pan(floats[0], floats[1])
-    believed, warped = confidence(back, forth), warp(last.result, back)
+    believed, warped = confidence(back, forth), warp(last.result, back, sharp=True)
     start = begin.raw_picture().rgb
     anew = nst.StyleTransfer(
         FRAMES[1], STYLE, backend=BACKEND, weights=small_network, steps=4, scales=1, init=start, tile=tile,
