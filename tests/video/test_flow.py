@@ -42,7 +42,9 @@ def test_a_sharp_warp_keeps_fine_detail_and_the_range():
     for sharp, left in ((False, 0.5), (True, near - far)):
         shifted = warp(picture, constant(8, 64, 0.5, 0), sharp)[inside]
         assert np.ptp(shifted) == pytest.approx(left, rel=0.01)
-    steps = warp(np.float32(np.arange(64) % 8 < 4)[None, :, None].repeat(8, 0), flow, sharp=True)
+    steps = warp(
+        np.float32(np.arange(64) % 8 < 4)[None, :, None].repeat(8, 0), constant(8, 64, 0.5, 0), sharp=True
+    )
     assert (steps.min(), steps.max()) == (0, 1)
 
 
