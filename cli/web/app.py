@@ -1,10 +1,10 @@
-"""The addresses of the server: the page and its files, sessions, pictures, the stream of news."""
+"""The addresses of the server: the page and its files, sessions, pictures, the stream of events; and who may ask."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -19,11 +19,11 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from nst.cli.web.recipe import LOOKS
+from nst.cli.web.recipe import LOOKS, Upload
 from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
 from nst.cli.web.studio import MOST_STYLES, Studio
-from nst.cli.web.uploads import TooLargeError, bounded, find_faces, take_mask, take_picture
+from nst.cli.web.uploads import TooLargeError, bounded, find_faces, store_mask, store_picture
 from nst.errors import NSTError, SettingsError
 
 __all__ = ["Guard", "make_app"]
@@ -53,7 +53,7 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         await run_in_threadpool(studio.close)
 
     def of_session(path: str, handler: Handler, *methods: str) -> Route:
-        return Route(f"/sessions/{{session}}{path}", partial(pages.found, handler), methods=methods)
+        return Route(f"/sessions/{{session}}{path}", partial(pages.with_session, handler), methods=methods)
 
     routes = [
         Route("/", pages.index),
@@ -62,28 +62,24 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         Route("/sessions", pages.make, methods=["POST"]),
         of_session("", pages.state, "GET"),
         of_session("/events", pages.events, "GET"),
-        of_session("/photo", pages.photo, "PUT"),
-        of_session("/styles", pages.style, "POST"),
-        of_session("/styles/{number:int}", pages.no_style, "DELETE"),
-        of_session("/recipe", pages.recipe, "PATCH"),
-        of_session("/masks/{name}", pages.mask, "PUT", "DELETE"),
-        of_session("/faces", pages.faces, "POST"),
+        of_session("/photo", pages.set_photo, "PUT"),
+        of_session("/styles", pages.add_style, "POST"),
+        of_session("/styles/{number:int}", pages.remove_style, "DELETE"),
+        of_session("/recipe", pages.change, "PATCH"),
+        of_session("/masks/{name}", pages.set_mask, "PUT", "DELETE"),
+        of_session("/faces", pages.protect_faces, "POST"),
         of_session("/do/{action}", pages.act, "POST"),
-        of_session("/large", pages.large, "POST"),
+        of_session("/large", pages.enlarge, "POST"),
         of_session("/large/{job}", pages.cancel, "DELETE"),
         of_session("/files/{file}", pages.file, "GET"),
         Mount("/static", StaticFiles(directory=folder)),
     ]
-    errors: Any = {NSTError: _refused, TooLargeError: _too_large}
+    errors: Any = {NSTError: partial(_error, 422), TooLargeError: partial(_error, 413)}
     return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors), token, port)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 422)
-
-
-async def _too_large(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 413)
+async def _error(status: int, _: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status)
 
 
 class _Pages:
@@ -97,20 +93,13 @@ class _Pages:
 
     async def about(self, _: Request) -> Response:
         """What does not change: samples, looks, bounds."""
-        return JSONResponse(
-            {
-                "samples": [
-                    {"name": name, "title": held.title, "credit": held.credit, "photo": held.photo}
-                    for name, held in SAMPLES.items()
-                ],
-                "looks": [
-                    {"name": name, "title": held.title, "summary": held.summary, "sliders": held.sliders}
-                    for name, held in LOOKS.items()
-                ],
-                "styles": MOST_STYLES,
-                "size": self._studio.setup.size,
-            }
-        )
+        samples = [
+            {"name": name, "title": sample.title, "credit": sample.credit, "photo": sample.photo}
+            for name, sample in SAMPLES.items()
+        ]
+        looks = [{"name": name, **vars(look)} for name, look in LOOKS.items()]
+        size = self._studio.setup.size
+        return JSONResponse({"samples": samples, "looks": looks, "styles": MOST_STYLES, "size": size})
 
     async def sample(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -121,7 +110,7 @@ class _Pages:
     async def make(self, _: Request) -> Response:
         return JSONResponse({"session": self._studio.make().name}, 201)
 
-    async def found(self, handler: Handler, request: Request) -> Response:
+    async def with_session(self, handler: Handler, request: Request) -> Response:
         """Hand a request on with its session."""
         session = self._studio.store.get(request.path_params["session"])
         if session is None:
@@ -143,44 +132,44 @@ class _Pages:
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
-    async def photo(self, request: Request, session: Session) -> Response:
-        source = await self._source(request, session, painting=False)
-        self._studio.set_photo(self._now(session), source)
+    async def set_photo(self, request: Request, session: Session) -> Response:
+        upload = await self._upload(request, session, painting=False)
+        self._studio.set_photo(self._now(session), upload)
         return Response(status_code=204)
 
-    async def style(self, request: Request, session: Session) -> Response:
+    async def add_style(self, request: Request, session: Session) -> Response:
         if len(session.subject.styles) >= MOST_STYLES:
             raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
-        source = await self._source(request, session, painting=True)
-        self._studio.add_style(self._now(session), source)
+        upload = await self._upload(request, session, painting=True)
+        self._studio.add_style(self._now(session), upload)
         return Response(status_code=204)
 
-    async def no_style(self, request: Request, session: Session) -> Response:
+    async def remove_style(self, request: Request, session: Session) -> Response:
         self._studio.remove_style(session, request.path_params["number"])
         return Response(status_code=204)
 
-    async def recipe(self, request: Request, session: Session) -> Response:
-        document = await _json(request)
-        gesture = str(document.pop("gesture", ""))[:40]
-        self._studio.change(self._now(session), document, gesture)
+    async def change(self, request: Request, session: Session) -> Response:
+        sliders = await _json(request)
+        gesture = str(sliders.pop("gesture", ""))[:40]
+        self._studio.change(self._now(session), sliders, gesture)
         return Response(status_code=204)
 
-    async def mask(self, request: Request, session: Session) -> Response:
+    async def set_mask(self, request: Request, session: Session) -> Response:
         file, folder = None, self._studio.store.path(session)
         if request.method == "PUT":
             data = await bounded(request.stream())
-            file = await run_in_threadpool(take_mask, data, folder)
+            file = await run_in_threadpool(store_mask, data, folder)
         gesture = request.query_params.get("gesture", "")[:40]
         self._studio.set_mask(self._now(session), request.path_params["name"], file, gesture)
         return Response(status_code=204)
 
-    async def faces(self, _: Request, session: Session) -> Response:
+    async def protect_faces(self, _: Request, session: Session) -> Response:
         """Protect the faces that can be found."""
         photo, folder = session.subject.photo, self._studio.store.path(session)
         if photo is None:
             raise SettingsError("give a photograph first")
-        held = session.subject.masks.get("protect")
-        file = await run_in_threadpool(find_faces, folder / photo.file, folder / held if held else None)
+        mask = session.subject.masks.get("protect")
+        file = await run_in_threadpool(find_faces, folder / photo.file, folder / mask if mask else None)
         self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
         return Response(status_code=204)
 
@@ -200,7 +189,7 @@ class _Pages:
         actions[action]()
         return Response(status_code=204)
 
-    async def large(self, request: Request, session: Session) -> Response:
+    async def enlarge(self, request: Request, session: Session) -> Response:
         size = _large_size(await _json(request))
         self._studio.enlarge(self._now(session), size)
         return Response(status_code=204)
@@ -218,22 +207,18 @@ class _Pages:
         save = request.query_params.get("save")
         return FileResponse(path, filename=Path(save).name[:80] if save else None)
 
-    async def _source(self, request: Request, session: Session, painting: bool) -> Any:
+    async def _upload(self, request: Request, session: Session, painting: bool) -> Upload:
         """What was uploaded, or the sample that was chosen; decoded beside the server's own thread."""
-        sample = request.query_params.get("sample")
+        sample, folder = request.query_params.get("sample"), self._studio.store.path(session)
         if sample is not None and sample not in SAMPLES:
             raise HTTPException(404)
         number = self._studio.store.number(session)
-        folder = self._studio.store.path(session)
         if sample is not None:
             data, name, credit = sample_bytes(sample), SAMPLES[sample].title, SAMPLES[sample].credit
         else:
-            data, name, credit = (
-                await bounded(request.stream()),
-                request.query_params.get("name", "picture"),
-                "",
-            )
-        return await run_in_threadpool(take_picture, data, folder, number, name, painting, credit)
+            name, credit = request.query_params.get("name", "picture"), ""
+            data = await bounded(request.stream())
+        return await run_in_threadpool(store_picture, data, folder, number, name, painting, credit)
 
     def _now(self, session: Session) -> Session:
         """As it is after something was waited for."""
@@ -277,6 +262,8 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -289,11 +276,18 @@ HEADERS = {
 
 
 class Guard:
-    """Who may come in: this machine's own page, with the token in its address, and nobody else.
+    """Who may ask: this server's own page, with the token in its address, and nobody else.
 
-    Another page in the same browser can send requests here, and a name that its owner points to 127.0.0.1 makes them
-    look like its own (DNS rebinding). So every request must have the token at the beginning of its path, which no
-    other page knows, name this host, and, where the browser says where it comes from, come from here.
+    Another page in the same browser can send requests here (cross-site request forgery), and a name that its owner
+    points to 127.0.0.1 makes them look like its own (DNS rebinding). So a request must
+
+    1. name this host and port in `Host` (RFC 9110, section 7.2), which a rebound name does not;
+    2. come from here where the browser says whence: by `Origin` (RFC 6454, section 7) whatever the method, and by
+       `Sec-Fetch-Site` (W3C Fetch Metadata Request Headers) for methods that are not safe (RFC 9110, section 9.2.1),
+       as the address itself may be opened from elsewhere;
+    3. begin its path with the token, which no other page and no other user of the machine knows.
+
+    Programs that are not browsers send neither header of the second rule.
 
     Args:
         app: that is guarded; it sees paths without the token.
@@ -315,7 +309,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._refused(scope["path"], headers)
+        refused = self._refused(scope["method"], scope["path"], headers)
         if refused:
             await _refuse(send, refused)
             return
@@ -335,13 +329,18 @@ class Guard:
         inner = {**scope, "path": scope["path"][len(prefix) :], "raw_path": None}
         await self._app(inner, receive, send_with_headers)
 
-    def _refused(self, path: str, headers: dict[str, str]) -> str:
+    def _refused(self, method: str, path: str, headers: Mapping[str, str]) -> str:
         """Why a request is refused; "" where it is not."""
         first, _, _ = path[1:].partition("/")
         known = secrets.compare_digest(first.encode("utf-8", "replace"), self._token.encode())
         if headers.get("host", "").lower() not in self._hosts:
             return "this server answers to 127.0.0.1 alone"
         if headers.get("origin", "").lower() not in ("", *self._origins):
+            return "requests of other pages are refused"
+        if method not in SAFE and headers.get("sec-fetch-site", "none").lower() not in (
+            "same-origin",
+            "none",
+        ):
             return "requests of other pages are refused"
         if not known or not path.startswith(f"/{first}/"):
             return "open the whole address that 'nst web' has printed: its token is missing or another one"

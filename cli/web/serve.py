@@ -74,7 +74,7 @@ async def _run(
         failures.append(why)
         server.should_exit = True
 
-    studio.handler.give_up = give_up
+    studio.give_up = give_up
     await server.serve(sockets=[listener])
     if failures:
         raise NSTError(failures[0])
