@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -28,7 +29,7 @@ from nst.errors import NSTError, SettingsError
 
 __all__ = ["Guard", "make_app"]
 
-Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
+Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response | None]]
 
 STATIC = "static"
 LARGEST = 8192
@@ -36,13 +37,7 @@ LARGEST = 8192
 
 
 def make_app(studio: Studio, token: str, port: int) -> App:
-    """The application, guarded.
-
-    Args:
-        studio: that does the work; it opens when the application starts.
-        token: that every path begins with.
-        port: that the server listens to.
-    """
+    """The application, guarded; the studio opens when it starts."""
     pages = _Pages(studio)
     folder = str(files("nst.cli.web") / STATIC)
 
@@ -111,11 +106,11 @@ class _Pages:
         return JSONResponse({"session": self._studio.make().name}, 201)
 
     async def with_session(self, handler: Handler, request: Request) -> Response:
-        """Hand a request on with its session."""
+        """Hand a request on with its session; what is done answers with nothing."""
         session = self._studio.store.get(request.path_params["session"])
         if session is None:
             raise HTTPException(404)
-        return await handler(request, session)
+        return await handler(request, session) or Response(status_code=204)
 
     async def state(self, _: Request, session: Session) -> Response:
         return JSONResponse(self._studio.document(session))
@@ -132,71 +127,61 @@ class _Pages:
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
-    async def set_photo(self, request: Request, session: Session) -> Response:
+    async def set_photo(self, request: Request, session: Session) -> None:
         upload = await self._upload(request, session, painting=False)
         self._studio.set_photo(self._now(session), upload)
-        return Response(status_code=204)
 
-    async def add_style(self, request: Request, session: Session) -> Response:
+    async def add_style(self, request: Request, session: Session) -> None:
         if len(session.subject.styles) >= MOST_STYLES:
             raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
         upload = await self._upload(request, session, painting=True)
         self._studio.add_style(self._now(session), upload)
-        return Response(status_code=204)
 
-    async def remove_style(self, request: Request, session: Session) -> Response:
+    async def remove_style(self, request: Request, session: Session) -> None:
         self._studio.remove_style(session, request.path_params["number"])
-        return Response(status_code=204)
 
-    async def change(self, request: Request, session: Session) -> Response:
+    async def change(self, request: Request, session: Session) -> None:
         sliders = await _json(request)
         gesture = str(sliders.pop("gesture", ""))[:40]
         self._studio.change(self._now(session), sliders, gesture)
-        return Response(status_code=204)
 
-    async def set_mask(self, request: Request, session: Session) -> Response:
+    async def set_mask(self, request: Request, session: Session) -> None:
         file, folder = None, self._studio.store.path(session)
         if request.method == "PUT":
             data = await bounded(request.stream())
             file = await run_in_threadpool(store_mask, data, folder)
         gesture = request.query_params.get("gesture", "")[:40]
         self._studio.set_mask(self._now(session), request.path_params["name"], file, gesture)
-        return Response(status_code=204)
 
-    async def protect_faces(self, _: Request, session: Session) -> Response:
-        """Protect the faces that can be found."""
+    async def protect_faces(self, _: Request, session: Session) -> None:
         photo, folder = session.subject.photo, self._studio.store.path(session)
         if photo is None:
             raise SettingsError("give a photograph first")
         mask = session.subject.masks.get("protect")
         file = await run_in_threadpool(find_faces, folder / photo.file, folder / mask if mask else None)
         self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
-        return Response(status_code=204)
 
-    async def act(self, request: Request, session: Session) -> Response:
+    async def act(self, request: Request, session: Session) -> None:
         document, studio = await _json(request), self._studio
-        action, session = request.path_params["action"], self._now(session)
-        actions: dict[str, Callable[[], None]] = {
-            "stop": lambda: studio.stop(session),
-            "continue": lambda: studio.go_on(session),
-            "restart": lambda: studio.restart(session),
-            "undo": lambda: studio.undo(session),
-            "restore": lambda: studio.restore(session, _integer(document, "run")),
-            "plan": lambda: studio.plan(session, _large_size(document)),
+        actions: dict[str, Callable[[Session], None]] = {
+            "stop": studio.stop,
+            "continue": studio.go_on,
+            "restart": studio.restart,
+            "undo": studio.undo,
+            "restore": lambda session: studio.restore(session, _integer(document, "run")),
+            "plan": lambda session: studio.plan(session, _large_size(document)),
         }
+        action = request.path_params["action"]
         if action not in actions:
             raise HTTPException(404)
-        actions[action]()
-        return Response(status_code=204)
+        actions[action](self._now(session))
 
-    async def enlarge(self, request: Request, session: Session) -> Response:
+    async def enlarge(self, request: Request, session: Session) -> None:
         size = _large_size(await _json(request))
         self._studio.enlarge(self._now(session), size)
-        return Response(status_code=204)
 
-    async def cancel(self, request: Request, session: Session) -> Response:
+    async def cancel(self, request: Request, session: Session) -> None:
         self._studio.cancel(session, request.path_params["job"])
-        return Response(status_code=204)
 
     async def file(self, request: Request, session: Session) -> Response:
         """A picture of a session; `?save=NAME` for the user to keep."""
@@ -226,11 +211,7 @@ class _Pages:
 
 
 async def _json(request: Request) -> dict[str, Any]:
-    """A JSON object of moderate size.
-
-    Raises:
-        SettingsError: it is something else.
-    """
+    """A JSON object of moderate size; anything else is a SettingsError."""
     data = await bounded(request.stream(), 2**16)
     try:
         document = json.loads(data or b"{}")
@@ -282,8 +263,8 @@ class Guard:
     points to 127.0.0.1 makes them look like its own (DNS rebinding). So a request must
 
     1. name this host and port in `Host` (RFC 9110, section 7.2), which a rebound name does not;
-    2. come from here where the browser says whence: by `Origin` (RFC 6454, section 7) whatever the method, and by
-       `Sec-Fetch-Site` (W3C Fetch Metadata Request Headers) for methods that are not safe (RFC 9110, section 9.2.1),
+    2. come from here, if the browser says where it comes from: by `Origin` (RFC 6454, section 7) for all methods, by
+       `Sec-Fetch-Site` (W3C, Fetch Metadata Request Headers) for those that are not safe (RFC 9110, section 9.2.1),
        as the address itself may be opened from elsewhere;
     3. begin its path with the token, which no other page and no other user of the machine knows.
 
@@ -311,18 +292,14 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refused = self._refused(scope["method"], scope["path"], headers)
         if refused:
-            await _refuse(send, refused)
+            await PlainTextResponse(refused + "\n", 403)(scope, receive, send)
             return
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                own = {name.lower() for name, _ in message.get("headers", [])}
-                more = [
-                    (name.encode(), value.encode())
-                    for name, value in HEADERS.items()
-                    if name.encode() not in own
-                ]
-                message = {**message, "headers": [*message.get("headers", []), *more]}
+                answered = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    answered.setdefault(name, value)
             await send(message)
 
         prefix = f"/{self._token}"
@@ -345,10 +322,3 @@ class Guard:
         if not known or not path.startswith(f"/{first}/"):
             return "open the whole address that 'nst web' has printed: its token is missing or another one"
         return ""
-
-
-async def _refuse(send: Send, why: str) -> None:
-    body = (why + "\n").encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

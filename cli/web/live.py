@@ -38,12 +38,7 @@ KEPT = 8
 
 
 class LiveWorker:
-    """See the module.
-
-    Args:
-        pipe: to the server.
-        context: of the process.
-    """
+    """See the module."""
 
     def __init__(self, pipe: Connection, context: PaintingContext) -> None:
         self._pipe, self._context = pipe, context

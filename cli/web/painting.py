@@ -304,14 +304,7 @@ class Canvas:
 def live_canvas(
     context: PaintingContext, order: Order, present: Picture | None, polish: bool, memory: int | None
 ) -> Canvas:
-    """A live picture set up within that many bytes of memory.
-
-    Args:
-        context: of the process.
-        order: what.
-        present: picture to go on from; None for the photograph.
-        polish: stay at the full size.
-        memory: bytes to stay within.
+    """A live picture set up to go on from the present one, or from the photograph; `polish` stays at the full size.
 
     Raises:
         NSTError: bad input, or not enough memory.

@@ -131,12 +131,7 @@ SHARE = 20.0
 
 
 class LargeWorker:
-    """What a process does that paints large pictures, one at a time; each is saved as it goes on.
-
-    Args:
-        pipe: to the server.
-        context: of the process.
-    """
+    """What a process does that paints large pictures, one at a time; each is saved as it goes on."""
 
     def __init__(self, pipe: Connection, context: PaintingContext) -> None:
         self._pipe, self._context = pipe, context

@@ -1,7 +1,8 @@
 """The studio: sessions, the pages that show them, and the processes that paint them.
 
 A page asks for something, the processes are sent a request, what they report changes the session, and all its pages
-are told how it is now. All of this happens in the one thread of the server.
+are told how it is now. All of this happens in the one thread of the server. What cannot be done is a SettingsError,
+whose line the page shows.
 """
 
 from __future__ import annotations
@@ -150,31 +151,19 @@ class Studio:
         self._renew(session, replace(session.subject, photo=photo, masks={}))
 
     def add_style(self, session: Session, style: Upload) -> None:
-        """A further painting.
-
-        Raises:
-            SettingsError: there are enough.
-        """
+        """A further painting."""
         if len(session.subject.styles) >= MOST_STYLES:
             raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
         self._renew(session, session.subject.with_style(style))
 
     def remove_style(self, session: Session, number: int) -> None:
-        """Take a painting away; its mask goes, those of the ones after it move up.
-
-        Raises:
-            SettingsError: an unknown number (they count from 1).
-        """
+        """Take a painting away; its mask goes, those of the ones after it move up."""
         if not 1 <= number <= len(session.subject.styles):
             raise SettingsError(f"there is no painting {number}")
         self._renew(session, session.subject.without_style(number))
 
     def change(self, session: Session, changes: Mapping[str, Any], gesture: str) -> None:
-        """Move sliders: the picture goes on from where it is; colours alone need no step.
-
-        Raises:
-            SettingsError: an unknown slider, or a number outside its range.
-        """
+        """Move sliders: the picture goes on from where it is; colours alone need no step."""
         before = session.subject
         subject = replace(before, recipe=changed(before.recipe, changes))
         if subject == before:
@@ -183,11 +172,7 @@ class Studio:
         self._go_on_with(replace(session.remembered(gesture), subject=subject), only_color)
 
     def set_mask(self, session: Session, name: str, file: str | None, gesture: str) -> None:
-        """What the brush painted; None where that is nothing.
-
-        Raises:
-            SettingsError: an unknown mask.
-        """
+        """What the brush painted; None where that is nothing."""
         subject = session.subject
         names = ["protect", *(f"style{number + 1}" for number in range(len(subject.styles)))]
         if name not in names:
@@ -198,11 +183,7 @@ class Studio:
         self._go_on_with(replace(session.remembered(gesture), subject=replace(subject, masks=masks)))
 
     def undo(self, session: Session) -> None:
-        """Back to how it was before the last change.
-
-        Raises:
-            SettingsError: nothing was changed.
-        """
+        """Back to how it was before the last change."""
         if not session.undo:
             raise SettingsError("there is nothing to undo")
         *rest, shot = session.undo
@@ -216,11 +197,7 @@ class Studio:
             self._paint(session, go_on=True, present=self._path(session, shot.present))
 
     def restore(self, session: Session, run: int) -> None:
-        """Back to a picture of the history, and to what it was made with.
-
-        Raises:
-            SettingsError: that picture is gone.
-        """
+        """Back to a picture of the history, and to what it was made with."""
         entry = session.painted(run)
         if entry is None:
             raise SettingsError("there is no such picture any more")
@@ -232,11 +209,7 @@ class Studio:
         self._live.send(Stop(session.name))
 
     def go_on(self, session: Session) -> None:
-        """From where it was stopped; a picture that is done gets more steps.
-
-        Raises:
-            SettingsError: a picture is missing.
-        """
+        """From where it was stopped; a picture that is done gets more steps."""
         _check_ready(session)
         if session.work.state == "stopped":
             # where the server ended while it was painted, the start is all there is
@@ -247,28 +220,16 @@ class Studio:
             self._paint(session, go_on=session.entry is not None, polish=True)
 
     def restart(self, session: Session) -> None:
-        """From the photograph.
-
-        Raises:
-            SettingsError: a picture is missing.
-        """
+        """From the photograph."""
         _check_ready(session)
         self._paint(session.remembered(f"restart {time.time()}"), go_on=False)
 
     def plan(self, session: Session, size: int) -> None:
-        """Find out what a large picture would take; the answer comes with the events.
-
-        Raises:
-            SettingsError: the present picture is not finished.
-        """
+        """Find out what a large picture would take; the answer comes with the events."""
         self._live.send(self._large(session, size, session.work.run))
 
     def enlarge(self, session: Session, size: int) -> None:
-        """Queue a large picture.
-
-        Raises:
-            SettingsError: the present picture is not finished.
-        """
+        """Queue a large picture."""
         large = self._large(session, size, self.store.number(session))
         self._large_jobs.add(large.order, large.present, large.above)
         self._publish(session)
