@@ -69,10 +69,9 @@ class LiveWorker:
         except (EOFError, BrokenPipeError):
             raise
         except Exception as error:
-            named = ("", 0)
             if isinstance(request, Stop):
                 named = request.session, 0
-            elif request is not None:
+            else:
                 named = request.order.session, request.order.run
             self._send(Status(*named, "failed", error_line(error)))
 
@@ -82,15 +81,18 @@ class LiveWorker:
     def _receive(self) -> None:
         """Everything that was asked for since the last step; of many orders of a session the last one counts."""
         while not (self._active or self._requested or self._colors) or self._pipe.poll():
-            self._try(self._handle, self._pipe.recv())
+            request = self._pipe.recv()
+            if request is None:
+                raise EOFError
+            self._try(self._handle, request)
 
     def _handle(self, request: Request) -> None:
-        if request is None:
-            raise EOFError
         if isinstance(request, Paint):
-            self._resume(request) if request.resume else self._request(request)
+            begin = self._resume if request.resume else self._request
+            begin(request)
         elif isinstance(request, Stop):
-            self._forget(request.session) if request.forget else self._stop(request.session)
+            end = self._forget if request.forget else self._stop
+            end(request.session)
         elif isinstance(request, Recolor):
             self._colors[request.order.session] = request
         elif isinstance(request, Large):

@@ -131,8 +131,8 @@ class Large:
     reserve: int = 0
 
 
-Request: TypeAlias = Paint | Recolor | Stop | Large | None
-"""None when the server ends."""
+Request: TypeAlias = Paint | Recolor | Stop | Large
+"""In place of one, None says that the server ends."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class PaintingProcess:
         self._setup, self._slow, self._handle = setup, slow, handle
         self._process: Any = None
         self._pipe: Connection | None = None
-        self._requests: SimpleQueue[Request] = SimpleQueue()
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
 
     @property
     def alive(self) -> bool:
@@ -96,7 +96,7 @@ class PaintingProcess:
             self._handle(None)
 
 
-def _write(pipe: Connection, requests: SimpleQueue[Request]) -> None:
+def _write(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
     """A thread of its own, since a pipe that is full makes its sender wait."""
     with suppress(OSError):  # the process died, which `handle` is told
         while (request := requests.get()) is not None:

@@ -47,11 +47,11 @@ async def _run(
 ) -> None:
     loop = asyncio.get_running_loop()
 
-    def soon(function: Callable[[Any], None], argument: Any) -> None:
+    def call_soon(function: Callable[[Any], None], argument: Any) -> None:
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(function, argument)
 
-    studio = Studio(store, setup, soon)
+    studio = Studio(store, setup, call_soon)
     config = uvicorn.Config(
         make_app(studio, token, listener.getsockname()[1]),
         log_level="error",

@@ -50,7 +50,7 @@ class Studio:
     Args:
         store: of the sessions.
         setup: what the user chose.
-        soon: calls a function with an argument in the thread of the server, from any thread.
+        call_soon: calls a function with an argument in the thread of the server, from any thread.
         painter: makes a process that paints.
     """
 
@@ -58,7 +58,7 @@ class Studio:
         self,
         store: Store,
         setup: Setup,
-        soon: Callable[[Callable[[Any], None], Any], None],
+        call_soon: Callable[[Callable[[Any], None], Any], None],
         painter: Callable[[Setup, bool, Callable[[Event | None], None]], PaintingProcess] = PaintingProcess,
     ) -> None:
         self.store, self.setup = store, setup
@@ -66,8 +66,8 @@ class Studio:
         """Called with a line where nothing will ever be painted."""
         self._ready: Ready | None = None  # what paints; None while it is loaded
         self._shown: dict[str, _Shown] = defaultdict(_Shown)
-        self._live = painter(setup, False, lambda event: soon(self._handle, event))
-        slow = painter(setup, True, lambda event: soon(self._large_jobs.handle, event))
+        self._live = painter(setup, False, lambda event: call_soon(self._handle, event))
+        slow = painter(setup, True, lambda event: call_soon(self._large_jobs.handle, event))
         self._large_jobs = LargeJobs(store, setup, slow, self._handle_large)
 
     def open(self) -> None:
