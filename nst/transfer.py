@@ -548,7 +548,7 @@ class Run:
             return record.picture()
         if record is None:
             return self.output.finish(self._picture(self.start.first(width, height)))
-        return self.output.finish(self._enlarged(record.painted()))
+        return record._output.finish(self._enlarged(record.painted()))
 
     def _record(
         self,

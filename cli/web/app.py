@@ -1,10 +1,10 @@
-"""The addresses of the server: the page and its files, sessions, pictures, the stream of news."""
+"""The addresses of the server: the page and its files, sessions, pictures, the stream of events; and who may ask."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -13,22 +13,23 @@ from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from nst.cli.web.recipe import LOOKS
+from nst.cli.web.recipe import LOOKS, Upload
 from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
 from nst.cli.web.studio import MOST_STYLES, Studio
-from nst.cli.web.uploads import TooLargeError, bounded, find_faces, take_mask, take_picture
+from nst.cli.web.uploads import TooLargeError, bounded, find_faces, store_mask, store_picture
 from nst.errors import NSTError, SettingsError
 
 __all__ = ["Guard", "make_app"]
 
-Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
+Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response | None]]
 
 STATIC = "static"
 LARGEST = 8192
@@ -36,13 +37,7 @@ LARGEST = 8192
 
 
 def make_app(studio: Studio, token: str, port: int) -> App:
-    """The application, guarded.
-
-    Args:
-        studio: that does the work; it opens when the application starts.
-        token: that every path begins with.
-        port: that the server listens to.
-    """
+    """The application, guarded; the studio opens when it starts."""
     pages = _Pages(studio)
     folder = str(files("nst.cli.web") / STATIC)
 
@@ -53,7 +48,7 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         await run_in_threadpool(studio.close)
 
     def of_session(path: str, handler: Handler, *methods: str) -> Route:
-        return Route(f"/sessions/{{session}}{path}", partial(pages.found, handler), methods=methods)
+        return Route(f"/sessions/{{session}}{path}", partial(pages.with_session, handler), methods=methods)
 
     routes = [
         Route("/", pages.index),
@@ -62,28 +57,24 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         Route("/sessions", pages.make, methods=["POST"]),
         of_session("", pages.state, "GET"),
         of_session("/events", pages.events, "GET"),
-        of_session("/photo", pages.photo, "PUT"),
-        of_session("/styles", pages.style, "POST"),
-        of_session("/styles/{number:int}", pages.no_style, "DELETE"),
-        of_session("/recipe", pages.recipe, "PATCH"),
-        of_session("/masks/{name}", pages.mask, "PUT", "DELETE"),
-        of_session("/faces", pages.faces, "POST"),
+        of_session("/photo", pages.set_photo, "PUT"),
+        of_session("/styles", pages.add_style, "POST"),
+        of_session("/styles/{number:int}", pages.remove_style, "DELETE"),
+        of_session("/recipe", pages.change, "PATCH"),
+        of_session("/masks/{name}", pages.set_mask, "PUT", "DELETE"),
+        of_session("/faces", pages.protect_faces, "POST"),
         of_session("/do/{action}", pages.act, "POST"),
-        of_session("/large", pages.large, "POST"),
+        of_session("/large", pages.enlarge, "POST"),
         of_session("/large/{job}", pages.cancel, "DELETE"),
         of_session("/files/{file}", pages.file, "GET"),
         Mount("/static", StaticFiles(directory=folder)),
     ]
-    errors: Any = {NSTError: _refused, TooLargeError: _too_large}
+    errors: Any = {NSTError: partial(_error, 422), TooLargeError: partial(_error, 413)}
     return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors), token, port)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 422)
-
-
-async def _too_large(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 413)
+async def _error(status: int, _: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status)
 
 
 class _Pages:
@@ -97,20 +88,13 @@ class _Pages:
 
     async def about(self, _: Request) -> Response:
         """What does not change: samples, looks, bounds."""
-        return JSONResponse(
-            {
-                "samples": [
-                    {"name": name, "title": held.title, "credit": held.credit, "photo": held.photo}
-                    for name, held in SAMPLES.items()
-                ],
-                "looks": [
-                    {"name": name, "title": held.title, "summary": held.summary, "sliders": held.sliders}
-                    for name, held in LOOKS.items()
-                ],
-                "styles": MOST_STYLES,
-                "size": self._studio.setup.size,
-            }
-        )
+        samples = [
+            {"name": name, "title": sample.title, "credit": sample.credit, "photo": sample.photo}
+            for name, sample in SAMPLES.items()
+        ]
+        looks = [{"name": name, **vars(look)} for name, look in LOOKS.items()]
+        size = self._studio.setup.size
+        return JSONResponse({"samples": samples, "looks": looks, "styles": MOST_STYLES, "size": size})
 
     async def sample(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -121,12 +105,12 @@ class _Pages:
     async def make(self, _: Request) -> Response:
         return JSONResponse({"session": self._studio.make().name}, 201)
 
-    async def found(self, handler: Handler, request: Request) -> Response:
-        """Hand a request on with its session."""
+    async def with_session(self, handler: Handler, request: Request) -> Response:
+        """Hand a request on with its session; what is done answers with nothing."""
         session = self._studio.store.get(request.path_params["session"])
         if session is None:
             raise HTTPException(404)
-        return await handler(request, session)
+        return await handler(request, session) or Response(status_code=204)
 
     async def state(self, _: Request, session: Session) -> Response:
         return JSONResponse(self._studio.document(session))
@@ -143,71 +127,61 @@ class _Pages:
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
-    async def photo(self, request: Request, session: Session) -> Response:
-        source = await self._source(request, session, painting=False)
-        self._studio.set_photo(self._now(session), source)
-        return Response(status_code=204)
+    async def set_photo(self, request: Request, session: Session) -> None:
+        upload = await self._upload(request, session, painting=False)
+        self._studio.set_photo(self._now(session), upload)
 
-    async def style(self, request: Request, session: Session) -> Response:
+    async def add_style(self, request: Request, session: Session) -> None:
         if len(session.subject.styles) >= MOST_STYLES:
             raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
-        source = await self._source(request, session, painting=True)
-        self._studio.add_style(self._now(session), source)
-        return Response(status_code=204)
+        upload = await self._upload(request, session, painting=True)
+        self._studio.add_style(self._now(session), upload)
 
-    async def no_style(self, request: Request, session: Session) -> Response:
+    async def remove_style(self, request: Request, session: Session) -> None:
         self._studio.remove_style(session, request.path_params["number"])
-        return Response(status_code=204)
 
-    async def recipe(self, request: Request, session: Session) -> Response:
-        document = await _json(request)
-        gesture = str(document.pop("gesture", ""))[:40]
-        self._studio.change(self._now(session), document, gesture)
-        return Response(status_code=204)
+    async def change(self, request: Request, session: Session) -> None:
+        sliders = await _json(request)
+        gesture = str(sliders.pop("gesture", ""))[:40]
+        self._studio.change(self._now(session), sliders, gesture)
 
-    async def mask(self, request: Request, session: Session) -> Response:
+    async def set_mask(self, request: Request, session: Session) -> None:
         file, folder = None, self._studio.store.path(session)
         if request.method == "PUT":
             data = await bounded(request.stream())
-            file = await run_in_threadpool(take_mask, data, folder)
+            file = await run_in_threadpool(store_mask, data, folder)
         gesture = request.query_params.get("gesture", "")[:40]
         self._studio.set_mask(self._now(session), request.path_params["name"], file, gesture)
-        return Response(status_code=204)
 
-    async def faces(self, _: Request, session: Session) -> Response:
-        """Protect the faces that can be found."""
+    async def protect_faces(self, _: Request, session: Session) -> None:
         photo, folder = session.subject.photo, self._studio.store.path(session)
         if photo is None:
             raise SettingsError("give a photograph first")
-        held = session.subject.masks.get("protect")
-        file = await run_in_threadpool(find_faces, folder / photo.file, folder / held if held else None)
+        mask = session.subject.masks.get("protect")
+        file = await run_in_threadpool(find_faces, folder / photo.file, folder / mask if mask else None)
         self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
-        return Response(status_code=204)
 
-    async def act(self, request: Request, session: Session) -> Response:
+    async def act(self, request: Request, session: Session) -> None:
         document, studio = await _json(request), self._studio
-        action, session = request.path_params["action"], self._now(session)
-        actions: dict[str, Callable[[], None]] = {
-            "stop": lambda: studio.stop(session),
-            "continue": lambda: studio.go_on(session),
-            "restart": lambda: studio.restart(session),
-            "undo": lambda: studio.undo(session),
-            "restore": lambda: studio.restore(session, _integer(document, "run")),
-            "plan": lambda: studio.plan(session, _large_size(document)),
+        actions: dict[str, Callable[[Session], None]] = {
+            "stop": studio.stop,
+            "continue": studio.go_on,
+            "restart": studio.restart,
+            "undo": studio.undo,
+            "restore": lambda session: studio.restore(session, _integer(document, "run")),
+            "plan": lambda session: studio.plan(session, _large_size(document)),
         }
+        action = request.path_params["action"]
         if action not in actions:
             raise HTTPException(404)
-        actions[action]()
-        return Response(status_code=204)
+        actions[action](self._now(session))
 
-    async def large(self, request: Request, session: Session) -> Response:
+    async def enlarge(self, request: Request, session: Session) -> None:
         size = _large_size(await _json(request))
         self._studio.enlarge(self._now(session), size)
-        return Response(status_code=204)
 
-    async def cancel(self, request: Request, session: Session) -> Response:
+    async def cancel(self, request: Request, session: Session) -> None:
         self._studio.cancel(session, request.path_params["job"])
-        return Response(status_code=204)
 
     async def file(self, request: Request, session: Session) -> Response:
         """A picture of a session; `?save=NAME` for the user to keep."""
@@ -218,22 +192,18 @@ class _Pages:
         save = request.query_params.get("save")
         return FileResponse(path, filename=Path(save).name[:80] if save else None)
 
-    async def _source(self, request: Request, session: Session, painting: bool) -> Any:
+    async def _upload(self, request: Request, session: Session, painting: bool) -> Upload:
         """What was uploaded, or the sample that was chosen; decoded beside the server's own thread."""
-        sample = request.query_params.get("sample")
+        sample, folder = request.query_params.get("sample"), self._studio.store.path(session)
         if sample is not None and sample not in SAMPLES:
             raise HTTPException(404)
         number = self._studio.store.number(session)
-        folder = self._studio.store.path(session)
         if sample is not None:
             data, name, credit = sample_bytes(sample), SAMPLES[sample].title, SAMPLES[sample].credit
         else:
-            data, name, credit = (
-                await bounded(request.stream()),
-                request.query_params.get("name", "picture"),
-                "",
-            )
-        return await run_in_threadpool(take_picture, data, folder, number, name, painting, credit)
+            name, credit = request.query_params.get("name", "picture"), ""
+            data = await bounded(request.stream())
+        return await run_in_threadpool(store_picture, data, folder, number, name, painting, credit)
 
     def _now(self, session: Session) -> Session:
         """As it is after something was waited for."""
@@ -241,11 +211,7 @@ class _Pages:
 
 
 async def _json(request: Request) -> dict[str, Any]:
-    """A JSON object of moderate size.
-
-    Raises:
-        SettingsError: it is something else.
-    """
+    """A JSON object of moderate size; anything else is a SettingsError."""
     data = await bounded(request.stream(), 2**16)
     try:
         document = json.loads(data or b"{}")
@@ -277,6 +243,8 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -289,11 +257,18 @@ HEADERS = {
 
 
 class Guard:
-    """Who may come in: this machine's own page, with the token in its address, and nobody else.
+    """Who may ask: this server's own page, with the token in its address, and nobody else.
 
-    Another page in the same browser can send requests here, and a name that its owner points to 127.0.0.1 makes them
-    look like its own (DNS rebinding). So every request must have the token at the beginning of its path, which no
-    other page knows, name this host, and, where the browser says where it comes from, come from here.
+    Another page in the same browser can send requests here (cross-site request forgery), and a name that its owner
+    points to 127.0.0.1 makes them look like its own (DNS rebinding). So a request must
+
+    1. name this host and port in `Host` (RFC 9110, section 7.2), which a rebound name does not;
+    2. come from here, if the browser says where it comes from: by `Origin` (RFC 6454, section 7) for all methods, by
+       `Sec-Fetch-Site` (W3C, Fetch Metadata Request Headers) for those that are not safe (RFC 9110, section 9.2.1),
+       as the address itself may be opened from elsewhere;
+    3. begin its path with the token, which no other page and no other user of the machine knows.
+
+    Programs that are not browsers send neither header of the second rule.
 
     Args:
         app: that is guarded; it sees paths without the token.
@@ -315,27 +290,23 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._refused(scope["path"], headers)
+        refused = self._refused(scope["method"], scope["path"], headers)
         if refused:
-            await _refuse(send, refused)
+            await PlainTextResponse(refused + "\n", 403)(scope, receive, send)
             return
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                own = {name.lower() for name, _ in message.get("headers", [])}
-                more = [
-                    (name.encode(), value.encode())
-                    for name, value in HEADERS.items()
-                    if name.encode() not in own
-                ]
-                message = {**message, "headers": [*message.get("headers", []), *more]}
+                answered = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    answered.setdefault(name, value)
             await send(message)
 
         prefix = f"/{self._token}"
         inner = {**scope, "path": scope["path"][len(prefix) :], "raw_path": None}
         await self._app(inner, receive, send_with_headers)
 
-    def _refused(self, path: str, headers: dict[str, str]) -> str:
+    def _refused(self, method: str, path: str, headers: Mapping[str, str]) -> str:
         """Why a request is refused; "" where it is not."""
         first, _, _ = path[1:].partition("/")
         known = secrets.compare_digest(first.encode("utf-8", "replace"), self._token.encode())
@@ -343,13 +314,11 @@ class Guard:
             return "this server answers to 127.0.0.1 alone"
         if headers.get("origin", "").lower() not in ("", *self._origins):
             return "requests of other pages are refused"
+        if method not in SAFE and headers.get("sec-fetch-site", "none").lower() not in (
+            "same-origin",
+            "none",
+        ):
+            return "requests of other pages are refused"
         if not known or not path.startswith(f"/{first}/"):
             return "open the whole address that 'nst web' has printed: its token is missing or another one"
         return ""
-
-
-async def _refuse(send: Send, why: str) -> None:
-    body = (why + "\n").encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,66 +1,77 @@
-"""What the server and the processes that paint say to each other."""
+"""What the server asks of the processes that paint (four requests), and what these report (six events)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from nst.cli.web.recipe import Recipe
+from nst.cli.web.recipe import Composition
 
 __all__ = [
     "Colored",
-    "Drop",
-    "End",
     "Estimate",
-    "EstimateRequest",
     "Event",
-    "Failed",
     "Finished",
+    "HistoryEntry",
     "Large",
-    "News",
     "Order",
     "Paint",
     "Preview",
     "Ready",
     "Recolor",
     "Request",
-    "Resume",
-    "Saved",
+    "Status",
     "Stop",
-    "Stopped",
-    "Waiting",
 ]
 
 
 @dataclass(frozen=True)
 class Order:
-    """A picture to paint.
+    """A picture to paint: what, how large, and where its files are.
 
     Attributes:
-        session: whose.
+        session: whose it is.
         run: counts the pictures of a session.
-        folder: of the session, where files are written.
-        photo: path of the photograph.
-        styles: paths of the paintings.
-        masks: paths by name, as `nst.pictures.masks.make_masks` has them.
-        recipe: the sliders.
+        folder: of the session; files are read and written there.
+        subject: the pictures and the sliders.
         size: longest side in pixels.
     """
 
     session: str
     run: int
     folder: str
-    photo: str
-    styles: tuple[str, ...]
-    masks: Mapping[str, str]
-    recipe: Recipe
+    subject: Composition
     size: int
+
+    def path(self, file: str) -> str:
+        """Of a file of the session."""
+        return str(Path(self.folder) / file)
 
     def file(self, kind: str) -> Path:
         """Where "picture", "raw", "start" (PNG) or "thumb" (JPEG) of its run is written."""
         return Path(self.folder) / f"{kind}-{self.run}.{'jpg' if kind == 'thumb' else 'png'}"
+
+    @property
+    def photo(self) -> str:
+        """Path of the photograph."""
+        assert self.subject.photo is not None
+        return self.path(self.subject.photo.file)
+
+    @property
+    def styles(self) -> list[str]:
+        """Paths of the paintings."""
+        return [self.path(style.file) for style in self.subject.styles]
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """Paths of what the brush has painted, by name."""
+        return {name: self.path(file) for name, file in self.subject.masks.items()}
+
+    def colored(self, color: float) -> Order:
+        """The same with more or less of the photograph's colours."""
+        return replace(self, subject=self.subject.colored(color))
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ class Paint:
         present: path of the present picture, for a process that does not have it.
         polish: stay at the full size.
         taken: bytes of memory that a large picture will still take.
+        resume: the run that was stopped, where this process still has it.
     """
 
     order: Order
@@ -80,73 +92,47 @@ class Paint:
     present: str | None = None
     polish: bool = False
     taken: int = 0
+    resume: bool = False
 
 
 @dataclass(frozen=True)
 class Recolor:
-    """Keep more or less of the photograph's colours; no optimisation.
-
-    Attributes:
-        order: of the present run.
-    """
+    """Keep more or less of the photograph's colours in the present run; no optimisation."""
 
     order: Order
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Put the brush down, and show the picture so far."""
+    """Show the picture so far, or forget the session without a word; a large picture is saved."""
 
     session: str
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Take up what was stopped; `Paint` where this process has it no more."""
-
-    otherwise: Paint
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Forget a session, without a word."""
-
-    session: str
-
-
-@dataclass(frozen=True)
-class End:
-    """The server ends."""
-
-
-@dataclass(frozen=True)
-class EstimateRequest:
-    """How much time and memory a large picture would take."""
-
-    order: Order
-    present: str
-    above: int
+    forget: bool = False
 
 
 @dataclass(frozen=True)
 class Large:
-    """Paint large, or go on with it where there is a checkpoint.
+    """A large picture: the live process estimates what it would take, the other one paints it.
 
     Attributes:
-        job: its name.
         order: what.
         present: path of the picture to go on from.
         above: longest side in pixels of the live picture; the first scale is larger.
-        checkpoint: path of the file that saves the run.
+        job: its name in the queue.
+        checkpoint: path of the file that saves the run; what is there goes on.
         reserve: bytes of memory that are left to live pictures.
     """
 
-    job: str
     order: Order
     present: str
     above: int
-    checkpoint: str
-    reserve: int
+    job: str = ""
+    checkpoint: str = ""
+    reserve: int = 0
+
+
+Request: TypeAlias = Paint | Recolor | Stop | Large
+"""In place of one, None says that the server ends."""
 
 
 @dataclass(frozen=True)
@@ -163,19 +149,17 @@ class Preview:
     """A picture on its way, or the present one in other colours.
 
     Attributes:
-        session: whose.
-        run: which.
-        job: of a large picture.
-        step: steps done.
-        steps: in all.
-        scale: from 1.
-        scales: in all.
-        size: (width, height) in pixels.
+        session: whose it is.
+        run: which one.
+        step: steps done, of `steps`.
+        scale: from 1, of `scales`.
+        size: (width, height) in pixels of what is painted.
         loss: total.
         left: seconds that it will still take.
         peak: bytes of memory that the run is planned to take.
         start: name of the file that it started from.
-        jpeg: the picture; empty of a large one.
+        jpeg: the picture at the size of the result; empty of a large one.
+        job: of a large picture.
     """
 
     session: str
@@ -194,76 +178,73 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A picture is done, or was stopped and is shown as it is.
+class HistoryEntry:
+    """A picture that was painted.
 
     Attributes:
-        session: whose.
-        run: which.
-        why: done, stopped.
-        step: steps done.
-        steps: in all.
+        run: which one.
+        why: done, stopped, large.
+        subject: what was painted.
         size: (width, height) in pixels.
+        step: steps done, of `steps`.
         seconds: of the optimisation.
+        made: seconds since 1970.
         files: names in the session's folder: "picture" (PNG), "thumb" (JPEG), "raw" (PNG without a change of colours).
         command: that makes it again.
-        job: of a large picture.
     """
 
-    session: str
     run: int
     why: str
+    subject: Composition
+    size: tuple[int, int]
     step: int
     steps: int
-    size: tuple[int, int]
     seconds: float
+    made: float
     files: Mapping[str, str]
     command: str
-    job: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A picture is done, or was stopped and is shown as it is; its files are written."""
+
+    session: str
+    entry: HistoryEntry
 
 
 @dataclass(frozen=True)
 class Colored:
-    """A picture that is finished, in other colours; the files are written anew."""
+    """A picture that is finished, in other colours; its files are written anew."""
 
     session: str
     run: int
     command: str
-    jpeg: bytes
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """A picture was stopped before there was anything to see of it."""
+class Status:
+    """A picture without anything new to see.
+
+    Attributes:
+        session: whose it is; empty where it concerns all.
+        run: which one.
+        state: "waiting" for a turn or for memory, "stopped" before the first step, "saved" to its checkpoint, "failed".
+        error: of one that failed: one line that says the cause and the fix.
+    """
 
     session: str
     run: int
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """There is no memory left for this picture beside those that are being painted."""
-
-    session: str
-    run: int
-
-
-@dataclass(frozen=True)
-class Failed:
-    """One line that says the cause and the fix; `session` is empty where it concerns all."""
-
-    session: str
-    run: int
-    error: str
-    job: str | None = None
+    state: str
+    error: str = ""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The answer to `EstimateRequest`.
+    """What a large picture would take.
 
     Attributes:
-        session: whose.
+        session: whose it is.
         size: longest side in pixels.
         width: of the picture in pixels.
         height: of the picture in pixels.
@@ -271,7 +252,7 @@ class Estimate:
         free: bytes of memory that can be had, if that is known.
         fits: whether the one is within the other.
         seconds: that it will take.
-        error: one line, where it cannot be.
+        error: one line, where it cannot be painted.
     """
 
     session: str
@@ -285,14 +266,4 @@ class Estimate:
     error: str = ""
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A large picture was put down; its checkpoint has all of it."""
-
-    job: str
-
-
-Request: TypeAlias = Paint | Recolor | Stop | Resume | Drop | EstimateRequest | Large | End
-News: TypeAlias = Preview | Finished | Colored | Stopped | Waiting | Failed | Estimate
-"""Of one session."""
-Event: TypeAlias = Ready | Saved | News
+Event: TypeAlias = Ready | Preview | Finished | Colored | Status | Estimate

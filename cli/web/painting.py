@@ -1,11 +1,11 @@
-"""Painting one picture step by step: what it takes to set one up, its previews and results, its plan, its colours."""
+"""Painting one picture step by step: its set-up, previews, result and colours, and what a large one would take."""
 
 from __future__ import annotations
 
 import io
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from PIL import Image
 from nst.cli.engine import load_backend
 from nst.cli.like import command_of
 from nst.cli.recoloring import with_color
-from nst.cli.web.messages import Colored, Estimate, EstimateRequest, Finished, Large, Order, Preview
+from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
 from nst.description import describe
 from nst.engine.pyramid import scale_sizes
@@ -36,23 +36,17 @@ from nst.settings import Settings
 from nst.transfer import StyleTransfer
 
 __all__ = [
+    "MAX_UPLOAD_PIXELS",
     "Canvas",
     "PaintingContext",
     "Setup",
-    "command_for",
     "error_line",
     "estimate",
     "jpeg",
     "large_transfer",
-    "lifted",
     "live_canvas",
-    "masks_of",
     "read_upload",
     "recolor_result",
-    "settings_above",
-    "sized",
-    "start_file",
-    "write_result",
 ]
 
 MAX_UPLOAD_PIXELS = 2**27
@@ -60,16 +54,18 @@ MAX_UPLOAD_PIXELS = 2**27
 
 THUMB = 256
 
+PAUSE, SHARE = 0.2, 10.0
+"""Seconds between two previews, and how many times what the last one took: they take a tenth of the time at most."""
+
+POLISH = 20
+"""Steps at the full size, when a picture that is done goes on."""
+
 
 @dataclass(frozen=True)
 class Setup:
-    """What the user of `nst web` chose.
+    """What the user of `nst web` chose, as the options of these names.
 
     Attributes:
-        backend: as `--backend`.
-        device: as `--device`.
-        weights: as `--weights`.
-        precision: of the network.
         memory: bytes to stay within, all processes together; None for what is free.
         size: longest side of the live picture in pixels.
     """
@@ -83,10 +79,7 @@ class Setup:
 
 
 class PaintingContext:
-    """What a process that paints has at hand: backend, network, and pictures that were read before.
-
-    Backend and network are loaded when they are first needed.
-    """
+    """What a process that paints uses for all its pictures: backend and network, loaded when they are first needed."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -115,28 +108,23 @@ class PaintingContext:
         return None if had is None else max(0, had - taken)
 
     def transfer(self, order: Order, memory: int | None, init: str | None, **more: Any) -> StyleTransfer:
-        """A picture set up.
-
-        Args:
-            order: what.
-            memory: bytes to stay within.
-            init: path of the picture to start from; None for the photograph.
-            more: further arguments of `StyleTransfer`.
+        """A picture set up, to start from the one at the path `init` or from the photograph.
 
         Raises:
             NSTError: bad input, or not enough memory.
         """
-        photo = sized(order.photo, order.size)
-        longest = max(1, round(order.recipe.stroke * max(photo.size)))
+        photo, recipe, masks = sized(order.photo, order.size), order.subject.recipe, order.masks
+        longest = max(1, round(recipe.stroke * max(photo.size)))
+        styles = [sized(path, longest) for path in order.styles]
         return StyleTransfer(
             photo,
-            [sized(path, longest) for path in order.styles],
+            styles,
             backend=self.backend,
             weights=self.weights,
-            masks={name: read_upload(path) for name, path in order.masks.items()},
+            masks={name: read_upload(path) for name, path in masks.items()},
             init="content" if init is None else read_upload(init),
             memory=memory,
-            **{**order.recipe.arguments(len(order.styles), order.size, bool(order.masks)), **more},
+            **{**recipe.arguments(len(styles), order.size, bool(masks)), **more},
         )
 
 
@@ -152,26 +140,6 @@ def sized(path: str, longest: int) -> Picture:
     return resize(picture, *fit_longest_side(*picture.size, longest))
 
 
-def masks_of(order: Order, longest: int) -> Masks | None:
-    """What the brush has painted, for a picture of that longest side."""
-    feather = order.recipe.feather_at(longest)
-    return make_masks(dict(order.masks), len(order.styles), feather, max_pixels=MAX_UPLOAD_PIXELS)
-
-
-def lifted(order: Order, present: Picture) -> Picture:
-    """The present picture at the size of the order, with the photograph's detail under its change.
-
-    Where the brush protects, it is the photograph.
-    """
-    original = sized(order.photo, order.size)
-    size = original.size
-    if max(present.size) > max(size):
-        present = resize(present, *size)
-    rgb = Start(Settings(), original, (), None).go_on(planar(present), *size)[0].transpose(1, 2, 0)
-    picture = Picture(np.clip(rgb, 0, 1).astype(np.float32), original.alpha)
-    return restore_protected(picture, original, masks_of(order, order.size))
-
-
 def jpeg(picture: Picture, longest: int = 4096) -> bytes:
     """For a page; transparency is laid on white."""
     image = to_pil(picture)
@@ -180,55 +148,9 @@ def jpeg(picture: Picture, longest: int = 4096) -> bytes:
         ground.paste(image, mask=image.getchannel("A"))
         image = ground
     image.thumbnail((longest, longest))
-    held = io.BytesIO()
-    image.save(held, "JPEG", quality=90, subsampling=0)
-    return held.getvalue()
-
-
-def write_result(
-    order: Order,
-    transfer: StyleTransfer,
-    record: Progress,
-    init: str | None,
-    setup: Setup,
-) -> tuple[dict[str, str], str]:
-    """Write a picture, its thumbnail, and what it was before its colours were changed.
-
-    Args:
-        order: what was painted.
-        transfer: that painted it.
-        record: its last, in the colours of the order.
-        init: path of the picture that it started from.
-        setup: of the studio.
-
-    Returns:
-        Names of the files in the session's folder, and the command that makes the picture.
-
-    Raises:
-        NSTError: it cannot be written.
-    """
-    typed = {
-        "content": order.photo,
-        "styles": list(order.styles),
-        "masks": dict(order.masks),
-        "init": "content" if init is None else init,
-        "weights": setup.weights,
-    }
-    document = {**describe(transfer, typed, record), "step": record.step}
-    seen = record.picture()
-    paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}
-    write_picture(seen, paths["picture"], document)
-    try:
-        paths["thumb"].write_bytes(jpeg(seen, THUMB))
-        to_pil(record.raw_picture()).save(paths["raw"], compress_level=1)
-    except OSError as error:
-        raise NSTError(f"cannot write into {order.folder}: {error.strerror or error}") from error
-    return {kind: path.name for kind, path in paths.items()}, command_for(document, paths["picture"].name)
-
-
-def command_for(document: Mapping[str, Any], picture: str) -> str:
-    """The command that makes a picture with such metadata."""
-    return command_of(document, picture) or f"nst stylize --like {picture} -o out.png"
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=90, subsampling=0)
+    return file.getvalue()
 
 
 def error_line(error: BaseException) -> str:
@@ -239,22 +161,15 @@ def error_line(error: BaseException) -> str:
     return text if isinstance(error, NSTError) else f"{type(error).__name__}: {text}"
 
 
-PAUSE = 0.2
-"""Seconds between two previews."""
-
-POLISH = 20
-"""Steps at the full size, when a picture that is done goes on."""
-
-
 class Canvas:
     """A run under way.
 
     Args:
-        context: to paint at.
-        order: what.
+        context: of the process.
+        order: what is painted.
         transfer: set up.
         init: path of the picture that it starts from; None for the photograph.
-        job: name of a large picture.
+        large: its previews are numbers alone.
     """
 
     def __init__(
@@ -263,14 +178,15 @@ class Canvas:
         order: Order,
         transfer: StyleTransfer,
         init: str | None,
-        job: str | None = None,
+        large: bool = False,
     ) -> None:
-        self.order, self.transfer, self.init, self.job = order, transfer, init, job
+        self.order, self.transfer = order, transfer
         self.spent = 0.0
-        self._context = context
-        self._records: Iterator[Progress] = transfer.iterate()
+        """Seconds that its steps took; a new one has some for a start."""
         self.record: Progress | None = None
-        self._shown = 0.0
+        self._init, self._large, self._setup = init, large, context.setup
+        self._records: Iterator[Progress] = transfer.iterate()
+        self._shown = self._pause = 0.0
         self._pace: dict[int, float] = {}  # seconds a step by longest side
 
     @property
@@ -293,52 +209,85 @@ class Canvas:
             self._pace[max(record.size)] = passed
         return True
 
-    def preview(self) -> Preview | None:
+    def due_preview(self) -> Preview | None:
         """What there is to see, if it is time."""
         record = self.record
-        if record is None or time.monotonic() - self._shown < (1.0 if self.job else PAUSE):
+        if record is None or time.monotonic() - self._shown < self._pause:
             return None
-        if record.step == 0 and self.init is None:  # the photograph itself
+        if record.step == 0 and self._init is None:  # the photograph itself
             return None
-        self._shown = time.monotonic()
-        return self.look()
+        return self.preview()
 
-    def look(self) -> Preview:
-        """What there is to see."""
-        record = self.record
-        assert record is not None
+    def preview(self) -> Preview:
+        """The picture so far at the size of the result: its change of the photograph, enlarged, over the sharp one."""
+        began, record = time.perf_counter(), self._colored
+        self._shown = time.monotonic()
+        picture = b"" if self._large else jpeg(self.transfer.full_size(record))
+        self._pause = 1.0 if self._large else max(PAUSE, SHARE * (time.perf_counter() - began))
         return Preview(
-            self.order.session,
-            self.order.run,
-            record.step,
-            record.steps,
-            record.scale,
-            record.scales,
-            record.size,
-            record.losses().total,
-            self.left(),
-            self.peak,
-            None if self.init is None else Path(self.init).name,
-            b"" if self.job else jpeg(self.seen()),
-            self.job,
+            session=self.order.session,
+            run=self.order.run,
+            step=record.step,
+            steps=record.steps,
+            scale=record.scale,
+            scales=record.scales,
+            size=record.size,
+            loss=record.losses().total,
+            left=self._left(),
+            peak=self.peak,
+            start=None if self._init is None else Path(self._init).name,
+            jpeg=picture,
         )
 
-    def seen(self) -> Picture:
-        """The picture with its colours."""
-        return self._colored.picture()
+    def recolor(self, order: Order) -> None:
+        """Other colours from now on."""
+        self.order = self.order.colored(order.subject.recipe.color)
+        self._pause = 0.0
+
+    def finish(self, why: str) -> Finished:
+        """Write the picture so far, its thumbnail, and what it was before its colours were changed.
+
+        Raises:
+            NSTError: it cannot be written.
+        """
+        order, record = self.order, self._colored
+        typed = {
+            "content": order.photo,
+            "styles": order.styles,
+            "masks": order.masks,
+            "init": "content" if self._init is None else self._init,
+            "weights": self._setup.weights,
+        }
+        document = {**describe(self.transfer, typed, record), "step": record.step}
+        picture = record.picture()
+        paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}
+        write_picture(picture, paths["picture"], document)
+        try:
+            paths["thumb"].write_bytes(jpeg(picture, THUMB))
+            to_pil(record.raw_picture()).save(paths["raw"], compress_level=1)
+        except OSError as error:
+            raise NSTError(f"cannot write into {order.folder}: {error.strerror or error}") from error
+        entry = HistoryEntry(
+            run=order.run,
+            why=why,
+            subject=order.subject,
+            size=record.size,
+            step=record.step,
+            steps=record.steps,
+            seconds=record.seconds,
+            made=time.time(),
+            files={kind: path.name for kind, path in paths.items()},
+            command=_command(document, paths["picture"]),
+        )
+        return Finished(order.session, entry)
 
     @property
     def _colored(self) -> Progress:
         """The last record in the colours that the slider asks for, which may have been moved since."""
         assert self.record is not None
-        return self.record.colored(self.order.recipe.coloring)
+        return self.record.colored(self.order.subject.recipe.coloring)
 
-    def recolor(self, order: Order) -> None:
-        """Other colours from now on."""
-        self.order = replace(self.order, recipe=replace(self.order.recipe, color=order.recipe.color))
-        self._shown = 0.0
-
-    def left(self) -> float:
+    def _left(self) -> float:
         """Seconds that it will still take, from those that the steps took so far."""
         record = self.record
         if record is None or not self._pace:
@@ -351,67 +300,22 @@ class Canvas:
             total += min(steps, max(0, ends - record.step)) * each * longest**2
         return total
 
-    def finish(self, why: str) -> Finished:
-        """Write the picture so far."""
-        record = self._colored
-        files, command = write_result(self.order, self.transfer, record, self.init, self._context.setup)
-        named = (why, record.step, record.steps, record.size, record.seconds)
-        return Finished(self.order.session, self.order.run, *named, files, command, self.job)
-
 
 def live_canvas(
     context: PaintingContext, order: Order, present: Picture | None, polish: bool, memory: int | None
 ) -> Canvas:
-    """A live picture set up.
-
-    Args:
-        context: to paint at.
-        order: what.
-        present: picture to go on from; None for the photograph.
-        polish: stay at the full size.
-        memory: bytes to stay within.
+    """A live picture set up to go on from the present one, or from the photograph; `polish` stays at the full size.
 
     Raises:
         NSTError: bad input, or not enough memory.
     """
     if present is None:
         return Canvas(context, order, context.transfer(order, memory, None, steps=FIRST_STEPS), None)
-    init = start_file(order, present)
+    init = _start_file(order, present)
     more: dict[str, Any] = {"scales": 1, "steps": POLISH}
     if not polish:
         more = {"scales": _scales(order.size), "steps": MORE_STEPS}
     return Canvas(context, order, context.transfer(order, memory, init, **more), init)
-
-
-def start_file(order: Order, present: Picture) -> str:
-    """The picture to go on from, written into the session's folder, so that the command can name it."""
-    path = order.file("start")
-    to_pil(lifted(order, present)).save(path, compress_level=1)
-    return str(path)
-
-
-def settings_above(size: int, above: int) -> dict[str, Any]:
-    """Scales and steps of a large picture, whose live one has a longest side of `above` pixels."""
-    return {"scales": _scales(size, above), "steps": LARGE_STEPS}
-
-
-def _scales(size: int, above: int = 0) -> int | tuple[int, ...]:
-    """Of those that "auto" takes, the ones above a number of pixels; where there is but one, how many there are."""
-    sizes = tuple(side for side in scale_sizes("auto", size, size, 1) if side > above)
-    return sizes if len(sizes) > 1 else 1
-
-
-def estimate(context: PaintingContext, request: EstimateRequest) -> Estimate:
-    """The plan of a large picture; a few steps of small versions are run, for the time."""
-    order = request.order
-    more = settings_above(order.size, request.above)
-    try:
-        transfer = context.transfer(order, context.memory_left(), request.present, **more)
-    except NSTError as error:
-        return Estimate(order.session, order.size, error=str(error))
-    plan, (width, height) = transfer.plan, transfer.size
-    named = (order.session, order.size, width, height)
-    return Estimate(*named, plan.peak, plan.free, plan.fits, forecast(transfer).total)
 
 
 def large_transfer(context: PaintingContext, request: Large) -> tuple[StyleTransfer, str]:
@@ -420,25 +324,72 @@ def large_transfer(context: PaintingContext, request: Large) -> tuple[StyleTrans
     Raises:
         NSTError: bad input, or not enough memory.
     """
+    init = _start_file(request.order, read_upload(request.present))
+    return _transfer_above(context, request, init), init
+
+
+def estimate(context: PaintingContext, request: Large) -> Estimate:
+    """The plan of a large picture; a few steps of small versions are run, for the time."""
     order = request.order
-    init = start_file(order, read_upload(request.present))
-    memory = context.memory_left(request.reserve)
-    return context.transfer(order, memory, init, **settings_above(order.size, request.above)), init
+    try:
+        transfer = _transfer_above(context, request, request.present)
+    except NSTError as error:
+        return Estimate(order.session, order.size, error=str(error))
+    plan, (width, height) = transfer.plan, transfer.size
+    seconds = forecast(transfer).total
+    return Estimate(order.session, order.size, width, height, plan.peak, plan.free, plan.fits, seconds)
+
+
+def _transfer_above(context: PaintingContext, request: Large, init: str) -> StyleTransfer:
+    """A large picture, at the scales above the live one's."""
+    order, memory = request.order, context.memory_left(request.reserve)
+    scales = _scales(order.size, request.above)
+    return context.transfer(order, memory, init, scales=scales, steps=LARGE_STEPS)
+
+
+def _scales(size: int, above: int = 0) -> int | tuple[int, ...]:
+    """Of those that "auto" takes, the ones above a number of pixels; where there is but one, how many there are."""
+    sizes = tuple(side for side in scale_sizes("auto", size, size, 1) if side > above)
+    return sizes if len(sizes) > 1 else 1
+
+
+def _start_file(order: Order, present: Picture) -> str:
+    """The picture to go on from, as a file that the command can name.
+
+    It has the size of the order and the photograph's detail under its change; where the brush protects, it is the
+    photograph.
+    """
+    original = sized(order.photo, order.size)
+    size = original.size
+    if max(present.size) > max(size):
+        present = resize(present, *size)
+    rgb = Start(Settings(), original, (), None).go_on(planar(present), *size)[0].transpose(1, 2, 0)
+    picture = Picture(np.clip(rgb, 0, 1).astype(np.float32), original.alpha)
+    path = order.file("start")
+    to_pil(restore_protected(picture, original, _masks(order, order.size))).save(path, compress_level=1)
+    return str(path)
 
 
 def recolor_result(order: Order, raw: Picture) -> Colored:
-    """Write a picture and its thumbnail anew.
-
-    Args:
-        order: of the picture, with the new colours.
-        raw: as the optimisation had it.
+    """Write a picture and its thumbnail anew, in the colours of the order, from what the optimisation made.
 
     Raises:
         NSTError: a file cannot be read or written.
     """
-    path, color, longest = order.file("picture"), order.recipe.coloring, max(raw.size)
+    path, color, longest = order.file("picture"), order.subject.recipe.coloring, max(raw.size)
     document = with_color(read_settings(path), color)
-    picture = Output(color, sized(order.photo, longest), to_pil, masks_of(order, longest)).finish(raw)
+    picture = Output(color, sized(order.photo, longest), to_pil, _masks(order, longest)).finish(raw)
     write_picture(picture, path, document)
     order.file("thumb").write_bytes(jpeg(picture, THUMB))
-    return Colored(order.session, order.run, command_for(document, path.name), jpeg(picture))
+    return Colored(order.session, order.run, _command(document, path))
+
+
+def _masks(order: Order, longest: int) -> Masks | None:
+    """What the brush has painted, for a picture of that longest side."""
+    feather = order.subject.recipe.feather_at(longest)
+    return make_masks(order.masks, len(order.styles), feather, max_pixels=MAX_UPLOAD_PIXELS)
+
+
+def _command(document: Mapping[str, Any], picture: Path) -> str:
+    """That makes a picture with such metadata."""
+    return command_of(document, picture.name) or f"nst stylize --like {picture.name} -o out.png"

@@ -1,4 +1,4 @@
-"""A process that paints, as the server sees it: started, spoken to, started again when it dies; and what it does.
+"""A process that paints, as the server sees it: started, asked, started again when it dies; and what it does.
 
 Live pictures are `nst.cli.web.live`. Large ones are painted one at a time and at a low priority (`LargeWorker`); each
 is saved as it goes on.
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nst.cli.web.live import LiveWorker
-from nst.cli.web.messages import End, Event, Failed, Large, Ready, Request, Saved
+from nst.cli.web.messages import Event, Large, Ready, Request, Status
 from nst.cli.web.painting import Canvas, PaintingContext, Setup, error_line, large_transfer
 from nst.errors import NSTError
 from nst.transfer import StyleTransfer
@@ -33,7 +33,7 @@ NICENESS = 10
 
 
 class PaintingProcess:
-    """A process that paints, as the server sees it: started, spoken to, started again when it dies.
+    """A process that paints, as the server sees it: started, asked, started again when it dies.
 
     Args:
         setup: of the studio.
@@ -42,7 +42,7 @@ class PaintingProcess:
     """
 
     def __init__(self, setup: Setup, slow: bool, handle: Callable[[Event | None], None]) -> None:
-        self._setup, self._slow, self._receive = setup, slow, handle
+        self._setup, self._slow, self._handle = setup, slow, handle
         self._process: Any = None
         self._pipe: Connection | None = None
         self._requests: SimpleQueue[Request | None] = SimpleQueue()
@@ -66,7 +66,7 @@ class PaintingProcess:
         theirs.close()
         self._requests.put(None)  # the end of those to the process before
         self._requests = SimpleQueue()
-        threading.Thread(target=_speak, args=(self._pipe, self._requests), daemon=True).start()
+        threading.Thread(target=_write, args=(self._pipe, self._requests), daemon=True).start()
         threading.Thread(target=self._listen, args=(self._pipe,), daemon=True).start()
 
     def send(self, request: Request) -> None:
@@ -80,10 +80,8 @@ class PaintingProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        if patience:
-            self._requests.put(End())
-            process.join(patience)
         self._requests.put(None)
+        process.join(patience)
         process.kill()
         process.join()
 
@@ -93,18 +91,17 @@ class PaintingProcess:
                 event = pipe.recv()
             except (EOFError, OSError):
                 break
-            self._receive(event)
+            self._handle(event)
         if pipe is self._pipe and self._process is not None:  # not ended by `stop`
-            self._receive(None)
+            self._handle(None)
 
 
-def _speak(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
+def _write(pipe: Connection, requests: SimpleQueue[Request | None]) -> None:
     """A thread of its own, since a pipe that is full makes its sender wait."""
-    while (request := requests.get()) is not None:
-        try:
+    with suppress(OSError):  # the process died, which `handle` is told
+        while (request := requests.get()) is not None:
             pipe.send(request)
-        except OSError:  # the process died, which `handle` is told
-            return
+        pipe.send(None)
 
 
 def work(pipe: Connection, setup: Setup, slow: bool) -> None:
@@ -123,7 +120,7 @@ def work(pipe: Connection, setup: Setup, slow: bool) -> None:
         return
     except Exception as error:
         with suppress(OSError):
-            pipe.send(Failed("", 0, error_line(error)))
+            pipe.send(Status("", 0, "failed", error_line(error)))
 
 
 EVERY = 20.0
@@ -134,12 +131,7 @@ SHARE = 20.0
 
 
 class LargeWorker:
-    """The process that paints large pictures, one at a time and at a low priority; each is saved as it goes on.
-
-    Args:
-        pipe: to the server.
-        context: to paint at.
-    """
+    """What a process does that paints large pictures, one at a time; each is saved as it goes on."""
 
     def __init__(self, pipe: Connection, context: PaintingContext) -> None:
         self._pipe, self._context = pipe, context
@@ -148,56 +140,50 @@ class LargeWorker:
     def run(self) -> None:
         """Until the server ends."""
         with np.errstate(over="ignore", invalid="ignore"):
-            while not isinstance(request := self._pipe.recv(), End):
-                if isinstance(request, Large) and isinstance(self._paint(request), End):
-                    return
+            while (request := self._pipe.recv()) is not None:
+                if isinstance(request, Large):
+                    self._paint(request)
 
-    def _paint(self, request: Large) -> Request | None:
-        """Paint to the end, or until a request interrupts it, which is returned."""
+    def _paint(self, request: Large) -> None:
+        """Paint to the end, or until any request interrupts it."""
         order = request.order
         try:
             canvas = self._canvas(request)
             self._due = time.monotonic() + EVERY
             while canvas.advance():
-                stop = self._heard(canvas)
-                if stop is not None:
+                if self._interrupted(canvas):
                     canvas.transfer.save(request.checkpoint)
-                    self._pipe.send(Saved(request.job))
-                    return stop
+                    self._pipe.send(Status(order.session, order.run, "saved"))
+                    return
                 self._save(canvas.transfer, request.checkpoint)
-            self._pipe.send(canvas.finish("done"))
+            self._pipe.send(canvas.finish("large"))
             with suppress(OSError):
                 Path(request.checkpoint).unlink()
         except (EOFError, BrokenPipeError):
             raise
         except Exception as error:
-            self._pipe.send(Failed(order.session, order.run, error_line(error), request.job))
-        return None
+            self._pipe.send(Status(order.session, order.run, "failed", error_line(error)))
 
-    def _heard(self, canvas: Canvas) -> Request | None:
-        """Tell how far it is; whether to put it down, as for a server that is gone."""
+    def _interrupted(self, canvas: Canvas) -> bool:
+        """Report how far it is; whether there is a request, or the server is gone."""
         try:
-            preview = canvas.preview()
+            preview = canvas.due_preview()
             if preview is not None:
                 self._pipe.send(preview)
-            return self._pipe.recv() if self._pipe.poll() else None
+            return self._pipe.poll()
         except (EOFError, OSError):
-            return End()
+            return True
 
     def _canvas(self, request: Large) -> Canvas:
         """From the checkpoint, or from the beginning where that is damaged or not there."""
+        context, order = self._context, request.order
         if Path(request.checkpoint).exists():
             with suppress(NSTError):
                 transfer = StyleTransfer.resume(
-                    request.checkpoint,
-                    backend=self._context.backend,
-                    weights=self._context.weights,
-                    anyway=True,
+                    request.checkpoint, backend=context.backend, weights=context.weights, anyway=True
                 )
-                return Canvas(
-                    self._context, request.order, transfer, str(request.order.file("start")), request.job
-                )
-        return Canvas(self._context, request.order, *large_transfer(self._context, request), request.job)
+                return Canvas(context, order, transfer, str(order.file("start")), large=True)
+        return Canvas(context, order, *large_transfer(context, request), large=True)
 
     def _save(self, transfer: StyleTransfer, path: str) -> None:
         if time.monotonic() < self._due:

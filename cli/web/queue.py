@@ -1,7 +1,4 @@
-"""The queue of large pictures, on disk: it is there again after a restart of the server.
-
-`LargeJobs` works through it with a process that paints.
-"""
+"""The queue of large pictures: on disk, so that it is there again after a restart, and worked through one at a time."""
 
 from __future__ import annotations
 
@@ -16,17 +13,21 @@ from typing import Any
 
 import psutil
 
-from nst.cli.web.messages import Event, Failed, Finished, Large, Order, Preview, Saved, Stop
+from nst.cli.web.messages import Event, Finished, Large, Order, Preview, Ready, Status, Stop
 from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
-from nst.cli.web.recipe import read_recipe
+from nst.cli.web.recipe import Composition, Upload, read_composition
+from nst.cli.web.session import Store
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["LargeJob", "LargeJobs", "Queue"]
+__all__ = ["LargeJob", "LargeJobs"]
 
 CRASHES = 2
 """Times that the process may die over a picture before it is given up."""
+
+PATIENCE = 10.0
+"""Seconds that a picture has to be saved in when the server ends; else its last checkpoint counts."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,10 @@ class LargeJob:
         order: what.
         present: path of the picture to go on from.
         above: longest side of the live picture in pixels.
-        source: run of the live picture.
         state: queued, painting, failed.
         error: one line.
         crashes: how often the process died over it.
-        step: steps done.
-        steps: in all.
+        step: steps done, of `steps`.
         left: seconds that it will still take.
         asked: seconds since 1970.
     """
@@ -52,7 +51,6 @@ class LargeJob:
     order: Order
     present: str
     above: int
-    source: int
     state: str = "queued"
     error: str = ""
     crashes: int = 0
@@ -62,175 +60,154 @@ class LargeJob:
     asked: float = field(default_factory=time.time)
 
 
-class Queue:
-    """See the module.
-
-    Args:
-        folder: made if it is not there.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = (_read(path) for path in folder.glob("*.json"))
-        jobs = sorted((job for job in found if job is not None), key=lambda job: job.asked)
-        self._jobs = {job.name: job for job in jobs}
-
-    def __iter__(self) -> Any:
-        return iter(list(self._jobs.values()))
-
-    def get(self, name: str) -> LargeJob | None:
-        """By name."""
-        return self._jobs.get(name)
-
-    def of(self, session: str) -> list[LargeJob]:
-        """Those of a session, the oldest first."""
-        return [job for job in self._jobs.values() if job.order.session == session]
-
-    @property
-    def painting(self) -> LargeJob | None:
-        """The one that is being painted."""
-        return next((job for job in self._jobs.values() if job.state == "painting"), None)
-
-    @property
-    def next(self) -> LargeJob | None:
-        """The one whose turn it is."""
-        return next((job for job in self._jobs.values() if job.state == "queued"), None)
-
-    def save(self, job: LargeJob, keep: bool = True) -> LargeJob:
-        """Take in a job, or how it is now; `keep=False` does not bother the disk."""
-        self._jobs[job.name] = job
-        if keep:
-            write_atomically(self._folder / f"{job.name}.json", json.dumps(asdict(job), indent=1).encode())
-        return job
-
-    def remove(self, name: str) -> None:
-        """With its checkpoint."""
-        self._jobs.pop(name, None)
-        for path in (self._folder / f"{name}.json", self.checkpoint(name)):
-            with suppress(OSError):
-                path.unlink()
-
-    def checkpoint(self, name: str) -> Path:
-        """Where its run is saved."""
-        return self._folder / f"{name}.checkpoint"
-
-    def crashed(self, job: LargeJob, error: str) -> LargeJob:
-        """The process died: once more from the checkpoint, or not again."""
-        crashes = job.crashes + 1
-        state = "queued" if crashes < CRASHES else "failed"
-        return self.save(replace(job, state=state, crashes=crashes, error=error))
-
-
-def _read(path: Path) -> LargeJob | None:
-    try:
-        document = json.loads(path.read_text())
-        order = document["order"]
-        order = {**order, "styles": tuple(order["styles"]), "recipe": read_recipe(order["recipe"])}
-        job = LargeJob(**{**document, "order": Order(**order)})
-    except (OSError, ValueError, KeyError, TypeError, NSTError):
-        return None
-    return replace(job, state="queued") if job.state == "painting" else job
-
-
-PATIENCE = 10.0
-"""Seconds that a picture has to be saved in when the server ends; else its last checkpoint counts."""
-
-
 class LargeJobs:
-    """Where large pictures are painted: the queue, and the process that works through it.
-
-    Everything here happens in the one thread of the server.
+    """See the module. Everything here happens in the one thread of the server.
 
     Args:
-        queue: on disk.
+        store: of the sessions; the queue is a folder in its own.
         setup: of the studio.
-        slow: the process.
+        process: that paints large pictures.
         notify: called with a job and what has happened to it, if that is more than a change of its state.
     """
 
     def __init__(
         self,
-        queue: Queue,
+        store: Store,
         setup: Setup,
-        slow: PaintingProcess,
+        process: PaintingProcess,
         notify: Callable[[LargeJob, Event | None], None],
     ) -> None:
-        self.queue = queue
         self.reserve = 0
-        self._setup, self._notify = setup, notify
-        self._slow = slow
+        """Bytes of memory that are left to live pictures."""
+        self._setup, self._process, self._notify = setup, process, notify
         self._peak = 0
+        self._folder = store.folder / "queue"
+        self._folder.mkdir(exist_ok=True, mode=0o700)
+        found = (_read(path, store) for path in self._folder.glob("*.json"))
+        jobs = sorted((job for job in found if job is not None), key=lambda job: job.asked)
+        self._jobs = {job.name: job for job in jobs}
+
+    def of(self, session: str) -> list[tuple[int, LargeJob]]:
+        """The jobs of a session, the oldest first, each with its place in the queue."""
+        jobs = enumerate(self._jobs.values(), 1)
+        return [(place, job) for place, job in jobs if job.order.session == session]
 
     @property
     def taken(self) -> int:
         """Bytes of memory that the present picture will take beyond what it has."""
-        if self.queue.painting is None:
+        if self._painting is None:
             return 0
-        held = 0
+        resident = 0
         if self._setup.memory is None:  # else what is free does not count, and it is all to be left over
             with suppress(psutil.Error):
-                held = psutil.Process(self._slow.pid).memory_info().rss
-        return max(0, self._peak - held)
+                resident = psutil.Process(self._process.pid).memory_info().rss
+        return max(0, self._peak - resident)
 
-    def places(self, session: str) -> list[tuple[int, LargeJob]]:
-        """The jobs of a session, each with its place in the queue."""
-        return [(place, job) for place, job in enumerate(self.queue, 1) if job.order.session == session]
-
-    def add(self, order: Order, present: str, above: int, source: int) -> None:
+    def add(self, order: Order, present: str, above: int) -> None:
         """A further picture."""
-        self.queue.save(LargeJob(secrets.token_hex(6), order, present, above, source))
-        self.feed()
+        self._save(LargeJob(secrets.token_hex(6), order, present, above))
+        self.start_next()
 
-    def cancel(self, job: LargeJob) -> None:
-        """Take a picture out; the process ends if it is the present one."""
+    def cancel(self, name: str, session: str) -> None:
+        """Take a picture of a session out; the process ends if it is the present one."""
+        job = self._jobs.get(name)
+        if job is None or job.order.session != session:
+            return
         if job.state == "painting":
-            self._slow.stop()
-        self.queue.remove(job.name)
-        self.feed()
+            self._process.stop()
+        self._remove(job)
+        self.start_next()
 
-    def feed(self) -> None:
+    def start_next(self) -> None:
         """Begin the next picture if none is under way."""
-        job = self.queue.next
-        if job is None or self.queue.painting is not None:
+        job = next((job for job in self._jobs.values() if job.state == "queued"), None)
+        if job is None or self._painting is not None:
             return
         self._peak = 0
-        self.queue.save(replace(job, state="painting"))
-        checkpoint = str(self.queue.checkpoint(job.name))
-        self._slow.send(Large(job.name, job.order, job.present, job.above, checkpoint, self.reserve))
+        self._save(replace(job, state="painting"))
+        checkpoint = str(self._checkpoint(job))
+        self._process.send(Large(job.order, job.present, job.above, job.name, checkpoint, self.reserve))
 
     def make_room(self) -> None:
-        """A live picture wants the memory: put the present one down for a while."""
-        job = self.queue.painting
-        if job is not None:
-            self._slow.send(Stop(job.order.session))
+        """A live picture wants the memory: the present one is saved for a while."""
+        if self._painting is not None:
+            self._process.send(Stop(self._painting.order.session))
 
     def close(self) -> None:
-        """Put the present picture down."""
-        job = self.queue.painting
-        self._slow.stop(0.0 if job is None else PATIENCE)
+        """Save the present picture and end the process."""
+        self._process.stop(0.0 if self._painting is None else PATIENCE)
 
     def handle(self, event: Event | None) -> None:
-        """What the process says; None when it is dead."""
-        job = self.queue.painting
-        if job is None:
+        """What the process reports; None when it is dead."""
+        job = self._painting
+        if job is None or isinstance(event, Ready):
             return
-        if event is None:  # out of memory, most likely
+        if event is None:  # out of memory, most likely: once more from the checkpoint, or not again
+            crashes = job.crashes + 1
+            state = "queued" if crashes < CRASHES else "failed"
             error = "the process died, perhaps out of memory: take a smaller size"
-            self._notify(self.queue.crashed(job, error), None)
-            self.feed()
+            self._notify(self._save(replace(job, state=state, crashes=crashes, error=error)), None)
         elif isinstance(event, Preview):
             self._peak = event.peak
             job = replace(job, step=event.step, steps=event.steps, left=event.left)
-            self._notify(self.queue.save(job, keep=False), None)
+            self._jobs[job.name] = job  # not worth the disk
+            self._notify(job, None)
+            return
         elif isinstance(event, Finished):
-            self.queue.remove(job.name)
+            self._remove(job)
             self._notify(job, event)
-            self.feed()
-        elif isinstance(event, Failed):
-            self._notify(self.queue.save(replace(job, state="failed", error=event.error)), None)
-            self.feed()
-        elif isinstance(event, Saved):
-            job = self.queue.save(replace(job, state="queued"))
-            self._slow.stop()  # its memory is wanted
+        elif isinstance(event, Status) and event.state == "saved":
+            job = self._save(replace(job, state="queued"))
+            self._process.stop()  # its memory is wanted
             self._notify(job, event)
+            return
+        elif isinstance(event, Status):
+            self._notify(self._save(replace(job, state="failed", error=event.error)), None)
+        self.start_next()
+
+    @property
+    def _painting(self) -> LargeJob | None:
+        return next((job for job in self._jobs.values() if job.state == "painting"), None)
+
+    def _checkpoint(self, job: LargeJob) -> Path:
+        return self._folder / f"{job.name}.checkpoint"
+
+    def _save(self, job: LargeJob) -> LargeJob:
+        self._jobs[job.name] = job
+        write_atomically(self._folder / f"{job.name}.json", json.dumps(asdict(job), indent=1).encode())
+        return job
+
+    def _remove(self, job: LargeJob) -> None:
+        self._jobs.pop(job.name, None)
+        for path in (self._folder / f"{job.name}.json", self._checkpoint(job)):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _read(path: Path, store: Store) -> LargeJob | None:
+    """None for a file that is damaged or of another version."""
+    try:
+        document = json.loads(path.read_text())
+        document.pop("source", None)  # once the run of the live picture
+        order = document["order"]
+        subject = (
+            read_composition(order["subject"]) if "subject" in order else _subject_of_paths(order, store)
+        )
+        names = ("session", "run", "folder", "size")
+        order = Order(**{name: order[name] for name in names}, subject=subject)
+        job = LargeJob(**{**document, "order": order})
+    except (OSError, ValueError, KeyError, TypeError, NSTError):
+        return None
+    return replace(job, state="queued") if job.state == "painting" else job
+
+
+def _subject_of_paths(order: dict[str, Any], store: Store) -> Composition:
+    """What an order of before says by paths; the rest is known from the uploads of its session."""
+    session = store.get(order["session"])
+    subjects = [] if session is None else session.subjects
+    known = {upload.file: upload for subject in subjects for upload in subject.uploads}
+    files = [Path(path).name for path in (order["photo"], *order["styles"])]
+    photo, *styles = (known.get(file) or Upload(file, file, file, 0, 0) for file in files)
+    masks = {name: Path(path).name for name, path in order["masks"].items()}
+    plain = {"photo": None, "styles": (), "recipe": order["recipe"], "masks": masks}
+    return replace(read_composition(plain), photo=photo, styles=tuple(styles))

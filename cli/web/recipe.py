@@ -1,15 +1,15 @@
-"""What the sliders of the studio stand at, and what that means for `nst.StyleTransfer`."""
+"""What is painted: the pictures, where the sliders stand, and what both mean for `nst.StyleTransfer`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from nst.errors import SettingsError
 from nst.pictures.color import Color
 
-__all__ = ["LOOKS", "Look", "Recipe", "changed", "read_recipe"]
+__all__ = ["LOOKS", "Composition", "Look", "Recipe", "Upload", "changed", "read_composition"]
 
 FIRST_STEPS = (40, 24, 16, 12, "...")
 """At each scale of a picture that begins with the photograph: layout is settled small, where steps are cheap."""
@@ -61,13 +61,7 @@ class Recipe:
             raise SettingsError(f"blend is {self.blend!r}: it must be numbers from 0 to 1")
 
     def arguments(self, styles: int, size: int, masked: bool = False) -> dict[str, Any]:
-        """Those of `nst.StyleTransfer`.
-
-        Args:
-            styles: how many paintings there are.
-            size: longest side in pixels.
-            masked: whether the brush has painted anything.
-        """
+        """Those of `nst.StyleTransfer`, for so many paintings and a longest side of `size` pixels."""
         fine = max(0.0, 2 * self.detail - 1)
         smooth = max(0.0, 1 - 2 * self.detail)
         blended = len(self.blend) == styles > 1 and sum(self.blend) > 0
@@ -98,7 +92,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The recipe with other numbers.
 
     Raises:
-        SettingsError: no such slider, or a number outside its range.
+        SettingsError: an unknown slider, or a number outside its range.
     """
     names = {declared.name for declared in fields(Recipe)}
     for name in changes:
@@ -112,20 +106,80 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return replace(recipe, **given)
 
 
-def read_recipe(document: Mapping[str, Any]) -> Recipe:
-    """From JSON."""
-    return changed(Recipe(), document)
+@dataclass(frozen=True)
+class Upload:
+    """A picture that was uploaded, or comes with the package.
+
+    Attributes:
+        name: for people.
+        file: its name in the session's folder, as it was uploaded.
+        view: name of a JPEG of it for the page, of `width` x `height` pixels.
+        credit: whose it is, and under which licence; "" for the user's own.
+    """
+
+    name: str
+    file: str
+    view: str
+    width: int
+    height: int
+    credit: str = ""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A photograph, one to four paintings, the sliders, and what the brush has painted: all that decides a picture.
+
+    Masks are files by name, as `nst.pictures.masks.make_masks` has them.
+    """
+
+    photo: Upload | None = None
+    styles: tuple[Upload, ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
+    masks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to paint."""
+        return self.photo is not None and bool(self.styles)
+
+    @property
+    def uploads(self) -> list[Upload]:
+        """The photograph and the paintings."""
+        return [upload for upload in (self.photo, *self.styles) if upload is not None]
+
+    def colored(self, color: float) -> Composition:
+        """The same with more or less of the photograph's colours."""
+        return replace(self, recipe=replace(self.recipe, color=color))
+
+    def with_style(self, style: Upload) -> Composition:
+        """The same with a further painting; all have an equal share."""
+        return replace(self, styles=(*self.styles, style), recipe=replace(self.recipe, blend=()))
+
+    def without_style(self, number: int) -> Composition:
+        """The same without a painting, from 1; its mask goes, those of the ones after it move up."""
+        masks: dict[str, str] = {}
+        for name, file in self.masks.items():
+            place = int(name[5:]) if name.startswith("style") else 0
+            if place != number:
+                masks[f"style{place - 1}" if place > number else name] = file
+        styles = (*self.styles[: number - 1], *self.styles[number:])
+        return Composition(self.photo, styles, replace(self.recipe, blend=()), masks)
+
+
+def read_composition(document: Mapping[str, Any]) -> Composition:
+    """From JSON.
+
+    Raises:
+        KeyError, TypeError, SettingsError: it has been written by something else.
+    """
+    photo = None if document["photo"] is None else Upload(**document["photo"])
+    styles = tuple(Upload(**style) for style in document["styles"])
+    return Composition(photo, styles, changed(Recipe(), document["recipe"]), document["masks"])
 
 
 @dataclass(frozen=True)
 class Look:
-    """A card.
-
-    Attributes:
-        title: for people.
-        summary: a few words more.
-        sliders: where they go; the blend stays.
-    """
+    """A card: sliders at places that go well together; the shares of several paintings stay."""
 
     title: str
     summary: str

@@ -57,9 +57,5 @@ SAMPLES: Mapping[str, Sample] = {
 
 
 def sample_bytes(name: str) -> bytes:
-    """The file of a sample.
-
-    Raises:
-        KeyError: there is none of that name.
-    """
+    """The file of a sample."""
     return read_sample(SAMPLES[name].file)

@@ -9,6 +9,7 @@ import socket
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,10 @@ HOST = "127.0.0.1"
 
 
 def serve(setup: Setup, folder: Path, port: int, show: bool) -> None:
-    """Serve the studio until Ctrl-C.
-
-    Args:
-        setup: what the user chose.
-        folder: where sessions are kept.
-        port: to listen to; 0 for any that is free.
-        show: open the page in a browser.
+    """Serve the studio until Ctrl-C, at a port (0 for any that is free); `show` opens the page in a browser.
 
     Raises:
-        NSTError: the folder cannot be written, the port is taken, or there is no such backend or network.
+        NSTError: the folder cannot be written, the port is taken, or backend or network are unknown.
     """
     store = Store(folder)
     token = _token(folder)
@@ -44,7 +39,7 @@ def serve(setup: Setup, folder: Path, port: int, show: bool) -> None:
     port = listener.getsockname()[1]
     address = f"http://{HOST}:{port}/{token}/"
     with suppress(KeyboardInterrupt):
-        asyncio.run(_run(store, setup, token, listener, lambda: _announce(address, show)))
+        asyncio.run(_run(store, setup, token, listener, partial(_announce, address, show)))
 
 
 async def _run(
@@ -52,14 +47,13 @@ async def _run(
 ) -> None:
     loop = asyncio.get_running_loop()
 
-    def soon(function: Callable[[Any], None], argument: Any) -> None:
+    def call_soon(function: Callable[[Any], None], argument: Any) -> None:
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(function, argument)
 
-    studio = Studio(store, setup, soon)
-    app = make_app(studio, token, listener.getsockname()[1])
+    studio = Studio(store, setup, call_soon)
     config = uvicorn.Config(
-        app,
+        make_app(studio, token, listener.getsockname()[1]),
         log_level="error",
         access_log=False,
         server_header=False,
@@ -74,7 +68,7 @@ async def _run(
         failures.append(why)
         server.should_exit = True
 
-    studio.handler.give_up = give_up
+    studio.give_up = give_up
     await server.serve(sockets=[listener])
     if failures:
         raise NSTError(failures[0])

@@ -7,17 +7,17 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nst.cli.web.messages import Finished, Order
-from nst.cli.web.recipe import Recipe, read_recipe
+from nst.cli.web.messages import HistoryEntry
+from nst.cli.web.recipe import Composition, read_composition
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["Composition", "HistoryEntry", "Session", "Snapshot", "Store", "Upload", "Work", "entry_of"]
+__all__ = ["Session", "Snapshot", "Store", "Work"]
 
 MOST = 100
 """Sessions that are kept; the one that was not used for longest goes."""
@@ -29,108 +29,6 @@ FRESH = 600.0
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A picture that was uploaded, or comes with the package.
-
-    Attributes:
-        name: for people.
-        file: its name in the session's folder, as it was uploaded.
-        view: name of a JPEG of it for the page.
-        width: of the view in pixels.
-        height: of the view in pixels.
-        credit: whose it is, and under which licence; "" for the user's own.
-    """
-
-    name: str
-    file: str
-    view: str
-    width: int
-    height: int
-    credit: str = ""
-
-
-@dataclass(frozen=True)
-class Composition:
-    """What is painted, and how.
-
-    Attributes:
-        photo: to be painted.
-        styles: one to four.
-        recipe: the sliders.
-        masks: files by name, as `nst.pictures.masks.make_masks` has them.
-    """
-
-    photo: Upload | None = None
-    styles: tuple[Upload, ...] = ()
-    recipe: Recipe = field(default_factory=Recipe)
-    masks: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is something to paint."""
-        return self.photo is not None and bool(self.styles)
-
-    def with_style(self, style: Upload) -> Composition:
-        """The same with a further painting; all have an equal share."""
-        return replace(self, styles=(*self.styles, style), recipe=replace(self.recipe, blend=()))
-
-    def without_style(self, number: int) -> Composition:
-        """The same without a painting, from 1; its mask goes, those of the ones after it move up."""
-        masks: dict[str, str] = {}
-        for name, file in self.masks.items():
-            place = int(name[5:]) if name.startswith("style") else 0
-            if place != number:
-                masks[f"style{place - 1}" if place > number else name] = file
-        styles = (*self.styles[: number - 1], *self.styles[number:])
-        return Composition(self.photo, styles, replace(self.recipe, blend=()), masks)
-
-
-@dataclass(frozen=True)
-class HistoryEntry:
-    """A picture that was painted.
-
-    Attributes:
-        run: which.
-        why: done, stopped, large.
-        subject: what was painted.
-        size: (width, height) in pixels.
-        step: steps done.
-        steps: in all.
-        seconds: that it took.
-        made: seconds since 1970.
-        files: "picture", "thumb", "raw".
-        command: that makes it again.
-    """
-
-    run: int
-    why: str
-    subject: Composition
-    size: tuple[int, int]
-    step: int
-    steps: int
-    seconds: float
-    made: float
-    files: Mapping[str, str]
-    command: str
-
-
-def entry_of(event: Finished, why: str, subject: Composition) -> HistoryEntry:
-    """A picture that a process has finished."""
-    return HistoryEntry(
-        run=event.run,
-        why=why,
-        subject=subject,
-        size=event.size,
-        step=event.step,
-        steps=event.steps,
-        seconds=event.seconds,
-        made=time.time(),
-        files=event.files,
-        command=event.command,
-    )
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """How things were before a change, for undo.
 
@@ -138,7 +36,7 @@ class Snapshot:
         gesture: that made the change; further changes of the same one are undone with it.
         subject: what was painted.
         present: name of the file with the picture of then; None where that is not known.
-        entry: run of the picture of the history that was shown then; 0 for none.
+        entry: run of the picture of the history that was shown then; 0 where there was none.
     """
 
     gesture: str
@@ -153,7 +51,7 @@ class Work:
 
     Attributes:
         state: empty, waiting, painting, stopped, done, failed.
-        run: which.
+        run: which one.
         error: one line.
         start: name of the file that it started from.
     """
@@ -162,6 +60,11 @@ class Work:
     run: int = 0
     error: str = ""
     start: str | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is painted, or waits for that."""
+        return self.state in ("painting", "waiting")
 
 
 @dataclass(frozen=True)
@@ -192,13 +95,20 @@ class Session:
         return self.painted(self.work.run)
 
     @property
+    def subjects(self) -> list[Composition]:
+        """What it is, was, and can be again."""
+        return [
+            self.subject,
+            *(entry.subject for entry in self.history),
+            *(shot.subject for shot in self.undo),
+        ]
+
+    @property
     def wanted(self) -> set[str]:
-        """Names of the files that belong to what it is, was, and can be again."""
-        subjects = [self.subject, *(entry.subject for entry in self.history)]
-        subjects += [shot.subject for shot in self.undo]
-        sources = [source for held in subjects for source in (held.photo, *held.styles) if source is not None]
-        names = {name for source in sources for name in (source.file, source.view)}
-        names |= {file for held in subjects for file in held.masks.values()}
+        """Names of the files that belong to its subjects and their pictures."""
+        uploads = [upload for subject in self.subjects for upload in subject.uploads]
+        names = {name for upload in uploads for name in (upload.file, upload.view)}
+        names |= {file for subject in self.subjects for file in subject.masks.values()}
         names |= {file for entry in self.history for file in entry.files.values()}
         names |= {f"start-{entry.run}.png" for entry in self.history}  # which its command names
         return names | {shot.present for shot in self.undo if shot.present} | {f"start-{self.work.run}.png"}
@@ -206,21 +116,6 @@ class Session:
     def painted(self, run: int) -> HistoryEntry | None:
         """A picture of the history."""
         return next((entry for entry in self.history if entry.run == run), None)
-
-    def order(self, folder: Path, size: int, run: int | None = None) -> Order:
-        """What is to be painted with these pictures and sliders."""
-        subject = self.subject
-        assert subject.photo is not None
-        return Order(
-            self.name,
-            self.work.run if run is None else run,
-            str(folder),
-            str(folder / subject.photo.file),
-            tuple(str(folder / style.file) for style in subject.styles),
-            {name: str(folder / file) for name, file in subject.masks.items()},
-            subject.recipe,
-            size,
-        )
 
     def at_work(self, **changes: Any) -> Session:
         """The same with another state of its work."""
@@ -242,15 +137,12 @@ class Session:
 
     def with_entry(self, entry: HistoryEntry) -> Session:
         """The same with a further picture in its history, or another one of its run."""
-        others = tuple(held for held in self.history if held.run != entry.run)
+        others = tuple(other for other in self.history if other.run != entry.run)
         return replace(self, history=(entry, *others)[:HISTORY])
 
 
 class Store:
-    """The folder of all sessions.
-
-    Args:
-        folder: made if it is not there.
+    """The folder of all sessions, made if it is not there.
 
     Raises:
         NSTError: it cannot be written.
@@ -262,15 +154,15 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise NSTError(f"cannot write into {folder}: {error.strerror}; give another --folder") from error
-        found = (self._read(path) for path in folder.glob("*/session.json"))
-        self._held = {session.name: session for session in found if session is not None}
+        found = (_read(path) for path in folder.glob("*/session.json"))
+        self._sessions = {session.name: session for session in found if session is not None}
 
-    def __iter__(self) -> Any:
-        return iter(list(self._held.values()))
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
 
     def get(self, name: str) -> Session | None:
         """A session by name."""
-        return self._held.get(name)
+        return self._sessions.get(name)
 
     def path(self, session: Session) -> Path:
         """Its folder."""
@@ -280,13 +172,12 @@ class Store:
         """A new one; its folder is there."""
         session = Session(secrets.token_hex(8))
         self.path(session).mkdir(mode=0o700)
-        self.save(session)
-        return session
+        return self.save(session)
 
     def save(self, session: Session) -> Session:
         """Keep what it is now."""
         session = replace(session, touched=time.time())
-        self._held[session.name] = session
+        self._sessions[session.name] = session
         text = json.dumps(asdict(session), indent=1)
         write_atomically(self.path(session) / "session.json", text.encode())
         return session
@@ -298,12 +189,7 @@ class Store:
         return session.numbers
 
     def tidy(self, session: Session, runs: Set[int]) -> None:
-        """Remove the files that nothing of a session leads to any more.
-
-        Args:
-            session: as it is now.
-            runs: of large pictures that are still to be painted.
-        """
+        """Remove the files that nothing of a session leads to any more, nor a large picture that waits (`runs`)."""
         wanted = session.wanted | {f"start-{run}.png" for run in runs}
         for path in self.path(session).iterdir():
             fresh = time.time() - path.stat().st_mtime < FRESH  # of a request that is not finished
@@ -312,38 +198,31 @@ class Store:
 
     def surplus(self) -> list[Session]:
         """Those that are too many, the ones that were not used for longest."""
-        return sorted(self._held.values(), key=lambda session: session.touched)[
-            : max(0, len(self._held) - MOST)
-        ]
+        oldest = sorted(self._sessions.values(), key=lambda session: session.touched)
+        return oldest[: max(0, len(oldest) - MOST)]
 
     def remove(self, session: Session) -> None:
         """With its files."""
-        self._held.pop(session.name, None)
+        self._sessions.pop(session.name, None)
         shutil.rmtree(self.path(session), ignore_errors=True)
 
-    def _read(self, path: Path) -> Session | None:
-        """None for a file that is damaged or of another version: nothing of it can be shown."""
-        try:
-            document = json.loads(path.read_text())
-            return _session(document) if re.fullmatch("[0-9a-f]{16}", document["name"]) else None
-        except (OSError, ValueError, KeyError, TypeError, NSTError):
-            return None
+
+def _read(path: Path) -> Session | None:
+    """None for a file that is damaged or of another version: nothing of it can be shown."""
+    try:
+        document = json.loads(path.read_text())
+        return _session(document) if re.fullmatch("[0-9a-f]{16}", document["name"]) else None
+    except (OSError, ValueError, KeyError, TypeError, NSTError):
+        return None
 
 
 def _session(document: dict[str, Any]) -> Session:
+    def with_subject(part: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {**part, "subject": read_composition(part["subject"]), **more}
+
     work = Work(**document["work"])
-    if work.state in ("painting", "waiting"):  # when the server ended
+    if work.under_way:  # when the server ended
         work = replace(work, state="stopped")
-    history = tuple(
-        HistoryEntry(**{**held, "subject": _subject(held["subject"]), "size": tuple(held["size"])})
-        for held in document["history"]
-    )
-    undo = tuple(Snapshot(**{**held, "subject": _subject(held["subject"])}) for held in document["undo"])
-    subject = _subject(document["subject"])
-    return Session(**{**document, "subject": subject, "work": work, "history": history, "undo": undo})
-
-
-def _subject(document: dict[str, Any]) -> Composition:
-    photo = None if document["photo"] is None else Upload(**document["photo"])
-    styles = tuple(Upload(**held) for held in document["styles"])
-    return Composition(photo, styles, read_recipe(document["recipe"]), document["masks"])
+    history = tuple(HistoryEntry(**with_subject(e, size=tuple(e["size"]))) for e in document["history"])
+    undo = tuple(Snapshot(**with_subject(shot)) for shot in document["undo"])
+    return Session(**with_subject(document, work=work, history=history, undo=undo))

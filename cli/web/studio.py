@@ -1,4 +1,9 @@
-"""The studio itself: what each session is told to do, the processes that do it, and who hears of it."""
+"""The studio: sessions, the pages that show them, and the processes that paint them.
+
+A page asks for something, the processes are sent a request, what they report changes the session, and all its pages
+are told how it is now. All of this happens in the one thread of the server. What cannot be done is a SettingsError,
+whose line the page shows.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +11,46 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nst.cli.web.messages import (
     Colored,
-    Drop,
     Estimate,
-    EstimateRequest,
     Event,
-    Failed,
     Finished,
-    News,
+    HistoryEntry,
+    Large,
+    Order,
     Paint,
     Preview,
     Ready,
     Recolor,
-    Resume,
-    Saved,
+    Status,
     Stop,
-    Stopped,
-    Waiting,
 )
 from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
-from nst.cli.web.queue import LargeJob, LargeJobs, Queue
-from nst.cli.web.recipe import changed
-from nst.cli.web.session import Composition, HistoryEntry, Session, Store, Upload, Work, entry_of
+from nst.cli.web.queue import LargeJob, LargeJobs
+from nst.cli.web.recipe import Composition, Upload, changed
+from nst.cli.web.session import Session, Store, Work
 from nst.errors import SettingsError
 
-__all__ = [
-    "MOST_STYLES",
-    "EventHandler",
-    "EventStream",
-    "Studio",
-    "StudioState",
-    "Subscribers",
-    "document_of",
-]
+__all__ = ["MOST_STYLES", "EventStream", "Studio"]
 
 MOST_STYLES = 4
 
 
 class Studio:
-    """See the module. Everything here happens in the one thread of the server.
+    """See the module.
 
     Args:
         store: of the sessions.
         setup: what the user chose.
-        soon: calls a function with an argument in the thread of the server, from any thread.
+        call_soon: calls a function with an argument in the thread of the server, from any thread.
         painter: makes a process that paints.
     """
 
@@ -64,52 +58,92 @@ class Studio:
         self,
         store: Store,
         setup: Setup,
-        soon: Callable[[Callable[[Any], None], Any], None],
+        call_soon: Callable[[Callable[[Any], None], Any], None],
         painter: Callable[[Setup, bool, Callable[[Event | None], None]], PaintingProcess] = PaintingProcess,
     ) -> None:
         self.store, self.setup = store, setup
-        self._live = painter(setup, False, lambda event: soon(self.handler.handle, event))
-        slow = painter(setup, True, lambda event: soon(self.large_jobs.handle, event))
-        self.large_jobs = LargeJobs(
-            Queue(store.folder / "queue"),
-            setup,
-            slow,
-            lambda job, event: self.handler.handle_large(job, event),
-        )
-        self._state = StudioState(store, setup.size, self._live, self.large_jobs)
-        self.handler = EventHandler(self._state)
+        self.give_up: Callable[[str], None] = lambda why: None
+        """Called with a line where nothing will ever be painted."""
+        self._ready: Ready | None = None  # what paints; None while it is loaded
+        self._shown: dict[str, _Shown] = defaultdict(_Shown)
+        self._live = painter(setup, False, lambda event: call_soon(self._handle, event))
+        slow = painter(setup, True, lambda event: call_soon(self._large_jobs.handle, event))
+        self._large_jobs = LargeJobs(store, setup, slow, self._handle_large)
 
     def open(self) -> None:
         """Start to work; large pictures that were under way go on."""
         self._live.start()
-        self.large_jobs.feed()
+        self._large_jobs.start_next()
 
     def close(self) -> None:
-        """Put everything down."""
+        """End the processes; a large picture that is under way is saved."""
         self._live.stop()
-        self.large_jobs.close()
+        self._large_jobs.close()
 
-    def close_streams(self) -> None:
-        """End the streams."""
-        self._state.subscribers.close_streams()
-
-    # what a page asks for
+    # the pages of a session
 
     def subscribe(self, session: Session) -> EventStream:
-        """A stream of news for a page; it begins with how things are."""
-        return self._state.subscribers.join(session, self.document(session))
+        """The events of a session, for a page; they begin with how things are."""
+        shown, stream = self._shown[session.name], EventStream()
+        shown.streams.add(stream)
+        stream.send("state", self.document(session))
+        stream.send("curve", {"run": shown.run, "points": shown.curve})
+        if shown.preview is not None and session.work.state == "painting":
+            stream.send("preview", shown.preview)
+        return stream
 
     def unsubscribe(self, session: Session, stream: EventStream) -> None:
         """The page is closed."""
-        self._state.subscribers.leave(session, stream)
+        self._shown[session.name].streams.discard(stream)
+
+    def close_streams(self) -> None:
+        """The server ends."""
+        for shown in self._shown.values():
+            for stream in shown.streams:
+                stream.close()
+
+    def document(self, session: Session) -> dict[str, Any]:
+        """A session for its page, as JSON."""
+        document = asdict(session)
+        for name in ("name", "touched", "numbers"):
+            del document[name]
+        document["undo"] = len(session.undo)
+        document["jobs"] = [
+            {name: getattr(job, name) for name in ("name", "state", "error", "step", "steps", "left")}
+            | {"size": job.order.size, "place": place}
+            for place, job in self._large_jobs.of(session.name)
+        ]
+        document["machine"] = None if self._ready is None else asdict(self._ready)
+        return document
+
+    def _send(self, session: Session, kind: str, event: Any) -> None:
+        """Tell all pages of a session."""
+        for stream in self._shown[session.name].streams:
+            stream.send(kind, event)
+
+    def _publish(self, session: Session) -> None:
+        """Tell the pages of a session how it is now."""
+        now = self.store.get(session.name) or session
+        self._send(now, "state", self.document(now))
+
+    def _save(self, session: Session, publish: bool = True) -> Session:
+        """Keep what a session is now, and tell its pages."""
+        with suppress(OSError):  # a disk that is full: the pages are told all the same
+            session = self.store.save(session)
+        if publish:
+            self._publish(session)
+        return session
+
+    # what a page asks for
 
     def make(self) -> Session:
         """A session; those that are too many go."""
         session = self.store.make()
         for old in self.store.surplus():
-            if not self._state.subscribers.watches(old) and not self.large_jobs.queue.of(old.name):
-                self._live.send(Drop(old.name))
+            if not self._shown[old.name].streams and not self._large_jobs.of(old.name):
+                self._live.send(Stop(old.name, forget=True))
                 self.store.remove(old)
+                del self._shown[old.name]
         return session
 
     def set_photo(self, session: Session, photo: Upload) -> None:
@@ -117,58 +151,39 @@ class Studio:
         self._renew(session, replace(session.subject, photo=photo, masks={}))
 
     def add_style(self, session: Session, style: Upload) -> None:
-        """A further painting.
-
-        Raises:
-            SettingsError: there are enough.
-        """
+        """A further painting."""
         if len(session.subject.styles) >= MOST_STYLES:
             raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
         self._renew(session, session.subject.with_style(style))
 
     def remove_style(self, session: Session, number: int) -> None:
-        """Take a painting away; its mask goes, those of the ones after it move up.
-
-        Raises:
-            SettingsError: there is none of that number, from 1.
-        """
+        """Take a painting away; its mask goes, those of the ones after it move up."""
         if not 1 <= number <= len(session.subject.styles):
             raise SettingsError(f"there is no painting {number}")
         self._renew(session, session.subject.without_style(number))
 
     def change(self, session: Session, changes: Mapping[str, Any], gesture: str) -> None:
-        """Move sliders: the picture goes on from where it is; colours alone need no step.
-
-        Raises:
-            SettingsError: no such slider, or a number outside its range.
-        """
-        recipe = changed(session.subject.recipe, changes)
-        if recipe == session.subject.recipe:
+        """Move sliders: the picture goes on from where it is; colours alone need no step."""
+        before = session.subject
+        subject = replace(before, recipe=changed(before.recipe, changes))
+        if subject == before:
             return
-        only_color = replace(recipe, color=session.subject.recipe.color) == session.subject.recipe
-        session = replace(session.remembered(gesture), subject=replace(session.subject, recipe=recipe))
-        self._go_on_with(session, only_color)
+        only_color = subject.colored(before.recipe.color) == before
+        self._go_on_with(replace(session.remembered(gesture), subject=subject), only_color)
 
     def set_mask(self, session: Session, name: str, file: str | None, gesture: str) -> None:
-        """What the brush painted; None for nothing.
-
-        Raises:
-            SettingsError: no such mask.
-        """
-        names = ["protect", *(f"style{number + 1}" for number in range(len(session.subject.styles)))]
+        """What the brush painted; None where that is nothing."""
+        subject = session.subject
+        names = ["protect", *(f"style{number + 1}" for number in range(len(subject.styles)))]
         if name not in names:
             raise SettingsError(f"there is no mask {name!r}: choose from {', '.join(names)}")
-        masks = {key: held for key, held in session.subject.masks.items() if key != name}
+        masks = {other: path for other, path in subject.masks.items() if other != name}
         if file is not None:
             masks[name] = file
-        self._go_on_with(replace(session.remembered(gesture), subject=replace(session.subject, masks=masks)))
+        self._go_on_with(replace(session.remembered(gesture), subject=replace(subject, masks=masks)))
 
     def undo(self, session: Session) -> None:
-        """Back to how it was before the last change.
-
-        Raises:
-            SettingsError: there is nothing to undo.
-        """
+        """Back to how it was before the last change."""
         if not session.undo:
             raise SettingsError("there is nothing to undo")
         *rest, shot = session.undo
@@ -177,17 +192,12 @@ class Studio:
         if entry is not None:
             self._show(session, entry)
             if entry.subject.recipe.color != shot.subject.recipe.color:
-                self._live.send(Recolor(session.order(self.store.path(session), self.setup.size, entry.run)))
+                self._live.send(Recolor(self._order(session, run=entry.run)))
         else:
-            present = None if shot.present is None else str(self.store.path(session) / shot.present)
-            self._paint(session, go_on=True, present=present)
+            self._paint(session, go_on=True, present=self._path(session, shot.present))
 
     def restore(self, session: Session, run: int) -> None:
-        """Back to a picture of the history, and to what it was made with.
-
-        Raises:
-            SettingsError: there is no such picture.
-        """
+        """Back to a picture of the history, and to what it was made with."""
         entry = session.painted(run)
         if entry is None:
             raise SettingsError("there is no such picture any more")
@@ -199,80 +209,56 @@ class Studio:
         self._live.send(Stop(session.name))
 
     def go_on(self, session: Session) -> None:
-        """From where it was stopped; a picture that is done gets more steps.
-
-        Raises:
-            SettingsError: there is nothing to paint.
-        """
-        if not session.subject.ready:
-            raise SettingsError("give a photograph and a painting first")
+        """From where it was stopped; a picture that is done gets more steps."""
+        _check_ready(session)
         if session.work.state == "stopped":
-            begun = session.at_work(state="painting")
-            folder, present = self.store.path(session), self._file(session)
-            if present is None and session.work.start is not None:  # the server ended while it was painted
-                present = str(folder / session.work.start)
-            paint = Paint(session.order(folder, self.setup.size), True, present)
-            self._state.show(begun)
-            self._live.send(Resume(paint))
+            # where the server ended while it was painted, the start is all there is
+            present = self._present(session) or self._path(session, session.work.start)
+            self._live.send(Paint(self._order(session), True, present, resume=True))
+            self._save(session.at_work(state="painting"))
         else:
             self._paint(session, go_on=session.entry is not None, polish=True)
 
     def restart(self, session: Session) -> None:
-        """From the photograph.
-
-        Raises:
-            SettingsError: there is nothing to paint.
-        """
-        if not session.subject.ready:
-            raise SettingsError("give a photograph and a painting first")
+        """From the photograph."""
+        _check_ready(session)
         self._paint(session.remembered(f"restart {time.time()}"), go_on=False)
 
     def plan(self, session: Session, size: int) -> None:
-        """Find out what a large picture would take; the answer comes with the stream.
-
-        Raises:
-            SettingsError: there is no picture to make large.
-        """
-        entry = self._finished(session)
-        order = session.order(self.store.path(session), size)
-        above = min(max(entry.size), size)
-        self._live.send(EstimateRequest(order, str(self.store.path(session) / entry.files["raw"]), above))
+        """Find out what a large picture would take; the answer comes with the events."""
+        self._live.send(self._large(session, size, session.work.run))
 
     def enlarge(self, session: Session, size: int) -> None:
-        """Queue a large picture.
-
-        Raises:
-            SettingsError: there is no picture to make large.
-        """
-        entry = self._finished(session)
-        folder = self.store.path(session)
-        order = session.order(folder, size, self.store.number(session))
-        self.large_jobs.add(order, str(folder / entry.files["raw"]), min(max(entry.size), size), entry.run)
-        self._state.publish(session)
+        """Queue a large picture."""
+        large = self._large(session, size, self.store.number(session))
+        self._large_jobs.add(large.order, large.present, large.above)
+        self._publish(session)
 
     def cancel(self, session: Session, job: str) -> None:
         """Take a large picture out of the queue."""
-        held = self.large_jobs.queue.get(job)
-        if held is not None and held.order.session == session.name:
-            self.large_jobs.cancel(held)
-        self._state.publish(session)
+        self._large_jobs.cancel(job, session.name)
+        self._publish(session)
 
-    def document(self, session: Session) -> dict[str, Any]:
-        """A session for its page."""
-        return self._state.document(session)
+    # what is sent to the processes
 
-    # what is under way
+    def _order(self, session: Session, size: int | None = None, run: int | None = None) -> Order:
+        """What the session is now, to be painted: at the size of live pictures and as the present run, unless told."""
+        folder = str(self.store.path(session))
+        run = session.work.run if run is None else run
+        return Order(session.name, run, folder, session.subject, size or self.setup.size)
 
-    def _finished(self, session: Session) -> HistoryEntry:
-        entry = session.entry
-        if entry is None or not session.subject.ready:
-            raise SettingsError("stop the picture, or let it finish, before it is made large")
-        return entry
+    def _path(self, session: Session, file: str | None) -> str | None:
+        return None if file is None else str(self.store.path(session) / file)
 
-    def _file(self, session: Session) -> str | None:
+    def _present(self, session: Session) -> str | None:
         """Path of the present picture, where it is a file."""
-        entry = session.entry
-        return None if entry is None else str(self.store.path(session) / entry.files["raw"])
+        return None if session.entry is None else self._path(session, session.entry.files["raw"])
+
+    def _large(self, session: Session, size: int, run: int) -> Large:
+        entry, present = session.entry, self._present(session)
+        if entry is None or present is None or not session.subject.ready:
+            raise SettingsError("stop the picture, or let it finish, before it is made large")
+        return Large(self._order(session, size, run), present, min(max(entry.size), size))
 
     def _renew(self, session: Session, subject: Composition) -> None:
         """Other pictures: paint them from the beginning."""
@@ -280,8 +266,8 @@ class Studio:
         if subject.ready:
             self._paint(session, go_on=False)
             return
-        self._live.send(Drop(session.name))
-        self._state.show(replace(session, work=Work()))
+        self._live.send(Stop(session.name, forget=True))
+        self._save(replace(session, work=Work()))
 
     def _go_on_with(self, session: Session, only_color: bool = False) -> None:
         """Other settings: paint on from the present picture, if there is one."""
@@ -289,288 +275,158 @@ class Studio:
         if begun and not only_color:
             self._paint(session, go_on=True)
             return
-        session = self._state.show(session)
+        self._save(session)
         if begun:
-            self._live.send(Recolor(session.order(self.store.path(session), self.setup.size)))
+            self._live.send(Recolor(self._order(session)))
 
     def _paint(self, session: Session, go_on: bool, present: str | None = None, polish: bool = False) -> None:
         """Begin a run in place of the present one."""
-        present = self._file(session) if present is None and go_on else present
+        present = self._present(session) if present is None and go_on else present
         run = session.numbers
-        session = replace(session, numbers=run + 1, work=Work("painting", run))
-        self._state.subscribers.begin(session)
-        session = self._state.show(session)
-        order = session.order(self.store.path(session), self.setup.size)
-        self._live.send(Paint(order, go_on, present, polish, self.large_jobs.taken))
+        shown = self._shown[session.name]
+        shown.run, shown.curve = run, []
+        session = self._save(replace(session, numbers=run + 1, work=Work("painting", run)))
+        self._live.send(Paint(self._order(session), go_on, present, polish, self._large_jobs.taken))
 
     def _show(self, session: Session, entry: HistoryEntry) -> None:
         """A picture that is finished, in place of the present one."""
-        self._live.send(Drop(session.name))
+        self._live.send(Stop(session.name, forget=True))
         state = "stopped" if entry.why == "stopped" else "done"
-        self._state.show(replace(session, work=Work(state, entry.run)))
+        self._save(replace(session, work=Work(state, entry.run)))
 
+    # what the processes report
 
-class StudioState:
-    """What all of the server knows: the sessions, the pages that show them, and what paints.
-
-    Everything happens in the one thread of the server.
-
-    Args:
-        store: of the sessions.
-        size: longest side of a live picture in pixels.
-        live: the process that paints live.
-        large_jobs: where large pictures are painted.
-    """
-
-    def __init__(self, store: Store, size: int, live: PaintingProcess, large_jobs: LargeJobs) -> None:
-        self.store, self.size, self.live, self.large_jobs = store, size, live, large_jobs
-        self.subscribers = Subscribers()
-        self.ready: Ready | None = None
-
-    @property
-    def quiet(self) -> bool:
-        """Whether no live picture is under way."""
-        return not any(session.work.state in ("painting", "waiting") for session in self.store)
-
-    def save(self, session: Session) -> Session:
-        """Keep what a session is now."""
-        with suppress(OSError):  # a disk that is full: the pages are told all the same
-            return self.store.save(session)
-        return session
-
-    def show(self, session: Session) -> Session:
-        """Keep what a session is now, and tell its pages."""
-        session = self.save(session)
-        self.publish(session)
-        return session
-
-    def publish(self, session: Session) -> None:
-        """Tell the pages of a session how it is now."""
-        now = self.store.get(session.name) or session
-        self.subscribers.publish(now, "state", self.document(now))
-
-    def document(self, session: Session) -> dict[str, Any]:
-        """A session for its page."""
-        return document_of(session, self.large_jobs.places(session.name), self.ready)
-
-
-class EventHandler:
-    """What the processes say: previews, results, failures; and what becomes of it.
-
-    Args:
-        state: of the server.
-    """
-
-    def __init__(self, state: StudioState) -> None:
-        self._state = state
-        self.give_up: Callable[[str], None] = lambda why: None  # told why nothing will ever be painted
-
-    def handle(self, event: Event | None) -> None:
-        """Of the process that paints live; None when it is dead."""
-        state = self._state
+    def _handle(self, event: Event | None) -> None:
+        """An event of the process that paints live; None when it is dead."""
         if event is None:
-            self._dead()
+            self._restart_process()
         elif isinstance(event, Ready):
-            state.ready = event
-            for session in state.store:
-                state.publish(session)
-        elif isinstance(event, Failed) and not event.session:
+            self._ready = event
+            for session in self.store:
+                self._publish(session)
+        elif isinstance(event, Status) and not event.session:
             self.give_up(event.error)
-        elif not isinstance(event, Saved):
-            named = state.store.get(event.session)
-            if named is not None:
-                self._handle_of(named, event)
-
-    def handle_large(self, job: LargeJob, event: Event | None) -> None:
-        """Of a large picture, whose job `LargeJobs` has seen to; None for a change of its state."""
-        state = self._state
-        if isinstance(event, Saved):  # so that there is memory for those who wait
-            for waiting in state.store:
-                if waiting.work.state == "waiting":
-                    order = waiting.order(state.store.path(waiting), state.size)
-                    state.live.send(Paint(order, go_on=True))
-        session = state.store.get(job.order.session)
-        if session is None:
-            return
-        if isinstance(event, Finished):
-            source = session.painted(job.source)
-            subject = session.subject if source is None else source.subject
-            session = session.with_entry(entry_of(event, "large", subject))
-            state.show(session)
         else:
-            state.publish(session)
+            known = self.store.get(event.session)
+            if known is not None:
+                self._handle_of(known, event)
 
-    def _handle_of(self, session: Session, event: News) -> None:
-        state = self._state
+    def _handle_of(self, session: Session, event: Preview | Finished | Colored | Status | Estimate) -> None:
+        run = session.work.run
         if isinstance(event, Estimate):
-            state.subscribers.publish(session, "plan", asdict(event))
+            self._send(session, "plan", asdict(event))
         elif isinstance(event, Colored):
-            self._colored(session, event)
-        elif event.run != session.work.run:
-            return  # of a run that another one has taken the place of
+            entry = session.painted(event.run)
+            if entry is not None:
+                subject = entry.subject.colored(session.subject.recipe.color)
+                entry = replace(entry, subject=subject, command=event.command, made=time.time())
+                self._save(session.with_entry(entry))
+        elif isinstance(event, Finished):
+            if event.entry.run == run:
+                self._end(session.with_entry(event.entry).at_work(state=event.entry.why))
+        elif event.run != run:
+            return  # another run has taken its place
         elif isinstance(event, Preview):
             self._preview(session, event)
-        elif isinstance(event, Finished):
-            session = session.with_entry(entry_of(event, event.why, session.subject))
-            self._end(session.at_work(state=event.why))
-        elif isinstance(event, Stopped):
-            self._end(session.at_work(state="stopped"))
-        elif isinstance(event, Failed):
-            self._end(session.at_work(state="failed", error=event.error))
-        elif isinstance(event, Waiting):
-            state.show(session.at_work(state="waiting"))
-            state.large_jobs.make_room()
+        elif event.state == "waiting":
+            self._save(session.at_work(state="waiting"))
+            self._large_jobs.make_room()
+        else:
+            self._end(session.at_work(state=event.state, error=event.error))
 
     def _preview(self, session: Session, event: Preview) -> None:
-        state = self._state
-        state.large_jobs.reserve = max(state.large_jobs.reserve, event.peak)
+        self._large_jobs.reserve = max(self._large_jobs.reserve, event.peak)
         if event.start is not None and session.work.start is None:
-            session = state.save(session.started(event.start))
+            session = self._save(session.started(event.start), publish=False)
         if session.work.state == "waiting":
-            session = state.show(session.at_work(state="painting"))
-        state.subscribers.preview(session, event)
+            session = self._save(session.at_work(state="painting"))
+        shown = self._shown[session.name]
+        shown.preview = {name: value for name, value in vars(event).items() if name not in ("jpeg", "start")}
+        shown.preview["picture"] = "data:image/jpeg;base64," + base64.b64encode(event.jpeg).decode()
+        if shown.run == event.run:
+            shown.curve.append((event.step, event.loss))
+        self._send(session, "preview", shown.preview)
 
     def _end(self, session: Session) -> None:
-        """A live picture is no longer under way."""
-        state = self._state
-        session = state.show(session)
-        state.store.tidy(session, {job.order.run for job in state.large_jobs.queue.of(session.name)})
-        if state.quiet:
-            state.large_jobs.feed()
+        """A live picture is no longer under way; large ones may go on if none is."""
+        session = self._save(session)
+        self.store.tidy(session, {job.order.run for _, job in self._large_jobs.of(session.name)})
+        if not any(other.work.under_way for other in self.store):
+            self._large_jobs.start_next()
 
-    def _colored(self, session: Session, event: Colored) -> None:
-        entry = session.painted(event.run)
-        if entry is None:
-            return
-        recipe = replace(entry.subject.recipe, color=session.subject.recipe.color)
-        subject = replace(entry.subject, recipe=recipe)
-        self._state.show(
-            session.with_entry(replace(entry, subject=subject, command=event.command, made=time.time()))
-        )
-
-    def _dead(self) -> None:
-        """What the process was painting fails, and another one is started."""
-        state = self._state
+    def _restart_process(self) -> None:
+        """What it was painting fails, and another one is started."""
         error = "the painter died, perhaps out of memory: try again, or with a smaller --size"
-        if state.ready is None:  # and so would the next one
+        if self._ready is None:  # and so would the next one
             self.give_up(error)
             return
-        state.ready = None
-        state.live.start()
-        for session in state.store:
-            if session.work.state in ("painting", "waiting"):
+        self._ready = None
+        self._live.start()
+        for session in self.store:
+            if session.work.under_way:
                 self._end(session.at_work(state="failed", error=error))
 
-
-def document_of(
-    session: Session, jobs: Sequence[tuple[int, LargeJob]], ready: Ready | None
-) -> dict[str, Any]:
-    """For JSON.
-
-    Args:
-        session: to be shown.
-        jobs: its large pictures, each with its place in the queue.
-        ready: what paints; None while it is loaded.
-    """
-    held = asdict(session)
-    for name in ("name", "touched", "numbers"):
-        del held[name]
-    held["undo"] = len(session.undo)
-    held["jobs"] = [
-        {name: getattr(job, name) for name in ("name", "state", "error", "step", "steps", "left")}
-        | {"size": job.order.size, "place": place}
-        for place, job in jobs
-    ]
-    held["machine"] = None if ready is None else asdict(ready)
-    return held
+    def _handle_large(self, job: LargeJob, event: Event | None) -> None:
+        """What became of a large picture, which the queue knows already."""
+        if isinstance(event, Status):  # it is saved, so that there is memory for those who wait
+            for waiting in self.store:
+                if waiting.work.state == "waiting":
+                    self._live.send(Paint(self._order(waiting), go_on=True))
+        session = self.store.get(job.order.session)
+        if session is not None and isinstance(event, Finished):
+            self._save(session.with_entry(event.entry))
+        elif session is not None:
+            self._publish(session)
 
 
-class Subscribers:
-    """The pages that are open, and what each of them is told."""
-
-    def __init__(self) -> None:
-        self._streams: dict[str, set[EventStream]] = {}
-        self._shown: dict[str, dict[str, Any]] = {}  # the last preview of each session
-        self._curves: dict[str, tuple[int, list[tuple[int, float]]]] = {}  # and losses by step, of which run
-
-    def join(self, session: Session, document: Any) -> EventStream:
-        """A stream of news for a page; it begins with how things are."""
-        stream = EventStream()
-        self._streams.setdefault(session.name, set()).add(stream)
-        stream.send("state", document)
-        run, curve = self._curves.get(session.name, (0, []))
-        stream.send("curve", {"run": run, "points": curve})
-        if session.name in self._shown and session.work.state == "painting":
-            stream.send("preview", self._shown[session.name])
-        return stream
-
-    def leave(self, session: Session, stream: EventStream) -> None:
-        """The page is closed."""
-        self._streams.get(session.name, set()).discard(stream)
-
-    def close_streams(self) -> None:
-        """End all streams."""
-        for streams in self._streams.values():
-            for stream in streams:
-                stream.close()
-
-    def watches(self, session: Session) -> bool:
-        """Whether a page is open."""
-        return bool(self._streams.get(session.name))
-
-    def publish(self, session: Session, kind: str, news: Any) -> None:
-        """Tell all pages of a session."""
-        for stream in self._streams.get(session.name, ()):
-            stream.send(kind, news)
-
-    def begin(self, session: Session) -> None:
-        """Another run: its curve begins anew."""
-        self._curves[session.name] = session.work.run, []
-
-    def preview(self, session: Session, event: Preview) -> None:
-        """Show a picture on its way."""
-        picture = "data:image/jpeg;base64," + base64.b64encode(event.jpeg).decode()
-        held = {name: value for name, value in vars(event).items() if name not in ("jpeg", "start", "job")}
-        self._shown[session.name] = {**held, "picture": picture}
-        run, curve = self._curves.get(session.name, (0, []))
-        if run == event.run:
-            curve.append((event.step, event.loss))
-        self.publish(session, "preview", self._shown[session.name])
+def _check_ready(session: Session) -> None:
+    if not session.subject.ready:
+        raise SettingsError("give a photograph and a painting first")
 
 
-BREATH = 15.0
-"""Seconds without news after which a line is sent all the same, so that a connection that is dead is noticed."""
+@dataclass
+class _Shown:
+    """What the pages of a session show: the losses by step of its newest run, and the last preview."""
+
+    streams: set[EventStream] = field(default_factory=set)
+    run: int = 0
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    preview: dict[str, Any] | None = None
+
+
+HEARTBEAT = 15.0
+"""Seconds without an event after which a line is sent all the same, so that a dead connection is noticed."""
 
 
 class EventStream:
-    """What one page has not been told yet; of each kind of news the latest, so that a slow page lags by one."""
+    """The events that one page has not been sent yet; of each kind the latest, so that a slow page lags by one."""
 
     def __init__(self) -> None:
-        self._news: dict[str, Any] = {}
-        self._there = asyncio.Event()
-        self.closed = False
+        self._events: dict[str, Any] = {}
+        self._changed = asyncio.Event()
+        self._closed = False
 
-    def send(self, kind: str, news: Any) -> None:
-        """Tell the page."""
-        self._news.pop(kind, None)
-        self._news[kind] = news
-        self._there.set()
+    def send(self, kind: str, event: Any) -> None:
+        """Send an event as soon as the page takes it."""
+        self._events.pop(kind, None)
+        self._events[kind] = event
+        self._changed.set()
 
     def close(self) -> None:
         """The server ends."""
-        self.closed = True
-        self._there.set()
+        self._closed = True
+        self._changed.set()
 
     async def lines(self) -> AsyncIterator[str]:
         """The stream; see the HTML standard, section 9.2."""
         yield "retry: 1000\n\n"
-        while not self.closed:
+        while not self._closed:
             try:
-                await asyncio.wait_for(self._there.wait(), BREATH)
+                await asyncio.wait_for(self._changed.wait(), HEARTBEAT)
             except asyncio.TimeoutError:
                 yield ": still here\n\n"
                 continue
-            self._there.clear()
-            news, self._news = self._news, {}
-            for kind, document in news.items():
+            self._changed.clear()
+            events, self._events = self._events, {}
+            for kind, document in events.items():
                 yield f"event: {kind}\ndata: {json.dumps(document)}\n\n"

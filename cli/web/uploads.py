@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst.cli.web.painting import MAX_UPLOAD_PIXELS, jpeg
-from nst.cli.web.session import Upload
+from nst.cli.web.recipe import Upload
 from nst.errors import ImageError, SettingsError
 from nst.files import write_atomically
 from nst.pictures.masks import fit, from_picture
@@ -19,7 +19,7 @@ from nst.pictures.reading import read_picture
 from nst.pictures.subjects import faces
 from nst.pictures.writing import to_pil
 
-__all__ = ["MOST_BYTES", "TooLargeError", "bounded", "find_faces", "take_mask", "take_picture"]
+__all__ = ["MOST_BYTES", "TooLargeError", "bounded", "find_faces", "store_mask", "store_picture"]
 
 MOST_BYTES = 64 * 2**20
 """Of an upload."""
@@ -41,29 +41,21 @@ async def bounded(chunks: AsyncIterator[bytes], most: int = MOST_BYTES) -> bytes
     Raises:
         TooLargeError: more than `most` bytes; the rest is not read.
     """
-    held = bytearray()
+    data = bytearray()
     async for chunk in chunks:
-        held += chunk
-        if len(held) > most:
+        data += chunk
+        if len(data) > most:
             raise TooLargeError(f"the picture has more than {most // 2**20} MB: make a smaller copy")
-    return bytes(held)
+    return bytes(data)
 
 
-def take_picture(
+def store_picture(
     data: bytes, folder: Path, number: int, name: str, painting: bool, credit: str = ""
 ) -> Upload:
-    """Keep an upload in the folder of a session.
-
-    Args:
-        data: the bytes of a file.
-        folder: of the session.
-        number: of the file.
-        name: for people.
-        painting: keep it no larger than `PAINTING`.
-        credit: whose it is.
+    """Keep a picture in the folder of a session under a number; a painting no larger than `PAINTING`.
 
     Raises:
-        ImageError: it is no picture, damaged, or too large.
+        ImageError: it is not a picture, damaged, or too large.
     """
     picture = read_picture(data, PAINTING if painting else None, MAX_UPLOAD_PIXELS)
     if picture.hidden:
@@ -81,11 +73,11 @@ def take_picture(
     return Upload(name[:80], file, view, width, height, credit)
 
 
-def take_mask(data: bytes, folder: Path) -> str | None:
+def store_mask(data: bytes, folder: Path) -> str | None:
     """Keep what the brush has painted; the name of the file, or None where it is black all over.
 
     Raises:
-        ImageError: it is no picture.
+        ImageError: it is not a picture.
     """
     picture = read_picture(data, VIEW, MAX_UPLOAD_PIXELS)
     if not (picture.rgb > 0).any():
@@ -95,25 +87,18 @@ def take_mask(data: bytes, folder: Path) -> str | None:
     return name
 
 
-def find_faces(photo: Path, held: Path | None) -> str:
-    """A mask of the heads in a photograph, beside it; what the brush has painted stays.
-
-    Args:
-        photo: path of the photograph.
-        held: path of the mask that there is.
-
-    Returns:
-        The name of the file.
+def find_faces(photo: Path, painted: Path | None) -> str:
+    """Write a mask of the heads in a photograph beside it, joined with what the brush has painted; its name.
 
     Raises:
-        NSTError: there is no face, or what finds one is not installed.
+        NSTError: no face is found, or what finds one is not installed.
     """
     picture = read_picture(photo, VIEW, MAX_UPLOAD_PIXELS)
     mask = faces(picture)
     if mask is None:
         raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")
-    if held is not None:
-        mask = np.maximum(mask, fit(from_picture(read_picture(held)), mask.shape[1], mask.shape[0]))
+    if painted is not None:
+        mask = np.maximum(mask, fit(from_picture(read_picture(painted)), mask.shape[1], mask.shape[0]))
     name = f"mask-{hashlib.sha256(mask.tobytes()).hexdigest()[:12]}.png"
     Image.fromarray(to_uint8(mask)).save(photo.parent / name)
     return name

@@ -13,7 +13,7 @@ pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
 from nst.cli.web.app import make_app
-from nst.cli.web.messages import Finished, Preview
+from nst.cli.web.messages import Finished, HistoryEntry, Preview
 from nst.cli.web.painting import Setup
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio
@@ -91,4 +91,9 @@ def tell_finished(place, run, why="done"):
     names = {"picture": f"picture-{run}.png", "thumb": f"thumb-{run}.jpg", "raw": f"raw-{run}.png"}
     for name in names.values():
         (folder / name).write_bytes(png(run))
-    place.live.handle(Finished(place.name, run, why, 40, 40, (40, 30), 2.5, names, f"nst stylize {run}"))
+    place.live.handle(Finished(place.name, entry_of(place, run, why, (40, 30), names)))
+
+
+def entry_of(place, run, why, size, names):
+    subject = place.studio.store.get(place.name).subject
+    return HistoryEntry(run, why, subject, size, 40, 40, 2.5, 10.0**9, names, f"nst stylize {run}")

@@ -46,6 +46,17 @@ def test_another_origin_is_refused(ready, origin):
     assert ready.client.post("sessions", headers={"origin": ORIGIN}).status_code == 201
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_browser_that_says_another_site_is_refused(ready, site):
+    """Such as a page of another port of this machine; the address itself may be opened from anywhere."""
+    headers = {"sec-fetch-site": site}
+    assert ready.client.post("sessions", headers=headers).status_code == 403
+    assert ready.client.delete(f"{ready.at}/styles/1", headers=headers).status_code == 403
+    assert ready.client.get("", headers=headers).status_code == 200
+    for own in ("same-origin", "none"):
+        assert ready.client.post("sessions", headers={"sec-fetch-site": own}).status_code == 201
+
+
 @pytest.mark.parametrize(
     "file", ["session.json", "../token", "..%2ftoken", "%2e%2e/token", "nothing.png", "%2fetc%2fpasswd"]
 )

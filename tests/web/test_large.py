@@ -1,21 +1,12 @@
 """The queue of large pictures: on disk, one at a time, there again after a restart, within the memory."""
 
+import json
+
 import pytest
 
-from nst.cli.web.messages import (
-    Estimate,
-    EstimateRequest,
-    Failed,
-    Finished,
-    Large,
-    Paint,
-    Preview,
-    Saved,
-    Stop,
-    Waiting,
-)
+from nst.cli.web.messages import Estimate, Finished, Large, Paint, Preview, Status, Stop
 from nst.cli.web.painting import Setup
-from tests.web.conftest import document, open_studio, tell_finished, tell_preview
+from tests.web.conftest import document, entry_of, open_studio, tell_finished, tell_preview
 
 
 @pytest.fixture
@@ -36,9 +27,7 @@ def larges(place):
 
 def tell_large(place, request, step=3, peak=5 * 10**9):
     order = request.order
-    place.slow.handle(
-        Preview(place.name, order.run, step, 30, 1, 2, (800, 600), 2.0, 60.0, peak, None, b"", request.job)
-    )
+    place.slow.handle(Preview(place.name, order.run, step, 30, 1, 2, (800, 600), 2.0, 60.0, peak, None, b""))
 
 
 def test_it_begins_at_once_from_the_present_picture(done):
@@ -58,9 +47,7 @@ def test_the_second_waits_for_the_first(done):
     (first,) = larges(done)
     assert [job["place"] for job in document(done)["jobs"]] == [1, 2]
     names = {"picture": "picture-9.png", "thumb": "thumb-9.jpg", "raw": "raw-9.png"}
-    done.slow.handle(
-        Finished(done.name, first.order.run, "done", 30, 30, (1024, 768), 60.0, names, "nst", first.job)
-    )
+    done.slow.handle(Finished(done.name, entry_of(done, first.order.run, "large", (1024, 768), names)))
     assert [request.order.size for request in larges(done)] == [1024, 2048]
     held = document(done)
     assert [job["size"] for job in held["jobs"]] == [2048]
@@ -87,6 +74,22 @@ def test_the_queue_is_there_after_a_restart(done):
     again.studio.open()
     (request,) = larges(again)
     assert (request.job, request.order, request.checkpoint) == (before.job, before.order, before.checkpoint)
+
+
+def test_a_queue_of_before_is_read(done):
+    """Its orders had paths in place of a composition, and a job the run that it was made from."""
+    enlarge(done, 1024)
+    (before,) = larges(done)
+    (file,) = (done.folder / "queue").glob("*.json")
+    job = json.loads(file.read_text())
+    order, subject = job["order"], job["order"].pop("subject")
+    folder = done.folder / done.name
+    order |= {"photo": str(folder / subject["photo"]["file"]), "recipe": subject["recipe"]}
+    order |= {"styles": [str(folder / style["file"]) for style in subject["styles"]], "masks": {}}
+    file.write_text(json.dumps({**job, "source": done.run}))
+    again = open_studio(done.folder)
+    again.studio.open()
+    assert larges(again) == [before]
 
 
 def test_the_server_gives_it_time_to_be_saved(done):
@@ -129,7 +132,7 @@ def test_a_failure_lets_the_next_one_begin(done):
     enlarge(done, 4096)
     enlarge(done, 1024)
     first = larges(done)[0]
-    done.slow.handle(Failed(done.name, first.order.run, "4096x3072 pixels need about 9 GB", first.job))
+    done.slow.handle(Status(done.name, first.order.run, "failed", "4096x3072 pixels need about 9 GB"))
     assert [job["state"] for job in document(done)["jobs"]] == ["failed", "painting"]
 
 
@@ -137,10 +140,10 @@ def test_the_plan_comes_with_the_stream(done):
     box = done.studio.subscribe(done.studio.store.get(done.name))
     done.client.post(f"{done.at}/do/plan", json={"size": 2048})
     request = done.live.sent[-1]
-    assert isinstance(request, EstimateRequest)
+    assert isinstance(request, Large)
     assert request.order.size == 2048
     done.live.handle(Estimate(done.name, 2048, 2048, 1536, 3 * 10**9, 8 * 10**9, True, 700.0))
-    assert box._news["plan"]["seconds"] == 700.0
+    assert box._events["plan"]["seconds"] == 700.0
 
 
 def test_memory_is_shared(tmp_path, done):
@@ -159,12 +162,12 @@ def test_memory_is_shared(tmp_path, done):
 
 def test_a_live_picture_that_finds_no_memory_has_the_large_one_put_down(done):
     enlarge(done)
-    job = larges(done)[0].job
+    order = larges(done)[0].order
     done.client.patch(f"{done.at}/recipe", json={"strength": 0.9})
     paint = done.live.sent[-1]
-    done.live.handle(Waiting(done.name, paint.order.run))
+    done.live.handle(Status(done.name, paint.order.run, "waiting"))
     assert isinstance(done.slow.sent[-1], Stop)
-    done.slow.handle(Saved(job))
+    done.slow.handle(Status(done.name, order.run, "saved"))
     assert done.slow.stops  # its memory is free
     again = done.live.sent[-1]
     assert isinstance(again, Paint)

@@ -2,33 +2,30 @@
 
 import io
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import (
     Colored,
-    End,
     Estimate,
-    EstimateRequest,
-    Failed,
     Finished,
     Large,
     Order,
     Paint,
     Preview,
     Recolor,
-    Resume,
+    Status,
     Stop,
-    Stopped,
-    Waiting,
 )
 from nst.cli.web.painting import PaintingContext, Setup
 from nst.cli.web.process import LargeWorker
-from nst.cli.web.recipe import Recipe
+from nst.cli.web.recipe import Composition, Recipe, Upload
+from tests.conftest import scene
 
 SIZE = 32
 
@@ -61,6 +58,10 @@ class Pipe:
     def of(self, kind):
         return [event for event in self.sent if isinstance(event, kind)]
 
+    @property
+    def entries(self):
+        return [event.entry for event in self.of(Finished)]
+
 
 @pytest.fixture(scope="session")
 def context(weights_file):
@@ -73,11 +74,15 @@ def context(weights_file):
 def order(tmp_path, pictures):
     """order(run, **sliders) of the small pictures."""
 
+    def upload(path):
+        return Upload(path.name, str(path), "", 0, 0)  # a path that is absolute stays what it is
+
     def make(run, session="a", masks=(), size=SIZE, **sliders):
         folder = tmp_path / session
         folder.mkdir(exist_ok=True)
-        paths = str(pictures.content), (str(pictures.style),)
-        return Order(session, run, str(folder), *paths, dict(masks), Recipe(**sliders), size)
+        styles = (upload(pictures.style),)
+        subject = Composition(upload(pictures.content), styles, Recipe(**sliders), dict(masks))
+        return Order(session, run, str(folder), subject, size)
 
     return make
 
@@ -85,8 +90,12 @@ def order(tmp_path, pictures):
 def serve(context, pipe, kind=LiveWorker):
     with pytest.raises(EOFError):
         kind(pipe, context).run()
-    assert not pipe.of(Failed)
+    assert not states(pipe, "failed")
     return pipe
+
+
+def states(pipe, state):
+    return [event for event in pipe.of(Status) if event.state == state]
 
 
 def pixels(path):
@@ -105,13 +114,14 @@ def finished(event):
 def quick(monkeypatch):
     """Few steps, and a preview for each."""
     monkeypatch.setattr("nst.cli.web.painting.PAUSE", 0.0)
+    monkeypatch.setattr("nst.cli.web.painting.SHARE", 0.0)
     for name, steps in {"FIRST_STEPS": 12, "MORE_STEPS": 8, "LARGE_STEPS": 6}.items():
         monkeypatch.setattr(f"nst.cli.web.painting.{name}", (steps, "..."))
 
 
 def test_a_picture_is_painted_and_its_command_makes_it(context, order, command, quick):
     pipe = serve(context, Pipe([Paint(order(1, color=0.5, strength=0.6), False)]))
-    previews, (done,) = pipe.of(Preview), pipe.of(Finished)
+    previews, (done,) = pipe.of(Preview), pipe.entries
     assert [event.step for event in previews[:3]] == [1, 2, 3]
     assert Image.open(io.BytesIO(previews[0].jpeg)).size == (32, 24)
     assert previews[-1].loss < previews[0].loss
@@ -123,9 +133,42 @@ def test_a_picture_is_painted_and_its_command_makes_it(context, order, command, 
     np.testing.assert_array_equal(pixels("out.png"), pixels(picture))
 
 
+def test_paint_flows_over_the_sharp_photograph(context, order, tmp_path, quick):
+    """From the first steps on, at 128 of 256 pixels, a preview has the size and the fine detail of the result."""
+    Image.fromarray(scene(5, 256, 192)).save(tmp_path / "photo.png")
+    photo = pixels(tmp_path / "photo.png")
+    small = order(1, size=256)
+    sharp = replace(
+        small, subject=replace(small.subject, photo=Upload("", str(tmp_path / "photo.png"), "", 0, 0))
+    )
+    pipe = serve(context, Pipe([Paint(sharp, False)]).when(step(3), Stop("a")))
+    preview = pipe.of(Preview)[0]
+    assert preview.size == (128, 96)
+    shown = np.asarray(Image.open(io.BytesIO(preview.jpeg)), np.float64)
+    assert shown.shape == photo.shape
+    assert high_frequencies(shown) >= 0.8 * high_frequencies(photo)
+
+
+def high_frequencies(picture):
+    """The variance of a picture less its blur."""
+    blurred = Image.fromarray(picture.astype(np.uint8)).filter(ImageFilter.GaussianBlur(2))
+    return np.var(picture - np.asarray(blurred, np.float64))
+
+
+def test_an_early_preview_has_the_colours_of_the_slider(context, order, quick):
+    """They are moved after the run has begun, at the coarse of two sizes."""
+    shown = []
+    for recolor in ([], [Recolor(order(1, size=192, color=1.0))]):
+        pipe = Pipe([Paint(order(1, size=192), False)]).when(step(2), *recolor).when(step(3), Stop("a"))
+        preview = next(event for event in serve(context, pipe).of(Preview) if event.step == 3)
+        assert preview.size == (136, 102)
+        shown.append(np.asarray(Image.open(io.BytesIO(preview.jpeg)), np.float64))
+    assert np.abs(shown[0] - shown[1]).mean() > 0.5  # else the very same
+
+
 def test_a_slider_goes_on_from_the_picture_and_that_has_its_command_too(context, order, command, quick):
     pipe = Pipe([Paint(order(1), False)]).when(step(5), Paint(order(2, strength=0.8), True))
-    (done,) = serve(context, pipe).of(Finished)
+    (done,) = serve(context, pipe).entries
     assert done.run == 2
     first = next(event for event in pipe.of(Preview) if event.run == 2)
     before = [event for event in pipe.of(Preview) if event.run == 1][-1]
@@ -140,7 +183,7 @@ def test_ten_quick_changes_leave_one_run(context, order, quick):
     changes = [Paint(order(2 + number, strength=0.5 + number / 30), True) for number in range(10)]
     pipe = serve(context, Pipe([Paint(order(1), False)]).when(step(2), *changes))
     assert {event.run for event in pipe.of(Preview)} == {1, 11}
-    assert [event.run for event in pipe.of(Finished)] == [11]
+    assert [entry.run for entry in pipe.entries] == [11]
 
 
 def test_changes_before_the_first_step_still_begin_with_the_photograph(context, order, quick):
@@ -149,10 +192,10 @@ def test_changes_before_the_first_step_still_begin_with_the_photograph(context, 
 
 
 def test_stop_shows_the_picture_and_continue_goes_on_bit_for_bit(context, order, quick):
-    whole = serve(context, Pipe([Paint(order(1, session="whole"), False)])).of(Finished)[0]
-    again = Resume(Paint(order(1), True))
+    whole = serve(context, Pipe([Paint(order(1, session="whole"), False)])).entries[0]
+    again = Paint(order(1), True, resume=True)
     pipe = Pipe([Paint(order(1), False)]).when(step(4), Stop("a")).when(finished, again)
-    stopped, done = serve(context, pipe).of(Finished)
+    stopped, done = serve(context, pipe).entries
     assert (stopped.why, stopped.step) == ("stopped", 4)
     assert (done.why, done.step) == ("done", whole.step)
     for name in ("picture-1.png", "raw-1.png"):
@@ -162,7 +205,7 @@ def test_stop_shows_the_picture_and_continue_goes_on_bit_for_bit(context, order,
 
 def test_stopped_before_the_first_step(context, order):
     pipe = serve(context, Pipe([Paint(order(1), False), Stop("a")]))
-    assert pipe.sent == [Stopped("a", 1)]
+    assert pipe.sent == [Status("a", 1, "stopped")]
 
 
 def test_other_colours_without_a_step(context, order, command, quick):
@@ -175,7 +218,7 @@ def test_other_colours_without_a_step(context, order, command, quick):
 
 def test_other_colours_while_it_is_painted(context, order, quick):
     pipe = serve(context, Pipe([Paint(order(1), False)]).when(step(3), Recolor(order(1, color=1.0))))
-    (done,) = pipe.of(Finished)
+    (done,) = pipe.entries
     assert not pipe.of(Colored)
     assert "--color lab" in done.command
     assert not np.array_equal(
@@ -218,7 +261,7 @@ def test_who_finds_no_memory_waits_for_the_other(context, order, weights_file, q
         Setup("numpy", weights=str(weights_file), precision=None, size=SIZE, memory=int(peak * 1.3))
     )
     pipe = serve(tight, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))
-    assert [event.session for event in pipe.of(Waiting)] == ["b"]
+    assert [event.session for event in states(pipe, "waiting")] == ["b"]
     assert [event.session for event in pipe.of(Finished)] == ["a", "b"]
 
 
@@ -227,11 +270,11 @@ def test_who_waits_for_a_turn_does_not_take_the_memory_of_a_stopped_picture(
 ):
     monkeypatch.setattr("nst.cli.web.live.MOST", 1)
     others = [Paint(order(1, session=name), False) for name in "bc"]
-    again = Resume(Paint(order(1), True))
+    again = Paint(order(1), True, resume=True)
     pipe = Pipe([Paint(order(1), False)]).when(step(4), Stop("a")).when(finished, *others)
-    serve(context, pipe.when(lambda event: isinstance(event, Waiting), again))
-    assert [event.session for event in pipe.of(Waiting)][:1] == ["c"]
-    stopped, done = (event for event in pipe.of(Finished) if event.session == "a")
+    serve(context, pipe.when(lambda event: getattr(event, "state", "") == "waiting", again))
+    assert [event.session for event in states(pipe, "waiting")][:1] == ["c"]
+    stopped, done = (event.entry for event in pipe.of(Finished) if event.session == "a")
     assert (stopped.step, done.step) == (4, stopped.steps)  # the same run
 
 
@@ -242,7 +285,7 @@ def test_what_will_never_fit_is_said(order, weights_file):
     pipe = Pipe([Paint(order(1), False)])
     with pytest.raises(EOFError):
         LiveWorker(pipe, tight).run()
-    assert "memory is limited to" in pipe.of(Failed)[0].error
+    assert "memory is limited to" in states(pipe, "failed")[0].error
 
 
 def test_a_mask_that_leaves_no_style_is_said(context, order, tmp_path):
@@ -250,12 +293,12 @@ def test_a_mask_that_leaves_no_style_is_said(context, order, tmp_path):
     pipe = Pipe([Paint(order(1, masks={"protect": str(tmp_path / "white.png")}), False)])
     with pytest.raises(EOFError):
         LiveWorker(pipe, context).run()
-    assert "no region" in pipe.of(Failed)[0].error
+    assert "no region" in states(pipe, "failed")[0].error
 
 
 def test_the_plan_of_a_large_picture(context, order, quick):
     present = Path(order(1).folder) / "raw-1.png"
-    plan = EstimateRequest(order(2, size=64), str(present), 32)
+    plan = Large(order(2, size=64), str(present), 32)
     pipe = serve(context, Pipe([Paint(order(1), False)]).when(finished, plan))
     (estimate,) = pipe.of(Estimate)
     assert (estimate.width, estimate.height) == (64, 48)
@@ -269,14 +312,12 @@ def large(context, order, tmp_path, quick):
     """large(run): a request for 64 pixels of a picture of 32."""
     serve(context, Pipe([Paint(order(1), False)]))
     present = str(Path(order(1).folder) / "raw-1.png")
-    return lambda run: Large(
-        "job", order(run, size=64), present, SIZE, str(tmp_path / f"{run}.checkpoint"), 0
-    )
+    return lambda run: Large(order(run, size=64), present, SIZE, "job", str(tmp_path / f"{run}.checkpoint"))
 
 
 def test_a_large_picture_and_its_command(context, large, command):
-    (done,) = serve(context, Pipe([large(2)]), LargeWorker).of(Finished)
-    assert (done.size, done.job) == ((64, 48), "job")
+    (done,) = serve(context, Pipe([large(2)]), LargeWorker).entries
+    assert (done.size, done.why) == ((64, 48), "large")
     assert command(*shlex.split(done.command)[1:]).status == 0
     np.testing.assert_array_equal(pixels("out.png"), pixels(Path(large(2).order.folder) / "picture-2.png"))
 
@@ -284,12 +325,12 @@ def test_a_large_picture_and_its_command(context, large, command):
 def test_a_large_picture_goes_on_from_its_checkpoint_bit_for_bit(context, large, monkeypatch):
     """Put down by a server that ends, taken up by the next one."""
     monkeypatch.setattr("nst.cli.web.painting.time.monotonic", iter(range(10**6)).__next__)
-    whole = serve(context, Pipe([large(2)]), LargeWorker).of(Finished)[0]
-    pipe = Pipe([large(3)]).when(step(4), End())
+    whole = serve(context, Pipe([large(2)]), LargeWorker).entries[0]
+    pipe = Pipe([large(3)]).when(step(4), None)
     LargeWorker(pipe, context).run()
     assert not pipe.of(Finished)
     assert Path(large(3).checkpoint).exists()
-    (done,) = serve(context, Pipe([large(3)]), LargeWorker).of(Finished)
+    (done,) = serve(context, Pipe([large(3)]), LargeWorker).entries
     assert done.step == whole.step
     assert not Path(large(3).checkpoint).exists()
     folder = Path(large(2).order.folder)
@@ -298,5 +339,5 @@ def test_a_large_picture_goes_on_from_its_checkpoint_bit_for_bit(context, large,
 
 def test_a_damaged_checkpoint_begins_anew(context, large):
     Path(large(2).checkpoint).write_bytes(b"nonsense")
-    (done,) = serve(context, Pipe([large(2)]), LargeWorker).of(Finished)
+    (done,) = serve(context, Pipe([large(2)]), LargeWorker).entries
     assert done.step == done.steps

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from nst.cli.web.messages import Colored, Drop, Failed, Paint, Ready, Recolor, Resume, Stop, Stopped, Waiting
+from nst.cli.web.messages import Colored, Paint, Ready, Recolor, Status, Stop
 from nst.cli.web.session import Store
 from tests.web.conftest import document, open_studio, png, tell_finished, tell_preview
 
@@ -33,7 +33,7 @@ def test_a_slider_goes_on_from_the_present_picture(ready):
     assert patch(ready, strength=0.7).status_code == 204
     paint = paints(ready)[-1]
     assert paint.go_on
-    assert paint.order.recipe.strength == 0.7
+    assert paint.order.subject.recipe.strength == 0.7
     assert paint.order.run > paints(ready)[0].order.run
 
 
@@ -64,7 +64,7 @@ def test_colours_need_no_optimisation(ready):
     patch(ready, color=0.8)
     assert len(paints(ready)) == 1
     assert isinstance(ready.live.sent[-1], Recolor)
-    assert ready.live.sent[-1].order.recipe.color == 0.8
+    assert ready.live.sent[-1].order.subject.recipe.color == 0.8
 
 
 def test_previews_of_an_older_run_are_not_shown(ready):
@@ -72,9 +72,9 @@ def test_previews_of_an_older_run_are_not_shown(ready):
     patch(ready, strength=0.7)
     box = ready.studio.subscribe(ready.studio.store.get(ready.name))
     tell_preview(ready, first)
-    assert "preview" not in box._news
+    assert "preview" not in box._events
     tell_preview(ready, paints(ready)[-1].order.run)
-    assert box._news["preview"]["loss"] == 5.0
+    assert box._events["preview"]["loss"] == 5.0
 
 
 def test_one_gesture_is_one_undo(ready):
@@ -101,7 +101,7 @@ def test_undo_goes_on_from_the_picture_of_then(ready):
     act(ready, "undo")
     paint = paints(ready)[-1]
     assert paint.present == str(ready.folder / ready.name / "start-9.png")
-    assert paint.order.recipe.strength == 0.5
+    assert paint.order.subject.recipe.strength == 0.5
 
 
 def test_stop_and_continue(ready):
@@ -113,9 +113,9 @@ def test_stop_and_continue(ready):
     assert held["work"]["state"] == "stopped"
     assert held["history"][0]["command"] == f"nst stylize {run}"
     act(ready, "continue")
-    resume = ready.live.sent[-1]
-    assert isinstance(resume, Resume)
-    assert resume.otherwise.order.run == run  # the same one goes on
+    again = paints(ready)[-1]
+    assert again.resume
+    assert again.order.run == run  # the same one goes on
     assert document(ready)["work"]["state"] == "painting"
 
 
@@ -145,7 +145,7 @@ def test_other_colours_of_a_finished_picture_take_its_place(ready):
     tell_finished(ready, run)
     for value in (0.2, 0.4):
         patch(ready, color=value)
-        ready.live.handle(Colored(ready.name, run, f"nst --color {value}", b""))
+        ready.live.handle(Colored(ready.name, run, f"nst --color {value}"))
     held = document(ready)
     assert [entry["command"] for entry in held["history"]] == ["nst --color 0.4"]
     assert held["history"][0]["subject"]["recipe"]["color"] == 0.4
@@ -156,11 +156,11 @@ def test_undo_brings_the_colours_back(ready):
     run = paints(ready)[0].order.run
     tell_finished(ready, run)
     patch(ready, color=0.4)
-    ready.live.handle(Colored(ready.name, run, "nst --color 0.4", b""))
+    ready.live.handle(Colored(ready.name, run, "nst --color 0.4"))
     act(ready, "undo")
     recolor = ready.live.sent[-1]
     assert isinstance(recolor, Recolor)
-    assert (recolor.order.run, recolor.order.recipe.color) == (run, 0.0)
+    assert (recolor.order.run, recolor.order.subject.recipe.color) == (run, 0.0)
 
 
 def test_the_brush(ready):
@@ -187,13 +187,13 @@ def test_masks_move_up_with_their_paintings(ready):
 def test_without_a_painting_there_is_nothing_to_paint(ready):
     ready.client.delete(f"{ready.at}/styles/1")
     assert document(ready)["work"]["state"] == "empty"
-    assert isinstance(ready.live.sent[-1], Drop)
+    assert ready.live.sent[-1] == Stop(ready.name, forget=True)
     assert act(ready, "continue").status_code == 422
     assert act(ready, "restart").status_code == 422
 
 
 def test_a_failure_is_one_line_on_the_page(ready):
-    ready.live.handle(Failed(ready.name, paints(ready)[-1].order.run, "style 1 has no region"))
+    ready.live.handle(Status(ready.name, paints(ready)[-1].order.run, "failed", "style 1 has no region"))
     assert document(ready)["work"]["error"] == "style 1 has no region"
     act(ready, "restart")
     assert document(ready)["work"]["state"] == "painting"
@@ -212,9 +212,9 @@ def test_a_process_that_dies_is_started_again(ready):
 
 def test_a_process_that_never_was_ready_is_not(ready):
     why = []
-    ready.studio.handler.give_up = why.append
+    ready.studio.give_up = why.append
     ready.live.alive = False
-    ready.live.handle(Failed("", 0, "there is no backend 'x'"))
+    ready.live.handle(Status("", 0, "failed", "there is no backend 'x'"))
     ready.live.handle(None)
     assert not ready.live.alive
     assert why[0] == "there is no backend 'x'"
@@ -241,22 +241,22 @@ def test_a_damaged_session_does_not_keep_the_others_away(ready):
 def test_two_people_do_not_hear_of_each_other(ready):
     other = ready.client.post("sessions").json()["session"]
     box = ready.studio.subscribe(ready.studio.store.get(other))
-    box._news.clear()
+    box._events.clear()
     patch(ready, strength=0.9)
     tell_preview(ready, paints(ready)[-1].order.run)
-    assert not box._news
+    assert not box._events
 
 
 def test_two_tabs_of_a_session_hear_the_same(ready):
     session = ready.studio.store.get(ready.name)
     boxes = [ready.studio.subscribe(session) for _ in range(2)]
     patch(ready, strength=0.9)
-    told = [box._news["state"]["subject"]["recipe"]["strength"] for box in boxes]
+    told = [box._events["state"]["subject"]["recipe"]["strength"] for box in boxes]
     assert told == [0.9, 0.9]
 
 
 def test_waiting_is_shown(ready):
-    ready.live.handle(Waiting(ready.name, paints(ready)[-1].order.run))
+    ready.live.handle(Status(ready.name, paints(ready)[-1].order.run, "waiting"))
     assert document(ready)["work"]["state"] == "waiting"
     tell_preview(ready, paints(ready)[-1].order.run)
     assert document(ready)["work"]["state"] == "painting"
@@ -271,7 +271,7 @@ def test_old_sessions_go_when_there_are_too_many(ready, monkeypatch):
 
 
 def test_stopped_before_there_was_anything_to_see(ready):
-    ready.live.handle(Stopped(ready.name, paints(ready)[-1].order.run))
+    ready.live.handle(Status(ready.name, paints(ready)[-1].order.run, "stopped"))
     assert document(ready)["work"]["state"] == "stopped"
     assert act(ready, "continue").status_code == 204
 
