@@ -39,9 +39,9 @@ class MeanTerm:
     def statistics(self, ops, x, features, constants):
         return {"mood/sum": ops.channel_sum(features[self.layer])}
 
-    def energy(self, ops, statistics, constants, positions):
-        mean = ops.scale(statistics["mood/sum"], 1.0 / positions[self.layer])
-        distance = ops.sum(ops.square(ops.sub(mean, constants["mood/mean"])))
+    def energy(self, ops, totals):
+        mean = ops.scale(totals.statistics["mood/sum"], 1.0 / totals.positions[self.layer])
+        distance = ops.sum(ops.square(ops.sub(mean, totals.constants["mood/mean"])))
         return ops.scale(distance, 1.0 / self.channels)
 
 
@@ -89,8 +89,8 @@ class OutlineTerm:
         only = ops.multiply(difference, constants["outline/first"])
         return {"outline": ops.scale(ops.sum(ops.square(only)), 0.5)}
 
-    def energy(self, ops, statistics, constants, positions):
-        return statistics["outline"]
+    def energy(self, ops, totals):
+        return totals.statistics["outline"]
 
 
 @dataclass(frozen=True)
