@@ -222,6 +222,21 @@ def test_in_a_video_its_targets_follow_the_frame_if_it_says_so(small_network):
     assert max(held) < 0.1 * min(free)
 
 
+def test_one_cache_holds_its_targets_with_and_without_smoothing(mood, small_network):
+    arguments, cache = (picture(2, 48, 64).rgb, picture(3, 40, 40).rgb), nst.Cache()
+    options = {
+        "backend": BACKEND,
+        "weights": small_network,
+        "steps": 2,
+        "scales": 1,
+        "extra_terms": [mood],
+        **LAYERS,
+    }
+    for smoothing in (True, False, True):
+        got = nst.stylize(*arguments, smoothing=smoothing, cache=cache, **options)
+        np.testing.assert_array_equal(got, nst.stylize(*arguments, smoothing=smoothing, **options))
+
+
 def test_the_name_of_before_is_read_for_one_more_release(mood, small_network):
     """`follows_content` of a loss from outside is now `depends_on_content`."""
 
