@@ -1,4 +1,16 @@
-"""The loop: pictures in, an objective, an optimiser, pictures out. `stylize` does it in one call."""
+"""The method, from scale to scale: a stage, an objective, a descent, progress. `stylize` does it in one call.
+
+`Run.iterate` is the whole of it, coarse to fine:
+
+- *scale*: the `Scene` (content, styles and masks) is brought to the size of the scale;
+- *stage*: a `Stage` prepares every loss for it, which works out its targets and its weight (`nst.losses`);
+- *objective*: it puts them together, L_total = alpha L_content + beta L_style + ..., and `Stage.evaluate` gives the
+  losses and the gradient of a picture;
+- *descent*: the optimiser takes its steps (`descend`, `nst.optim`);
+- *progress*: each of them is a `Progress`, the picture so far. The last one is what the next scale starts from.
+
+`StyleTransfer` makes the parts of a `Run` out of what a caller gives, `follow` watches one to its end.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +41,9 @@ from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import CONTROLS, Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
 from nst.engine.cache import Cache, Context
+from nst.engine.loss_scaling import OVERFLOW
 from nst.engine.pyramid import RATIO, layers_read, limiting_picture, schedule, schedule_text, unit_of
-from nst.engine.stage import RunState, Stage, StageState, descend, first_state
+from nst.engine.stage import RunState, Stage
 from nst.engine.start import BLUR, Start
 from nst.engine.weighting import losses_of, resolved, style_amount
 from nst.errors import NSTError, SettingsError
@@ -47,7 +60,7 @@ from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
 from nst.pictures.scene import Scene, make_scene
 from nst.planning.plan import Plan, Task
 from nst.progress import Output, Progress
-from nst.protocol import Backend, HostArray
+from nst.protocol import Backend, Evaluation, HostArray, VectorSpace
 from nst.repr_html import ReprHtml
 from nst.result import History, Result
 from nst.settings import (
@@ -67,6 +80,193 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["ARGUMENTS", "Run", "StyleTransfer", "follow", "show_record", "stylize"]
+
+
+PAINTED = 10
+"""So many steps make strokes of the noise that a size begins with; until then it is taken out of what is seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The method: `iterate`. Everything that one run needs is here.
+
+    Attributes:
+        scene: the pictures at the size of the result.
+        losses: to minimise.
+        context: what computes them.
+        optimizer: what minimises them.
+        start: the first picture, at any size.
+        schedule: (longest side in pixels, steps) of each scale, coarse to fine.
+        output: how iterates are seen.
+        ready: what is minimised at the only scale, where it is set up already.
+    """
+
+    scene: Scene
+    losses: tuple[Loss, ...]
+    context: Context
+    optimizer: Optimizer
+    start: Start
+    schedule: tuple[tuple[int, int], ...]
+    output: Output
+    ready: Stage | None = None
+
+    def iterate(
+        self, position: RunState | None = None, until: Callable[[], object] = lambda: False
+    ) -> Iterator[Progress]:
+        """See `StyleTransfer.iterate`.
+
+        Args:
+            position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
+            until: asked before each step and each part of the setting up of a size; what is true ends the run.
+        """
+        backend, optimizer, schedule = self.context.backend, self.optimizer, self.schedule
+        began = time.perf_counter() - (position.seconds if position else 0.0)
+        done, first = (position.done, position.scale) if position else (0, 1)
+        coarse: HostArray | None = None  # the result of the scale before
+        for number, (longest, steps) in enumerate(schedule[first - 1 :], start=first):
+            # the pictures at this scale; what the losses aim at there, and the objective that they make
+            if position is None and until():
+                return
+            found = position.stage if position else None
+            stage = self.ready or Stage(self.scene_at(longest), self.losses, self.context, found)
+            if position is None and until():
+                return
+            # the first iterate, on top of what the scale before has found
+            noise = self._noise(number, stage)
+            if position is None:
+                x = self._first(coarse, stage, noise)
+                state = first_state(backend, optimizer, stage.evaluate, x)
+                del x
+            else:
+                state, position = position.state, None  # one reference, so that a step can free its memory
+            # the descent
+            states = descend(backend.space, optimizer, stage.evaluate, state, steps)
+            for state in states:
+                enlarged = done and state.step == 0 and steps and not state.stopped
+                passed = state.stopped == "converged" and number < len(schedule)
+                if not enlarged and not passed:  # neither is the outcome of a step
+                    bare = 1 - state.step / min(PAINTED, steps) if steps else 0.0
+                    noise = noise if bare > 0 else None
+                    unseen = None if noise is None else np.float32(bare) * noise
+                    yield self._record(done + state.step, number, began, stage, state, noise=unseen)
+                if state.step < steps and not state.stopped and until():
+                    return
+            if state.stopped == "non-finite":
+                return
+            done += state.step
+            coarse = backend.to_numpy(state.result(backend.space))
+            if (
+                number < len(schedule) and schedule[number][1] == 0
+            ):  # the last scale is enlarged without a step
+                yield self._record(done, number + 1, began, stage, state, self._enlarged(coarse))
+                return
+
+    def scene_at(self, longest: int) -> Scene:
+        """The pictures at a longest side of that many pixels."""
+        return self.scene.at(longest, unit_of(layers_of(self.losses), self.context.settings.padding))
+
+    def full_size(self, record: Progress | None) -> Picture:
+        """A record's picture at the size of the result, with its colours as they are seen; None: the start picture."""
+        width, height = self.scene.size
+        if record is not None and record.size == (width, height):
+            return record.picture()
+        if record is None:
+            return self.output.finish(self._picture(self.start.first(width, height)))
+        return record._output.finish(self._enlarged(record.painted()))
+
+    def _record(
+        self,
+        step: int,
+        number: int,
+        began: float,
+        stage: Stage,
+        state: State[Any],
+        enlarged: Picture | None = None,
+        noise: HostArray | None = None,
+    ) -> Progress:
+        return Progress(
+            step=step,
+            steps=sum(count for _, count in self.schedule),
+            scale=number,
+            scales=len(self.schedule),
+            size=stage.scene.size if enlarged is None else enlarged.size,
+            seconds=time.perf_counter() - began,
+            stopped=None if enlarged is not None else state.stopped,
+            _settings=self.context.settings,
+            _longest=max(self.scene.size),
+            _output=self.output,
+            _stage=stage,
+            _state=state,
+            _enlarged=enlarged,
+            _noise=noise,
+        )
+
+    def _enlarged(self, coarse: HostArray) -> Picture:
+        """A result (1, 3, h, w) at the size of the scene, without a step there."""
+        return self._picture(self.start.go_on(coarse, *self.scene.size))
+
+    def _picture(self, array: HostArray) -> Picture:
+        """(1, 3, H, W) of the size of the scene."""
+        return from_planar(array, self.scene.content.alpha)
+
+    def _noise(self, number: int, stage: Stage) -> HostArray | None:
+        """What the detail of this scale grows from, (1, 3, H, W); None where nothing is to grow.
+
+        It takes steps to paint with, and a style; the first scale needs it where it starts from a photograph, which has
+        next to nothing in its last octave either.
+        """
+        settings, (longest, steps) = self.context.settings, self.schedule[number - 1]
+        amount = settings.octave_noise * style_amount(settings) if steps else 0.0
+        if amount == 0 or (number == 1 and settings.init != "content"):
+            return None
+        ratio = 1 / RATIO if number == 1 else self.schedule[number - 2][0] / longest
+        return np.float32(amount) * self.start.octave(stage.scene, ratio)
+
+    def _first(self, coarse: HostArray | None, stage: Stage, noise: HostArray | None) -> HostArray:
+        """The first iterate of a stage, from the result of the one before."""
+        size = stage.scene.size
+        if coarse is None:
+            first = self.start.first(*size)
+        else:
+            first = self.start.go_on(coarse, *size, 0.0 if noise is None else BLUR)
+        return first if noise is None else first + noise
+
+
+def first_state(
+    backend: Backend[Any],
+    optimizer: Optimizer,
+    evaluate: Callable[[Any], Evaluation[Any]],
+    start: HostArray,
+) -> State[Any]:
+    """The state before the first step, at a picture (1, 3, H, W).
+
+    Raises:
+        NSTError: the losses of the start picture are not finite.
+    """
+    x = backend.from_numpy(start)
+    state = optimizer.start(backend.space, x, evaluate(x))
+    if np.isfinite(state.total):
+        return state
+    if backend.precision == "float16":
+        raise NSTError(OVERFLOW)
+    raise NSTError(
+        "the losses of the start picture are not finite: check the weights file, "
+        "or lower the weights of the losses"
+    )
+
+
+def descend(
+    space: VectorSpace[Any],
+    optimizer: Optimizer,
+    evaluate: Callable[[Any], Evaluation[Any]],
+    state: State[Any],
+    steps: int,
+) -> Iterator[State[Any]]:
+    """The state, and the one after each step, up to the step of that number."""
+    yield state
+    while not state.stopped and state.step < steps:
+        state = optimizer.advance(space, evaluate, state)
+        yield state
 
 
 @overload
@@ -274,7 +474,8 @@ class StyleTransfer(ReprHtml):
 
     def stage(self, longest: int) -> Stage:
         """What is minimised at a longest side of that many pixels."""
-        return self._run.stage(longest)
+        run = self._run
+        return Stage(run.scene_at(longest), run.losses, run.context)
 
     def full_size(self, record: Progress) -> Picture:
         """The picture of a record at the size of the result, which a record of a coarser scale is brought up to."""
@@ -457,155 +658,6 @@ class StyleTransfer(ReprHtml):
 
 ARGUMENTS = frozenset(Settings.__dataclass_fields__).union(StyleTransfer.__init__.__kwdefaults__ or ())
 """What `StyleTransfer` takes by name."""
-
-PAINTED = 10
-"""So many steps make strokes of the noise that a size begins with; until then it is taken out of what is seen."""
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Everything that one run needs.
-
-    Attributes:
-        scene: the pictures at the size of the result.
-        losses: to minimise.
-        context: what computes them.
-        optimizer: what minimises them.
-        start: the first picture, at any size.
-        schedule: (longest side in pixels, steps) of each scale, coarse to fine.
-        output: how iterates are seen.
-        ready: what is minimised at the only scale, where it is set up already.
-    """
-
-    scene: Scene
-    losses: tuple[Loss, ...]
-    context: Context
-    optimizer: Optimizer
-    start: Start
-    schedule: tuple[tuple[int, int], ...]
-    output: Output
-    ready: Stage | None = None
-
-    def stage(self, longest: int, state: StageState | None = None) -> Stage:
-        """What is minimised at a longest side of that many pixels."""
-        if self.ready is not None:
-            return self.ready
-        unit = unit_of(layers_of(self.losses), self.context.settings.padding)
-        return Stage(self.scene.at(longest, unit), self.losses, self.context, state)
-
-    def iterate(
-        self, position: RunState | None = None, until: Callable[[], object] = lambda: False
-    ) -> Iterator[Progress]:
-        """See `StyleTransfer.iterate`.
-
-        Args:
-            position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
-            until: asked before each step and each part of the setting up of a size; what is true ends the run.
-        """
-        backend, optimizer = self.context.backend, self.optimizer
-        began = time.perf_counter() - (position.seconds if position else 0.0)
-        done = position.done if position else 0
-        coarse: HostArray | None = None
-        first = position.scale if position else 1
-        for number, (longest, steps) in enumerate(self.schedule[first - 1 :], start=first):
-            if position:
-                stage, state = self.stage(longest, position.stage), position.state
-                position = None  # so that the memory of its state is free when the next one is there
-                noise = self._noise(number, stage)
-            elif steps == 0 and coarse is not None:
-                yield self._record(done, number, began, stage, state, self._enlarged(coarse))
-                return
-            elif until():
-                return
-            else:
-                stage = self.stage(longest)
-                if until():
-                    return
-                noise = self._noise(number, stage)
-                start = self._first(coarse, stage, noise)
-                state = first_state(backend, optimizer, stage.evaluate, start)
-                del start
-            states = descend(backend.space, optimizer, stage.evaluate, state, steps)
-            for state in states:
-                enlarged = done and state.step == 0 and steps and not state.stopped
-                passed = state.stopped == "converged" and number < len(self.schedule)
-                if not enlarged and not passed:  # neither is the outcome of a step
-                    bare = 1 - state.step / min(PAINTED, steps) if steps else 0.0
-                    noise = noise if bare > 0 else None
-                    unseen = None if noise is None else np.float32(bare) * noise
-                    yield self._record(done + state.step, number, began, stage, state, noise=unseen)
-                if state.step < steps and not state.stopped and until():
-                    return
-            if state.stopped == "non-finite":
-                return
-            done += state.step
-            coarse = backend.to_numpy(state.result(backend.space))
-
-    def full_size(self, record: Progress | None) -> Picture:
-        """A record's picture at the size of the result, with its colours as they are seen; None: the start picture."""
-        width, height = self.scene.size
-        if record is not None and record.size == (width, height):
-            return record.picture()
-        if record is None:
-            return self.output.finish(self._picture(self.start.first(width, height)))
-        return record._output.finish(self._enlarged(record.painted()))
-
-    def _record(
-        self,
-        step: int,
-        number: int,
-        began: float,
-        stage: Stage,
-        state: State[Any],
-        enlarged: Picture | None = None,
-        noise: HostArray | None = None,
-    ) -> Progress:
-        return Progress(
-            step=step,
-            steps=sum(count for _, count in self.schedule),
-            scale=number,
-            scales=len(self.schedule),
-            size=stage.scene.size if enlarged is None else enlarged.size,
-            seconds=time.perf_counter() - began,
-            stopped=None if enlarged is not None else state.stopped,
-            _settings=self.context.settings,
-            _longest=max(self.scene.size),
-            _output=self.output,
-            _stage=stage,
-            _state=state,
-            _enlarged=enlarged,
-            _noise=noise,
-        )
-
-    def _enlarged(self, coarse: HostArray) -> Picture:
-        """A result (1, 3, h, w) at the size of the scene, without a step there."""
-        return self._picture(self.start.go_on(coarse, *self.scene.size))
-
-    def _picture(self, array: HostArray) -> Picture:
-        """(1, 3, H, W) of the size of the scene."""
-        return from_planar(array, self.scene.content.alpha)
-
-    def _noise(self, number: int, stage: Stage) -> HostArray | None:
-        """What the detail of this scale grows from, (1, 3, H, W); None where nothing is to grow.
-
-        It takes steps to paint with, and a style; the first scale needs it where it starts from a photograph, which has
-        next to nothing in its last octave either.
-        """
-        settings, (longest, steps) = self.context.settings, self.schedule[number - 1]
-        amount = settings.octave_noise * style_amount(settings) if steps else 0.0
-        if amount == 0 or (number == 1 and settings.init != "content"):
-            return None
-        ratio = 1 / RATIO if number == 1 else self.schedule[number - 2][0] / longest
-        return np.float32(amount) * self.start.octave(stage.scene, ratio)
-
-    def _first(self, coarse: HostArray | None, stage: Stage, noise: HostArray | None) -> HostArray:
-        """The first iterate of a stage, from the result of the one before."""
-        size = stage.scene.size
-        if coarse is None:
-            first = self.start.first(*size)
-        else:
-            first = self.start.go_on(coarse, *size, 0.0 if noise is None else BLUR)
-        return first if noise is None else first + noise
 
 
 def follow(

@@ -10,10 +10,10 @@ from PIL import Image
 
 import nst
 from nst import control
+from nst.engine.stage import Stage
 from nst.engine.start import Start
 from nst.errors import SettingsError
 from nst.pictures.picture import resize
-from nst.transfer import Run
 
 SCALES = {"scales": (32, 64), "steps": (3, 4), "size": 64}
 
@@ -200,11 +200,11 @@ def test_cancelled_from_another_thread(transfer, at):
 def test_cancelled_while_a_size_is_set_up(transfer, monkeypatch):
     """Nothing of it is evaluated."""
     event, enlarged = threading.Event(), []
-    stage, go_on = Run.stage, Start.go_on
+    go_on = Start.go_on
 
-    def set_up(self, longest, found=None):
-        made = stage(self, longest, found)
-        if longest == 64:
+    def set_up(scene, *arguments):
+        made = Stage(scene, *arguments)
+        if max(scene.size) == 64:
             event.set()
         return made
 
@@ -212,7 +212,7 @@ def test_cancelled_while_a_size_is_set_up(transfer, monkeypatch):
         enlarged.append(event.is_set())
         return go_on(self, *arguments)
 
-    monkeypatch.setattr(Run, "stage", set_up)
+    monkeypatch.setattr("nst.transfer.Stage", set_up)
     monkeypatch.setattr(Start, "go_on", counted)
     result = transfer.paint(cancel=event)
     assert (result.steps, result.stopped, result.size) == (3, "cancelled", (64, 48))

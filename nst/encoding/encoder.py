@@ -6,18 +6,19 @@ mean the same for the generated picture, the content and the styles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from nst.encoding.lru import LRU
 from nst.encoding.windows import Window, halo, windows
 from nst.models import vgg
 from nst.protocol import Backend, HostArray, Network, Ops, PadMode, TensorFunction, VectorSpace
 
-__all__ = ["Encoder", "PaddedNetwork", "View", "inner_features", "summed"]
+__all__ = ["Encoder", "PaddedNetwork", "View", "added", "inner_features"]
 
 T = TypeVar("T")
 
@@ -75,8 +76,7 @@ class Encoder:
         side: of the windows in pixels, or None to compute the whole at once.
         convolutions: of the network; see `nst.models.vgg`.
         smoothing: `smooth/layer`, 1 / T on the device, of activations that are smoothed (`nst.losses.smoothing`).
-        remember: what was measured of pictures with this network, by key: `remember(key, measure)` measures what is not
-            known yet.
+        known: what was worked out with this network and serves other pictures too: means of styles, targets of losses.
     """
 
     backend: Backend[Any]
@@ -88,7 +88,7 @@ class Encoder:
     side: int | None = None
     convolutions: Sequence[str] = vgg.LAYER_NAMES
     smoothing: Mapping[str, Any] = field(default_factory=dict)
-    remember: Callable[[Any, Callable[[], Any]], Any] = lambda key, measure: measure()
+    known: LRU = field(default_factory=lambda: LRU(0))
 
     @cached_property
     def margin(self) -> int:
@@ -204,11 +204,11 @@ class Encoder:
         self, function: TensorFunction[Any], extended: Any, constants: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """`measure` for a picture that has its margin already, with all constants of each view."""
-        found = (
-            self.backend.evaluate(function, view.cut(self.backend, extended), given)
-            for view, given in zip(self.views, constants, strict=True)
-        )
-        return summed(self.backend.space, found)
+        totals: dict[str, Any] = {}
+        for view, given in zip(self.views, constants, strict=True):
+            part = self.backend.evaluate(function, view.cut(self.backend, extended), given)
+            totals = added(self.backend.space, totals, part)
+        return totals
 
     def place(self, layer: str, array: HostArray) -> list[Any]:
         """What each view sees of an array (1, C, H_l, W_l) on the positions of a layer; 0 in the margin."""
@@ -254,13 +254,11 @@ class Encoder:
         return self.backend.from_numpy(mask)
 
 
-def summed(space: VectorSpace[Any], found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Named tensors added up in their order, which decides on the last bits."""
-    totals: dict[str, Any] = {}
-    for tensors in found:
-        for name, value in tensors.items():
-            totals[name] = space.lincomb([1.0, 1.0], [totals[name], value]) if name in totals else value
-    return totals
+def added(space: VectorSpace[Any], totals: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """Named tensors with those of one more view; their order decides on the last bits."""
+    if not totals:
+        return dict(part)
+    return {name: space.lincomb([1.0, 1.0], [totals[name], value]) for name, value in part.items()}
 
 
 def inner_features(ops: Ops[T], features: Mapping[str, T], constants: Mapping[str, T]) -> dict[str, T]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
-from nst.encoding.encoder import Encoder, summed
+from nst.encoding.encoder import Encoder, added
 from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
 from nst.engine.windowed import adjoint_of
 from nst.errors import NSTError
@@ -66,11 +66,11 @@ class DistributedPasses:
         def ask(worker: Worker, number: int) -> Answer:
             return worker.ask("statistics", number, backend.to_numpy(views[number].cut(backend, extended)))
 
-        found = (
-            {name: backend.from_numpy(array) for name, array in statistics.items()}
-            for statistics in self._answers(ask)
-        )
-        return summed(backend.space, found)
+        totals: dict[str, Any] = {}
+        for statistics in self._answers(ask):
+            part = {name: backend.from_numpy(array) for name, array in statistics.items()}
+            totals = added(backend.space, totals, part)
+        return totals
 
     def gradients(
         self,

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
 from nst.encoding.encoder import Encoder
 from nst.engine.cache import Code, Context
 from nst.engine.distributed import WorkerLostError
-from nst.engine.loss_scaling import OVERFLOW, LossScale
-from nst.errors import NSTError
+from nst.engine.loss_scaling import LossScale
 from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
-from nst.optim import Optimizer, State
+from nst.optim import State
 from nst.pictures.scene import Scene
 from nst.planning.memory import is_out_of_memory
-from nst.protocol import Backend, Evaluation, HostArray, LossFunction, VectorSpace
+from nst.protocol import Evaluation, LossFunction
 
-__all__ = ["RunState", "Stage", "StageProblem", "StageState", "descend", "first_state"]
+__all__ = ["RunState", "Stage", "StageProblem", "StageState"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,14 @@ class Stage:
         self._losses = tuple(losses)
         self._sides: list[int | None] = context.fitting(scene) if state is None else list(state.sides)
         self._scale: LossScale = LossScale() if state is None else LossScale(*state.scale)
-        self._problem: StageProblem | None = self._set_up()
+        self._problem: StageProblem | None = None
+        while True:
+            try:
+                self._problem = self._prepared()
+                break
+            except Exception as error:
+                self._take_less_memory(error)
+            gc.collect()
 
     @property
     def state(self) -> StageState:
@@ -90,21 +97,13 @@ class Stage:
         """Total, terms and gradient at x, (1, 3, H, W) on the device."""
         while True:
             try:
+                if self._problem is None:
+                    self._problem = self._prepared()
                 return self.problem.code(x, self.problem.shared, self.problem.constants, self._scale)
             except WorkerLostError as lost:
                 assert self.context.group is not None
                 self.context.group.go_on_without(lost)
                 continue
-            except Exception as error:
-                self._take_less_memory(error)
-            gc.collect()
-            self._problem = self._set_up()
-
-    def _set_up(self) -> StageProblem:
-        """What is minimised."""
-        while True:
-            try:
-                return self._in_windows(self._sides[0])
             except Exception as error:
                 self._take_less_memory(error)
             gc.collect()
@@ -124,17 +123,35 @@ class Stage:
         self._sides = self._sides[1:]
         logging.getLogger("nst").warning("out of memory: going on in windows of %d pixels", self._sides[0])
 
-    def _in_windows(self, side: int | None) -> StageProblem:
-        size_cache = self.context.size_cache(self.scene, layers_of(self._losses), side)
-        encoder = size_cache.smoothed(self.scene) if self.context.settings.smoothing else size_cache.encoder
-        prepared = []
+    def _prepared(self) -> StageProblem:
+        """The losses with their targets and weights, and their code, in the present windows."""
+        scene, context = self.scene, self.context
+        size = context.size_cache(scene, layers_of(self._losses), self._sides[0])
+        encoder = size.smoothed(scene) if context.settings.smoothing else size.encoder
+        prepared: list[Prepared] = []
         for loss in self._losses:
-            own = size_cache.prepare(loss, encoder, self.scene)
+            # what a loss took from the styles alone serves other contents of this size
+            shared = not _depends_on_content(loss) and not (encoder.smoothing and not scene.styles)
+            key = scene.setting, loss, encoder.side, encoder.padding, bool(encoder.smoothing)
+            own: Prepared | None = encoder.known.find(key) if shared else None
+            if own is None:
+                own = loss.prepare(encoder, scene)
+                if shared:
+                    encoder.known.put(key, own)
             # what was found for the first picture and its first windows stays
             weight = self.weights.setdefault(own.term.name, own.weight)
             prepared.append(replace(own, weight=weight))
-        terms = [_weighted(own.term) for own in prepared]
-        return StageProblem(encoder, tuple(prepared), size_cache.code(terms, self.context.group))
+        code = size.code([_weighted(own.term) for own in prepared], context.group)
+        return StageProblem(encoder, tuple(prepared), code)
+
+
+def _depends_on_content(loss: Loss) -> bool:
+    """`Loss.depends_on_content`; a loss of a user's own may have the name of before, for one more release."""
+    if hasattr(loss, "depends_on_content"):
+        return loss.depends_on_content
+    warn("Loss.follows_content is now Loss.depends_on_content", DeprecationWarning, stacklevel=2)
+    of_before: Any = loss
+    return bool(of_before.follows_content)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,43 +200,6 @@ class StageProblem:
 def _weighted(term: Term) -> tuple[Term, str]:
     """The term, and the name of the constant that is its weight."""
     return term, f"{term.name}/weight"
-
-
-def first_state(
-    backend: Backend[Any],
-    optimizer: Optimizer,
-    evaluate: Callable[[Any], Evaluation[Any]],
-    start: HostArray,
-) -> State[Any]:
-    """The state before the first step, at a picture (1, 3, H, W).
-
-    Raises:
-        NSTError: the losses of the start picture are not finite.
-    """
-    x = backend.from_numpy(start)
-    state = optimizer.start(backend.space, x, evaluate(x))
-    if np.isfinite(state.total):
-        return state
-    if backend.precision == "float16":
-        raise NSTError(OVERFLOW)
-    raise NSTError(
-        "the losses of the start picture are not finite: check the weights file, "
-        "or lower the weights of the losses"
-    )
-
-
-def descend(
-    space: VectorSpace[Any],
-    optimizer: Optimizer,
-    evaluate: Callable[[Any], Evaluation[Any]],
-    state: State[Any],
-    steps: int,
-) -> Iterator[State[Any]]:
-    """The state, and the one after each step, up to the step of that number."""
-    yield state
-    while not state.stopped and state.step < steps:
-        state = optimizer.advance(space, evaluate, state)
-        yield state
 
 
 @dataclass(frozen=True, eq=False)

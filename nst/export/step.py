@@ -23,6 +23,7 @@ from nst.losses.content import Content, ContentTerm
 from nst.losses.objective import energy_of, statistics_of
 from nst.losses.style import Style, StyleTerm
 from nst.losses.style_statistics import Gram
+from nst.losses.term import Totals
 from nst.models.weights import NetworkWeights
 from nst.optim import Adam
 from nst.protocol import Network, Ops
@@ -268,7 +269,7 @@ class ExportedLosses:
                 own |= _own_content(ops, recipe, term, features)
             elif isinstance(recipe, Style) and isinstance(term, StyleTerm):
                 if self.self_sufficient:
-                    means = term.means(ops, statistics, self.encoder.positions, {})
+                    means = term.means(ops, Totals(statistics, {}, self.encoder.positions))
                     own |= _own_style(ops, recipe, term, means)
             else:
                 own[f"{term.name}/weight"] = loss.weight

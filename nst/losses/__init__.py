@@ -13,7 +13,17 @@ content and style picture. The formulas are pure functions that take the backend
 from nst.losses.content import Content
 from nst.losses.style import Style
 from nst.losses.temporal import Temporal
-from nst.losses.term import LocalTerm, Loss, Prepared, Term
+from nst.losses.term import LocalTerm, Loss, Prepared, Term, Totals
 from nst.losses.total_variation import TotalVariation
 
-__all__ = ["Content", "LocalTerm", "Loss", "Prepared", "Style", "Temporal", "Term", "TotalVariation"]
+__all__ = [
+    "Content",
+    "LocalTerm",
+    "Loss",
+    "Prepared",
+    "Style",
+    "Temporal",
+    "Term",
+    "TotalVariation",
+    "Totals",
+]

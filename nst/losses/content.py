@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from nst.encoding.encoder import Encoder, inner_features
 from nst.losses.regions import carry, roots
-from nst.losses.term import Prepared, add_up
+from nst.losses.term import Prepared, Totals, add_up
 from nst.models import vgg
 from nst.pictures.masks import fit
 from nst.pictures.picture import planar
@@ -59,23 +59,19 @@ class ContentTerm:
             statistics[f"{self.name}/{layer}"] = content_loss(ops, maps, target)
         return statistics
 
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
+    def energy(self, ops: Ops[T], totals: Totals[T]) -> T:
         """Sum over the layers of w_l L_content,l."""
-        return add_up(
-            ops, [ops.scale(statistics[f"{self.name}/{layer}"], w) for layer, w in self.weights.items()]
-        )
+        losses = [
+            ops.scale(totals.statistics[f"{self.name}/{layer}"], w) for layer, w in self.weights.items()
+        ]
+        return add_up(ops, losses)
 
     def featureless_loss(self, ops: Ops[T], constants: Mapping[str, T]) -> T:
         """The loss of a picture without features, sum_l w_l / 2 sum P^2: the unit of a relative weight."""
         silent = {layer: ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0) for layer in self.weights}
         first = next(iter(silent.values()))
-        return self.energy(ops, self.statistics(ops, first, silent, constants), constants, {})
+        statistics = self.statistics(ops, first, silent, constants)
+        return self.energy(ops, Totals(statistics, constants, {}))
 
 
 def content_loss(ops: Ops[T], features: T, target: T) -> T:
@@ -122,20 +118,15 @@ class SmoothedContentTerm(ContentTerm):
             statistics[f"{prefix}/target"] = ops.sum(ops.square(target))
         return statistics
 
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
+    def energy(self, ops: Ops[T], totals: Totals[T]) -> T:
         """Sum over the layers of w_l L_content,l."""
         parts = []
         for layer, weight in self.weights.items():
             total, own, cross, target = (
-                statistics[f"{self.name}/{layer}/{kind}"] for kind in ("total", "own", "cross", "target")
+                totals.statistics[f"{self.name}/{layer}/{kind}"]
+                for kind in ("total", "own", "cross", "target")
             )
-            z = ops.scale(total, 1.0 / (self.channels[layer] * positions[layer]))
+            z = ops.scale(total, 1.0 / (self.channels[layer] * totals.positions[layer]))
             halves = ops.scale(ops.add(ops.divide(own, ops.square(z)), target), 0.5)
             parts.append(ops.scale(ops.sub(halves, ops.divide(cross, z)), weight))
         return add_up(ops, parts)
@@ -145,7 +136,7 @@ class SmoothedContentTerm(ContentTerm):
         silent = {layer: ops.scale(constants[f"{self.name}/{layer}/maps"], 0.0) for layer in self.weights}
         first = next(iter(silent.values()))
         statistics = super().statistics(ops, first, inner_features(ops, silent, constants), constants)
-        return super().energy(ops, statistics, constants, {})
+        return super().energy(ops, Totals(statistics, constants, {}))
 
 
 def content_targets(term: ContentTerm, encoder: Encoder, x: Any) -> list[dict[str, Any]]:

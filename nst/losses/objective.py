@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from nst.encoding.encoder import inner_features
-from nst.losses.term import Factor, Loss, Term, add_up, scaled
+from nst.losses.term import Factor, Loss, Term, Totals, add_up, scaled
 from nst.models import vgg
 from nst.protocol import LossFunction, Network, Ops, TensorFunction
 
@@ -91,7 +91,8 @@ def energy_of(terms: Sequence[tuple[Term, Factor]], positions: Mapping[str, int]
     def function(
         ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T]
     ) -> tuple[T, dict[str, T]]:
-        values = {term.name: term.energy(ops, statistics, constants, positions) for term, _ in terms}
+        totals: Totals[T] = Totals(statistics, constants, positions)
+        values = {term.name: term.energy(ops, totals) for term, _ in terms}
         parts = [scaled(ops, values[term.name], weight, constants) for term, weight in terms]
         return add_up(ops, parts), values
 

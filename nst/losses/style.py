@@ -25,7 +25,7 @@ from nst.errors import SettingsError
 from nst.losses.objective import statistics_of
 from nst.losses.regions import carry, roots
 from nst.losses.style_statistics import STYLE_LOSSES, StyleLoss
-from nst.losses.term import Factor, Prepared, WeightedSum, add_up, scaled
+from nst.losses.term import Factor, Prepared, Totals, WeightedSum, add_up, scaled
 from nst.pictures.masks import Mask, fit, regions
 from nst.pictures.picture import planar
 from nst.pictures.scene import Scene, StylePicture
@@ -85,22 +85,17 @@ class StyleTerm:
                 statistics[f"{prefix}/second"] = ops.gram(half)
         return statistics
 
-    def means(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        positions: Mapping[str, int],
-        constants: Mapping[str, T],
-    ) -> dict[str, dict[str, T]]:
+    def means(self, ops: Ops[T], totals: Totals[T]) -> dict[str, dict[str, T]]:
         """The statistics per position, by layer and kind; of a smoothed term those of E over its own mean."""
         result = {}
         for layer in self.weights:
-            count = positions[layer] if self.region is None else self.region[layer]
+            count = totals.positions[layer] if self.region is None else self.region[layer]
             share = count if isinstance(count, str) else 1.0 / count
-            kinds = [
-                kind for kind in ("first", "squares", "second") if f"{self.name}/{layer}/{kind}" in statistics
-            ]
-            means = {k: scaled(ops, statistics[f"{self.name}/{layer}/{k}"], share, constants) for k in kinds}
+            sums = {
+                kind: totals.statistics.get(f"{self.name}/{layer}/{kind}")
+                for kind in ("first", "squares", "second")
+            }
+            means = {k: scaled(ops, s, share, totals.constants) for k, s in sums.items() if s is not None}
             if self.smoothed:
                 unit = ops.scale(ops.sum(means["first"]), 1.0 / self.channels[layer])
                 once = ops.divide(unit, ops.square(unit))
@@ -109,20 +104,14 @@ class StyleTerm:
             result[layer] = means
         return result
 
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
+    def energy(self, ops: Ops[T], totals: Totals[T]) -> T:
         """Sum over the layers of w_l E_l."""
-        means = self.means(ops, statistics, positions, constants)
+        means = self.means(ops, totals)
         parts = []
         for layer, weight in self.weights.items():
-            targets, channels = self.targets(constants, layer), self.channels[layer]
+            targets, channels = self.targets(totals.constants, layer), self.channels[layer]
             energy = self.loss.energy(ops, means[layer], targets, channels)
-            parts.append(scaled(ops, energy, weight, constants))
+            parts.append(scaled(ops, energy, weight, totals.constants))
         return add_up(ops, parts)
 
     def featureless_losses(self, ops: Ops[T], constants: Mapping[str, T]) -> dict[str, T]:
@@ -166,7 +155,7 @@ def style_means(
     term, own = _guide(replace(term, region=None), encoder, mask)
 
     def means(ops: Any, x: Any, sums: Any) -> dict[str, Any]:
-        found = term.means(ops, sums, encoder.positions, {})
+        found = term.means(ops, Totals(sums, {}, encoder.positions))
         return {f"{layer}/{kind}": mean for layer, kinds in found.items() for kind, mean in kinds.items()}
 
     sums = encoder.measure(statistics_of([term], encoder.network), x, own)
@@ -285,14 +274,13 @@ def _means(term: StyleTerm, encoder: Encoder, style: StylePicture) -> dict[str, 
     """`style_means` of one style: once for its size, whatever the contents are and wherever it acts."""
     backend = encoder.backend
     smoothing = {name: float(backend.to_numpy(value)) for name, value in encoder.smoothing.items()}
-    seen = style.mark, tuple(term.layers), term.loss.sums, encoder.side, encoder.padding, smoothing
-
-    def measure() -> dict[str, NDArray[np.float64]]:
+    key = style.mark, tuple(term.layers), term.loss.sums, encoder.side, encoder.padding, smoothing
+    means: dict[str, NDArray[np.float64]] | None = encoder.known.find(key)
+    if means is None:
         part = None if style.mask is None else fit(style.mask, *style.picture.size)
-        return style_means(term, encoder, backend.from_numpy(planar(style.picture)), part)
-
-    found: dict[str, NDArray[np.float64]] = encoder.remember(seen, measure)
-    return found
+        means = style_means(term, encoder, backend.from_numpy(planar(style.picture)), part)
+        encoder.known.put(key, means)
+    return means
 
 
 def _featureless_losses(term: StyleTerm, encoder: Encoder, targets: Mapping[str, Any]) -> dict[str, float]:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from nst.encoding.encoder import Encoder
 from nst.pictures.scene import Scene
 from nst.protocol import Ops
 
-__all__ = ["Factor", "LocalTerm", "Loss", "Prepared", "Term", "WeightedSum", "add_up", "scaled"]
+__all__ = ["Factor", "LocalTerm", "Loss", "Prepared", "Term", "Totals", "WeightedSum", "add_up", "scaled"]
 
 T = TypeVar("T")
 
@@ -53,17 +53,23 @@ class Term(Protocol):
     ) -> dict[str, T]:
         """Sums over positions of x (N, 3, H, W) and of its features, additive over disjoint regions."""
 
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
-        """The unweighted loss, a scalar, from the statistics of the whole picture and its M_l by layer.
+    def energy(self, ops: Ops[T], totals: Totals[T]) -> T:
+        """The unweighted loss, a scalar. It reads no spatial constant."""
 
-        It reads no spatial constant.
-        """
+
+@dataclass(frozen=True, eq=False)
+class Totals(Generic[T]):
+    """What an energy is made of, for the whole picture.
+
+    Attributes:
+        statistics: by name, summed over all positions.
+        constants: by name.
+        positions: M_l by layer.
+    """
+
+    statistics: Mapping[str, T]
+    constants: Mapping[str, T]
+    positions: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,15 +132,9 @@ class LocalTerm:
         """None."""
         return {}
 
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
+    def energy(self, ops: Ops[T], totals: Totals[T]) -> T:
         """The statistic itself."""
-        return statistics[self.name]
+        return totals.statistics[self.name]
 
 
 @dataclass(frozen=True)
@@ -168,19 +168,12 @@ class WeightedSum:
             result |= part.statistics(ops, x, features, constants)
         return result
 
-    def energy(
-        self,
-        ops: Ops[T],
-        statistics: Mapping[str, T],
-        constants: Mapping[str, T],
-        positions: Mapping[str, int],
-    ) -> T:
+    def energy(self, ops: Ops[T], totals: Totals[T]) -> T:
         """The weighted sum of the parts."""
-        energies = [
-            scaled(ops, part.energy(ops, statistics, constants, positions), weight, constants)
-            for part, weight in self.parts
+        weighted = [
+            scaled(ops, part.energy(ops, totals), weight, totals.constants) for part, weight in self.parts
         ]
-        return add_up(ops, energies)
+        return add_up(ops, weighted)
 
 
 def scaled(ops: Ops[T], value: T, factor: Factor, constants: Mapping[str, T]) -> T:

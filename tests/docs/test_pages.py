@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = ("docs/writing-a-backend.md", "docs/export.md", "CONTRIBUTING.md")
 """Pages whose Python another test runs."""
 
+FIRST_SECTIONS = ("The way of one picture", "What can be added")
 BLOCK = re.compile(r"^(?:<!-- not run: ([^>]+) -->\n)?```(\w*)\n(.*?)^```$", re.S | re.M)
 ASSIGNMENT = re.compile(r"^NST_\w+=\S+ ")
 INLINE = re.compile(r"`(nst [^`\n]+)`")
@@ -268,3 +269,19 @@ def test_python_runs(page, folder, tiny):
             made = eval(code, space)
             if inspect.iscoroutine(made):
                 asyncio.run(made)
+
+
+def test_the_way_of_a_picture_and_what_can_be_added_name_files_that_are_there():
+    """The two lists at the top of docs/architecture.md, and the names that stand beside a file in them."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    way, places = (page.split(f"## {title}\n")[1].split("\n## ")[0] for title in FIRST_SECTIONS)
+    assert [int(number) for number in re.findall(r"^(\d+)\. ", way, re.M)] == list(range(1, 11))
+    names = re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", way + places)
+    assert len(names) > 40
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    beside = re.findall(r"`([A-Za-z_]\w+)`(?: and `([A-Za-z_]\w+)`)? (?:in|of) `((?:\w+/)+\w+\.py)`", places)
+    assert len(beside) > 10
+    for *words, file in beside:
+        text = (ROOT / file).read_text()
+        for word in filter(None, words):
+            assert re.search(rf"^(class|def) {word}\b|^{word}\b.*=", text, re.M), f"{word} in {file}"

@@ -13,7 +13,7 @@ from nst.losses.objective import energy_of, loss_function, positions_of, statist
 from nst.losses.smoothing import fourth_powers, temperature
 from nst.losses.style import StyleTerm
 from nst.losses.style_statistics import STYLE_LOSSES
-from nst.losses.term import WeightedSum
+from nst.losses.term import Totals, WeightedSum
 from nst.losses.total_variation import TotalVariationTerm
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
@@ -59,7 +59,7 @@ def test_guided_sums_by_hand():
     # .25 * 2 + 4 = 4.5; .25 - 1; .25 * 4 + 16 = 17; .25 * 2 - 4 = -3.5; .25 + 1
     assert sums[f"style/{LAYER}/first"].ravel().tolist() == [4.5, -0.75]
     assert sums[f"style/{LAYER}/second"].tolist() == [[[17.0, -3.5], [-3.5, 1.25]]]
-    means = evaluate(lambda o, x, c: term.means(o, c, {LAYER: 3}, {})[LAYER], f, sums)
+    means = evaluate(lambda o, x, c: term.means(o, Totals(c, {}, {LAYER: 3}))[LAYER], f, sums)
     np.testing.assert_allclose(means["first"].ravel(), [3.6, -0.6], rtol=1e-14)
     squares = StyleTerm({LAYER: 1.0}, {LAYER: 2}, loss=STYLE_LOSSES["moments"], region={LAYER: 1.25})
     sums = statistics(squares, f, {f"style/{LAYER}/root": root})
@@ -262,8 +262,9 @@ def test_a_style_pulls_in_its_own_region_only(scene, small_network):
     left = np.zeros((32, 40), np.float32)
     left[:, :20] = 1
     problem = make(
-        scene, small_network, Masks(regions=[left, None]), ["conv1_1", "conv1_2"], content_weight=0.0
-    )
+        scene, small_network, Masks(regions=[left, None]), ["conv1_1", "conv1_2"], content_weight=0.0,
+        padding="zero",
+    )  # fmt: skip
     ((term, _),) = problem.terms
     assert term.name == "style"
     assert [part.name for part, _ in term.parts] == ["style 1", "style 2"]
@@ -321,7 +322,7 @@ def test_a_source_mask_takes_the_style_from_its_part(scene, small_network):
 
 
 def test_temperature_of_a_transfer_is_that_of_the_styles(scene, small_network):
-    problem = make(scene, small_network, smoothing=True)
+    problem = make(scene, small_network, smoothing=True, padding="zero")
     squares = fourths = 0.0
     network = BACKEND.network(small_network, ["conv3_1"], "avg")
     for picture in scene[1:]:

@@ -39,9 +39,9 @@ class MeanTerm:
     def statistics(self, ops, x, features, constants):
         return {"mood/sum": ops.channel_sum(features[self.layer])}
 
-    def energy(self, ops, statistics, constants, positions):
-        mean = ops.scale(statistics["mood/sum"], 1.0 / positions[self.layer])
-        distance = ops.sum(ops.square(ops.sub(mean, constants["mood/mean"])))
+    def energy(self, ops, totals):
+        mean = ops.scale(totals.statistics["mood/sum"], 1.0 / totals.positions[self.layer])
+        distance = ops.sum(ops.square(ops.sub(mean, totals.constants["mood/mean"])))
         return ops.scale(distance, 1.0 / self.channels)
 
 
@@ -89,8 +89,8 @@ class OutlineTerm:
         only = ops.multiply(difference, constants["outline/first"])
         return {"outline": ops.scale(ops.sum(ops.square(only)), 0.5)}
 
-    def energy(self, ops, statistics, constants, positions):
-        return statistics["outline"]
+    def energy(self, ops, totals):
+        return totals.statistics["outline"]
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,12 @@ def picture(seed, height, width):
     return Picture(np.random.default_rng(seed).random((height, width, 3), np.float32))
 
 
-SETTINGS = Settings(content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.5, "conv2_1": 0.5})
+SETTINGS = Settings(
+    content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.5, "conv2_1": 0.5}, padding="zero"
+)
+# what is worked out by hand has zeros past its border, and no noise in its start
 LAYERS = {"content_layers": "conv2_2", "style_layers": "conv1_1,conv2_1", "size": "content"}
+LAYERS |= {"padding": "zero", "octave_noise": 0}
 
 
 def maps_of(network, shown, layer=LAYER):
@@ -220,6 +224,21 @@ def test_in_a_video_its_targets_follow_the_frame_if_it_says_so(small_network):
 
     free, held = distances(0.0), distances(1e6)
     assert max(held) < 0.1 * min(free)
+
+
+def test_one_cache_holds_its_targets_with_and_without_smoothing(mood, small_network):
+    arguments, cache = (picture(2, 48, 64).rgb, picture(3, 40, 40).rgb), nst.Cache()
+    options = {
+        "backend": BACKEND,
+        "weights": small_network,
+        "steps": 2,
+        "scales": 1,
+        "extra_terms": [mood],
+        **LAYERS,
+    }
+    for smoothing in (True, False, True):
+        got = nst.stylize(*arguments, smoothing=smoothing, cache=cache, **options)
+        np.testing.assert_array_equal(got, nst.stylize(*arguments, smoothing=smoothing, **options))
 
 
 def test_the_name_of_before_is_read_for_one_more_release(mood, small_network):

@@ -6,6 +6,7 @@ import pytest
 from nst.backends import get_backend
 from nst.losses.style import StyleTerm
 from nst.losses.style_statistics import STYLE_LOSSES
+from nst.losses.term import Totals
 from nst.losses.wasserstein import RIDGE, square_root, wasserstein_energy, wasserstein_targets
 
 BACKEND = get_backend("numpy")
@@ -37,7 +38,7 @@ def energy(loss, f, constants, backend=BACKEND, **options):
 
     def function(ops, x, c):
         statistics = term.statistics(ops, x, {"conv1_1": x}, c)
-        value = term.energy(ops, statistics, c, {"conv1_1": f.shape[2] * f.shape[3]})
+        value = term.energy(ops, Totals(statistics, c, {"conv1_1": f.shape[2] * f.shape[3]}))
         return value, {"style": value}
 
     c = {name: backend.from_numpy(array) for name, array in constants.items()}
@@ -69,7 +70,8 @@ def test_means_by_hand():
     term = term_for("covariance", 2)
 
     def function(ops, x, c):
-        return term.means(ops, term.statistics(ops, x, {"conv1_1": x}, c), {"conv1_1": 4}, {})["conv1_1"]
+        totals = Totals(term.statistics(ops, x, {"conv1_1": x}, c), {}, {"conv1_1": 4})
+        return term.means(ops, totals)["conv1_1"]
 
     got = BACKEND.evaluate(function, F, {})
     assert sorted(got) == ["first", "second"]

@@ -12,6 +12,7 @@ from nst.backends.numpy.backend import NumpyBackend
 from nst.losses import wasserstein
 from nst.losses.style import StyleTerm
 from nst.losses.style_statistics import STYLE_LOSSES, Covariance, Moments, Wasserstein, gram_energy
+from nst.losses.term import Totals
 
 BACKEND, LAYER = NumpyBackend(), "conv1_1"
 
@@ -27,9 +28,9 @@ class MaskWithoutRoot(StyleTerm):
 class MaskOverAllPositions(StyleTerm):
     """M in place of sum_k m_k."""
 
-    def means(self, ops, statistics, positions, constants):
-        factor = self.region[LAYER] / positions[LAYER]
-        means = super().means(ops, statistics, positions, constants)[LAYER]
+    def means(self, ops, totals):
+        factor = self.region[LAYER] / totals.positions[LAYER]
+        means = super().means(ops, totals)[LAYER]
         return {LAYER: {kind: ops.scale(mean, factor) for kind, mean in means.items()}}
 
 
@@ -117,7 +118,7 @@ def value(term_class, loss, f, m, a):
 
     def function(ops, x, c):
         statistics = term.statistics(ops, x, {LAYER: x}, c)
-        return {"y": term.energy(ops, statistics, c, {LAYER: f.shape[2] * f.shape[3]})}
+        return {"y": term.energy(ops, Totals(statistics, c, {LAYER: f.shape[2] * f.shape[3]}))}
 
     return float(BACKEND.evaluate(function, f, constants)["y"])
 
