@@ -15,7 +15,7 @@ from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import save_results, step_record
-from nst.description import describe
+from nst.description import Sources, describe
 from nst.errors import NSTError
 from nst.pictures.masks import fit
 from nst.pictures.picture import Picture
@@ -53,7 +53,7 @@ class RunOutcome:
 
 def run_transfer(
     transfer: StyleTransfer,
-    paths: Mapping[str, Any],
+    sources: Sources,
     output: str,
     trace: str | None,
     quiet: bool,
@@ -65,7 +65,7 @@ def run_transfer(
 
     Args:
         transfer: set up and not yet run.
-        paths: what the user typed for "content", "styles" and "init"; for the metadata.
+        sources: of its inputs, for the metadata.
         output: the picture to write.
         trace: the JSON file to write.
         quiet: no progress bar.
@@ -102,7 +102,7 @@ def run_transfer(
     if keeper is not None and keeper.active and interrupted() and failure is None and first is not None:
         keeper.save(steps, first)
     if last is not None:
-        description, picture = describe(transfer, paths, last), last.picture()
+        description, picture = describe(transfer, sources, last), last.picture()
         save_results(picture, last.step, output, description, trace, steps)
     if failure is not None:
         explain(failure, transfer, output if last else None)
@@ -149,15 +149,11 @@ def run(
     """
     from nst.pictures.writing import check_output
 
-    paths = {
-        "content": content if isinstance(content, str) else "",
-        "styles": list(style),
-        "masks": masks_by_name(options),
-        "init": options["init"],
-        "weights": options["weights"],
-    }
+    masks = masks_by_name(options)
+    sources = Sources.of(content, style, {**options, "masks": masks})
     job = Job(
-        *(paths, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every, hashes(paths)),
+        *(sources, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every),
+        inputs=hashes(sources),
         long_side=long_side,
     )
     job.check()
@@ -173,9 +169,9 @@ def run(
         click.echo(
             f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
         )
-    save_found(transfer, paths["masks"], output)
+    save_found(transfer, masks, output)
     if not quiet:
-        _offer_protection(transfer, paths["masks"])
+        _offer_protection(transfer, masks)
     return finish(transfer, job, quiet)
 
 

@@ -16,7 +16,7 @@ from nst.cli.movies.reading import FrameSource
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.description import describe
+from nst.description import Sources, describe
 from nst.errors import NSTError
 from nst.pictures.kinds import from_any
 from nst.video import Last, VideoTransfer
@@ -50,7 +50,7 @@ def paint_frames(
     video: VideoTransfer,
     source: FrameSource,
     store: FrameStore,
-    paths: Mapping[str, Any],
+    sources: Sources,
     trace: str | None,
     quiet: bool,
 ) -> int:
@@ -60,7 +60,7 @@ def paint_frames(
         video: set up with the first frame.
         source: all frames.
         store: where the results go.
-        paths: what the user typed for "content", "styles" and "init"; for the trace.
+        sources: of the inputs, for the trace.
         trace: the JSON file to write: the last step of each frame that was painted.
         quiet: no progress bar.
 
@@ -94,7 +94,7 @@ def paint_frames(
                 store.save(number, record.picture(), record.raw_picture().rgb)
                 steps.append({"frame": number + 1, **step_record(record)})
                 if trace is not None:
-                    write_trace(trace, describe(video.first, paths, record), steps)
+                    write_trace(trace, describe(video.first, sources, record), steps)
             if interrupted():
                 status = 130
                 break

@@ -18,7 +18,7 @@ from nst.cli.experiments.measure import distances
 from nst.cli.recoloring import with_color
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.description import describe
+from nst.description import Sources, describe
 from nst.engine.cache import Cache
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
@@ -282,14 +282,8 @@ def _set_up(context: RunContext, cell: Cell) -> StyleTransfer:
 def _keep_run(
     context: RunContext, judges: Sequence[str], run: _Open, record: Progress, steps: Sequence[dict[str, Any]]
 ) -> None:
-    paths = {
-        "content": context.content,
-        "styles": context.styles,
-        "masks": _masks(run.cell),
-        "init": run.cell.settings.get("init", "content"),
-        "weights": run.cell.settings["weights"],
-    }
-    description = {**describe(run.transfer, paths, record), "step": record.step, "stopped": record.stopped}
+    sources = Sources.of(context.content, context.styles, run.cell.settings)
+    description = {**describe(run.transfer, sources, record), "step": record.step, "stopped": record.stopped}
     timeless = [{name: value for name, value in step.items() if name != "seconds"} for step in steps]
     _keep(context, judges, run, record.picture(), description, timeless, record.seconds)
 

@@ -18,7 +18,7 @@ from nst.cli.like import command_of
 from nst.cli.recoloring import with_color
 from nst.cli.web.messages import Colored, Estimate, EstimateRequest, Finished, Large, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
-from nst.description import describe
+from nst.description import Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
 from nst.errors import NSTError
@@ -207,14 +207,8 @@ def write_result(
     Raises:
         NSTError: it cannot be written.
     """
-    typed = {
-        "content": order.photo,
-        "styles": list(order.styles),
-        "masks": dict(order.masks),
-        "init": "content" if init is None else init,
-        "weights": setup.weights,
-    }
-    document = {**describe(transfer, typed, record), "step": record.step}
+    sources = Sources(order.photo, order.styles, order.masks, init or "content", setup.weights)
+    document = {**describe(transfer, sources, record), "step": record.step}
     seen = record.picture()
     paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}
     write_picture(seen, paths["picture"], document)

@@ -17,7 +17,7 @@ import numpy as np
 from nst.backends.autotune import backend_in
 from nst.batch.manifest import files_in
 from nst.batch.rows import Row
-from nst.description import describe
+from nst.description import Sources, describe
 from nst.engine.cache import LRU, Cache
 from nst.errors import BackendError, NSTError, SettingsError, WeightsError
 from nst.models.store.resolve import network_of
@@ -185,15 +185,8 @@ def _finished(
     row: Row, transfer: StyleTransfer, first: float, record: Progress
 ) -> tuple[bytes, dict[str, Any]]:
     """The file, and the facts about it."""
-    given = {"masks": {}, "init": "content", "weights": "auto", **row.options}
-    paths = {
-        "content": row.content,
-        "styles": row.styles,
-        "init": given["init"] if isinstance(given["init"], (str, Path)) else "picture",
-        "masks": given["masks"] or {},
-        "weights": given["weights"] if isinstance(given["weights"], (str, Path)) else "",
-    }
-    description, losses = describe(transfer, paths, record), record.losses()
+    sources = Sources.of(row.content, row.styles, row.options)
+    description, losses = describe(transfer, sources, record), record.losses()
     data = encoded(record.picture(), row.output, {**description, "step": record.step})
     own = {"steps": record.step, "size": record.size}
     return data, {**own, "losses": {"start": first, "total": losses.total, **losses.terms}, **description}
