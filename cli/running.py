@@ -80,9 +80,7 @@ def run_transfer(
     first: Progress | float | None = before.first if before else None
     last: Progress | None = None
     failure: Exception | None = None
-    # overflow shows in the losses, which are checked: numpy need not warn of it as well
-    silence = np.errstate(over="ignore", invalid="ignore")
-    with silence, interruptible() as interrupted, progress_bar(quiet) as show:
+    with interruptible() as interrupted, progress_bar(quiet) as show:
         try:
             for record in transfer.iterate():
                 first, last = record if first is None else first, record

@@ -502,6 +502,17 @@ class Run:
             position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
             until: asked before each step and each part of the setting up of a size; what is true ends the run.
         """
+        records = self._records(position, until)
+        del position
+        while True:
+            # overflow shows in the losses, which are checked: numpy need not warn of it as well
+            with np.errstate(over="ignore", invalid="ignore"):
+                record = next(records, None)
+            if record is None:
+                return
+            yield record
+
+    def _records(self, position: RunState | None, until: Callable[[], object]) -> Iterator[Progress]:
         backend, optimizer = self.context.backend, self.optimizer
         began = time.perf_counter() - (position.seconds if position else 0.0)
         done = position.done if position else 0
@@ -626,8 +637,7 @@ def follow(
         return why
 
     wanted = is_watched() if control.progress == "auto" else control.progress
-    # overflow shows in the losses, which are checked: numpy need not warn of it as well
-    with np.errstate(over="ignore", invalid="ignore"), progress_bar(not wanted) as show:
+    with progress_bar(not wanted) as show:
         for record in iterate(until):
             history.add(record)
             show_record(show, record)

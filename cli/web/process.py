@@ -18,8 +18,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import numpy as np
-
 from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import End, Event, Failed, Large, Ready, Request, Saved
 from nst.cli.web.painting import Canvas, PaintingContext, Setup, error_line, large_transfer
@@ -147,10 +145,9 @@ class LargeWorker:
 
     def run(self) -> None:
         """Until the server ends."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            while not isinstance(request := self._pipe.recv(), End):
-                if isinstance(request, Large) and isinstance(self._paint(request), End):
-                    return
+        while not isinstance(request := self._pipe.recv(), End):
+            if isinstance(request, Large) and isinstance(self._paint(request), End):
+                return
 
     def _paint(self, request: Large) -> Request | None:
         """Paint to the end, or until a request interrupts it, which is returned."""

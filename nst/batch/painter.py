@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nst.backends.autotune import backend_in
 from nst.batch.manifest import files_in
 from nst.batch.rows import Row
@@ -128,18 +126,16 @@ class RowPainter:
         """After each step, how much of the row is done, 0 to 1; in the end, what became of it."""
         began = time.perf_counter()
         try:
-            # overflow shows in the losses, which are checked: numpy need not warn of it as well
-            with np.errstate(over="ignore", invalid="ignore"):
-                content, styles = inputs.filled(row.content), inputs.filled(list(row.styles))
-                transfer = StyleTransfer(content, styles, **self._ready(row.options, inputs))
-                first = last = None
-                for last in transfer.iterate():
-                    first = last.losses().total if first is None else first
-                    yield last.step / last.steps if last.steps else 1.0
-                    self._check(last, time.perf_counter() - began)
-                assert last is not None
-                assert first is not None
-                data, facts = _finished(row, transfer, first, last)
+            content, styles = inputs.filled(row.content), inputs.filled(list(row.styles))
+            transfer = StyleTransfer(content, styles, **self._ready(row.options, inputs))
+            first = last = None
+            for last in transfer.iterate():
+                first = last.losses().total if first is None else first
+                yield last.step / last.steps if last.steps else 1.0
+                self._check(last, time.perf_counter() - began)
+            assert last is not None
+            assert first is not None
+            data, facts = _finished(row, transfer, first, last)
         except Exception as error:
             facts, said = {"seconds": _since(began)}, self._said(error)
             yield Painted(row, None, facts, said, isinstance(error, (BackendError, WeightsError)))
