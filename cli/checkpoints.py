@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.description import Sources
+from nst.description import Fingerprints, Sources
 from nst.errors import NSTError, SettingsError
 from nst.files import check_writable
 
@@ -222,18 +221,12 @@ def job_of(saved: Checkpoint, path: str, output: str | None) -> Job:
 
 def hashes(sources: Sources) -> dict[str, str]:
     """SHA-256 of the input files of a job that can be read, by their whole paths."""
-    found = {os.path.abspath(name): _sha256(name) for name in sources.pictures if name}
+    files = Fingerprints()
+    found = {os.path.abspath(name): files.file(name) for name in sources.pictures if name}
     return {name: digest for name, digest in found.items() if digest is not None}
 
 
 def changed_inputs(job: Job) -> list[str]:
     """The input files that are there and are not what they were."""
-    return [name for name, before in job.inputs.items() if _sha256(name) not in (before, None)]
-
-
-def _sha256(path: str) -> str | None:
-    """Of a file; None where there is none, such as a device that would never end."""
-    with suppress(OSError, ValueError):
-        if Path(path).is_file():
-            return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return None
+    files = Fingerprints()
+    return [name for name, before in job.inputs.items() if files.file(name) not in (before, None)]

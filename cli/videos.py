@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.movies.frame_store import FrameStore
@@ -16,7 +13,7 @@ from nst.cli.movies.reading import FrameSource
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.description import Sources, describe
+from nst.description import Fingerprints, Sources, describe
 from nst.errors import NSTError
 from nst.pictures.kinds import from_any
 from nst.video import Last, VideoTransfer
@@ -30,7 +27,13 @@ def made_with(
     """Everything that decides the frames, for JSON. Backend, device and windows do not, so they may change."""
     settings = video.first.settings.as_dict()
     start = options["init"]
-    digest = partial(_digest, longest=video.first.settings.longest, max_pixels=settings["max_pixels"])
+    read = partial(from_any, longest=video.first.settings.longest, max_pixels=settings["max_pixels"])
+    files = Fingerprints()
+
+    def digest(picture: Any) -> Any:
+        """Of what it shows, in whatever file it comes."""
+        return files.plain(read(picture)[0])
+
     return {
         **{name: value for name, value in settings.items() if name not in ("tile", "max_pixels")},
         "init": digest(start) if Path(start).is_file() else start,
@@ -72,8 +75,7 @@ def paint_frames(
     """
     before, status = None, 0
     steps: list[dict[str, Any]] = []
-    silence = np.errstate(over="ignore", invalid="ignore")
-    with silence, interruptible() as interrupted, progress_bar(quiet, "frames") as show:
+    with interruptible() as interrupted, progress_bar(quiet, "frames") as show:
         for number, frame in enumerate(source.frames()):
             if not store.path(number).is_file():
                 run = video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
@@ -100,8 +102,3 @@ def paint_frames(
                 break
             before = frame
     return status
-
-
-def _digest(picture: Any, longest: int | None, max_pixels: int) -> str:
-    """Of what a picture shows, in whatever file it comes."""
-    return hashlib.sha256(from_any(picture, longest, max_pixels)[0].rgb.tobytes()).hexdigest()

@@ -1,20 +1,29 @@
-"""What a picture was made with: where its inputs come from, and its metadata."""
+"""What a picture was made with: where its inputs come from, its metadata, a hash of all that decides it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
+import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from nst._version import __version__
+from nst.errors import NSTError
+from nst.models.weights import NetworkWeights
+from nst.pictures.kinds import from_any
+from nst.pictures.masks import Masks
+from nst.pictures.picture import Picture
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
 
-__all__ = ["Sources", "describe"]
+__all__ = ["Fingerprints", "Sources", "describe", "digest"]
 
 
 @dataclass(frozen=True)
@@ -104,3 +113,64 @@ def _text(path: str) -> str:
 def _mask(typed: str | Sequence[str]) -> str:
     """A mask as it was typed: a picture, or a picture and a color."""
     return _text(typed) if isinstance(typed, str) else f"{_text(typed[0])}:{typed[1]}"
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Fingerprints:
+    """Hashes of what decides a result; a file is read once for as long as it does not change."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[tuple[int, int], str]] = {}
+
+    def of(self, deciding: Mapping[str, Any]) -> str:
+        """The hash of values by name, with what their files hold."""
+        return digest(json.dumps(self.plain(deciding), sort_keys=True, default=repr).encode())
+
+    def plain(self, value: Any) -> Any:
+        """A value as JSON has it; of files, pictures, arrays, networks and backends what tells them apart."""
+        if isinstance(value, (str, os.PathLike)):
+            return self.file(os.fspath(value)) or str(value)
+        if isinstance(value, Mapping):
+            return {str(name): self.plain(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.plain(item) for item in value]
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, bytes):
+            return digest(value)
+        if isinstance(value, np.ndarray):
+            return [str(value.dtype), value.shape, digest(np.ascontiguousarray(value).tobytes())]
+        if isinstance(value, Picture):
+            return digest(value.rgb.tobytes() + (b"" if value.alpha is None else value.alpha.tobytes()))
+        if isinstance(value, Masks):
+            return {one.name: self.plain(getattr(value, one.name)) for one in fields(value)}
+        if isinstance(value, NetworkWeights):
+            return value.sha256
+        if hasattr(value, "versions"):  # a backend
+            return [value.name, value.device, value.dtype, value.precision]
+        if not hasattr(value, "read"):  # an open file can be read but once
+            with suppress(NSTError):  # no picture: an optimiser, say
+                return self.plain(from_any(value)[0])
+        return value
+
+    def file(self, path: str) -> str | None:
+        """The hash of a file, or None where it cannot be read."""
+        try:
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
+                return None
+            seen = status.st_size, status.st_mtime_ns
+            known = self._files.get(path)
+            if known is None or known[0] != seen:
+                hashed = hashlib.sha256()
+                with open(path, "rb") as file:
+                    while block := file.read(2**20):
+                        hashed.update(block)
+                known = self._files[path] = seen, hashed.hexdigest()
+            return known[1]
+        except (OSError, ValueError):  # a name with a zero in it
+            return None
