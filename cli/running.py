@@ -15,6 +15,7 @@ from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import save_results, step_record
+from nst.control import duration_text
 from nst.description import Sources, describe
 from nst.errors import NSTError
 from nst.pictures.masks import fit
@@ -215,7 +216,7 @@ def _summary(
     ending += f"; nst resume {saved} goes on" if saved else ""
     return (
         f"{output}: {width}x{height}, {outcome.step} of {outcome.steps} steps "
-        f"in {outcome.seconds:.1f} s with {transfer.backend.name} on {transfer.backend.device}, "
+        f"in {duration_text(outcome.seconds)} with {transfer.backend.name} on {transfer.backend.device}, "
         f"weights {transfer.weights.name}, "
         f"loss {first:.4g} -> {last:.4g}{ending}"
     )

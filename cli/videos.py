@@ -82,7 +82,7 @@ def paint_frames(
                 try:
                     for record in run.iterate():
                         done = number + record.step / max(1, record.steps)
-                        show(done, source.count, f"step {record.step}/{record.steps}")
+                        show(done, source.count, f"step {record.step} of {record.steps}")
                         if interrupted():
                             break
                 except NSTError:

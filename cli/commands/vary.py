@@ -148,7 +148,7 @@ def vary(
 
 def _announced(pictures: int, transfers: Sequence[StyleTransfer]) -> str:
     """How much there is to do. A few steps of small versions are run, for the time."""
-    from nst.cli.engine import duration_text
+    from nst.control import duration_text
     from nst.forecast import forecast
 
     runs = len(transfers)

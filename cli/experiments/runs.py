@@ -206,7 +206,7 @@ def run_cells(
             try:
                 for record in first.transfer.iterate():
                     steps.append(step_record(record))
-                    show(done + record.step, total, f"{number}/{len(groups)} {first.cell.label}")
+                    show(done + record.step, total, f"{number} of {len(groups)}: {first.cell.label}")
                     if interrupted():
                         break
                 if record.step == record.steps or record.stopped:
