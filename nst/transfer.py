@@ -46,7 +46,7 @@ from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
 from nst.pictures.scene import Scene, make_scene
 from nst.planning.plan import Plan, Task
-from nst.progress import Output, Progress
+from nst.progress import Output, Progress, without_overflow_warnings
 from nst.protocol import Backend, HostArray
 from nst.repr_html import ReprHtml
 from nst.result import History, Result
@@ -493,6 +493,7 @@ class Run:
         unit = unit_of(layers_of(self.losses), self.context.settings.padding)
         return Stage(self.scene.at(longest, unit), self.losses, self.context, state)
 
+    @without_overflow_warnings
     def iterate(
         self, position: RunState | None = None, until: Callable[[], object] = lambda: False
     ) -> Iterator[Progress]:
@@ -502,17 +503,6 @@ class Run:
             position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
             until: asked before each step and each part of the setting up of a size; what is true ends the run.
         """
-        records = self._records(position, until)
-        del position
-        while True:
-            # overflow shows in the losses, which are checked: numpy need not warn of it as well
-            with np.errstate(over="ignore", invalid="ignore"):
-                record = next(records, None)
-            if record is None:
-                return
-            yield record
-
-    def _records(self, position: RunState | None, until: Callable[[], object]) -> Iterator[Progress]:
         backend, optimizer = self.context.backend, self.optimizer
         began = time.perf_counter() - (position.seconds if position else 0.0)
         done = position.done if position else 0
