@@ -118,8 +118,8 @@ def run_transfer(
 
 
 def explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> NoReturn:
-    """Raise one line for running out of memory, in the words of any framework; else `failure`, a fault of ours."""
-    if not is_out_of_memory(failure):
+    """Raise one line for running out of memory, in the words of any framework; else `failure` as it is."""
+    if isinstance(failure, NSTError) or not is_out_of_memory(failure):
         raise failure
     width, height = transfer.size
     raise out_of_memory(f"{width}x{height} pixels", saved) from failure

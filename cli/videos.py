@@ -14,7 +14,6 @@ from nst.cli.options import masks_by_name
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
 from nst.description import Fingerprints, Sources, describe
-from nst.errors import NSTError
 from nst.pictures.kinds import from_any
 from nst.video import Last, VideoTransfer
 
@@ -85,8 +84,6 @@ def paint_frames(
                         show(done, source.count, f"step {record.step} of {record.steps}")
                         if interrupted():
                             break
-                except NSTError:
-                    raise
                 except Exception as error:
                     explain(error, video.first, str(store.folder) if number else None)
                 finished = record.step >= record.steps or record.stopped == "converged"

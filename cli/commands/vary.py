@@ -12,6 +12,7 @@ from nst.cli.options import (
     PAINTING,
     SectionedCommand,
     engine_options,
+    folder_option,
     mask_options,
     option_name,
     preset_option,
@@ -43,9 +44,7 @@ def _varied(setting: str, text: str) -> Callable[..., Any]:
 )
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(file_okay=False), help="Folder for everything it makes."
-)
+@folder_option
 @_varied("style_strength", "Of the style, 0 to 1; makes the columns.")
 @_varied("style_scale", "Size of the style pictures as multiples of the result's: of the strokes.")
 @_varied("color", "Ways to keep the content's colours; none, lab, yuv share one optimisation.")

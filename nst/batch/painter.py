@@ -17,7 +17,7 @@ from nst.batch.manifest import files_in
 from nst.batch.rows import Row
 from nst.description import Sources, describe
 from nst.engine.cache import LRU, Cache
-from nst.errors import BackendError, NSTError, SettingsError, WeightsError
+from nst.errors import BackendError, NSTError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.pictures.writing import encoded
@@ -212,6 +212,3 @@ def check_options(options: Mapping[str, Any]) -> None:
     if not isinstance(settings.get("optimizer", "lbfgs"), str):
         settings["optimizer"] = "custom"
     make_settings(**settings)
-    shares = options.get("style_weights")
-    if shares is not None and not any(shares):
-        raise SettingsError("style weights are all zero")
