@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nst.description import Fingerprints, Sources
 from nst.errors import NSTError, SettingsError
 from nst.files import check_writable
 
@@ -37,7 +37,7 @@ class Job:
     """What a run writes, and what it is made of; with the transfer all that a command is.
 
     Attributes:
-        paths: what the user typed for "content", "styles", "masks", "init" and "weights"; for the metadata.
+        paths: of its inputs, for the metadata.
         output: the picture to write.
         trace: the JSON file to write.
         save_every: save every so many steps.
@@ -50,7 +50,7 @@ class Job:
         folder: in which the command was run.
     """
 
-    paths: Mapping[str, Any]
+    paths: Sources
     output: str
     trace: str | None = None
     save_every: int | None = None
@@ -80,8 +80,8 @@ class Job:
         if self.trace is not None:
             check_trace_path(self.trace, self.output)
         check_frames(self.animate, self.output, self.trace)
-        start = self.paths.get("init")  # a result that is gone on from may be replaced
-        originals = {os.path.realpath(path) for path in self.inputs} - {os.path.realpath(str(start))}
+        start = os.path.realpath(self.paths.init)  # a result that is gone on from may be replaced
+        originals = {os.path.realpath(path) for path in self.inputs} - {start}
         for written in (self.output, self.trace, self.animate):
             if written and os.path.realpath(written) in originals:
                 raise SettingsError(f"{written} is a picture that goes in: give the output another name")
@@ -201,15 +201,10 @@ def job_of(saved: Checkpoint, path: str, output: str | None) -> Job:
     if "job" not in saved.notes:
         if output is None:
             raise SettingsError(f"{path} does not say which picture to write: give -o")
-        start = saved.settings.init
-        paths: dict[str, Any] = {
-            "content": "",
-            "styles": [],
-            "init": start,
-            "weights": saved.weights["spec"] or "",
-        }
-        return Job(paths, output, checkpoint=path)
-    job = Job(**saved.notes["job"])
+        sources = Sources(init=saved.settings.init, weights=saved.weights["spec"] or "")
+        return Job(sources, output, checkpoint=path)
+    notes = saved.notes["job"]
+    job = Job(**{**notes, "paths": Sources(**notes["paths"])})
 
     def there(name: str | None) -> str | None:
         return name if name is None or job.folder == os.getcwd() else os.path.join(job.folder, name)
@@ -224,24 +219,14 @@ def job_of(saved: Checkpoint, path: str, output: str | None) -> Job:
     )
 
 
-def hashes(paths: Mapping[str, Any]) -> dict[str, str]:
+def hashes(sources: Sources) -> dict[str, str]:
     """SHA-256 of the input files of a job that can be read, by their whole paths."""
-    masks = [
-        mask[0] if isinstance(mask, tuple) else mask for mask in paths["masks"].values()
-    ]  # path and color
-    named = [paths["content"], *paths["styles"], *masks, paths["init"]]
-    found = {os.path.abspath(name): _sha256(name) for name in named if name}
+    files = Fingerprints()
+    found = {os.path.abspath(name): files.file(name) for name in sources.pictures if name}
     return {name: digest for name, digest in found.items() if digest is not None}
 
 
 def changed_inputs(job: Job) -> list[str]:
     """The input files that are there and are not what they were."""
-    return [name for name, before in job.inputs.items() if _sha256(name) not in (before, None)]
-
-
-def _sha256(path: str) -> str | None:
-    """Of a file; None where there is none, such as a device that would never end."""
-    with suppress(OSError, ValueError):
-        if Path(path).is_file():
-            return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return None
+    files = Fingerprints()
+    return [name for name, before in job.inputs.items() if files.file(name) not in (before, None)]

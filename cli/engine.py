@@ -17,6 +17,7 @@ import click
 
 from nst.cli.console import progress_bar
 from nst.cli.options import masks_by_name, with_preset
+from nst.control import duration_text
 from nst.errors import NSTError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
 __all__ = [
-    "duration_text",
     "engine_arguments",
     "exported_arguments",
     "find_network",
@@ -202,18 +202,10 @@ def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
             f"{chosen.history} pairs{' in float16' if chosen.half else ''}, {size_text(chosen.history_bytes)}",
         ),
         ("peak memory", f"{size_text(chosen.peak)} of {free} that are free"),
-        ("time", f"{duration_text(future.total)}, {future.step:.2f} s for a step at the full size"),
+        ("time", f"about {duration_text(future.total)}, {future.step:.2f} s for a step at the full size"),
     ]
 
 
 def size_text(count: int) -> str:
     """Bytes for people."""
     return f"{count / MIB:.0f} MB" if count < 10_000 * MIB else f"{count / MIB / 1024:.1f} GB"
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds for people."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -28,6 +28,7 @@ __all__ = [
     "default_of",
     "engine_options",
     "exported_options",
+    "folder_option",
     "frame_options",
     "mask_options",
     "masks_by_name",
@@ -213,6 +214,18 @@ def output_option(command: Command) -> Command:
     """--output, a picture."""
     option = click.option(
         "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
+    )
+    return option(command)
+
+
+def folder_option(command: Command) -> Command:
+    """--output, a folder."""
+    option = click.option(
+        "-o",
+        "--output",
+        required=True,
+        type=click.Path(file_okay=False),
+        help="Folder for everything it makes.",
     )
     return option(command)
 

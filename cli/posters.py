@@ -57,7 +57,7 @@ def plan_poster(transfer: StyleTransfer, job: Job) -> int:
     """Print what painting and bringing up would take; the exit status."""
     assert job.long_side is not None
     width, height = poster_size(transfer, job.long_side)
-    content = read_picture(job.paths["content"])
+    content = read_picture(job.paths.content)
     needed = size_text(poster_bytes(content, width, height))
     rows = [*plan_rows(transfer), ("poster", f"{width}x{height} pixels, {needed} on top of the framework")]
     for name, text in rows:
@@ -81,7 +81,7 @@ def write_poster(
         NSTError: the photograph is not there any more, or the poster cannot be written.
     """
     assert job.long_side is not None
-    content = read_picture(os.path.join(job.folder, job.paths["content"]))
+    content = read_picture(os.path.join(job.folder, job.paths.content))
     size = poster_size(transfer, job.long_side)
     with progress_bar(quiet, "rows") as show:
         image = enlarged(

@@ -24,6 +24,7 @@ from nst.pictures.writing import write_picture
 from nst.progress import Progress
 
 if TYPE_CHECKING:
+    from nst.description import Sources
     from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
@@ -81,7 +82,7 @@ class Recorder:
 
     Args:
         transfer: what is run.
-        paths: what the user typed for "content", "styles" and "init"; for the metadata.
+        sources: of its inputs, for the metadata.
         output: the picture that the run writes.
         every: save every so many steps.
         at: and these.
@@ -95,7 +96,7 @@ class Recorder:
     def __init__(
         self,
         transfer: StyleTransfer,
-        paths: Mapping[str, Any],
+        sources: Sources,
         output: str,
         every: int | None,
         at: Sequence[int],
@@ -103,7 +104,7 @@ class Recorder:
         frames: Mapping[int, bytes] | None = None,
     ) -> None:
         counts = [count for _, count in transfer.schedule]
-        self._transfer, self._paths, self._output, self._animate = transfer, paths, output, animate
+        self._transfer, self._sources, self._output, self._animate = transfer, sources, output, animate
         self._steps = sum(counts)
         self._saved = saved_steps(every, at, self._steps)
         self._shown = frozenset(frame_steps(counts) if animate else ())
@@ -126,7 +127,7 @@ class Recorder:
             return
         self._last = record
         if record.step in self._saved:
-            description = describe(self._transfer, self._paths, record)
+            description = describe(self._transfer, self._sources, record)
             path = step_path(self._output, record.step, self._steps)
             write_picture(record.picture(), path, {**description, "step": record.step})
         if record.step in self._shown:

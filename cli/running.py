@@ -15,7 +15,8 @@ from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import save_results, step_record
-from nst.description import describe
+from nst.control import duration_text
+from nst.description import Sources, describe
 from nst.errors import NSTError
 from nst.pictures.masks import fit
 from nst.pictures.picture import Picture
@@ -53,7 +54,7 @@ class RunOutcome:
 
 def run_transfer(
     transfer: StyleTransfer,
-    paths: Mapping[str, Any],
+    sources: Sources,
     output: str,
     trace: str | None,
     quiet: bool,
@@ -65,7 +66,7 @@ def run_transfer(
 
     Args:
         transfer: set up and not yet run.
-        paths: what the user typed for "content", "styles" and "init"; for the metadata.
+        sources: of its inputs, for the metadata.
         output: the picture to write.
         trace: the JSON file to write.
         quiet: no progress bar.
@@ -80,9 +81,7 @@ def run_transfer(
     first: Progress | float | None = before.first if before else None
     last: Progress | None = None
     failure: Exception | None = None
-    # overflow shows in the losses, which are checked: numpy need not warn of it as well
-    silence = np.errstate(over="ignore", invalid="ignore")
-    with silence, interruptible() as interrupted, progress_bar(quiet) as show:
+    with interruptible() as interrupted, progress_bar(quiet) as show:
         try:
             for record in transfer.iterate():
                 first, last = record if first is None else first, record
@@ -102,7 +101,7 @@ def run_transfer(
     if keeper is not None and keeper.active and interrupted() and failure is None and first is not None:
         keeper.save(steps, first)
     if last is not None:
-        description, picture = describe(transfer, paths, last), last.picture()
+        description, picture = describe(transfer, sources, last), last.picture()
         save_results(picture, last.step, output, description, trace, steps)
     if failure is not None:
         explain(failure, transfer, output if last else None)
@@ -119,8 +118,8 @@ def run_transfer(
 
 
 def explain(failure: Exception, transfer: StyleTransfer, saved: str | None) -> NoReturn:
-    """Raise one line for running out of memory, in the words of any framework; else `failure`, a fault of ours."""
-    if not is_out_of_memory(failure):
+    """Raise one line for running out of memory, in the words of any framework; else `failure` as it is."""
+    if isinstance(failure, NSTError) or not is_out_of_memory(failure):
         raise failure
     width, height = transfer.size
     raise out_of_memory(f"{width}x{height} pixels", saved) from failure
@@ -149,15 +148,11 @@ def run(
     """
     from nst.pictures.writing import check_output
 
-    paths = {
-        "content": content if isinstance(content, str) else "",
-        "styles": list(style),
-        "masks": masks_by_name(options),
-        "init": options["init"],
-        "weights": options["weights"],
-    }
+    masks = masks_by_name(options)
+    sources = Sources.of(content, style, {**options, "masks": masks})
     job = Job(
-        *(paths, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every, hashes(paths)),
+        *(sources, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every),
+        inputs=hashes(sources),
         long_side=long_side,
     )
     job.check()
@@ -173,9 +168,9 @@ def run(
         click.echo(
             f"{job.saved} is of a run that was cut off: 'nst resume {job.saved}' goes on with it", err=True
         )
-    save_found(transfer, paths["masks"], output)
+    save_found(transfer, masks, output)
     if not quiet:
-        _offer_protection(transfer, paths["masks"])
+        _offer_protection(transfer, masks)
     return finish(transfer, job, quiet)
 
 
@@ -221,7 +216,7 @@ def _summary(
     ending += f"; nst resume {saved} goes on" if saved else ""
     return (
         f"{output}: {width}x{height}, {outcome.step} of {outcome.steps} steps "
-        f"in {outcome.seconds:.1f} s with {transfer.backend.name} on {transfer.backend.device}, "
+        f"in {duration_text(outcome.seconds)} with {transfer.backend.name} on {transfer.backend.device}, "
         f"weights {transfer.weights.name}, "
         f"loss {first:.4g} -> {last:.4g}{ending}"
     )

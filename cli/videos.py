@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.movies.frame_store import FrameStore
@@ -16,8 +13,7 @@ from nst.cli.movies.reading import FrameSource
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.description import describe
-from nst.errors import NSTError
+from nst.description import Fingerprints, Sources, describe
 from nst.pictures.kinds import from_any
 from nst.video import Last, VideoTransfer
 
@@ -30,7 +26,13 @@ def made_with(
     """Everything that decides the frames, for JSON. Backend, device and windows do not, so they may change."""
     settings = video.first.settings.as_dict()
     start = options["init"]
-    digest = partial(_digest, longest=video.first.settings.longest, max_pixels=settings["max_pixels"])
+    read = partial(from_any, longest=video.first.settings.longest, max_pixels=settings["max_pixels"])
+    files = Fingerprints()
+
+    def digest(picture: Any) -> Any:
+        """Of what it shows, in whatever file it comes."""
+        return files.plain(read(picture)[0])
+
     return {
         **{name: value for name, value in settings.items() if name not in ("tile", "max_pixels")},
         "init": digest(start) if Path(start).is_file() else start,
@@ -50,7 +52,7 @@ def paint_frames(
     video: VideoTransfer,
     source: FrameSource,
     store: FrameStore,
-    paths: Mapping[str, Any],
+    sources: Sources,
     trace: str | None,
     quiet: bool,
 ) -> int:
@@ -60,7 +62,7 @@ def paint_frames(
         video: set up with the first frame.
         source: all frames.
         store: where the results go.
-        paths: what the user typed for "content", "styles" and "init"; for the trace.
+        sources: of the inputs, for the trace.
         trace: the JSON file to write: the last step of each frame that was painted.
         quiet: no progress bar.
 
@@ -72,19 +74,16 @@ def paint_frames(
     """
     before, status = None, 0
     steps: list[dict[str, Any]] = []
-    silence = np.errstate(over="ignore", invalid="ignore")
-    with silence, interruptible() as interrupted, progress_bar(quiet, "frames") as show:
+    with interruptible() as interrupted, progress_bar(quiet, "frames") as show:
         for number, frame in enumerate(source.frames()):
             if not store.path(number).is_file():
                 run = video.first if number == 0 else video.after(Last(before, store.raw(number - 1)), frame)
                 try:
                     for record in run.iterate():
                         done = number + record.step / max(1, record.steps)
-                        show(done, source.count, f"step {record.step}/{record.steps}")
+                        show(done, source.count, f"step {record.step} of {record.steps}")
                         if interrupted():
                             break
-                except NSTError:
-                    raise
                 except Exception as error:
                     explain(error, video.first, str(store.folder) if number else None)
                 finished = record.step >= record.steps or record.stopped == "converged"
@@ -94,14 +93,9 @@ def paint_frames(
                 store.save(number, record.picture(), record.raw_picture().rgb)
                 steps.append({"frame": number + 1, **step_record(record)})
                 if trace is not None:
-                    write_trace(trace, describe(video.first, paths, record), steps)
+                    write_trace(trace, describe(video.first, sources, record), steps)
             if interrupted():
                 status = 130
                 break
             before = frame
     return status
-
-
-def _digest(picture: Any, longest: int | None, max_pixels: int) -> str:
-    """Of what a picture shows, in whatever file it comes."""
-    return hashlib.sha256(from_any(picture, longest, max_pixels)[0].rgb.tobytes()).hexdigest()

@@ -17,7 +17,17 @@ from nst.errors import SettingsError
 if TYPE_CHECKING:
     from nst.progress import Progress
 
-__all__ = ["CONTROLS", "Cancel", "Control", "Ended", "Show", "control_among", "is_watched", "progress_bar"]
+__all__ = [
+    "CONTROLS",
+    "Cancel",
+    "Control",
+    "Ended",
+    "Show",
+    "control_among",
+    "duration_text",
+    "is_watched",
+    "progress_bar",
+]
 
 Ended: TypeAlias = Literal["cancelled", "deadline"]
 """Why a run was ended by its caller."""
@@ -101,6 +111,24 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
+def duration_text(seconds: float) -> str:
+    """Seconds for people: "2.5 s", "40 s", "6 min", "6 h 27 min"."""
+    if seconds < 119.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _count_text(done: float, total: float | None) -> str:
+    """Whole ones, of which the last may be under way."""
+    return f"{int(done)} of {total:.0f}" if total else f"{int(done)}"
+
+
+def _left_text(seconds: float, done: float, total: float | None) -> str:
+    """What is left where so much has taken so many seconds; empty where that cannot be told."""
+    return f"{duration_text(seconds * (total - done) / done)} left" if total and done else ""
+
+
 REFRESH = 0.1  # seconds between two moves of the bar, each of which may have to wait for the device
 PACE = 60.0  # seconds between two lines in a log
 
@@ -159,21 +187,31 @@ def _terminal(unit: str) -> Iterator[Show]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
-        TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.text import Text
 
-    counted = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+    class Left(ProgressColumn):
+        """What is left at the speed of the last half minute."""
+
+        def render(self, task: Task) -> Text:
+            seconds = task.time_remaining
+            return Text("" if seconds is None else f"{duration_text(seconds)} left", "progress.remaining")
+
+    count = TextColumn("{task.fields[count]}", "progress.download")
+    counted = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [count]
     before, after = TextColumn("{task.description}"), TextColumn("{task.fields[after]}")
-    columns = (before, BarColumn(), *counted, after, TimeRemainingColumn())
+    columns = (before, BarColumn(), *counted, after, Left())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False, after=unit if unit != "bytes" else "")
+        task = bar.add_task("", total=None, visible=False, count="", after=unit if unit != "bytes" else "")
 
         def move(done: float, total: float | None, before: str, after: str | None) -> None:
             bar.update(task, completed=done, total=total, description=escape(before), visible=True)
+            bar.update(task, count=_count_text(done, total))
             if after is not None:
                 bar.update(task, after=escape(after))
 
@@ -185,15 +223,24 @@ def _notebook(unit: str) -> Iterator[Show]:
     from tqdm.auto import tqdm
 
     bar: Any = None
+    began = time.monotonic()
 
     def move(done: float, total: float | None, before: str, after: str | None) -> None:
         nonlocal bar
         if bar is None:
-            scaled = {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": unit or "step"}
-            bar = tqdm(total=total, leave=False, **scaled)
+            own = (
+                {"unit": "B", "unit_scale": True}
+                if unit == "bytes"
+                else {"bar_format": "{desc}{bar}{postfix}"}
+            )
+            bar = tqdm(total=total, leave=False, **own)
         bar.n, bar.total = done, total
         bar.set_description(before, refresh=False)
-        bar.set_postfix_str(after or "")
+        told = [
+            f"{_count_text(done, total)} {unit}".strip(),
+            _left_text(time.monotonic() - began, done, total),
+        ]
+        bar.set_postfix_str(", ".join(filter(None, [after, *([] if unit == "bytes" else told)])))
 
     try:
         yield _sometimes(move)
@@ -230,16 +277,9 @@ def _lines(unit: str) -> Show:
         if now - shown < PACE:
             return
         shown = now
-        scale = 1e6 if unit == "bytes" else 1
-        of = f" of {total / scale:.4g}" if total else ""
-        left = f"{(now - began) * (total - done) / done:.0f} s left" if total and done else ""
-        parts = [
-            before,
-            f"{done / scale:.4g}{of}",
-            "MB" if unit == "bytes" else unit,
-            after() if after else "",
-            left,
-        ]
+        scale, name = (1e6, "MB") if unit == "bytes" else (1, unit)
+        count = _count_text(done / scale, total and total / scale)
+        parts = [before, count, name, after() if after else "", _left_text(now - began, done, total)]
         with suppress(OSError):  # a log on a full disk is no reason to stop
             sys.stderr.write(" ".join(["nst:", *filter(None, parts)]) + "\n")
             sys.stderr.flush()

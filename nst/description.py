@@ -1,36 +1,91 @@
-"""What a picture was made with: for its metadata, for traces and for the manifest of a batch."""
+"""What a picture was made with: where its inputs come from, its metadata, a hash of all that decides it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from nst._version import __version__
+from nst.errors import NSTError
+from nst.models.weights import NetworkWeights
+from nst.pictures.kinds import from_any
+from nst.pictures.masks import Masks
+from nst.pictures.picture import Picture
 from nst.progress import Progress
 from nst.transfer import StyleTransfer
 
-__all__ = ["describe"]
+__all__ = ["Fingerprints", "Sources", "describe", "digest"]
 
 
-def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Sources:
+    """Where the pictures and the network of a run come from: paths and words as they were typed.
+
+    Attributes:
+        content: path of the content picture; empty for one without a path.
+        styles: paths of the style pictures.
+        masks: by name, a path, or a path and the color that counts there.
+        init: what it starts from, a word or a path.
+        weights: the network, a name or a path; empty for an object.
+    """
+
+    content: str = ""
+    styles: Sequence[str] = ()
+    masks: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    init: str = "content"
+    weights: str = ""
+
+    @classmethod
+    def of(cls, content: Any, styles: Sequence[Any], options: Mapping[str, Any]) -> Sources:
+        """Those of arguments of `StyleTransfer`, among which may be pictures in memory."""
+        masks = options.get("masks")
+        return cls(
+            _named(content, ""),
+            tuple(_named(style) for style in styles),
+            {
+                name: (_named(mask[0]), mask[1]) if isinstance(mask, tuple) else _named(mask)
+                for name, mask in (masks.items() if isinstance(masks, Mapping) else ())
+            },
+            _named(options.get("init", "content")),
+            _named(options.get("weights", "auto"), ""),
+        )
+
+    @property
+    def pictures(self) -> list[str]:
+        """Whatever may be the path of a picture, or a word in its place."""
+        masks = [mask if isinstance(mask, str) else mask[0] for mask in self.masks.values()]
+        return [self.content, *self.styles, *masks, self.init]
+
+
+def _named(value: Any, unnamed: str = "picture") -> str:
+    """A path or a word; `unnamed` for an object."""
+    return os.fsdecode(value) if isinstance(value, (str, os.PathLike)) else unnamed
+
+
+def describe(transfer: StyleTransfer, sources: Sources, record: Progress) -> dict[str, Any]:
     """Everything that decides the result, for traces and for the metadata of the picture.
 
     Args:
         transfer: what is run.
-        paths: what the user typed for "content", "styles", "init", "weights" and, by name, "masks".
+        sources: of its inputs.
         record: the last iterate.
     """
     return {
         "settings": {
             **record.settings.as_dict(),
-            "content": _text(paths["content"]),
-            "styles": [_text(path) for path in paths["styles"]],
-            "masks": {name: _mask(typed) for name, typed in paths.get("masks", {}).items()},
-            "init": _text(paths["init"]),
+            "content": _text(sources.content),
+            "styles": [_text(path) for path in sources.styles],
+            "masks": {name: _mask(typed) for name, typed in sources.masks.items()},
+            "init": _text(sources.init),
             "backend": transfer.backend.name,
             "device": transfer.backend.device,
             "dtype": transfer.backend.dtype,
@@ -45,7 +100,7 @@ def describe(transfer: StyleTransfer, paths: Mapping[str, Any], record: Progress
         "weights": {
             "name": transfer.weights.name,
             "sha256": transfer.weights.sha256,
-            "from": _text(paths.get("weights", "")),
+            "from": _text(sources.weights),
         },
     }
 
@@ -55,6 +110,67 @@ def _text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _mask(typed: str | tuple[str, str]) -> str:
+def _mask(typed: str | Sequence[str]) -> str:
     """A mask as it was typed: a picture, or a picture and a color."""
-    return f"{_text(typed[0])}:{typed[1]}" if isinstance(typed, tuple) else _text(typed)
+    return _text(typed) if isinstance(typed, str) else f"{_text(typed[0])}:{typed[1]}"
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Fingerprints:
+    """Hashes of what decides a result; a file is read once for as long as it does not change."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[tuple[int, int], str]] = {}
+
+    def of(self, deciding: Mapping[str, Any]) -> str:
+        """The hash of values by name, with what their files hold."""
+        return digest(json.dumps(self.plain(deciding), sort_keys=True, default=repr).encode())
+
+    def plain(self, value: Any) -> Any:
+        """A value as JSON has it; of files, pictures, arrays, networks and backends what tells them apart."""
+        if isinstance(value, (str, os.PathLike)):
+            return self.file(os.fspath(value)) or str(value)
+        if isinstance(value, Mapping):
+            return {str(name): self.plain(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.plain(item) for item in value]
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, bytes):
+            return digest(value)
+        if isinstance(value, np.ndarray):
+            return [str(value.dtype), value.shape, digest(np.ascontiguousarray(value).tobytes())]
+        if isinstance(value, Picture):
+            return digest(value.rgb.tobytes() + (b"" if value.alpha is None else value.alpha.tobytes()))
+        if isinstance(value, Masks):
+            return {one.name: self.plain(getattr(value, one.name)) for one in fields(value)}
+        if isinstance(value, NetworkWeights):
+            return value.sha256
+        if hasattr(value, "versions"):  # a backend
+            return [value.name, value.device, value.dtype, value.precision]
+        if not hasattr(value, "read"):  # an open file can be read but once
+            with suppress(NSTError):  # no picture: an optimiser, say
+                return self.plain(from_any(value)[0])
+        return value
+
+    def file(self, path: str) -> str | None:
+        """The hash of a file, or None where it cannot be read."""
+        try:
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
+                return None
+            seen = status.st_size, status.st_mtime_ns
+            known = self._files.get(path)
+            if known is None or known[0] != seen:
+                hashed = hashlib.sha256()
+                with open(path, "rb") as file:
+                    while block := file.read(2**20):
+                        hashed.update(block)
+                known = self._files[path] = seen, hashed.hexdigest()
+            return known[1]
+        except (OSError, ValueError):  # a name with a zero in it
+            return None

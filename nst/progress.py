@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
 
 from nst.engine.stage import RunState
 from nst.errors import SettingsError
@@ -20,7 +23,9 @@ from nst.settings import Settings
 if TYPE_CHECKING:
     from nst.engine.stage import Stage
 
-__all__ = ["Losses", "Output", "Progress"]
+__all__ = ["Losses", "Output", "Progress", "without_overflow_warnings"]
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, repr=False)
@@ -176,3 +181,21 @@ class Progress:
         """The picture as the optimiser has it, (1, 3, H, W), also below 0 and above 1; waits for the device."""
         backend = self._stage.context.backend
         return backend.to_numpy(self._state.result(backend.space))
+
+
+def without_overflow_warnings(iterate: Callable[P, Iterator[Progress]]) -> Callable[P, Iterator[Progress]]:
+    """A function that yields records, without numpy's warnings: overflow shows in the losses, which are checked."""
+
+    def each(records: Iterator[Progress]) -> Iterator[Progress]:
+        while True:
+            with np.errstate(over="ignore", invalid="ignore"):
+                record = next(records, None)
+            if record is None:
+                return
+            yield record
+
+    @wraps(iterate)
+    def silent(*args: P.args, **options: P.kwargs) -> Iterator[Progress]:
+        return each(iterate(*args, **options))
+
+    return silent

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nst.control import Ended
+from nst.control import Ended, duration_text
 from nst.optim import Stop
 from nst.pictures.picture import Picture
 from nst.pictures.writing import with_caption
@@ -73,7 +73,7 @@ class Result:
         loss = f", loss {totals[0]:.4g} -> {totals[-1]:.4g}" if len(totals) else ""
         stopped = f", {self.stopped}" if self.stopped else ""
         width, height = self.size
-        return f"{width}x{height}, {self.steps} of {self.asked} steps in {self.seconds:.1f} s{stopped}{loss}"
+        return f"{width}x{height}, {self.steps} of {self.asked} steps in {duration_text(self.seconds)}{stopped}{loss}"
 
     def plot(self) -> Chart:
         """A figure of the picture and of the losses by step; needs matplotlib.

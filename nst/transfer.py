@@ -59,7 +59,7 @@ from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
 from nst.pictures.scene import Scene, make_scene
 from nst.planning.plan import Plan, Task
-from nst.progress import Output, Progress
+from nst.progress import Output, Progress, without_overflow_warnings
 from nst.protocol import Backend, Evaluation, HostArray, VectorSpace
 from nst.repr_html import ReprHtml
 from nst.result import History, Result
@@ -110,6 +110,7 @@ class Run:
     output: Output
     ready: Stage | None = None
 
+    @without_overflow_warnings
     def iterate(
         self, position: RunState | None = None, until: Callable[[], object] = lambda: False
     ) -> Iterator[Progress]:
@@ -678,8 +679,7 @@ def follow(
         return why
 
     wanted = is_watched() if control.progress == "auto" else control.progress
-    # overflow shows in the losses, which are checked: numpy need not warn of it as well
-    with np.errstate(over="ignore", invalid="ignore"), progress_bar(not wanted) as show:
+    with progress_bar(not wanted) as show:
         for record in iterate(until):
             history.add(record)
             show_record(show, record)

@@ -55,6 +55,15 @@ def test_a_whole_run(transfer, content):
     assert (result.backend, result.weights) == ("numpy on cpu", transfer.weights.name)
 
 
+def test_overflow_brings_no_warnings_of_numpy(content, pictures, options):
+    """Whoever goes through the records; it shows in the losses, and what numpy warns of elsewhere is left alone."""
+    over = nst.StyleTransfer(content, pictures.style, **{**options, "style_weight": 1e308})
+    with np.errstate(over="raise"):
+        *_, last = over.iterate()
+        assert last.stopped == "non-finite"
+        assert np.geterr()["over"] == "raise"
+
+
 def test_losses_are_columns(transfer):
     losses = transfer.paint().losses
     records = list(transfer.iterate())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.options import PAINTING, engine_options
+from nst.cli.options import PAINTING, engine_options, folder_option
 
 if TYPE_CHECKING:
     from nst.cli.experiments.catalogue import Experiment, SweepValue
@@ -50,9 +50,7 @@ def list_() -> None:
 )
 @click.argument("name")
 @click.argument("pictures", metavar="[CONTENT STYLE...]", nargs=-1, type=click.Path())
-@click.option(
-    "-o", "--output", required=True, type=click.Path(file_okay=False), help="Folder for everything it makes."
-)
+@folder_option
 @click.option(
     "--grid",
     multiple=True,

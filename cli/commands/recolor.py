@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import output_option
+from nst.cli.options import output_option, quiet_option
 from nst.settings import COLORS
 
 __all__ = ["recolor"]
@@ -36,7 +36,7 @@ __all__ = ["recolor"]
     show_default=True,
     help="Strength of the change of colours.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@quiet_option
 def recolor(result: str, output: str, content: str | None, quiet: bool, **color: Any) -> int:
     """Give RESULT, a picture that nst has painted, the colours of its photograph.
 

@@ -46,7 +46,7 @@ def resume(checkpoint: str, output: str | None, anyway: bool, offline: bool, qui
             f"{', '.join(changed)} has changed since the run began: start anew, or go on with the picture "
             "as it was: --anyway"
         )
-    spec, made, seed = saved.weights["spec"] or job.paths["weights"], saved.backend, saved.settings.seed
+    spec, made, seed = saved.weights["spec"] or job.paths.weights, saved.backend, saved.settings.seed
     transfer = StyleTransfer.resume(
         saved,
         backend=partial(load_backend, made["name"], made["device"], made["precision"]),

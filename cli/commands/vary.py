@@ -12,6 +12,7 @@ from nst.cli.options import (
     PAINTING,
     SectionedCommand,
     engine_options,
+    folder_option,
     mask_options,
     option_name,
     preset_option,
@@ -43,9 +44,7 @@ def _varied(setting: str, text: str) -> Callable[..., Any]:
 )
 @click.argument("content", type=click.Path())
 @click.argument("style", type=click.Path(), nargs=-1, required=True)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(file_okay=False), help="Folder for everything it makes."
-)
+@folder_option
 @_varied("style_strength", "Of the style, 0 to 1; makes the columns.")
 @_varied("style_scale", "Size of the style pictures as multiples of the result's: of the strokes.")
 @_varied("color", "Ways to keep the content's colours; none, lab, yuv share one optimisation.")
@@ -148,7 +147,7 @@ def vary(
 
 def _announced(pictures: int, transfers: Sequence[StyleTransfer]) -> str:
     """How much there is to do. A few steps of small versions are run, for the time."""
-    from nst.cli.engine import duration_text
+    from nst.control import duration_text
     from nst.forecast import forecast
 
     runs = len(transfers)

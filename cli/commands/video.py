@@ -14,6 +14,7 @@ from nst.cli.options import (
     SectionedCommand,
     engine_options,
     mask_options,
+    masks_by_name,
     preset_option,
     trace_option,
 )
@@ -87,6 +88,7 @@ def video(
     from nst.cli.movies.writing import check_movie, write_movie
     from nst.cli.recorder import check_trace_path
     from nst.cli.videos import made_with, paint_frames
+    from nst.description import Sources
 
     target = Path(output)
     single = bool(target.suffix) and not target.is_dir()
@@ -102,8 +104,8 @@ def video(
     first = next(reader.frames())
     transfer = _set_up(first, style, quiet, options)
     store = FrameStore(folder, made_with(transfer, first, style, options), restart)
-    paths = {"content": source, "styles": list(style), "init": options["init"]}
-    status = paint_frames(transfer, reader, store, paths, trace, quiet)
+    sources = Sources.of(source, style, {**options, "masks": masks_by_name(options)})
+    status = paint_frames(transfer, reader, store, sources, trace, quiet)
     count = store.done
     if status == 0 and single:
         frames = [store.path(number) for number in range(count)]

@@ -14,6 +14,7 @@ from PIL import Image
 
 from nst._version import __version__
 from nst.cli.experiments.runs import Done
+from nst.control import duration_text
 
 __all__ = ["embedded", "loss_chart", "template", "write_report"]
 
@@ -80,7 +81,9 @@ def _run(run: Done, settings: Mapping[str, Any]) -> dict[str, Any]:
             f"{name} loss": f"{first['terms'][name]:.4g} to {last['terms'][name]:.4g}"
             for name in last["terms"]
         },
-        "steps": f"{last['step']}" if run.seconds is None else f"{last['step']} in {run.seconds:.1f} s",
+        "steps": f"{last['step']}"
+        if run.seconds is None
+        else f"{last['step']} in {duration_text(run.seconds)}",
         **({"ended early": trace["stopped"]} if trace["stopped"] else {}),
         **settings,
         "file": f"cells/{run.picture.name}",

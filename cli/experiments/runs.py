@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,20 +9,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.measure import distances
 from nst.cli.recoloring import with_color
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.description import describe
+from nst.description import Fingerprints, Sources, describe
 from nst.engine.cache import Cache
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
 from nst.models.weights import NetworkWeights
 from nst.pictures.color import Color
+from nst.pictures.opening import open_file
 from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.reading import read_picture
 from nst.pictures.subjects import FINDERS, with_found
@@ -73,7 +71,10 @@ class RunContext:
         from nst.cli.engine import find_network, load_backend
 
         self.folder, self.content, self.styles = folder / "cells", content, list(styles)
-        self._hashes = [_hash(path) for path in (content, *styles)]
+        for path in (content, *styles):  # before a network is loaded
+            with open_file(path):
+                pass
+        self._files = Fingerprints()
         self.backend: Callable[..., Backend[Any]] = cache(load_backend)
 
         @cache
@@ -96,17 +97,13 @@ class RunContext:
 
     def path(self, cell: Cell, judges: Sequence[str]) -> Path:
         """The picture of a run, named by a hash of everything that decides it; the trace is beside it as .json."""
-        init = cell.settings.get("init", "content")
-        masks = [mask[0] if isinstance(mask, tuple) else mask for mask in _masks(cell).values()]
-        files = [name for name in (init, *masks) if Path(name).is_file()]
         deciding = {
-            "settings": dict(cell.settings) if _color_of(cell).active else _colorless(cell),
+            "settings": cell.settings if _color_of(cell).active else _colorless(cell),
             "weights": self.network(cell.settings).sha256,
             "judges": list(judges),
-            "pictures": self._hashes + [_hash(name) for name in files],
+            "pictures": [self.content, *self.styles],
         }
-        digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
-        return self.folder / f"{digest[:16]}.png"
+        return self.folder / f"{self._files.of(deciding)[:16]}.png"
 
     def transfer(self, cell: Cell) -> StyleTransfer:
         """The run, set up.
@@ -202,15 +199,14 @@ def run_cells(
         if plain is not None:
             _recolor(context, judges, group, plain)
     total = sum(_steps_of(group[0].transfer) for group in groups)
-    silence = np.errstate(over="ignore", invalid="ignore")  # as in `nst.cli.running`
-    with silence, interruptible() as interrupted, progress_bar(quiet) as show:
+    with interruptible() as interrupted, progress_bar(quiet) as show:
         done = 0
         for number, group in enumerate(groups, start=1):
             first, steps = group[0], []
             try:
                 for record in first.transfer.iterate():
                     steps.append(step_record(record))
-                    show(done + record.step, total, f"{number}/{len(groups)} {first.cell.label}")
+                    show(done + record.step, total, f"{number} of {len(groups)}: {first.cell.label}")
                     if interrupted():
                         break
                 if record.step == record.steps or record.stopped:
@@ -282,14 +278,8 @@ def _set_up(context: RunContext, cell: Cell) -> StyleTransfer:
 def _keep_run(
     context: RunContext, judges: Sequence[str], run: _Open, record: Progress, steps: Sequence[dict[str, Any]]
 ) -> None:
-    paths = {
-        "content": context.content,
-        "styles": context.styles,
-        "masks": _masks(run.cell),
-        "init": run.cell.settings.get("init", "content"),
-        "weights": run.cell.settings["weights"],
-    }
-    description = {**describe(run.transfer, paths, record), "step": record.step, "stopped": record.stopped}
+    sources = Sources.of(context.content, context.styles, run.cell.settings)
+    description = {**describe(run.transfer, sources, record), "step": record.step, "stopped": record.stopped}
     timeless = [{name: value for name, value in step.items() if name != "seconds"} for step in steps]
     _keep(context, judges, run, record.picture(), description, timeless, record.seconds)
 
@@ -337,15 +327,3 @@ def _write_seconds(path: Path, seconds: float) -> None:
         write_atomically(path, f"{seconds:.6f}\n".encode())
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error.strerror}; free some space") from error
-
-
-def _hash(path: str | Path) -> str:
-    """Of a picture's file.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ImageError(f"cannot read {path}: {error.strerror}") from error

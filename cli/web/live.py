@@ -7,8 +7,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
-
 from nst.cli.web.messages import Event, Large, Paint, Recolor, Request, Status, Stop
 from nst.cli.web.painting import (
     Canvas,
@@ -51,16 +49,15 @@ class LiveWorker:
 
     def run(self) -> None:
         """Until the server ends, which is an EOFError."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            while True:
-                self._receive()
-                for recolor in list(self._colors.values()):
-                    self._try(self._recolor, recolor)
-                self._colors.clear()
-                for paint in list(self._requested.values()):
-                    self._try(self._begin, paint)
-                if self._active:
-                    self._advance(min(self._active.values(), key=lambda canvas: canvas.spent))
+        while True:
+            self._receive()
+            for recolor in list(self._colors.values()):
+                self._try(self._recolor, recolor)
+            self._colors.clear()
+            for paint in list(self._requested.values()):
+                self._try(self._begin, paint)
+            if self._active:
+                self._advance(min(self._active.values(), key=lambda canvas: canvas.spent))
 
     def _try(self, handle: Callable[[Any], None], request: Request) -> None:
         """Do what was asked for; what goes wrong concerns nobody else."""

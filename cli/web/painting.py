@@ -18,7 +18,7 @@ from nst.cli.like import command_of
 from nst.cli.recoloring import with_color
 from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
-from nst.description import describe
+from nst.description import Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
 from nst.errors import NSTError
@@ -251,13 +251,8 @@ class Canvas:
             NSTError: it cannot be written.
         """
         order, record = self.order, self._colored
-        typed = {
-            "content": order.photo,
-            "styles": order.styles,
-            "masks": order.masks,
-            "init": "content" if self._init is None else self._init,
-            "weights": self._setup.weights,
-        }
+        init = "content" if self._init is None else self._init
+        typed = Sources(order.photo, order.styles, order.masks, init, self._setup.weights)
         document = {**describe(self.transfer, typed, record), "step": record.step}
         picture = record.picture()
         paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}

@@ -18,8 +18,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import numpy as np
-
 from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import Event, Large, Ready, Request, Status
 from nst.cli.web.painting import Canvas, PaintingContext, Setup, error_line, large_transfer
@@ -139,10 +137,9 @@ class LargeWorker:
 
     def run(self) -> None:
         """Until the server ends."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            while (request := self._pipe.recv()) is not None:
-                if isinstance(request, Large):
-                    self._paint(request)
+        while (request := self._pipe.recv()) is not None:
+            if isinstance(request, Large):
+                self._paint(request)
 
     def _paint(self, request: Large) -> None:
         """Paint to the end, or until any request interrupts it."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 from nst.arguments import TransferArguments
-from nst.batch.manifest import Fingerprints, Manifest, digest
+from nst.batch.manifest import Manifest, inputs_of, key_of
 from nst.batch.painter import Painted, check_options
 from nst.batch.pool import Executor, InProcess, ProcessPool
 from nst.batch.rows import TEMPLATE, Paths, Row, check_outputs, paired_rows
+from nst.description import Fingerprints, digest
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.writing import check_output, write_file
 
@@ -176,7 +177,7 @@ class Batch:
             def todo() -> Iterator[Row]:
                 nonlocal kept
                 for row in self.rows:
-                    key = files.key(row)
+                    key = key_of(row, files)
                     if manifest.holds(row.output, key, files):
                         kept += 1
                         tell(None)
@@ -187,7 +188,7 @@ class Batch:
             # closed before the manifest, however this ends: nothing is left running
             for painted in ending.enter_context(closing((executor or self._executor).work(todo(), tell))):
                 parts.pop(painted.row.output, None)
-                inputs = {"key": keys.pop(painted.row.output), "inputs": files.inputs(painted.row)}
+                inputs = {"key": keys.pop(painted.row.output), "inputs": inputs_of(painted.row, files)}
                 error = self._save(painted, manifest, inputs)
                 if error is None:
                     done += 1

@@ -5,22 +5,18 @@ What decides a result is in a line as a hash: by it a batch that goes on knows w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from nst.batch.rows import Row
+from nst.description import Fingerprints
 from nst.errors import ImageError, SettingsError
-from nst.models.weights import NetworkWeights
 
-__all__ = ["MANIFEST", "Fingerprints", "Manifest", "digest", "files_in"]
+__all__ = ["MANIFEST", "Manifest", "files_in", "inputs_of", "key_of"]
 
 MANIFEST = "nst-batch.jsonl"
 
@@ -110,65 +106,15 @@ class Manifest:
         return ImageError(f"cannot write {self._file}: {reason}; free some space, or use another folder")
 
 
-def digest(data: bytes) -> str:
-    """The SHA-256 of bytes."""
-    return hashlib.sha256(data).hexdigest()
+def key_of(row: Row, files: Fingerprints) -> str:
+    """The hash of everything that decides the result of a row, but versions and the machine."""
+    options = {name: value for name, value in row.options.items() if value is not None}
+    return files.of({"content": row.content, "styles": row.styles, "options": options})
 
 
-class Fingerprints:
-    """Hashes of rows and files; a file is read once for as long as it does not change."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, tuple[tuple[int, int], str]] = {}
-
-    def file(self, path: str) -> str | None:
-        """The hash of a file, or None where it cannot be read."""
-        try:
-            status = os.stat(path)
-            if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
-                return None
-            seen = status.st_size, status.st_mtime_ns
-            known = self._files.get(path)
-            if known is None or known[0] != seen:
-                hashed = hashlib.sha256()
-                with open(path, "rb") as file:
-                    while block := file.read(2**20):
-                        hashed.update(block)
-                known = self._files[path] = seen, hashed.hexdigest()
-            return known[1]
-        except OSError:
-            return None
-
-    def inputs(self, row: Row) -> dict[str, str | None]:
-        """The hashes of the files that a row reads, by path."""
-        paths = dict.fromkeys([row.content, *row.styles, *files_in(row.options)])
-        return {path: self.file(path) for path in paths}
-
-    def key(self, row: Row) -> str:
-        """The hash of everything that decides the result of a row, but versions and the machine."""
-        options = {name: self._plain(value) for name, value in row.options.items()}
-        document = {
-            "content": self.file(row.content),
-            "styles": [self.file(style) for style in row.styles],
-            "options": {name: value for name, value in options.items() if value is not None},
-        }
-        return digest(json.dumps(document, sort_keys=True, default=repr).encode())
-
-    def _plain(self, value: Any) -> Any:
-        """An option as JSON has it; of files and arrays the hash."""
-        if isinstance(value, (str, os.PathLike)):
-            return self.file(os.fspath(value)) or str(value)
-        if isinstance(value, Mapping):
-            return {str(name): self._plain(item) for name, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self._plain(item) for item in value]
-        if isinstance(value, np.ndarray):
-            return [str(value.dtype), value.shape, digest(np.ascontiguousarray(value).tobytes())]
-        if isinstance(value, NetworkWeights):
-            return value.sha256
-        if hasattr(value, "versions"):  # a backend
-            return [value.name, value.device, value.dtype, value.precision]
-        return value
+def inputs_of(row: Row, files: Fingerprints) -> dict[str, str | None]:
+    """The hashes of the files that a row reads, by path."""
+    return {path: files.file(path) for path in [row.content, *row.styles, *files_in(row.options)]}
 
 
 def files_in(value: Any) -> list[str]:

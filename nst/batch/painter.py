@@ -12,14 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nst.backends.autotune import backend_in
 from nst.batch.manifest import files_in
 from nst.batch.rows import Row
-from nst.description import describe
+from nst.description import Sources, describe
 from nst.engine.cache import LRU, Cache
-from nst.errors import BackendError, NSTError, SettingsError, WeightsError
+from nst.errors import BackendError, NSTError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.pictures.writing import encoded
@@ -128,18 +126,16 @@ class RowPainter:
         """After each step, how much of the row is done, 0 to 1; in the end, what became of it."""
         began = time.perf_counter()
         try:
-            # overflow shows in the losses, which are checked: numpy need not warn of it as well
-            with np.errstate(over="ignore", invalid="ignore"):
-                content, styles = inputs.filled(row.content), inputs.filled(list(row.styles))
-                transfer = StyleTransfer(content, styles, **self._ready(row.options, inputs))
-                first = last = None
-                for last in transfer.iterate():
-                    first = last.losses().total if first is None else first
-                    yield last.step / last.steps if last.steps else 1.0
-                    self._check(last, time.perf_counter() - began)
-                assert last is not None
-                assert first is not None
-                data, facts = _finished(row, transfer, first, last)
+            content, styles = inputs.filled(row.content), inputs.filled(list(row.styles))
+            transfer = StyleTransfer(content, styles, **self._ready(row.options, inputs))
+            first = last = None
+            for last in transfer.iterate():
+                first = last.losses().total if first is None else first
+                yield last.step / last.steps if last.steps else 1.0
+                self._check(last, time.perf_counter() - began)
+            assert last is not None
+            assert first is not None
+            data, facts = _finished(row, transfer, first, last)
         except Exception as error:
             facts, said = {"seconds": _since(began)}, self._said(error)
             yield Painted(row, None, facts, said, isinstance(error, (BackendError, WeightsError)))
@@ -185,15 +181,8 @@ def _finished(
     row: Row, transfer: StyleTransfer, first: float, record: Progress
 ) -> tuple[bytes, dict[str, Any]]:
     """The file, and the facts about it."""
-    given = {"masks": {}, "init": "content", "weights": "auto", **row.options}
-    paths = {
-        "content": row.content,
-        "styles": row.styles,
-        "init": given["init"] if isinstance(given["init"], (str, Path)) else "picture",
-        "masks": given["masks"] or {},
-        "weights": given["weights"] if isinstance(given["weights"], (str, Path)) else "",
-    }
-    description, losses = describe(transfer, paths, record), record.losses()
+    sources = Sources.of(row.content, row.styles, row.options)
+    description, losses = describe(transfer, sources, record), record.losses()
     data = encoded(record.picture(), row.output, {**description, "step": record.step})
     own = {"steps": record.step, "size": record.size}
     return data, {**own, "losses": {"start": first, "total": losses.total, **losses.terms}, **description}
@@ -223,6 +212,3 @@ def check_options(options: Mapping[str, Any]) -> None:
     if not isinstance(settings.get("optimizer", "lbfgs"), str):
         settings["optimizer"] = "custom"
     make_settings(**settings)
-    shares = options.get("style_weights")
-    if shares is not None and not any(shares):
-        raise SettingsError("style weights are all zero")

@@ -15,6 +15,8 @@ from nst import get_backend
 from nst.batch import Batch, Row, RowPainter
 from nst.batch.pool import InProcess, _Worker
 from nst.errors import ImageError, NSTError, SettingsError
+from nst.pictures.masks import Masks
+from nst.pictures.picture import Picture
 from nst.pictures.writing import read_settings
 from nst.workers.local import THREADS, cores, environment
 
@@ -56,6 +58,16 @@ def test_the_manifest_says_what_became_of_each(gallery, options):
         assert set(entry["inputs"]) == {entry["content"], *entry["styles"], options["weights"]}
     assert (bad["output"], bad["status"]) == ("d-x.png", "failed")
     assert "not a picture" in bad["error"]
+
+
+def test_masks_and_starts_in_memory(gallery, options):
+    """They have no path that the metadata could name."""
+    half, start = np.eye(24, 32, dtype=np.float32), Picture(np.zeros((24, 32, 3), np.float32))
+    for masks, named in ({"protect": half}, {"protect": "picture"}), (Masks(protect=half), {}):
+        one = gallery.contents / "a.png", gallery.styles / "x.png", gallery.out
+        assert Batch(*one, init=start, masks=masks, **options).run().failed == ()
+        settings = read_settings(gallery.out / "a-x.png")["settings"]
+        assert (settings["init"], settings["masks"]) == ("picture", named)
 
 
 def test_what_is_there_is_left_alone_and_what_changed_is_done_again(gallery, options):

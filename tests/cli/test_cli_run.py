@@ -14,6 +14,7 @@ from PIL import Image
 
 from nst.backends.numpy.backend import NumpyBackend
 from nst.cli.running import run_transfer
+from nst.description import Sources
 from nst.errors import NSTError
 from nst.models.weights import load_weights
 from nst.pictures.picture import to_uint8
@@ -351,8 +352,7 @@ def failing_run(pictures, small_network, tmp_path, monkeypatch):
         transfer = StyleTransfer(
             pictures.content, pictures.style, backend=backend, weights=small_network, **settings
         )
-        paths = {"content": "p.png", "styles": ["a.png"], "init": "content"}
-        return run_transfer(transfer, paths, "out.png", "t.json", quiet=True)
+        return run_transfer(transfer, Sources("p.png", ["a.png"]), "out.png", "t.json", quiet=True)
 
     return run
 

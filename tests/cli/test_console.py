@@ -1,15 +1,19 @@
 """The one progress bar: what it shows, when it looks, and when there is none."""
 
 import io
+import json
 import re
+import shutil
+import subprocess
 import sys
 import threading
 
 import pytest
+import tqdm
 
 import nst
 from nst import control
-from nst.control import progress_bar
+from nst.control import duration_text, progress_bar
 
 
 class Screen(io.StringIO):
@@ -58,13 +62,13 @@ def test_a_run_in_the_library_has_a_bar_where_somebody_looks(monkeypatch, pictur
         thread.start()
         thread.join()
 
-    assert "2/2" in printed(True, "auto")
-    assert "2/2" in printed(True, True, in_a_thread)
+    assert "2 of 2" in printed(True, "auto")
+    assert "2 of 2" in printed(True, True, in_a_thread)
     assert printed(True, "auto", in_a_thread) == ""
     assert printed(True, False) == ""
     assert printed(False, "auto") == ""
     monkeypatch.setattr(control, "PACE", 0.0)
-    assert re.search("^nst: 32x24 1 of 2 loss [0-9.]+ [0-9]+ s left$", printed(False, True), re.MULTILINE)
+    assert re.search("^nst: 32x24 1 of 2 loss [0-9.]+ [0-9.]+ s left$", printed(False, True), re.MULTILINE)
     assert printed(False, "auto") == ""
 
 
@@ -89,7 +93,7 @@ def test_nothing_is_shown_where_there_is_no_terminal_or_when_quiet(shown, where)
 def test_texts_are_as_given_and_not_markup(shown):
     text = shown([(3, 7, "[red]512x384", lambda: "loss [1]")])
     assert "[red]512x384" in text
-    assert "3/7" in text
+    assert "3 of 7" in text
     assert "loss [1]" in text
 
 
@@ -98,9 +102,46 @@ def test_bytes_are_in_megabytes(shown):
 
 
 def test_a_unit_is_named_and_an_unknown_total_is_no_mistake(shown):
-    text = shown([(2.5, None, "step 5/10")], unit="frames")
-    assert "step 5/10" in text
-    assert "2/? frames" in text
+    text = shown([(2.5, None, "step 5 of 10")], unit="frames")
+    assert "step 5 of 10" in text
+    assert re.search(r"\b2 frames", text)
+
+
+DURATIONS = {
+    0: "0.0 s", 2.54: "2.5 s", 9.94: "9.9 s", 9.96: "10 s", 40: "40 s", 119.4: "119 s", 119.6: "2 min", 362: "6 min",
+    7169: "119 min", 7171: "2 h 0 min", 23_205: "6 h 27 min", 360_000: "100 h 0 min",
+}  # fmt: skip
+
+
+def test_durations():
+    assert {seconds: duration_text(seconds) for seconds in DURATIONS} == DURATIONS
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_studio_says_durations_in_the_same_words(root):
+    script = f"import {{ duration }} from {json.dumps((root / 'cli/web/static/dom.js').as_uri())};"
+    script += f"console.log(JSON.stringify({json.dumps(list(DURATIONS))}.map(duration)))"
+    command = ["node", "--input-type=module", "-e", script]
+    assert json.loads(subprocess.check_output(command, text=True)) == list(DURATIONS.values())
+
+
+@pytest.mark.parametrize(("terminal", "kernel"), [(True, False), (False, False), (False, True)])
+def test_counts_are_whole_and_what_is_left_is_for_people(terminal, kernel, shown, monkeypatch):
+    """In a terminal, in a log and in a notebook: 3 of 62 pictures, and the fourth under way, in 1250 s."""
+    now = [1000.0]
+    monkeypatch.setattr(control.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(control, "_in_notebook", lambda: kernel)
+
+    def moves():
+        now[0] += 1250.0
+        yield 3.1, 62, "a.png"
+
+    if kernel:
+        monkeypatch.setattr("tqdm.auto.tqdm", tqdm.tqdm)  # which writes to stderr
+    text = shown(moves(), terminal=terminal)
+    assert "3 of 62" in text
+    if not terminal:  # rich has a clock of its own
+        assert "6 h 36 min left" in text  # 1250 (62 - 3.1) / 3.1 s
 
 
 def test_the_loss_is_looked_at_ten_times_a_second_and_at_the_end(shown, monkeypatch):

@@ -15,9 +15,11 @@ import pytest
 from PIL import Image
 
 from nst.cli.checkpoints import hashes
+from nst.description import Sources
 from nst.files import check_writable, writing_atomically
 from nst.models.random import random_weights
 from nst.models.weights import save_weights
+from nst.pictures.writing import read_settings
 from nst.transfer import StyleTransfer
 
 # `nst`, which is killed so many seconds after its first step, wherever it is then
@@ -156,6 +158,17 @@ def test_from_another_folder_and_to_another_picture(stylize, command, cut_off, t
     assert [step["step"] for step in steps] == [0, 1, 2, 3]
 
 
+def test_a_map_of_colors_is_still_one(command, cut_off, tmp_path):
+    """Path and color of a mask become a list in the checkpoint."""
+    Image.new("RGB", (32, 24), "red").save(tmp_path / "map.png")
+    cut_off("--mask", "style1=map.png:red")
+    assert command("resume", "run.nst").status == 0
+    assert read_settings(tmp_path / "out.png")["settings"]["masks"] == {"style1": "map.png:red"}
+    cut_off("--mask", "style1=map.png:red")
+    Image.new("RGB", (32, 24), "blue").save(tmp_path / "map.png")
+    assert "map.png has changed since the run began" in command("resume", "run.nst").stderr
+
+
 def test_an_input_that_has_changed(command, cut_off, pictures, tmp_path):
     content = tmp_path / "content.png"
     shutil.copy(pictures.content, content)
@@ -173,12 +186,7 @@ def test_an_input_that_has_changed(command, cut_off, pictures, tmp_path):
 def test_what_is_no_file_is_not_read(tmp_path):
     """A device gives zeros without an end."""
     (tmp_path / "a").write_bytes(b"a")
-    named = {
-        "content": "/dev/zero",
-        "styles": [str(tmp_path / "a"), str(tmp_path)],
-        "masks": {},
-        "init": "noise",
-    }
+    named = Sources("/dev/zero", [str(tmp_path / "a"), str(tmp_path)], init="noise")
     assert hashes(named) == {str(tmp_path / "a"): hashlib.sha256(b"a").hexdigest()}
 
 

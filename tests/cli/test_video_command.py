@@ -49,7 +49,8 @@ def contents(folder):
 
 
 def test_a_folder_becomes_a_folder(video, clip, tmp_path):
-    done = video(clip, "out", "--trace", "trace.json")
+    Image.new("L", (48, 32), 255).save(tmp_path / "mask.png")
+    done = video(clip, "out", "--trace", "trace.json", "--mask", "style1=mask.png")
     assert (done.status, done.stdout, done.stderr) == (0, "out: 3 frames in out\n", "")
     assert list(contents(tmp_path / "out")) == NAMES
     results = [np.asarray(Image.open(tmp_path / "out" / name)).astype(float) for name in NAMES]
@@ -57,7 +58,10 @@ def test_a_folder_becomes_a_folder(video, clip, tmp_path):
     for result, frame in zip(results, FRAMES, strict=True):  # in natural order
         own = np.abs(result - frame).mean()
         assert 0 < own < min(np.abs(result - other).mean() for other in FRAMES if other is not frame)
-    steps = json.loads((tmp_path / "trace.json").read_text())["steps"]
+    trace = json.loads((tmp_path / "trace.json").read_text())
+    assert trace["settings"]["masks"] == {"style1": "mask.png"}
+    assert trace["weights"]["from"]
+    steps = trace["steps"]
     assert [(step["frame"], step["step"], sorted(step["terms"])) for step in steps] == [
         (1, 3, ["content", "style"]),
         (2, 2, ["content", "style", "temporal"]),
