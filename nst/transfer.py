@@ -81,6 +81,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ARGUMENTS", "Run", "StyleTransfer", "follow", "show_record", "stylize"]
 
+# long: the method and what calls it, to be read from top to bottom
 
 PAINTED = 10
 """So many steps make strokes of the noise that a size begins with; until then it is taken out of what is seen."""
@@ -135,9 +136,7 @@ class Run:
             # the first iterate, on top of what the scale before has found
             noise = self._noise(number, stage)
             if position is None:
-                x = self._first(coarse, stage, noise)
-                state = first_state(backend, optimizer, stage.evaluate, x)
-                del x
+                state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage, noise))
             else:
                 state, position = position.state, None  # one reference, so that a step can free its memory
             # the descent
@@ -156,9 +155,8 @@ class Run:
                 return
             done += state.step
             coarse = backend.to_numpy(state.result(backend.space))
-            if (
-                number < len(schedule) and schedule[number][1] == 0
-            ):  # the last scale is enlarged without a step
+            # the last scale may have no step: it is enlarged
+            if number < len(schedule) and schedule[number][1] == 0:
                 yield self._record(done, number + 1, began, stage, state, self._enlarged(coarse))
                 return
 
