@@ -32,9 +32,9 @@ Array = NDArray[np.float64]
 Run = Callable[[Subject], Iterator[Measurement]]
 
 SIZE, STYLE_SIZE = (48, 61), (43, 56)
-OPEN = Settings()
+OPEN = Settings(padding="zero")  # as VGG19 was trained
 OBJECTIVES = {
-    "open": OPEN,  # the default: relative per layer
+    "open": OPEN,  # as by default, relative per layer
     "paper": replace(OPEN, content_weight=1.0, style_weight=1.0, tv_weight=4e6),
     "covariance": replace(OPEN, style_loss="covariance", pooling="max", tv_weight=0.1),
 }

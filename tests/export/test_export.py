@@ -74,6 +74,7 @@ def library(content, style, network, backend="numpy", **settings):
         optimizer="adam",
         scales=1,
         size=max(content.shape),
+        octave_noise=0,  # a graph starts from the picture that it is given
         **settings,
     ).iterate()
     totals, last = [], None
