@@ -261,9 +261,8 @@ def test_masks_that_are_white_everywhere_change_nothing(scene, small_network, lo
 def test_a_style_pulls_in_its_own_region_only(scene, small_network):
     left = np.zeros((32, 40), np.float32)
     left[:, :20] = 1
-    problem = make(
-        scene, small_network, Masks(regions=[left, None]), ["conv1_1", "conv1_2"], content_weight=0.0
-    )
+    regions, layers = Masks(regions=[left, None]), ["conv1_1", "conv1_2"]
+    problem = make(scene, small_network, regions, layers, content_weight=0.0, padding="zero")
     ((term, _),) = problem.terms
     assert term.name == "style"
     assert [part.name for part, _ in term.parts] == ["style 1", "style 2"]
@@ -321,7 +320,7 @@ def test_a_source_mask_takes_the_style_from_its_part(scene, small_network):
 
 
 def test_temperature_of_a_transfer_is_that_of_the_styles(scene, small_network):
-    problem = make(scene, small_network, smoothing=True)
+    problem = make(scene, small_network, smoothing=True, padding="zero")
     squares = fourths = 0.0
     network = BACKEND.network(small_network, ["conv3_1"], "avg")
     for picture in scene[1:]:
