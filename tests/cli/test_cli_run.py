@@ -52,6 +52,7 @@ SETTINGS = [
         "max_pixels",
         "init",
         "init_noise",
+        "octave_noise",
         "seed",
         "padding",
         "feather",
