@@ -183,7 +183,16 @@ def gram(maps):
 def test_step_0_is_the_start_picture_with_the_losses_of_the_paper(stylize, tmp_path, small_network, pictures):
     style = Image.open(pictures.other).resize((32, 24), Image.Resampling.NEAREST)
     style.save(tmp_path / "style.png")
-    layers = ["--content-layers", "conv1_1", "--style-layers", "conv1_1", "--style-weight", 1]
+    layers = [
+        "--content-layers",
+        "conv1_1",
+        "--style-layers",
+        "conv1_1",
+        "--style-weight",
+        1,
+        "--padding",
+        "zero",
+    ]
     result = stylize(*layers, "--init", "noise", "--seed", 5, "--trace", "t.json", style="style.png")
     assert result.status == 0
     start = np.random.default_rng(5).random((1, 3, 24, 32), np.float32)[0].transpose(1, 2, 0)
