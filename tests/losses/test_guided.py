@@ -261,8 +261,10 @@ def test_masks_that_are_white_everywhere_change_nothing(scene, small_network, lo
 def test_a_style_pulls_in_its_own_region_only(scene, small_network):
     left = np.zeros((32, 40), np.float32)
     left[:, :20] = 1
-    regions, layers = Masks(regions=[left, None]), ["conv1_1", "conv1_2"]
-    problem = make(scene, small_network, regions, layers, content_weight=0.0, padding="zero")
+    problem = make(
+        scene, small_network, Masks(regions=[left, None]), ["conv1_1", "conv1_2"], content_weight=0.0,
+        padding="zero",
+    )  # fmt: skip
     ((term, _),) = problem.terms
     assert term.name == "style"
     assert [part.name for part, _ in term.parts] == ["style 1", "style 2"]

@@ -116,8 +116,12 @@ def picture(seed, height, width):
     return Picture(np.random.default_rng(seed).random((height, width, 3), np.float32))
 
 
-SETTINGS = Settings(content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.5, "conv2_1": 0.5})
+SETTINGS = Settings(
+    content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.5, "conv2_1": 0.5}, padding="zero"
+)
+# what is worked out by hand has zeros past its border, and no noise in its start
 LAYERS = {"content_layers": "conv2_2", "style_layers": "conv1_1,conv2_1", "size": "content"}
+LAYERS |= {"padding": "zero", "octave_noise": 0}
 
 
 def maps_of(network, shown, layer=LAYER):
