@@ -357,7 +357,7 @@ def failing_run(pictures, small_network, tmp_path, monkeypatch):
 
     def run(fail, good=5):
         backend = Failing(good, fail)
-        settings = {"steps": 10, "optimizer": "adam", "size": 32}
+        settings = {"steps": 10, "optimizer": "adam", "size": 32, "octave_noise": 0}
         transfer = StyleTransfer(
             pictures.content, pictures.style, backend=backend, weights=small_network, **settings
         )
@@ -370,7 +370,7 @@ def failing_run(pictures, small_network, tmp_path, monkeypatch):
 @pytest.fixture
 def four_steps(pictures, small_network):
     """The picture after 4 good steps, 0 ... 255."""
-    settings = {"steps": 4, "optimizer": "adam", "size": 32, "backend": "numpy"}
+    settings = {"steps": 4, "optimizer": "adam", "size": 32, "backend": "numpy", "octave_noise": 0}
     return np.asarray(
         StyleTransfer(pictures.content, pictures.style, weights=small_network, **settings).run()
     )
