@@ -385,6 +385,7 @@ def test_an_optimizer_by_name_or_as_an_object(content, style, options):
         nst.StyleTransfer(content, style, **(options | {"optimizer": "sgd"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"tile": 32}, {"tile": 32, "padding": "circular", "tv_weight": 1.0}, {"smoothing": True}],

@@ -224,6 +224,7 @@ def test_every_start_without_a_step(init, stylize, pictures, tmp_path):
         assert np.abs(result - np.asarray(image.resize((32, 24), Image.Resampling.LANCZOS, box))).mean() < 6
 
 
+@pytest.mark.slow
 def test_options_change_the_result_and_the_seed_repeats_it(stylize, pictures):
     styles = [pictures.style, pictures.other]
     variants = [
