@@ -1,17 +1,24 @@
-# Two commands for a newcomer: `make demo` and `make test`.
+# Two commands for a newcomer: `make demo` and `make test`; `make check` is for every change in between.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# a process for each core and one thread in each; a file's tests stay together, and with them what they share
+TEST := NST_REQUIRE_BACKENDS=torch,tf,onnx OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
 BENCHMARKS := speed layers precision memory history scaling
 
-.PHONY: demo test docs browser fuzz release-check lint format bench bench-gpu clean
+.PHONY: demo test check docs browser fuzz release-check lint format bench bench-gpu clean
 
 demo: .venv/.demo
 	$(BIN)/nst demo -o out.png
 
 test: .venv/.test docs/browser/node_modules
-	NST_REQUIRE_BACKENDS=torch,tf,onnx $(BIN)/python -m pytest
+	$(TEST)
+
+# what takes seconds: no browsers, no services, no fresh environments
+check: .venv/.test
+	$(TEST) -m "not slow"
 
 # the page docs/browser with all that it needs, ready to be served
 browser: .venv/.test docs/browser/node_modules
@@ -32,7 +39,7 @@ release-check: .venv/.test
 	$(BIN)/python tests/release.py
 
 lint: .venv/.test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo && $(BIN)/mypy
 
 format: .venv/.test
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,12 +1,15 @@
-"""docs/architecture.md, enforced: which module may import which, names, sizes, and what `import nst` loads."""
+"""docs/architecture.md, enforced: the contracts of pyproject.toml, what they cannot say, what `import nst` loads."""
 
 import ast
 import json
-from graphlib import TopologicalSorter
+import sys
 from importlib import import_module
 from pathlib import Path
+from symtable import symtable
 
+import grimp
 import pytest
+from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nst", "backends", "models", "cli", "conformance")
@@ -29,247 +32,112 @@ OUTSIDE = {
     "cv2",
     "rembg",  # of the user's own: it cannot get its network everywhere
     "skimage",
-    "onnx",
     "psutil",
+    "pytest",  # the conformance suite is one
     "ray",
     "starlette",
     "uvicorn",
     "typing_extensions",  # for type checkers alone
 }
+CORE = ("protocol", "settings", "encoding", "losses", "optim", "engine", "backends.tape")
 
-# which rooms of nst the files of a room may import, besides their own, nst.errors and nst._version; no arrow runs up
-BELOW = {
-    "nst/files.py": "",
-    "nst/samples/": "files",
-    "models/": "files samples",
-    "nst/protocol.py": "models",
-    "backends/": "files models protocol",
-    "nst/repr_html.py": "",
-    "nst/plot.py": "pictures",
-    "nst/settings.py": "models",
-    "nst/pictures/": "files settings",
-    "nst/presets.py": "models",
-    "nst/encoding/": "models pictures protocol",
-    "nst/losses/": "encoding models pictures protocol",
-    "nst/optim/": "protocol",
-    "nst/planning/": "encoding models optim protocol repr_html settings",
-    "nst/engine/": "encoding losses models optim pictures planning protocol settings",
-    "nst/workers/": "backends engine models planning protocol",
-    "nst/progress.py": "engine optim pictures protocol repr_html settings",
-    "nst/arguments.py": "control engine losses models optim pictures planning progress protocol settings workers",
-    "nst/control.py": "progress",
-    "nst/result.py": "control optim pictures plot progress settings",
-    "nst/inputs.py": "engine models pictures planning settings",
-    "nst/checkpoint.py": "backends engine files inputs models optim pictures planning protocol settings workers",
-    "nst/": "arguments backends batch checkpoint control encoding engine inputs losses models optim "
-    "pictures planning plot presets progress protocol repr_html result settings synthesis "
-    "transfer workers",
-    "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
-    "nst/batch/": "arguments backends description engine models pictures planning progress settings transfer "
-    "workers",
-    "nst/video/": "arguments engine losses pictures settings transfer",
-    "nst/__main__.py": "cli",
-    "conformance/": "backends encoding engine files losses models optim pictures protocol settings workers",
-    "cli/": "*",
-}
-FRAMEWORKS_OF = {
-    "backends/torch/": {"torch"},
-    "backends/tensorflow/": {"tensorflow", "keras"},
-    "backends/onnx/": {"onnx", "onnxruntime"},
-}
-PURE = (
-    "nst/protocol.py",
-    "nst/settings.py",
-    "nst/encoding/",
-    "nst/losses/",
-    "nst/optim/",
-    "nst/engine/",
-    "backends/tape.py",
-)
-
-FILES = sorted(
-    path.relative_to(ROOT).as_posix()
+FILES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
     for package in PACKAGES
-    for path in (ROOT / package).rglob("*.py")
+    for path in sorted((ROOT / package).rglob("*.py"))
     if not any(parent.is_symlink() for parent in path.parents)
-)
+}
 
 
-def imports(file):
-    """(module, line, at import time) of every import in a file; `from a import b` counts as a.b if that is a module."""
-    tree = ast.parse((ROOT / file).read_text())
-    lazy = {
-        id(node)
-        for scope in ast.walk(tree)
-        if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) or is_type_checking(scope)
-        for node in ast.walk(scope)
+@pytest.fixture(scope="module")
+def graph():
+    """Who imports whom, frameworks and other packages included; imports inside functions too."""
+    return grimp.build_graph("nst", include_external_packages=True, cache_dir=None)
+
+
+def outside(graph, module):
+    """The packages that a module imports, without nst and the standard library."""
+    return (
+        graph.find_modules_directly_imported_by(module)
+        - graph.find_descendants("nst")
+        - {
+            "nst",
+            *sys.stdlib_module_names,
+        }
+    )
+
+
+def test_every_file_is_in_the_graph(graph):
+    """The folders beside nst too, behind their symbolic links."""
+    installed = (Path(file) if file.startswith("nst/") else Path("nst", file) for file in FILES)
+    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in installed}
+    assert len(modules) > 200
+    assert modules == graph.find_descendants("nst") | {"nst"}
+
+
+def test_imports_keep_the_contracts():
+    """`[tool.importlinter]`: the order of rooms, no circle, where frameworks are imported."""
+    assert lint_imports(str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True) == 0
+
+
+def test_the_core_needs_numpy_and_the_standard_library_only(graph):
+    core = {f"nst.{name}" for name in CORE}
+    core |= {module for room in core for module in graph.find_descendants(room)}
+    needed = {module: outside(graph, module) - {"numpy"} for module in core}
+    assert not {module: packages for module, packages in needed.items() if packages}
+
+
+def test_every_other_import_is_a_declared_dependency(graph):
+    needed = {
+        module: outside(graph, module) - OUTSIDE - FRAMEWORKS for module in graph.find_descendants("nst")
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}:{node.lineno}: relative import"
-            names = [full(node.module, alias.name) for alias in node.names]
-        else:
-            continue
-        for name in names:
-            yield name, node.lineno, id(node) not in lazy
+    assert not {module: packages for module, packages in needed.items() if packages}
 
 
-def is_type_checking(node):
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
-def full(module, name):
-    path = ROOT.joinpath(*module.split("."), name)
-    return f"{module}.{name}" if path.is_dir() or path.with_suffix(".py").is_file() else module
-
-
-def room(file):
-    """The most special entry of BELOW."""
-    return max((prefix for prefix in BELOW if file.startswith(prefix)), key=len)
-
-
-def may_import(file, module):
-    """Whether a file may import a module of nst."""
-    own = room(file).removesuffix("/").removesuffix(".py").removeprefix("nst/").replace("/", ".")
-    allowed = {own, "errors", "_version", *BELOW[room(file)].split()}
-    return "*" in allowed or (module.split(".")[1:2] and module.split(".")[1] in allowed)
-
-
-def test_there_is_something_to_check():
-    assert {file.split("/")[0] for file in FILES} == set(PACKAGES)
-    assert len(FILES) > 40
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_imports_point_one_way(file):
-    for module, line, _ in imports(file):
-        if module.split(".")[0] == "nst":
-            assert may_import(file, module), (
-                f"{file}:{line} imports {module}; {room(file)} may: {BELOW[room(file)]}"
-            )
-
-
-def test_no_import_closes_a_circle():
-    """Neither at once nor later: what a file imports knows nothing of it."""
-    installed = {}
-    for file in FILES:
-        path = Path(file) if file.startswith("nst/") else Path("nst", file)
-        installed[".".join(path.with_suffix("").parts).removesuffix(".__init__")] = file
-    graph = {
-        name: {module for module, _, _ in imports(file) if module in installed and module != name}
-        for name, file in installed.items()
-    }
-    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
-
-
-@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("cli/commands/")])
-def test_a_command_imports_no_other_command(file):
-    assert not [module for module, _, _ in imports(file) if module.startswith("nst.cli.commands")]
-
-
-def test_the_rules_themselves():
-    """The check finds what it is there to find."""
-    assert room("nst/losses/style.py") == "nst/losses/"
-    assert room("nst/transfer.py") == "nst/"
-    assert room("backends/torch/ops.py") == room("backends/tape.py") == "backends/"
-    assert may_import("nst/losses/style.py", "nst.losses.term")
-    assert may_import("nst/engine/stage.py", "nst.losses.term")
-    assert may_import("backends/tape.py", "nst.protocol")
-    assert not may_import("nst/losses/style.py", "nst.engine.stage")
-    assert not may_import("nst/progress.py", "nst.transfer")
-    assert not may_import("nst/protocol.py", "nst")
-    found = {module for module, _, _ in imports("nst/transfer.py")}
-    assert {"nst.pictures.kinds", "nst.models.store.resolve", "pathlib"} <= found
-    eager = {module for module, _, now in imports("cli/main.py") if now}
-    assert "nst.errors" in eager
-    assert not any(now for module, _, now in imports("cli/engine.py") if module == "nst.transfer")
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_frameworks_stay_in_their_backends(file):
-    own = next((names for folder, names in FRAMEWORKS_OF.items() if file.startswith(folder)), set())
-    for module, line, _ in imports(file):
-        assert module.split(".")[0] not in FRAMEWORKS - own, f"{file}:{line} imports {module}"
-
-
-@pytest.mark.parametrize("file", [file for file in FILES if file.startswith(PURE)])
-def test_the_core_needs_numpy_and_the_standard_library_only(file):
-    import sys
-
-    for module, line, _ in imports(file):
-        root = module.split(".")[0]
-        assert root in sys.stdlib_module_names | {"numpy", "nst"}, f"{file}:{line} imports {module}"
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_every_other_import_is_a_declared_dependency(file):
-    import sys
-
-    allowed = sys.stdlib_module_names | OUTSIDE | FRAMEWORKS | {"nst"}
-    if file.startswith("conformance/"):
-        allowed |= {"pytest"}
-    for module, line, now in imports(file):
-        if module.startswith("typing_extensions") and not now:
-            continue  # for type checkers, which know it without its being installed
-        assert module.split(".")[0] in allowed, f"{file}:{line} imports {module}"
-
-
-def order(name):
-    """As ruff sorts (RUF022): CONSTANTS, Classes, the rest."""
-    return 0 if name.isupper() else 1 if name[0].isupper() else 2, name
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_all_is_there_sorted_and_true(file):
-    tree = ast.parse((ROOT / file).read_text())
-    found = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+def test_private_names_stay_in_their_file():
+    borrowed = [
+        (file, node.module, alias.name)
+        for file, text in FILES.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.endswith("__") and alias.name != "_version"
     ]
-    defined = {
-        name
-        for node in tree.body
-        for name in (
-            [node.name]
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-            else [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-            if isinstance(node, ast.Assign)
-            else [node.target.id]
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-            else [alias.asname or alias.name for alias in node.names]
-            if isinstance(node, (ast.Import, ast.ImportFrom))
-            else []
-        )
-    }
-    public = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) if n.name[0] != "_"}
-    if not found:
-        private = Path(file).name.startswith("_")
-        assert not public or private, f"{file} has public names {sorted(public)} and no __all__"
-        return
-    names = ast.literal_eval(found[0])
-    assert names == sorted(set(names), key=order)
-    if file != "nst/__init__.py":  # whose names are imported when they are used
-        assert set(names) <= defined, f"{file}: __all__ names what is not there: {set(names) - defined}"
+    assert not borrowed
+
+
+def test_public_names_are_in_all():
+    """And what is there exists; ruff keeps the order (RUF022)."""
+    missing, untrue = [], []
+    for file, text in FILES.items():
+        body = ast.parse(text).body
+        lists = [
+            node.value
+            for node in body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        ]
+        public = [n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name[0] != "_"]
+        if not lists:
+            missing += [file] if public and not Path(file).name.startswith("_") else []
+        elif file != "nst/__init__.py":  # whose names are imported when they are used
+            symbols = symtable(text, file, "exec").get_symbols()
+            defined = {
+                s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()
+            }
+            untrue += [(file, name) for name in ast.literal_eval(lists[0]) if name not in defined]
+    assert (missing, untrue) == ([], [])
 
 
 def test_the_public_names_of_nst_exist():
     nst = import_module("nst")
-    assert nst.__all__ == sorted(nst.__all__, key=order)
     for name in nst.__all__:
         assert getattr(nst, name) is not None
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_file_can_be_read_in_one_go(file):
-    lines = (ROOT / file).read_text().splitlines()
-    silenced = any(line.startswith("# long: ") for line in lines)
-    assert len(lines) <= LONGEST or silenced, (
-        f"{file} has {len(lines)} lines, the alarm is at {LONGEST}: one idea a file, or a comment `# long: why`"
-    )
+def test_a_file_can_be_read_in_one_go():
+    """One idea a file; a comment `# long: why` silences the alarm."""
+    lengths = {file: len(text.splitlines()) for file, text in FILES.items() if "\n# long: " not in text}
+    assert not {file: length for file, length in lengths.items() if length > LONGEST}
 
 
 LOADED = """

@@ -100,7 +100,7 @@ def test_a_loss_may_be_called_like_a_column(content, pictures, options):
         def prepare(self, encoder, scene):
             return Prepared(Term(), 0.5)
 
-    transfer = nst.StyleTransfer(content, pictures.style, **options, extra_terms=[Loss()])
+    transfer = nst.StyleTransfer(content, pictures.style, **options, octave_noise=0, extra_terms=[Loss()])
     losses = transfer.paint().losses
     assert losses.step.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
     start = resize(transfer.content, 32, 24).rgb.astype(np.float64)
@@ -121,9 +121,9 @@ def test_no_time_at_all_gives_the_start_at_its_full_size(content, pictures, opti
     assert result.losses.dtype.names == ("step", "scale", "width", "height", "seconds", "total")
 
 
-def test_a_deadline_among_the_small_sizes(transfer, clock):
+def test_a_deadline_among_the_small_sizes(content, pictures, options, clock):
     """What is there is brought up to the full size: its change of the start, enlarged, on top of the start there."""
-    records = []
+    transfer, records = nst.StyleTransfer(content, pictures.style, octave_noise=0, **options), []
 
     def tick(record):
         records.append(record)

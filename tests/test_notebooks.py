@@ -3,6 +3,8 @@
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("first-picture", "layers-and-backends", "own-the-loop")
 TEXT = 2000  # characters that a cell may print
 ALL = 1_000_000  # bytes of all notebooks

@@ -13,6 +13,8 @@ import pytest
 
 from nst._version import __version__
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nst", "backends", "models", "cli", "conformance")
 

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import threading
 from collections.abc import Iterator

@@ -21,6 +21,8 @@ from nst.batch.rows import Row
 from nst.errors import NSTError
 from nst.workers.cluster import Places
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {
     "backend": "numpy",
     "steps": 6,

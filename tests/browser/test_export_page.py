@@ -16,6 +16,8 @@ from PIL import Image
 import nst
 from nst.conformance.tolerances import tolerance
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT, STEPS, SAME = 48, 32, 10, 5
 SPY = """
 const Plain = Worker;

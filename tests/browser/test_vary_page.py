@@ -8,6 +8,8 @@ from nst.cli.experiments.grid import Cell, Grid
 from nst.cli.experiments.runs import Done
 from nst.cli.experiments.variations import write_page
 
+pytestmark = pytest.mark.slow
+
 COLORS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
 
 

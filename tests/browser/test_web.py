@@ -21,6 +21,8 @@ from tests.conftest import ROOT, scene
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 PATIENCE = 180_000  # ms; of a machine that is busy with other things
 

@@ -166,6 +166,7 @@ def hashes(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.png")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_a_batch_that_is_killed_goes_on_as_if_nothing_had_happened(
     backend, tmp_path, environment, weights_file, need

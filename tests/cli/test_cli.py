@@ -328,7 +328,7 @@ def test_one_pixel_is_a_flat_picture_of_its_colour(stylize, tmp_path):
 
 
 def test_style_equal_to_content_gives_the_content_back(stylize, pictures):
-    result = stylize(style=pictures.content)
+    result = stylize("--octave-noise", 0, style=pictures.content)
     assert result.status == 0
     assert "loss 0 -> 0; converged" in result.stdout
     assert np.array_equal(Image.open("out.png"), Image.open(pictures.content))

@@ -13,6 +13,8 @@ from nst.conformance.report import passes
 from nst.conformance.runner import Options, required_backends, run_apart
 from nst.conformance.tolerances import TABLE
 
+pytestmark = pytest.mark.slow
+
 RUNS = [(name, None, 7) for name in BUILTIN] + [
     ("numpy", "float32", 6),
     ("torch", "float64", 6),

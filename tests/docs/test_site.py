@@ -11,6 +11,8 @@ import pytest
 import nst
 from nst.cli.main import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 
 class Page(HTMLParser):
     """The links and the anchors of a page."""

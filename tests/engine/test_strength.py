@@ -14,6 +14,7 @@ from nst.models.weights import NetworkWeights
 from nst.settings import BALANCE
 
 ONE_SIZE = {"backend": "numpy", "scales": 1, "size": "content"}
+ONE_SIZE |= {"padding": "zero", "octave_noise": 0}  # as `activations` pads, and from the content itself
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
 

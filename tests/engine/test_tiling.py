@@ -65,7 +65,7 @@ OPTIONS = {
     "max": {"pooling": "max"},
     "no content": {"content_weight": 0},
     "style of nothing": {"style_weight": 0},
-    "replicate": {"padding": "replicate"},
+    "zeros outside": {"padding": "zero"},
     "regions": {"masks": Masks((region(), None), content=region(), feather=3.0)},
     "source masks": {"masks": Masks((), (region(), None), protect=region())},
     "smoothed regions": {"smoothing": True, "masks": Masks((region(), None), content=region())},

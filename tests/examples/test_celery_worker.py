@@ -10,6 +10,8 @@ import pytest
 
 from tests.examples.conftest import CHOICES, LONG, pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def environment_of_all(start, need_for_service, service_environment, tmp_path_factory):

@@ -14,6 +14,8 @@ from PIL import Image
 import nst
 from tests.examples.conftest import CHOICES, LONG, pixels
 
+pytestmark = pytest.mark.slow
+
 QUEUE = 4
 LIMITS = {
     "workers": 2,

@@ -11,6 +11,8 @@ import nst
 from nst.models.normalise import mean_activations
 from nst.samples import sample_arrays
 
+pytestmark = pytest.mark.slow
+
 TINY = {"width": 1 / 16, "crops": 16, "side": 64, "patches": 20_000}
 
 

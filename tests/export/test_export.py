@@ -120,7 +120,7 @@ def test_twenty_steps_are_those_of_the_library(exported, network):
 
 
 SETTINGS = {
-    "replicate": ({"padding": "replicate"}, True),
+    "zero": ({"padding": "zero"}, True),
     "circular": (
         {"padding": "circular", "style_layers": "conv1_1,conv2_1", "content_layers": "conv2_2"},
         False,

@@ -10,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import campaign
 from mutations import mutant
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def path(monkeypatch, root):

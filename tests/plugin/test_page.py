@@ -13,6 +13,8 @@ from nst.backends.operators import OperatorOps
 from nst.backends.tape import Kernels
 from nst.protocol import Arithmetic, Ops, VectorSpace
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "writing-a-backend.md").read_text()
 BLOCK = re.compile(r"(?:<!-- the file (\S+) -->\n)?```(\w+)\n(.*?)```", re.S)

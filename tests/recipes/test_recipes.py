@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^<!-- the file (\S+) -->\n```(\w+)\n(.*?)^```$", re.S | re.M)
 

@@ -16,6 +16,8 @@ from nst.errors import NSTError
 from nst.workers.cluster import Places, _start, connect, places
 from tests.workers.conftest import CONTENT, OPTIONS, STYLE, transfer
 
+pytestmark = pytest.mark.slow
+
 
 def on_cluster(network, workers):
     return transfer(network, device=nst.Devices(ray="auto", workers=workers))

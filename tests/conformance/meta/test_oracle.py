@@ -192,6 +192,7 @@ def test_gradients_equal_differences(row, numbers):
     assert (above - below) / (2 * step) == pytest.approx(slope, rel=1e-6, abs=1e-8 * np.linalg.norm(gradient))
 
 
+@pytest.mark.slow
 def test_the_unmodified_backend_passes_everything():
     results = run_cases(Subject(BACKEND), all_cases())
     assert [f"{r.id}: {r.message}" for r in results if r.status == "failed"] == []

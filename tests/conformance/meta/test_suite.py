@@ -246,6 +246,7 @@ def test_the_pytest_class(tmp_path, python):
     }
 
 
+@pytest.mark.slow
 def test_golden_values_come_from_their_command(python, root):
     fresh = json.loads(python("-m", "nst.conformance.cases.golden").stdout)
     committed = json.loads((root / "conformance" / "cases" / "golden.json").read_text())
