@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from nst.batch import Batch, Row, Status, Summary
 from nst.batch.rows import beside, named, paired_rows
+from nst.children import add_working_folder
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import find_network, library_arguments
 from nst.cli.like import with_like
@@ -57,6 +58,8 @@ def run_batch(
     if ray is not None:
         from nst.batch.cluster import Cluster
 
+        for row in rows:  # a class of the person's own comes from the folder of the command
+            add_working_folder(str(row.options["backend"]))
         executor = Cluster(ray, ray_workers, timeout)
     batch = Batch.of_rows(rows, output, jobs=jobs, timeout=timeout)
     if offline:

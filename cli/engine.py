@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nst.children import add_working_folder
 from nst.cli.console import progress_bar
 from nst.cli.options import masks_by_name, with_preset
 from nst.errors import NSTError
@@ -43,11 +44,7 @@ def load_backend(name: str, device: str, precision: str | None = None) -> Backen
     """A backend whose network computes in `precision` (or "auto"), silent unless it fails."""
     from nst.backends.autotune import backend_in
 
-    if ":" in name and "" not in sys.path:
-        sys.path.append(
-            ""
-        )  # a class in the folder one works in, as `python -m nst` and `nst conformance` find it
-
+    add_working_folder(name)
     with _quiet_stderr():
         return backend_in(name, device, precision)
 

@@ -39,6 +39,7 @@ OUTSIDE = {
 
 # which rooms of nst the files of a room may import, besides their own, nst.errors and nst._version; no arrow runs up
 BELOW = {
+    "nst/children.py": "",
     "nst/files.py": "",
     "nst/samples/": "files",
     "models/": "files samples",
@@ -54,7 +55,7 @@ BELOW = {
     "nst/optim/": "protocol",
     "nst/planning/": "encoding models optim protocol repr_html settings",
     "nst/engine/": "encoding losses models optim pictures planning protocol settings",
-    "nst/workers/": "backends engine models planning protocol",
+    "nst/workers/": "backends children engine models planning protocol",
     "nst/progress.py": "engine optim pictures protocol repr_html settings",
     "nst/arguments.py": "control engine losses models optim pictures planning progress protocol settings workers",
     "nst/control.py": "progress",
@@ -65,11 +66,11 @@ BELOW = {
     "pictures planning plot presets progress protocol repr_html result settings synthesis "
     "transfer workers",
     "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
-    "nst/batch/": "arguments backends description engine models pictures planning progress settings transfer "
+    "nst/batch/": "arguments backends children description engine models pictures planning progress settings transfer "
     "workers",
     "nst/video/": "arguments engine losses pictures settings transfer",
-    "nst/__main__.py": "cli",
-    "conformance/": "backends encoding engine files losses models optim pictures protocol settings workers",
+    "nst/__main__.py": "children cli",
+    "conformance/": "backends children encoding engine files losses models optim pictures protocol settings workers",
     "cli/": "*",
 }
 FRAMEWORKS_OF = {
