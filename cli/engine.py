@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nst.children import add_working_folder
-from nst.cli.console import progress_bar
+from nst.cli.console import harmless, progress_bar
 from nst.cli.options import masks_by_name, with_preset
 from nst.errors import NSTError
 
@@ -149,7 +149,7 @@ def find_network(spec: str, *, offline: bool, seed: int, quiet: bool) -> Network
 
     def notify(line: str) -> None:
         if not quiet:
-            click.echo(line, err=True)
+            click.echo(harmless(line), err=True)
 
     with network_bar(spec, quiet) as progress:
         return resolve_weights(spec, offline=offline, seed=seed, notify=notify, progress=progress)

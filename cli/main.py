@@ -23,7 +23,7 @@ except ImportError:
 
 from nst._version import __version__
 from nst.children import safe_children
-from nst.cli.console import warnings_as_notes
+from nst.cli.console import harmless, warnings_as_notes
 from nst.errors import NSTError
 
 __all__ = ["cli", "main"]
@@ -155,7 +155,7 @@ def _close_stdout() -> None:
 
 def _fail(message: str) -> int:
     with suppress(OSError):  # stderr may be on the disk that is full
-        click.echo("nst: error: " + " ".join(message.split()), err=True)
+        click.echo("nst: error: " + harmless(" ".join(message.split())), err=True)
     return 2
 
 

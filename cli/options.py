@@ -23,6 +23,7 @@ __all__ = [
     "SECTIONS",
     "SECTION_OF",
     "SectionedCommand",
+    "address",
     "as_typed",
     "checkpoint_options",
     "default_of",
@@ -87,7 +88,7 @@ def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[C
             flag_value="auto",
             metavar="[ADDRESS]",
             is_eager=True,
-            callback=_address,
+            callback=address,
             help="Share out the windows among actors on a Ray cluster: auto, local, host:port or ray://host:port.",
         ),
         click.option(
@@ -372,7 +373,7 @@ def as_typed(value: Any) -> Any:
     return value
 
 
-def _address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
+def address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
     """An address of a cluster: the word behind --ray is one, whatever it was meant to be."""
     if typed is not None and Path(typed).exists():
         raise click.BadParameter(f"{typed} is a file: put --ray last, or write --ray=ADDRESS")

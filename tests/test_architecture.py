@@ -40,6 +40,7 @@ OUTSIDE = {
 # which rooms of nst the files of a room may import, besides their own, nst.errors and nst._version; no arrow runs up
 BELOW = {
     "nst/children.py": "",
+    "nst/documents.py": "",
     "nst/files.py": "",
     "nst/samples/": "files",
     "models/": "files samples",
@@ -48,7 +49,7 @@ BELOW = {
     "nst/repr_html.py": "",
     "nst/plot.py": "pictures",
     "nst/settings.py": "models",
-    "nst/pictures/": "files settings",
+    "nst/pictures/": "documents files settings",
     "nst/presets.py": "models",
     "nst/encoding/": "models pictures protocol",
     "nst/losses/": "encoding models pictures protocol",
@@ -61,12 +62,12 @@ BELOW = {
     "nst/control.py": "progress",
     "nst/result.py": "control optim pictures plot progress settings",
     "nst/inputs.py": "engine models pictures planning settings",
-    "nst/checkpoint.py": "backends engine files inputs models optim pictures planning protocol settings workers",
+    "nst/checkpoint.py": "backends documents engine files inputs models optim pictures planning protocol settings workers",
     "nst/": "arguments backends batch checkpoint control encoding engine inputs losses models optim "
     "pictures planning plot presets progress protocol repr_html result settings synthesis "
     "transfer workers",
-    "nst/export/": "backends encoding engine files losses models optim protocol settings transfer",
-    "nst/batch/": "arguments backends children description engine models pictures planning progress settings transfer "
+    "nst/export/": "backends documents encoding engine files losses models optim protocol settings transfer",
+    "nst/batch/": "arguments backends children description documents engine models pictures planning progress settings transfer "
     "workers",
     "nst/video/": "arguments engine losses pictures settings transfer",
     "nst/__main__.py": "children cli",

@@ -20,6 +20,7 @@ from nst.cli.web.messages import Event, Failed, Finished, Large, Order, Preview,
 from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
 from nst.cli.web.recipe import read_recipe
+from nst.documents import read_json
 from nst.errors import NSTError
 from nst.files import write_atomically
 
@@ -122,10 +123,39 @@ class Queue:
         return self.save(replace(job, state=state, crashes=crashes, error=error))
 
 
+_ORDER = {
+    "session": str,
+    "run": int,
+    "folder": str,
+    "photo": str,
+    "styles": [str],
+    "masks": {str: str},
+    "recipe": {str: object},
+    "size": int,
+}
+_FORM = {
+    "name": str,
+    "order": _ORDER,
+    "present": str,
+    "above": int,
+    "source": int,
+    "state": str,
+    "error": str,
+    "crashes": int,
+    "step": int,
+    "steps": int,
+    "left": float,
+    "asked": float,
+}
+"""What the file of a job must be; see `nst.documents`."""
+
+
 def _read(path: Path) -> LargeJob | None:
     try:
-        document = json.loads(path.read_text())
+        document = read_json(path.read_bytes(), _FORM)
         order = document["order"]
+        if document["name"] != path.stem:
+            return None
         order = {**order, "styles": tuple(order["styles"]), "recipe": read_recipe(order["recipe"])}
         job = LargeJob(**{**document, "order": Order(**order)})
     except (OSError, ValueError, KeyError, TypeError, NSTError):

@@ -14,6 +14,7 @@ from typing import Any
 
 from nst.cli.web.messages import Finished, Order
 from nst.cli.web.recipe import Recipe, read_recipe
+from nst.documents import read_json
 from nst.errors import NSTError
 from nst.files import write_atomically
 
@@ -324,14 +325,55 @@ class Store:
     def _read(self, path: Path) -> Session | None:
         """None for a file that is damaged or of another version: nothing of it can be shown."""
         try:
-            document = json.loads(path.read_text())
-            return _session(document) if re.fullmatch("[0-9a-f]{16}", document["name"]) else None
+            document = read_json(path.read_bytes(), _FORM)
+            named = re.fullmatch("[0-9a-f]{16}", document["name"]) and document["name"] == path.parent.name
+            return _session(document) if named else None
         except (OSError, ValueError, KeyError, TypeError, NSTError):
             return None
 
 
+_UPLOAD = {"name": str, "file": str, "view": str, "width": int, "height": int, "credit?": str}
+_SUBJECT = {"photo": (_UPLOAD, None), "styles": [_UPLOAD], "recipe": {str: object}, "masks": {str: str}}
+_ENTRY = {
+    "run": int,
+    "why": str,
+    "subject": _SUBJECT,
+    "size": [int],
+    "step": int,
+    "steps": int,
+    "seconds": float,
+    "made": float,
+    "files": {"picture": str, "thumb": str, "raw": str},
+    "command": str,
+}
+_FORM = {
+    "name": str,
+    "subject": _SUBJECT,
+    "work": {"state": str, "run": int, "error": str, "start": (str, None)},
+    "history": [_ENTRY],
+    "undo": [{"gesture": str, "subject": _SUBJECT, "present": (str, None), "entry": int}],
+    "numbers": int,
+    "touched": float,
+}
+"""What session.json must be; see `nst.documents`."""
+
+
+def _in_the_folder(*names: str | None) -> None:
+    """A session's files are in its folder: what is removed and shown is nothing else."""
+    for name in names:
+        if name is not None and not re.fullmatch(r"[\w-]+\.[a-z]+", name):
+            raise ValueError("a file's name is not one of the session's")
+
+
 def _session(document: dict[str, Any]) -> Session:
     work = Work(**document["work"])
+    _in_the_folder(work.start)
+    for held in document["undo"]:
+        _in_the_folder(held["present"])
+    for held in document["history"]:
+        _in_the_folder(*held["files"].values())
+        if len(held["size"]) != 2:
+            raise ValueError("a size is not width and height")
     if work.state in ("painting", "waiting"):  # when the server ended
         work = replace(work, state="stopped")
     history = tuple(
@@ -346,4 +388,8 @@ def _session(document: dict[str, Any]) -> Session:
 def _subject(document: dict[str, Any]) -> Composition:
     photo = None if document["photo"] is None else Upload(**document["photo"])
     styles = tuple(Upload(**held) for held in document["styles"])
+    for held in (photo, *styles):
+        if held is not None:
+            _in_the_folder(held.file, held.view)
+    _in_the_folder(*document["masks"].values())
     return Composition(photo, styles, read_recipe(document["recipe"]), document["masks"])

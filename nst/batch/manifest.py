@@ -17,12 +17,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nst.batch.rows import Row
+from nst.documents import read_json
 from nst.errors import ImageError, SettingsError
 from nst.models.weights import NetworkWeights
 
 __all__ = ["MANIFEST", "Fingerprints", "Manifest", "digest", "files_in"]
 
 MANIFEST = "nst-batch.jsonl"
+
+_FORM = {"output": str, "status": str, "key?": (str, None), "sha256?": (str, None)}
+"""What a line must be, as far as it is read again; see `nst.documents`."""
 
 
 class Manifest:
@@ -100,9 +104,9 @@ class Manifest:
         file.truncate(whole)
         for line in data[:whole].splitlines():
             try:
-                entry = json.loads(line)
+                entry = read_json(line, _FORM)
                 self._entries[entry["output"]] = entry
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 continue  # whoever wrote it, it is no result of ours
 
     def _unwritable(self, error: OSError) -> ImageError:

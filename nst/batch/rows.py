@@ -163,6 +163,8 @@ def _lines_of(path: str) -> list[str]:
         text = Path(path).read_text("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise ImageError(f"cannot read the list {path}: {error.strerror}; check the name") from error
+    if "\0" in text:
+        raise ImageError(f"cannot read the list {path}: there is a NUL in it, which no name has")
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
