@@ -35,6 +35,7 @@ from nst.optim import Optimizer, State
 from nst.optim.serialise import pack, unpack
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
+from nst.planning.memory import free_memory
 from nst.planning.plan import Plan
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
@@ -156,7 +157,17 @@ class Checkpoint:
             plan = Plan(**self.document["plan"])
             _checked(plan.side is None or 0 < plan.side < MOST, "the side of the windows")
             _checked(0 < plan.history < MOST and 0 < plan.workers < MOST, "the plan")
-            return plan
+            pixels = self.arrays["content"]().size
+        needed, free = (
+            2 * plan.history * pixels * (2 if plan.half else 4),
+            free_memory(self.backend["device"]),
+        )
+        if free is not None and needed > free:
+            raise NSTError(
+                f"the run remembers {plan.history} pairs of L-BFGS, which take {needed / 1e9:.1f} GB, and "
+                f"{free / 1e9:.1f} GB are free: close other programs, or start anew with a smaller history (--history)"
+            )
+        return plan
 
     @property
     def optimizer(self) -> Optimizer:

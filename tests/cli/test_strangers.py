@@ -41,7 +41,9 @@ def change(path, edit):
     held = {name: read() for name, read in arrays.items()}
     document = json.loads(text)
     edit(document)
-    write_tensors(path, {name: lambda array=array: array for name, array in held.items()}, json.dumps(document))
+    write_tensors(
+        path, {name: lambda array=array: array for name, array in held.items()}, json.dumps(document)
+    )
 
 
 def refused(result, *said):
@@ -52,7 +54,10 @@ def refused(result, *said):
 
 PLACES = {
     "output": ("-o", ["../out.png", "/{folder}/x.png", "sub/x.png", "..", ".x.png", "x\0.png", "link.png"]),
-    "trace": ("--trace", ["../t.json", "/{folder}/t.json", ".bashrc", ".t.json", "numpy.py", "Makefile", "link.json"]),
+    "trace": (
+        "--trace",
+        ["../t.json", "/{folder}/t.json", ".bashrc", ".t.json", "numpy.py", "Makefile", "link.json"],
+    ),
     "animate": ("--animate", ["../a.gif", "/{folder}/a.gif", "sub/a.gif", ".a.gif", "a.json", "link.gif"]),
 }
 
@@ -67,7 +72,8 @@ def test_places_that_a_checkpoint_may_not_name(cut_off, command, tmp_path):
     for name, (option, places) in PLACES.items():
         for place in places:
             path.write_bytes(whole)
-            change(path, lambda document: document["notes"]["job"].update({name: place.format(folder=tmp_path)}))
+            told = {name: place.format(folder=tmp_path)}
+            change(path, lambda document, told=told: document["notes"]["job"].update(told))
             refused(command("resume", "run.nst", "--anyway"), option)
             if name != "output":  # however the picture is named
                 refused(command("resume", "run.nst", "-o", "mine.png"), option)
@@ -164,7 +170,7 @@ def no_download(monkeypatch):
 def test_no_file_starts_a_download(cut_off, command, pictures, no_download, tmp_path):
     path = cut_off()
     for name in ("vgg19", "vgg16-torchvision", "vgg19-normalised"):
-        change(path, lambda document: document["weights"].update(spec=name))
+        change(path, lambda document, name=name: document["weights"].update(spec=name))
         refused(command("resume", "run.nst"), f"--weights {name}")
         with pytest.raises(Exception, match=f"--weights {name}"):
             StyleTransfer.resume(path)
@@ -194,7 +200,9 @@ def test_bounds_are_the_persons_own(command, pictures, small_run):
 
 def test_names_that_look_like_options(command, pictures):
     """The command that is shown takes them for files."""
-    shown = command("show", described(pictures, {"content": "--trace=/tmp/x", "styles": ["-o", "--ray"]})).stdout
+    shown = command(
+        "show", described(pictures, {"content": "--trace=/tmp/x", "styles": ["-o", "--ray"]})
+    ).stdout
     words = shlex.split(shown.splitlines()[-1])
     assert words[2:5] == ["./--trace=/tmp/x", "./-o", "./--ray"]
 

@@ -171,6 +171,7 @@ def reader(target):
         return frames, ImageError
     if target == "documents":
         import documents
+
         from nst.errors import NSTError
 
         return documents.read, NSTError

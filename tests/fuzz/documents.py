@@ -97,7 +97,9 @@ def _table(path):
 
 def _list(path):
     _pictures_beside(path)
-    rows_of([f"@{path}"], [f"@{path}"], False, "{content}-{style}.png", {"weights": "auto", "backend": "auto"})
+    rows_of(
+        [f"@{path}"], [f"@{path}"], False, "{content}-{style}.png", {"weights": "auto", "backend": "auto"}
+    )
 
 
 def _pictures_beside(path):
