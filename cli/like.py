@@ -36,8 +36,8 @@ _FORM = {
 }
 """What the metadata of a picture must be; see `nst.documents`. The settings are checked by `nst.settings`."""
 
-OURS = ("max_pixels", "tile")
-"""Settings that say how much of a machine may be used: they come from the person and from no picture."""
+OURS = ("max_pixels",)
+"""Settings that are bounds against strangers' files: they come from the person and from no picture."""
 
 TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 """As they are typed; float32 is every backend's own."""

@@ -135,6 +135,11 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         _close_stdout()
         status = 0
+    except SystemExit as end:  # click's own way to take it
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _close_stdout()
+        status = 0
     except OSError as error:  # a disk that is full, a device that failed
         _close_stdout()
         status = _fail(str(error))
@@ -145,6 +150,13 @@ def main(arguments: list[str] | None = None) -> None:
         SystemError,
     ) as error:  # of a library that is damaged, or that memory is too small for
         status = _fail(f"a library cannot be loaded: {_deepest(error)}")
+    try:
+        sys.stdout.flush()  # here, where what fails can be told
+    except BrokenPipeError:
+        _close_stdout()
+    except OSError as error:
+        _close_stdout()
+        status = _fail(str(error))
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -6,9 +6,9 @@ wants. The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -316,7 +316,7 @@ def _with_color(typed: str) -> str | tuple[str, str]:
     from nst.pictures.masks import color_named
 
     path, colon, color = typed.rpartition(":")
-    if not colon or Path(typed).exists() or not Path(path).exists():
+    if not colon or os.path.exists(typed) or not os.path.exists(path):
         return typed
     color_named(color)
     return path, color
@@ -375,7 +375,7 @@ def as_typed(value: Any) -> Any:
 
 def address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
     """An address of a cluster: the word behind --ray is one, whatever it was meant to be."""
-    if typed is not None and Path(typed).exists():
+    if typed is not None and os.path.exists(typed):
         raise click.BadParameter(f"{typed} is a file: put --ray last, or write --ray=ADDRESS")
     return typed
 

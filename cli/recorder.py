@@ -205,7 +205,7 @@ def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
     return tuple(sorted(steps))
 
 
-def write_animation(path: str, frames: Sequence[Path], description: Mapping[str, Any]) -> None:
+def write_animation(path: str, frames: Sequence[Path], description: Mapping[str, Any] | None = None) -> None:
     """Write pictures of one size, whole or not at all; the last one stays for two seconds.
 
     Raises:

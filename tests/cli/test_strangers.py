@@ -195,7 +195,6 @@ def test_bounds_are_the_persons_own(command, pictures, small_run):
     assert command("stylize", *options).status == 0
     assert read_settings("out.png")["settings"]["max_pixels"] == 2**28
     assert "max-pixels" not in command("show", "made.png").stdout
-    assert "tile" not in command("show", described(pictures, {"tile": "off"})).stdout.splitlines()[-1]
 
 
 def test_names_that_look_like_options(command, pictures):
@@ -264,3 +263,57 @@ def test_arrays_of_another_shape(cut_off, command):
         write_tensors("other.nst", {key: lambda array=array: array for key, array in held.items()}, text)
         refused(command("resume", "other.nst"), "damaged")
     assert read_checkpoint(path).document["format"] == 2
+
+
+def test_pictures_archives_and_states_that_are_damaged(tmp_path, stylize, pictures):
+    """A TIFF of no pixels, an archive that wants a later zip, what the next frame goes on from."""
+    import tifffile
+
+    from nst.cli.movies.frame_store import FrameStore
+    from nst.errors import ImageError, WeightsError
+    from nst.models.importers import import_file
+    from nst.pictures import read_picture
+
+    tifffile.imwrite("none.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
+    with tifffile.TiffFile("none.tif", mode="r+b") as file:
+        file.pages[0].tags["ImageLength"].overwrite(0)
+    with pytest.raises(ImageError):
+        read_picture("none.tif")
+    np.savez("later.npz", a=np.zeros(3))
+    data = bytearray((tmp_path / "later.npz").read_bytes())
+    entry = data.index(b"PK\1\2")
+    data[entry + 6] = 99  # "version needed" of the table of contents
+    (tmp_path / "later.npz").write_bytes(data)
+    with pytest.raises(WeightsError, match="damaged"):
+        import_file("later.npz")
+    store = FrameStore(tmp_path / "frames", {})
+    shown = np.full((4, 5, 3), 0.5, np.float32)
+    store.save(0, Picture(shown), shown)
+    state = (tmp_path / "frames" / "nst-video-last.npz").read_bytes()
+    for damaged in (
+        state[: len(state) // 2],
+        b"",
+        bytes(data),
+        state.replace(b"'shape': (4, 5, 3)", b"'shape': (4, 5, -3"),
+    ):
+        (tmp_path / "frames" / "nst-video-last.npz").write_bytes(damaged)
+        assert store.raw(0).shape == (4, 5, 3)
+
+
+def test_a_pipe_that_is_closed_is_no_error(environment, tmp_path):
+    import subprocess
+    import sys
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "nst", "presets"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, cwd=tmp_path)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
+def test_a_pipe_is_not_replaced_by_a_picture(stylize, tmp_path):
+    os.mkfifo("out.png")
+    refused(stylize(), "out.png", "not a regular file")
+    assert (tmp_path / "out.png").is_fifo()

@@ -43,9 +43,10 @@ def _checkpoint(path):
         raise NSTError("too large to try")
     transfer = StyleTransfer.resume(saved, backend=get_backend("numpy"), weights=NETWORK, anyway=True)
     require_own(saved, job, Places(), sum(count for _, count in transfer.schedule))
-    for number, _ in enumerate(transfer.iterate()):
-        if number == STEPS:
-            return
+    with np.errstate(over="ignore", invalid="ignore"):  # as commands do: losses that are not finite end a run
+        for number, _ in enumerate(transfer.iterate()):
+            if number == STEPS:
+                return
 
 
 def _picture(path):
