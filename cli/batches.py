@@ -13,13 +13,15 @@ from click.core import ParameterSource
 
 from nst.batch import Batch, Row, Status, Summary
 from nst.batch.rows import beside, named, paired_rows
-from nst.cli.console import interruptible, progress_bar
+from nst.children import add_working_folder
+from nst.cli.console import harmless, interruptible, progress_bar
 from nst.cli.engine import find_network, library_arguments
 from nst.cli.like import with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.models.store.cache import is_cached
 from nst.models.store.catalogue import CATALOGUE
+from nst.models.store.resolve import require_here
 
 __all__ = ["FAILED", "is_table", "rows_of", "run_batch", "table_rows"]
 
@@ -57,6 +59,8 @@ def run_batch(
     if ray is not None:
         from nst.batch.cluster import Cluster
 
+        for row in rows:  # a class of the person's own comes from the folder of the command
+            add_working_folder(str(row.options["backend"]))
         executor = Cluster(ray, ray_workers, timeout)
     batch = Batch.of_rows(rows, output, jobs=jobs, timeout=timeout)
     if offline:
@@ -119,7 +123,7 @@ def _fetch(rows: Sequence[Row], offline: bool, quiet: bool) -> None:
 
 def _report(summary: Summary, output: str, quiet: bool) -> int:
     for result, why in summary.failed:
-        click.echo(f"nst: {result}: {why}", err=True)
+        click.echo(harmless(f"nst: {result}: {why}"), err=True)
     counts = {"painted": summary.done, "there already": summary.kept, "failed": len(summary.failed)}
     if not quiet:
         said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
@@ -128,8 +132,8 @@ def _report(summary: Summary, output: str, quiet: bool) -> int:
 
 
 STYLE, OUTPUT = "style", "output"
-ELSEWHERE = ("quiet", "offline", "ray", "ray_workers")
-"""Options of the whole batch."""
+ELSEWHERE = ("quiet", "offline", "ray", "ray_workers", "memory", "max_pixels", "device")
+"""Options of the whole batch: a table does not say how much of a machine is used."""
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -170,7 +174,7 @@ def table_rows(path: str, name: str, options: Mapping[str, Any]) -> list[Row]:
             lines = [(reader.line_num, line) for line in reader]
     except OSError as error:
         raise ImageError(f"cannot read the table {path}: {error.strerror}; check the name") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, ValueError) as error:
         raise SettingsError(f"{path} is no CSV file in UTF-8: {error}") from error
     known: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     rows = []
@@ -179,11 +183,14 @@ def table_rows(path: str, name: str, options: Mapping[str, Any]) -> list[Row]:
             if None in cells:
                 raise SettingsError("there are more cells than columns")
             filled = {column: cell.strip() for column, cell in cells.items() if cell and cell.strip()}
+            if any("\0" in cell for cell in filled.values()):
+                raise SettingsError("there is a NUL in it, which no name has")
             content, styles = beside(filled.pop("content", ""), path), filled.pop(STYLE, "").split(";")
             found = tuple(beside(style.strip(), path) for style in styles if style.strip())
             if not content or not found:
                 raise SettingsError("there is no content, or no style")
             output = filled.pop(OUTPUT, None) or named(name, content, found, number)
+            _check_cells(filled)
             own = tuple(filled.items())
             if own not in known:
                 known[own] = library_arguments(**{**options, **_typed(filled)})
@@ -206,6 +213,14 @@ def _check(path: str, columns: list[str]) -> None:
             raise SettingsError(f"{path} has an unknown column {column!r}: {fix}")
     if len(set(columns)) != len(columns):
         raise SettingsError(f"{path} names a column twice")
+
+
+def _check_cells(cells: Mapping[str, str]) -> None:
+    """What a person may type and a table may not say: code to import, a network to download."""
+    if ":" in cells.get("backend", ""):
+        raise SettingsError(f"the backend {cells['backend']!r} is code: give it yourself, with --backend")
+    if "weights" in cells:
+        require_here(cells["weights"])
 
 
 def _typed(cells: Mapping[str, str]) -> dict[str, Any]:

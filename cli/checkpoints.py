@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nst.description import Fingerprints, Sources
+from nst.documents import read_json, require
 from nst.errors import NSTError, SettingsError
 from nst.files import check_writable
 
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
     from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
-__all__ = ["Before", "Job", "Keeper", "before", "changed_inputs", "hashes", "job_of"]
+__all__ = [
+    "Before",
+    "Job",
+    "Keeper",
+    "Places",
+    "before",
+    "changed_inputs",
+    "hashes",
+    "job_of",
+    "require_own",
+]
 
 AFTER = 300.0
 """Seconds after which a run that nobody asked to be saved is saved all the same."""
@@ -47,7 +58,7 @@ class Job:
         checkpoint_every: seconds between.
         inputs: SHA-256 of the files that were read, by their whole paths.
         long_side: of the poster in pixels; None for none.
-        folder: in which the command was run.
+        folder: in which the command was run; the pictures are named from there.
     """
 
     paths: Sources
@@ -66,6 +77,22 @@ class Job:
     def saved(self) -> str | None:
         """Where the run is saved."""
         return {"off": None, None: f"{self.output}.checkpoint"}.get(self.checkpoint, self.checkpoint)
+
+    def beside(self, checkpoint: str) -> Job:
+        """The same, as its checkpoint has it: what is written is named from the checkpoint's folder."""
+        folder = os.path.dirname(os.path.realpath(checkpoint))
+
+        def seen(name: str | None) -> str | None:
+            if name is None:
+                return None
+            place = os.path.realpath(os.path.dirname(os.path.abspath(name)))
+            if place == folder:
+                return os.path.basename(name)
+            return os.path.join(place, os.path.basename(name))
+
+        return replace(
+            self, output=seen(self.output) or "", trace=seen(self.trace), animate=seen(self.animate)
+        )
 
     def check(self) -> None:
         """Before the work starts.
@@ -159,7 +186,7 @@ class Keeper:
         }
         if self._job.trace is not None:
             files["trace"] = np.frombuffer(json.dumps(list(steps)).encode(), np.uint8)
-        notes = {"job": asdict(self._job), "first": total, "frames": list(frames)}
+        notes = {"job": asdict(self._job.beside(self.path)), "first": total, "frames": list(frames)}
         try:
             self._transfer.save(self.path, notes, files)
             self.written = True
@@ -180,43 +207,223 @@ class Keeper:
                 Path(self.path).unlink()
 
 
+_STEP = {
+    "step": int,
+    "size": [int],
+    "terms": {str: (float, None)},
+    "weights": {str: float},
+    "total": (float, None),
+    "seconds": float,
+}
+_JOB = {
+    "paths": {
+        "content": str,
+        "styles": [str],
+        "masks?": {str: (str, [str])},
+        "init": str,
+        "weights": str,
+    },
+    "output": str,
+    "trace?": (str, None),
+    "save_every?": (int, None),
+    "save_at?": [int],
+    "animate?": (str, None),
+    "checkpoint?": (str, None),
+    "checkpoint_every?": float,
+    "inputs?": {str: str},
+    "long_side?": (int, None),
+    "folder?": str,
+}
+"""What a checkpoint holds besides the transfer; see `nst.documents`."""
+
+
 def before(saved: Checkpoint) -> Before:
-    """What the run of a checkpoint has behind it."""
-    steps = json.loads(saved.file("trace")) if "file trace" in saved.arrays else []
-    frames = {step: saved.file(f"frame {step}") for step in saved.notes.get("frames", [])}
-    return Before(steps, saved.notes.get("first"), frames)
+    """What the run of a checkpoint has behind it.
+
+    Raises:
+        NSTError: it is damaged.
+    """
+    try:
+        steps = read_json(saved.file("trace"), [_STEP]) if "file trace" in saved.arrays else []
+        first, numbers = saved.notes.get("first"), saved.notes.get("frames", [])
+        require(first, (float, None), "first")
+        require(numbers, [int], "frames")
+        frames = {step: saved.file(f"frame {step}") for step in numbers}
+        for data in frames.values():
+            _require_frame(data, saved)
+    except (ValueError, OSError) as error:
+        raise _damaged(error) from error
+    return Before(steps, first, frames)
 
 
-def job_of(saved: Checkpoint, path: str, output: str | None) -> Job:
-    """The job of a checkpoint, whose relative paths are those of its own folder.
+def _require_frame(data: bytes, saved: Checkpoint) -> None:
+    from nst.pictures.reading import read_picture
+
+    if not data.startswith(b"\x89PNG"):
+        raise ValueError("a frame of the animation is no PNG")
+    read_picture(data)
+
+
+def _damaged(error: Exception) -> NSTError:
+    return NSTError(f"the checkpoint is damaged, or nst has not written it ({error})")
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the person says about where a run that goes on writes.
+
+    Attributes:
+        output: the picture; None: as the checkpoint has it, beside it.
+        trace: the same for the trace; "off" for none.
+        animate: the same for the animation.
+    """
+
+    output: str | None = None
+    trace: str | None = None
+    animate: str | None = None
+
+
+def job_of(saved: Checkpoint, path: str, places: Places) -> Job:
+    """The job of a checkpoint. What it writes lies beside the checkpoint, or where the person says.
 
     Args:
         saved: the checkpoint.
         path: of its file, where the run goes on being saved.
-        output: another picture to write.
+        places: what the person says.
 
     Raises:
-        SettingsError: it was saved by a program and not by a command, and there is no output.
+        NSTError: it was saved by a program and not by a command, and there is no output; it is damaged; or it names a
+            place that a file may not name.
     """
     if "job" not in saved.notes:
-        if output is None:
+        if places.output is None:
             raise SettingsError(f"{path} does not say which picture to write: give -o")
         sources = Sources(init=saved.settings.init, weights=saved.weights["spec"] or "")
-        return Job(sources, output, checkpoint=path)
-    notes = saved.notes["job"]
-    job = Job(**{**notes, "paths": Sources(**notes["paths"])})
+        return Job(sources, places.output, trace=places.trace, animate=places.animate, checkpoint=path)
+    document = saved.notes["job"]
+    try:
+        require(document, _JOB, "job")
+        paths = document["paths"]
+        masks = {
+            name: tuple(mask) if isinstance(mask, list) else mask
+            for name, mask in paths.get("masks", {}).items()
+        }
+        known = [name.removesuffix("?") for name in _JOB]
+        sources = Sources(**{**paths, "styles": tuple(paths["styles"]), "masks": masks})
+        job = Job(**{**{name: document[name] for name in known if name in document}, "paths": sources})
+        if (
+            not 0 <= job.checkpoint_every < 2**31
+            or (job.save_every or 1) < 1
+            or min(job.save_at, default=1) < 0
+        ):
+            raise ValueError("job is not what it must be")
+    except ValueError as error:
+        raise _damaged(error) from error
 
-    def there(name: str | None) -> str | None:
-        return name if name is None or job.folder == os.getcwd() else os.path.join(job.folder, name)
+    def place(option: str, given: str | None, name: str | None, suffixes: Sequence[str]) -> str | None:
+        if given is not None:
+            return None if given == "off" and option != "-o" else given
+        return None if name is None else _beside(path, option, name, suffixes)
 
     return replace(
         job,
-        output=output or there(job.output) or "",
-        trace=there(job.trace),
-        animate=there(job.animate),
+        output=place("-o", places.output, job.output, PICTURES) or "",
+        trace=place("--trace", places.trace, job.trace, (".json",)),
+        animate=place("--animate", places.animate, job.animate, (".gif", ".webp", ".mp4")),
         checkpoint=path,
         save_at=tuple(job.save_at),
     )
+
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
+
+def _beside(checkpoint: str, option: str, name: str, suffixes: Sequence[str]) -> str:
+    """A file that a checkpoint names: in its own folder, by a name that means nothing to other programs.
+
+    Raises:
+        SettingsError: it is elsewhere, a link, hidden, or of another kind.
+    """
+    plain = name == os.path.basename(name) and "/" not in name and "\\" not in name and "\0" not in name
+    found = os.path.join(os.path.dirname(checkpoint), name)
+    if not plain or name.startswith(".") or os.path.splitext(name)[1].lower() not in suffixes:
+        why = "is not beside it" if not plain else f"is no visible file {' or '.join(suffixes)}"
+        raise SettingsError(
+            f"{checkpoint} wants to write {name!r}, which {why}: say where, with {option} FILE"
+        )
+    if os.path.islink(found):
+        raise SettingsError(
+            f"{checkpoint} wants to write {found}, which is a link: say where, with {option} FILE"
+        )
+    return found
+
+
+def require_own(saved: Checkpoint, job: Job, places: Places, steps: int) -> None:
+    """Check that what is there already, and would be replaced, was written by this very run.
+
+    That is told from what is in those files and not from what the checkpoint says of them: a picture, an animation and
+    a trace of nst carry what they were made with, and it has to be what this run is made of. What the person has
+    named may be replaced in any case.
+
+    Raises:
+        SettingsError: a file that is there and is none of this run's.
+    """
+    from nst.cli.recorder import saved_steps, step_path
+
+    named = {places.output: "-o", places.trace: "--trace", places.animate: "--animate"}
+    written = {
+        path: option
+        for path, option in ((job.output, "-o"), (job.trace, "--trace"), (job.animate, "--animate"))
+        if path
+    }
+    numbers = saved_steps(job.save_every, job.save_at, steps)
+    written |= {str(step_path(job.output, step, steps)): "-o" for step in numbers}
+    for path, option in written.items():
+        if path in named or not os.path.lexists(path):
+            continue
+        if os.path.islink(path) or not _is_own(path, saved, job):
+            raise SettingsError(
+                f"{path} is there and is not of this run: move it away, or say where to write, with {option} FILE"
+            )
+
+
+def _is_own(path: str, saved: Checkpoint, job: Job) -> bool:
+    """Whether a file says of itself that it was made by this run."""
+    from nst.cli.movies.writing import description_in
+    from nst.pictures.writing import read_settings
+
+    try:
+        if path.lower().endswith(".json"):
+            if os.path.getsize(path) > LARGEST_TRACE:
+                return False
+            found = read_json(Path(path).read_bytes(), {"settings": {str: object}, "weights": {str: object}})
+        elif path == job.animate:
+            found = description_in(path)
+        else:
+            found = read_settings(path)
+    except (OSError, ValueError, NSTError):
+        return False
+    settings, network = found.get("settings"), found.get("weights")
+    if not isinstance(settings, dict) or not isinstance(network, dict):
+        return False
+    content, *styles, start = map(_text, (job.paths.content, *job.paths.styles, job.paths.init))
+    typed = {"content": content, "styles": styles, "init": start}
+    same = ("seed", "steps", "scales", "optimizer", "style_layers", "content_layers", "style_loss")
+    wanted = json.loads(
+        json.dumps({**{name: saved.document["settings"].get(name) for name in same}, **typed})
+    )
+    return network.get("sha256") == saved.weights["sha256"] and all(
+        settings.get(name) == value for name, value in wanted.items()
+    )
+
+
+def _text(path: str) -> str:
+    """As metadata have it, see `nst.description`."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+LARGEST_TRACE = 1 << 30
+"""Bytes."""
 
 
 def hashes(sources: Sources) -> dict[str, str]:
@@ -229,4 +436,15 @@ def hashes(sources: Sources) -> dict[str, str]:
 def changed_inputs(job: Job) -> list[str]:
     """The input files that are there and are not what they were."""
     files = Fingerprints()
-    return [name for name, before in job.inputs.items() if files.file(name) not in (before, None)]
+    return [name for name, before in job.inputs.items() if _hash(files, name) not in (before, None)]
+
+
+def photograph(job: Job) -> str | None:
+    """The content picture of a run that goes on, if it is the one that it began with."""
+    path = os.path.abspath(os.path.join(job.folder, job.paths.content))
+    return path if path in job.inputs and _hash(Fingerprints(), path) == job.inputs[path] else None
+
+
+def _hash(files: Fingerprints, path: str) -> str | None:
+    """Of a file that a checkpoint names; None on another machine, where Windows would log in."""
+    return None if path.startswith(("\\\\", "//")) else files.file(path)

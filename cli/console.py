@@ -16,7 +16,18 @@ import click
 
 from nst.control import Show, progress_bar
 
-__all__ = ["Show", "interruptible", "notes", "progress_bar", "warnings_as_notes"]
+__all__ = ["Show", "harmless", "interruptible", "notes", "progress_bar", "warnings_as_notes"]
+
+
+def harmless(text: str) -> str:
+    """Text from a file or a server, for a terminal: what would move its cursor or turn letters round is spelt out.
+
+    The end of a line stays.
+    """
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
 
 
 @contextmanager
@@ -82,7 +93,7 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        context, line = click.get_current_context(silent=True), record.getMessage()
+        context, line = click.get_current_context(silent=True), harmless(record.getMessage())
         if line in self._said or (context is not None and context.params.get("quiet")):
             return
         self._said.add(line)

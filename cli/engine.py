@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.console import progress_bar
+from nst.children import add_working_folder
+from nst.cli.console import harmless, progress_bar
 from nst.cli.options import masks_by_name, with_preset
 from nst.control import duration_text
 from nst.errors import NSTError
@@ -43,11 +44,7 @@ def load_backend(name: str, device: str, precision: str | None = None) -> Backen
     """A backend whose network computes in `precision` (or "auto"), silent unless it fails."""
     from nst.backends.autotune import backend_in
 
-    if ":" in name and "" not in sys.path:
-        sys.path.append(
-            ""
-        )  # a class in the folder one works in, as `python -m nst` and `nst conformance` find it
-
+    add_working_folder(name)
     with _quiet_stderr():
         return backend_in(name, device, precision)
 
@@ -152,7 +149,7 @@ def find_network(spec: str, *, offline: bool, seed: int, quiet: bool) -> Network
 
     def notify(line: str) -> None:
         if not quiet:
-            click.echo(line, err=True)
+            click.echo(harmless(line), err=True)
 
     with network_bar(spec, quiet) as progress:
         return resolve_weights(spec, offline=offline, seed=seed, notify=notify, progress=progress)

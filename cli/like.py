@@ -8,12 +8,36 @@ from dataclasses import fields
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from nst.backends.selection import parse_device
 from nst.cli.options import PAINTING, as_typed, option_name
-from nst.errors import ImageError
+from nst.documents import require
+from nst.errors import ImageError, NSTError
+from nst.models.store.resolve import require_here
 from nst.settings import Settings, make_settings, rule_of
 
 __all__ = ["command_of", "like_option", "read_picture_settings", "settings_of", "typed", "with_like"]
+
+_FORM = {
+    "settings": {
+        "content": str,
+        "styles": [str],
+        "init": str,
+        "backend": str,
+        "device": str,
+        "optimizer": str,
+        "precision?": (str, None),
+        "masks?": ({str: str}, None),
+    },
+    "versions?": {str: str},
+    "weights?": {"name?": str, "sha256?": str, "from?": str},
+    "step?": int,
+}
+"""What the metadata of a picture must be; see `nst.documents`. The settings are checked by `nst.settings`."""
+
+OURS = ("max_pixels",)
+"""Settings that are bounds against strangers' files: they come from the person and from no picture."""
 
 TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 """As they are typed; float32 is every backend's own."""
@@ -50,11 +74,20 @@ def read_picture_settings(path: str) -> dict[str, Any]:
     from nst.pictures.writing import read_settings
 
     document = read_settings(path)
-    found = document.get("settings")
-    if not isinstance(found, dict) or not {"content", "styles", "init", "backend"} <= set(found):
-        raise ImageError(f"{path} carries no settings of a run of nst")
-    if ":" in str(found["backend"]):  # package.module:Class: no file may say what is imported
-        raise ImageError(f"{path} carries no settings of a run of nst")
+    try:
+        require(document, _FORM)
+        found = document["settings"]
+        if ":" in found["backend"]:  # package.module:Class: no file may say what is imported
+            raise ValueError("its backend is code")
+        parse_device(found["device"])  # one of this machine
+        for name in (found["content"], *found["styles"], found["init"], *(found.get("masks") or {}).values()):
+            if "\0" in name or name.startswith(
+                ("\\\\", "//")
+            ):  # of another machine, where Windows would log in
+                raise ValueError("a picture's name is not one of a file here")
+        settings_of(document)
+    except (ValueError, NSTError) as error:
+        raise ImageError(f"{path} carries no settings of a run of nst ({error})") from error
     return document
 
 
@@ -67,7 +100,8 @@ def settings_of(document: Mapping[str, Any]) -> Settings:
     found, names = document["settings"], {declared.name for declared in fields(Settings)}
     given = {name: value for name, value in found.items() if name in names}
     own = given["init"] not in _words("init")
-    precision = TYPED_PRECISIONS.get(given.get("precision", ""))
+    precision = TYPED_PRECISIONS.get(given.get("precision") or "")
+    given |= {name: getattr(Settings(), name) for name in OURS}
     return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
 
 
@@ -114,6 +148,9 @@ def with_like(
     elif options["preset"] is not None:
         raise click.UsageError("--preset and --like are two recipes: give one of them")
     else:
+        context = click.get_current_context()
+        if context.get_parameter_source("weights") is ParameterSource.DEFAULT_MAP:
+            require_here(options["weights"])  # no picture starts a download
         style = style or tuple(like["settings"]["styles"])  # click gives defaults to single arguments alone
         found = {**_library_alone(like), **options}
     if not style:
@@ -149,10 +186,16 @@ def command_of(
     if _library_alone(document):
         words = ["nst", "stylize", "--like", picture, "-o", output]
         return shlex.join([*words, *(word for name in changes for word in _option(name, changes[name]))])
-    words = ["nst", "stylize", found["content"], *found["styles"], "-o", output]
+    pictures = [_as_file(name) for name in (found["content"], *found["styles"])]
+    words = ["nst", "stylize", *pictures, "-o", output]
     options = typed(document)
     del options["content"]  # it stands above
     return shlex.join([*words, *(word for name in options for word in _option(name, options[name]))])
+
+
+def _as_file(name: str) -> str:
+    """A name that the command line takes for nothing else."""
+    return f"./{name}" if name.startswith("-") else name
 
 
 def _option(name: str, value: Any) -> list[str]:

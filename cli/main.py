@@ -22,7 +22,8 @@ except ImportError:
     sys.exit("nst: error: the command line needs click and rich: pip install 'nst[cli]'")
 
 from nst._version import __version__
-from nst.cli.console import warnings_as_notes
+from nst.children import safe_children
+from nst.cli.console import harmless, warnings_as_notes
 from nst.errors import NSTError
 
 __all__ = ["cli", "main"]
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     _open_streams()
     try:
-        with _ended_by_sigterm(), warnings_as_notes():
+        with _ended_by_sigterm(), safe_children(), warnings_as_notes():
             status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:  # `nst` alone: the help page, on stderr
         error.show()
@@ -134,6 +135,11 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         _close_stdout()
         status = 0
+    except SystemExit as end:  # click's own way to take it
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _close_stdout()
+        status = 0
     except OSError as error:  # a disk that is full, a device that failed
         _close_stdout()
         status = _fail(str(error))
@@ -144,6 +150,13 @@ def main(arguments: list[str] | None = None) -> None:
         SystemError,
     ) as error:  # of a library that is damaged, or that memory is too small for
         status = _fail(f"a library cannot be loaded: {_deepest(error)}")
+    try:
+        sys.stdout.flush()  # here, where what fails can be told
+    except BrokenPipeError:
+        _close_stdout()
+    except OSError as error:
+        _close_stdout()
+        status = _fail(str(error))
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -154,7 +167,7 @@ def _close_stdout() -> None:
 
 def _fail(message: str) -> int:
     with suppress(OSError):  # stderr may be on the disk that is full
-        click.echo("nst: error: " + " ".join(message.split()), err=True)
+        click.echo("nst: error: " + harmless(" ".join(message.split())), err=True)
     return 2
 
 

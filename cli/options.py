@@ -6,9 +6,9 @@ wants. The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -23,6 +23,7 @@ __all__ = [
     "SECTIONS",
     "SECTION_OF",
     "SectionedCommand",
+    "address",
     "as_typed",
     "checkpoint_options",
     "default_of",
@@ -88,7 +89,7 @@ def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[C
             flag_value="auto",
             metavar="[ADDRESS]",
             is_eager=True,
-            callback=_address,
+            callback=address,
             help="Share out the windows among actors on a Ray cluster: auto, local, host:port or ray://host:port.",
         ),
         click.option(
@@ -328,7 +329,7 @@ def _with_color(typed: str) -> str | tuple[str, str]:
     from nst.pictures.masks import color_named
 
     path, colon, color = typed.rpartition(":")
-    if not colon or Path(typed).exists() or not Path(path).exists():
+    if not colon or os.path.exists(typed) or not os.path.exists(path):
         return typed
     color_named(color)
     return path, color
@@ -385,9 +386,9 @@ def as_typed(value: Any) -> Any:
     return value
 
 
-def _address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
+def address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
     """An address of a cluster: the word behind --ray is one, whatever it was meant to be."""
-    if typed is not None and Path(typed).exists():
+    if typed is not None and os.path.exists(typed):
         raise click.BadParameter(f"{typed} is a file: put --ray last, or write --ray=ADDRESS")
     return typed
 

@@ -139,12 +139,15 @@ class Recorder:
         Raises:
             ImageError: it cannot be written.
         """
+        from nst.description import describe
+
         if self._folder is None or self._animate is None or self._last is None:
             return
         with self._folder:
             if self._last.step not in self._shown:
                 self._show(self._last)
-            write_animation(self._animate, list(self.frames.values()))
+            description = {**describe(self._transfer, self._sources, self._last), "step": self._last.step}
+            write_animation(self._animate, list(self.frames.values()), description)
 
     def _show(self, record: Progress) -> None:
         """Keep a frame: the iterate at the final size, on white."""
@@ -203,7 +206,7 @@ def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
     return tuple(sorted(steps))
 
 
-def write_animation(path: str, frames: Sequence[Path]) -> None:
+def write_animation(path: str, frames: Sequence[Path], description: Mapping[str, Any] | None = None) -> None:
     """Write pictures of one size, whole or not at all; the last one stays for two seconds.
 
     Raises:
@@ -218,7 +221,7 @@ def write_animation(path: str, frames: Sequence[Path]) -> None:
     timing = Timing(rate, [*[1 / rate] * (len(shown) - 1), Fraction(HOLD_MS, 1000)])
     if Path(path).suffix.lower() not in ANIMATIONS:  # players end a video when its last frame begins
         shown, timing = shown + [shown[-1]] * (HOLD_MS // FRAME_MS - 1), Timing(rate)
-    write_movie(Path(path), shown, timing)
+    write_movie(Path(path), shown, timing, description)
 
 
 def check_trace_path(path: str, output: str) -> None:

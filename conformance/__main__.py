@@ -6,12 +6,14 @@ import argparse
 import sys
 from dataclasses import fields
 
+from nst.children import leave_working_folder
 from nst.conformance.runner import Options, run_command
 from nst.errors import NSTError
 
 
 def main() -> int:
     """Run the suite; 0 only when everything passes, 2 for a wrong option."""
+    leave_working_folder()
     parser = argparse.ArgumentParser(prog="python -m nst.conformance", description=__doc__)
     parser.add_argument(
         "backends", nargs="*", metavar="BACKEND", help="a name or package.module:Class; none: all installed"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 
 from nst.backends import backend_names
 from nst.backends.registry import backend_class, how_to_install
+from nst.children import python_command
 from nst.conformance.case import Subject
 from nst.conformance.pairs import EMBEDDED, fixed_outputs
 from nst.conformance.report import as_json, backend_table, pair_table
@@ -117,9 +117,11 @@ def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, An
     A backend that cannot be loaded or that takes its process down gives a report with an `error`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "nst.conformance.worker", spec, folder, json.dumps(asdict(options))]
+        command = python_command(
+            "from nst.conformance.worker import main; main()", spec, folder, json.dumps(asdict(options))
+        )
         # cuDNN and cuBLAS round to TF32 where they may; this stops them in every framework
-        environment = {**os.environ, "NVIDIA_TF32_OVERRIDE": "0"}
+        environment = {**os.environ, "NVIDIA_TF32_OVERRIDE": "0", "PYTHONSAFEPATH": "1"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         report = Path(folder) / "report.json"
         if not report.exists():

@@ -11,8 +11,10 @@ https://huggingface.co/docs/safetensors (8 bytes of length, a JSON header, the a
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -23,15 +25,17 @@ from numpy.typing import NDArray
 
 from nst._version import __version__
 from nst.backends.autotune import processor
+from nst.documents import read_json
 from nst.engine.stage import RunState, StageState
 from nst.errors import NSTError
 from nst.files import writing_atomically
 from nst.inputs import Pictures
 from nst.models.weights import NetworkWeights
-from nst.optim import Optimizer
+from nst.optim import Optimizer, State
 from nst.optim.serialise import pack, unpack
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
+from nst.planning.memory import free_memory
 from nst.planning.plan import Plan
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
@@ -41,6 +45,71 @@ from nst.workers.local import cores
 __all__ = ["ArrayReader", "Checkpoint", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
 
 FORMAT = 2
+
+_POSITION = {
+    "scale": int,
+    "done": int,
+    "seconds": float,
+    "found": {"weights": {str: float}, "sides": [(int, None)], "scale": [(float, bool)]},
+    "state": object,
+}
+_MASKS = {
+    "regions": [(str, None)],
+    "sources": [(str, None)],
+    "protect": (str, None),
+    "content": (str, None),
+    "feather": float,
+}
+_FORM = {
+    "settings": {str: object},
+    "pictures": {"styles": int, "start": bool, "masks": (_MASKS, None)},
+    "plan": {
+        "side": (int, None),
+        "history": int,
+        "half": bool,
+        "peak": int,
+        "history_bytes": int,
+        "free?": (int, None),
+        "workers?": int,
+    },
+    "optimizer": object,
+    "losses": [str],
+    "position": _POSITION,
+    "backend": {"name": str, "device": str, "dtype": str, "precision": str},
+    "devices": {"names": [str], "ray": (str, None), "workers": (int, None)},
+    "weights": {"name": str, "sha256": str, "spec": (str, None)},
+    "versions": {str: str},
+    "notes": {str: object},
+}
+"""What the JSON of a checkpoint must be; see `nst.documents`."""
+
+MOST = 2**16
+"""Styles, pairs of L-BFGS and the like: more of them nobody has."""
+
+
+@contextmanager
+def _damaged_is_said() -> Iterator[None]:
+    """Whatever a value from a file leads to is one line."""
+    try:
+        yield
+    except NSTError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        OSError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise NSTError(f"the checkpoint is damaged, or nst has not written it ({reason})") from error
+
+
+def _checked(right: bool, what: str) -> None:
+    if not right:
+        raise ValueError(f"{what} cannot be")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,35 +127,55 @@ class Checkpoint:
     @property
     def settings(self) -> Settings:
         """Of the run."""
-        return make_settings(**self.document["settings"])
+        with _damaged_is_said():
+            return make_settings(**self.document["settings"])
 
     @property
     def pictures(self) -> Pictures:
         """Of the run."""
         named = self.document["pictures"]
         masks = named["masks"]
-        if masks is not None:
-            masks = Masks(
-                [self._array(name) for name in masks["regions"]],
-                [self._array(name) for name in masks["sources"]],
-                self._array(masks["protect"]),
-                self._array(masks["content"]),
-                masks["feather"],
-            )
-        styles = tuple(self._picture(f"style {number}") for number in range(1, named["styles"] + 1))
-        start = self._picture("start") if named["start"] else None
-        return Pictures(self._picture("content"), styles, start, masks)
+        with _damaged_is_said():
+            _checked(0 <= named["styles"] < MOST, "the number of styles")
+            if masks is not None:
+                masks = Masks(
+                    [self._mask(name) for name in masks["regions"]],
+                    [self._mask(name) for name in masks["sources"]],
+                    self._mask(masks["protect"]),
+                    self._mask(masks["content"]),
+                    masks["feather"],
+                )
+                _checked(0 <= masks.feather < MOST, "feather")
+            styles = tuple(self._picture(f"style {number}") for number in range(1, named["styles"] + 1))
+            start = self._picture("start") if named["start"] else None
+            return Pictures(self._picture("content"), styles, start, masks)
 
     @property
     def plan(self) -> Plan:
         """The arrangement in memory."""
-        return Plan(**self.document["plan"])
+        with _damaged_is_said():
+            plan = Plan(**self.document["plan"])
+            _checked(plan.side is None or 0 < plan.side < MOST, "the side of the windows")
+            _checked(0 < plan.history < MOST and 0 < plan.workers < MOST, "the plan")
+            pixels = self.arrays["content"]().size
+        needed, free = (
+            2 * plan.history * pixels * (2 if plan.half else 4),
+            free_memory(self.backend["device"]),
+        )
+        if free is not None and needed > free:
+            raise NSTError(
+                f"the run remembers {plan.history} pairs of L-BFGS, which take {needed / 1e9:.1f} GB, and "
+                f"{free / 1e9:.1f} GB are free: close other programs, or start anew with a smaller history (--history)"
+            )
+        return plan
 
     @property
     def optimizer(self) -> Optimizer:
         """That of the run; for `optimizer` "custom"."""
-        optimizer: Optimizer = unpack(self.document["optimizer"], _no_tensor, _no_tensor)
-        return optimizer
+        with _damaged_is_said():
+            optimizer: Optimizer = unpack(self.document["optimizer"], _no_tensor, _no_tensor)
+            _checked(callable(getattr(optimizer, "advance", None)), "the optimizer")
+            return optimizer
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -103,9 +192,24 @@ class Checkpoint:
 
     @property
     def devices(self) -> Devices:
-        """That its windows were shared out among."""
+        """The one of this machine that it ran on.
+
+        Raises:
+            NSTError: its windows were shared out among several, or on a cluster: to connect to an address, or to start
+                processes, is nothing that a file may ask for.
+        """
         saved = self.document["devices"]
-        return Devices(**{**saved, "names": tuple(saved["names"])})
+        if saved["ray"] is not None:
+            raise NSTError(
+                "the run was shared out on a Ray cluster: say again on which, with device=nst.Devices(..., ray=...) "
+                "(--ray ADDRESS), or give the device to go on with (--device cpu)"
+            )
+        if len(saved["names"]) != 1:
+            raise NSTError(
+                "the run was shared out among several devices: say again among which, with device= "
+                "(--device cuda:0,cuda:1)"
+            )
+        return Devices(tuple(saved["names"]))
 
     @property
     def weights(self) -> Mapping[str, Any]:
@@ -121,16 +225,36 @@ class Checkpoint:
 
     def file(self, name: str) -> bytes:
         """The caller's own."""
-        return self.arrays[f"file {name}"]().tobytes()
+        with _damaged_is_said():
+            return self.arrays[f"file {name}"]().tobytes()
 
-    def position(self, backend: Backend[Any]) -> RunState:
-        """Where the run was."""
+    def position(self, backend: Backend[Any], schedule: Sequence[tuple[int, int]], shape: Shape) -> RunState:
+        """Where the run was.
+
+        Args:
+            backend: it goes on with.
+            schedule: (longest side in pixels, steps) of each scale of the run.
+            shape: from a longest side to (1, 3, height, width) of the iterate.
+        """
+        with _damaged_is_said():
+            saved = self.document["position"]
+            _checked(0 < saved["scale"] <= len(schedule), "the scale")
+            longest, steps = schedule[saved["scale"] - 1]
+            _checked(0 <= saved["done"] < 2**53 and 0 <= saved["seconds"] < math.inf, "the time")
+            found = self._position(backend, tuple(shape(longest)))
+            _checked(isinstance(found.state, State) and 0 <= found.state.step <= steps, "the state")
+            return found
+
+    def _position(self, backend: Backend[Any], shape: tuple[int, ...]) -> RunState:
 
         def read(name: str) -> Any:
-            return backend.from_numpy(self.arrays[name]())
+            array = self.arrays[name]()
+            _checked(array.shape in ((), shape) and array.dtype.kind == "f", name)
+            return backend.from_numpy(array)
 
         def read_stack(name: str) -> Any:
             array, space = self.arrays[name](), backend.space
+            _checked(array.ndim == 4 and array.shape[1:] == shape[1:] and 0 < len(array) < 2 * MOST, name)
             rows = [backend.from_numpy(array[row : row + 1]) for row in range(len(array))]
             stack = space.stack(len(rows), rows[0], array.dtype == np.float16)
             for number, row in enumerate(rows):
@@ -139,9 +263,12 @@ class Checkpoint:
 
         packed = dict(self.document["position"])
         stage = packed.pop("found")
-        stage = StageState(stage["weights"], tuple(stage["sides"]), tuple(stage["scale"]))
+        sides, scale = tuple(stage["sides"]), tuple(stage["scale"])
+        _checked(all(side is None or 0 < side < MOST for side in sides) and bool(sides), "the windows")
+        _checked(tuple(map(type, scale)) == (float, bool, int), "the scale of the loss")
         state = unpack(packed.pop("state"), read, read_stack)
-        return RunState(**packed, stage=stage, state=state)
+        kept = {name: packed[name] for name in ("scale", "done", "seconds")}
+        return RunState(**kept, stage=StageState(stage["weights"], sides, scale), state=state)
 
     def differences(self, backend: Backend[Any], weights: NetworkWeights) -> list[str]:
         """What is other here than where the run was saved ("torch is 2.9 here, was 2.8"); none: the same bits."""
@@ -169,12 +296,21 @@ class Checkpoint:
         except OSError as error:
             raise NSTError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
 
-    def _array(self, name: str | None) -> NDArray[Any] | None:
-        return None if name is None else self.arrays[name]()
+    def _mask(self, name: str | None) -> NDArray[Any] | None:
+        return None if name is None else self._plane(name)
+
+    def _plane(self, name: str) -> NDArray[Any]:
+        array = self.arrays[name]()
+        _checked(array.ndim == 2 and 0 not in array.shape and array.dtype == np.float32, name)
+        return array
 
     def _picture(self, name: str) -> Picture:
-        alpha = f"{name} alpha"
-        return Picture(self.arrays[name](), self.arrays[alpha]() if alpha in self.arrays else None)
+        rgb, alpha = self.arrays[name](), f"{name} alpha"
+        _checked(rgb.ndim == 3 and rgb.shape[2] == 3 and 0 not in rgb.shape and rgb.dtype == np.float32, name)
+        opacity = self._plane(alpha) if alpha in self.arrays else None
+        _checked(opacity is None or opacity.shape == rgb.shape[:2], alpha)
+        _checked(bool(np.isfinite(rgb).all()), name)
+        return Picture(rgb, opacity)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -185,8 +321,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """
     try:
         arrays, text = open_tensors(path)
-        document = json.loads(text)
-        written = document["format"]
+        written = read_json(text, {"format": (int, float, str)})["format"]
     except FileNotFoundError:
         raise NSTError(f"there is no checkpoint {path}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -194,6 +329,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise NSTError(f"{path} is not a whole checkpoint of nst ({reason})") from error
     if written != FORMAT:
         raise NSTError(f"{path} is a checkpoint of another version of nst (format {written}, here {FORMAT})")
+    try:
+        document = read_json(text, _FORM)
+    except ValueError as error:
+        raise NSTError(f"{path} is not a whole checkpoint of nst ({error})") from error
     return Checkpoint(document, arrays)
 
 
@@ -314,6 +453,8 @@ def _versions(backend: Backend[Any]) -> dict[str, str]:
     }
 
 
+Shape: TypeAlias = Callable[[int], Sequence[int]]
+
 ArrayReader: TypeAlias = Callable[[], NDArray[Any]]
 """Gives an array when it is needed, the same each time."""
 
@@ -358,9 +499,12 @@ def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, ArrayReader], 
 
     def reader(name: str) -> ArrayReader:
         def read() -> NDArray[Any]:
-            with safe_open(path, framework="numpy") as file:
-                array: NDArray[Any] = file.get_tensor(name)
-                return array
+            try:
+                with safe_open(path, framework="numpy") as file:
+                    array: NDArray[Any] = file.get_tensor(name)
+                    return array
+            except SafetensorError as error:
+                raise ValueError(str(error)) from error
 
         return read
 

@@ -76,6 +76,8 @@ def _target(path: str | os.PathLike[str]) -> Path:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder; add a file name")
+    if target.exists() and not target.is_file():  # a pipe or a device, whose place a file would take
+        raise FileExistsError(errno.EEXIST, "it is not a regular file; give another name")
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}; create it first")
     return target

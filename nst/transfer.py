@@ -50,14 +50,14 @@ from nst.errors import NSTError, SettingsError
 from nst.inputs import about_inputs, about_memory, read_inputs
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
-from nst.models.store.resolve import network_of
+from nst.models.store.resolve import network_of, weights_here
 from nst.models.weights import NetworkWeights
 from nst.optim import Averaged, Optimizer, State, named_optimizer
 from nst.pictures.color import Color
 from nst.pictures.kinds import from_any, pictures_of_batch
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
-from nst.pictures.scene import Scene, make_scene
+from nst.pictures.scene import Scene, make_scene, whole_units
 from nst.planning.plan import Plan, Task
 from nst.progress import Output, Progress, without_overflow_warnings
 from nst.protocol import Backend, Evaluation, HostArray, VectorSpace
@@ -163,6 +163,12 @@ class Run:
     def scene_at(self, longest: int) -> Scene:
         """The pictures at a longest side of that many pixels."""
         return self.scene.at(longest, unit_of(layers_of(self.losses), self.context.settings.padding))
+
+    def shape_at(self, longest: int) -> tuple[int, int, int, int]:
+        """Of the iterate at a longest side of that many pixels."""
+        unit = unit_of(layers_of(self.losses), self.context.settings.padding)
+        width, height = whole_units(*fit_longest_side(*self.scene.size, longest), unit)
+        return 1, 3, height, width
 
     def full_size(self, record: Progress | None) -> Picture:
         """A record's picture at the size of the result, with its colours as they are seen; None: the start picture."""
@@ -553,6 +559,7 @@ class StyleTransfer(ReprHtml):
         *,
         backend: Backend[Any] | Callable[[], Backend[Any]] | None = None,
         weights: str | Path | NetworkWeights | Callable[[], NetworkWeights] | None = None,
+        device: str | Sequence[str] | Devices | None = None,
         extra_terms: Sequence[Loss] = (),
         like: Any = None,
         anyway: bool = False,
@@ -562,7 +569,9 @@ class StyleTransfer(ReprHtml):
         Args:
             saved: the file, or what `nst.checkpoint.read_checkpoint` read from it.
             backend: the one to go on with; the same one unless given.
-            weights: the network; what it was asked for by, unless given.
+            weights: the network; unless given what it was asked for by, where that is on this machine: no file starts
+                a download.
+            device: the same; several, and a cluster, have to be given again.
             extra_terms: the same losses of your own, if there were any: they cannot be saved.
             like: a picture of the kind that the result is to be; a PIL image unless given.
             anyway: go on although a version, the network or the machine is another; the bits then are others too.
@@ -576,16 +585,17 @@ class StyleTransfer(ReprHtml):
             raise SettingsError(
                 f"the run has losses of your own ({', '.join(saved.losses)}): give extra_terms"
             )
-        network = saved.weights["spec"] if weights is None else weights
-        if network is None:
+        spec = saved.weights["spec"]
+        if weights is None and spec is None:
             raise SettingsError(f"the network {saved.weights['name']} was given as an object: give weights")
         pictures, settings = saved.pictures, saved.settings
+        network = partial(weights_here, spec, settings.seed) if weights is None else weights
         given = {key: v for key, v in settings.as_dict().items() if key not in ("init", "optimizer")}
         transfer = cls(
             pictures.content,
             list(pictures.styles),
             backend=partial(get_backend, **saved.backend) if backend is None else backend,
-            device=saved.devices,
+            device=saved.devices if device is None else device,
             weights=network,
             init=pictures.start if settings.init == "picture" else settings.init,
             masks=pictures.masks,
@@ -602,7 +612,7 @@ class StyleTransfer(ReprHtml):
         if like is not None:
             transfer.output = replace(transfer.output, restore=from_any(like)[1])
         transfer._spec = saved.weights["spec"] if transfer._spec is None else transfer._spec
-        transfer._position = saved.position(transfer.backend)
+        transfer._position = saved.position(transfer.backend, transfer.schedule, transfer._run.shape_at)
         return transfer
 
     def frame(self, content: Any, init: Any, extra_terms: Sequence[Loss] = ()) -> Run:

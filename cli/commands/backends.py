@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 import click
 
+from nst.children import python_command
+
 __all__ = ["backends"]
 
-PROBE = """
-import json, sys
+PROBE = """import json
 from nst.backends.registry import backend_class
 cls = backend_class(sys.argv[1])
 devices, dtypes = cls.available_devices(), cls.capabilities.dtypes
@@ -50,7 +50,7 @@ def backends(as_json: bool) -> None:
 
 def _start(name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", PROBE, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        python_command(PROBE, name), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

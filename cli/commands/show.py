@@ -14,6 +14,7 @@ __all__ = ["show"]
 @click.option("--json", "as_json", is_flag=True, help="The metadata as they are, as JSON.")
 def show(picture: str, as_json: bool) -> None:
     """Print the settings that PICTURE of nst was made with, and the command that makes it."""
+    from nst.cli.console import harmless
     from nst.cli.like import command_of, read_picture_settings
     from nst.cli.options import as_typed
 
@@ -35,10 +36,10 @@ def show(picture: str, as_json: bool) -> None:
         text = (
             _paths(value) if name == "masks" else as_typed(tuple(value) if isinstance(value, list) else value)
         )
-        click.echo(f"{name.replace('_', ' '):17} {text}")
+        click.echo(harmless(f"{name.replace('_', ' '):17} {text}"))
     command = command_of(document, picture)
     if command is not None:
-        click.echo(f"\n{command}")
+        click.echo(f"\n{harmless(command)}")
 
 
 def _paths(masks: dict[str, str]) -> str:

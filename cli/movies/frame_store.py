@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nst.documents import parse
 from nst.errors import ImageError, SettingsError
 from nst.files import write_atomically
 from nst.pictures.picture import Picture
@@ -81,13 +84,28 @@ class FrameStore:
 
     def raw(self, number: int) -> NDArray[np.float32]:
         """What the frame after this one goes on from: to the last bit, or the picture itself where that is gone."""
+        picture = read_picture(self.path(number)).rgb
         try:
-            with np.load(self.folder / STATE) as state:
+            with np.load(self.folder / STATE, allow_pickle=False) as state:
                 if int(state["number"]) == number:
-                    return np.asarray(state["raw"], np.float32)
-        except (OSError, ValueError, KeyError):
-            pass  # the picture does
-        return read_picture(self.path(number)).rgb
+                    raw = np.asarray(state["raw"], np.float32)
+                    if raw.shape == picture.shape and np.isfinite(raw).all():
+                        return raw
+        except (  # the picture does; what is damaged may be the zip file, what is compressed, or a header
+            *(
+                OSError,
+                ValueError,
+                LookupError,
+                TypeError,
+                SyntaxError,
+                EOFError,
+                ArithmeticError,
+                RecursionError,
+            ),
+            *(MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+        ):
+            pass
+        return picture
 
     def _compare(self, now: Mapping[str, Any]) -> None:
         path = self.folder / MANIFEST
@@ -96,7 +114,7 @@ class FrameStore:
             return
         hint = "use another folder, or --restart"
         try:
-            before = json.loads(path.read_text())
+            before = parse(path.read_bytes())
         except (OSError, ValueError):
             before = None
         if not isinstance(before, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import io
+import json
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,10 +20,11 @@ import numpy as np
 from PIL import Image
 
 from nst.cli.movies.timing import Timing, repeats
+from nst.documents import read_json
 from nst.errors import ImageError
 from nst.files import check_writable, write_atomically
 
-__all__ = ["ACCURATE", "ANIMATIONS", "MOVIES", "SD", "check_movie", "pyav", "write_movie"]
+__all__ = ["ACCURATE", "ANIMATIONS", "MOVIES", "SD", "check_movie", "description_in", "pyav", "write_movie"]
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
 MOVIES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
@@ -36,6 +38,7 @@ CODECS: dict[str, tuple[str, dict[str, str], str]] = {
 Timed = tuple[Fraction, Any]
 """When packets are due, in seconds, and the packets."""
 
+_DESCRIPTION = 270  # EXIF 2.32, section 4.6.4: ImageDescription
 BT709, LIMITED = 1, 1  # H.273
 SD = 576  # rows of the largest picture that players take for BT.601 where nothing is said
 CLOCK = Fraction(1, 90000)  # seconds, of films whose frames do not all last equally long
@@ -60,37 +63,66 @@ def check_movie(path: Path) -> None:
         raise ImageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def write_movie(path: Path, frames: Sequence[Path], timing: Timing) -> None:
+def write_movie(
+    path: Path, frames: Sequence[Path], timing: Timing, description: Mapping[str, Any] | None = None
+) -> None:
     """Put PNG files together; whole or not at all.
 
     Args:
         path: what to write.
         frames: the pictures.
         timing: when they are shown, and the sound of a video.
+        description: what it was made with, for its metadata.
 
     Raises:
         ImageError: encoding or writing failed.
     """
+    text = None if description is None else json.dumps(description, default=str)
     try:
         if path.suffix.lower() in ANIMATIONS:
-            write_atomically(path, _animated(ANIMATIONS[path.suffix.lower()], frames, timing))
+            write_atomically(path, _animated(ANIMATIONS[path.suffix.lower()], frames, timing, text))
         else:
-            _encode(path, frames, timing)
+            _encode(path, frames, timing, text)
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot write {path}: {' '.join(str(error).split())}") from error
 
 
-def _animated(kind: str, frames: Sequence[Path], timing: Timing) -> bytes:
+def description_in(path: str) -> dict[str, Any]:
+    """What `write_movie` was told about a film that is there.
+
+    Raises:
+        ImageError, OSError, ValueError: it cannot be read, or another program has written it.
+    """
+    if Path(path).suffix.lower() in ANIMATIONS:
+        with Image.open(path, formats=tuple(ANIMATIONS.values())) as image:
+            text = image.info.get("comment") if image.format == "GIF" else image.getexif().get(_DESCRIPTION)
+    else:
+        av = pyav(f"cannot read {path}")
+        try:
+            with av.open(path) as container:
+                text = container.metadata.get("comment")
+        except av.FFmpegError as error:
+            raise ValueError(error.strerror) from error
+    found: dict[str, Any] = read_json(text or b"", {str: object})
+    return found
+
+
+def _animated(kind: str, frames: Sequence[Path], timing: Timing, text: str | None) -> bytes:
     images = [Image.open(frame).copy() for frame in frames]  # a copy, so that no file stays open
     times = [round(1000 * time) for time in timing.times(len(images))]
     pauses = [end - begin for begin, end in pairwise(times)]
     options: dict[str, Any] = {"quality": 90, "method": 4} if kind == "WEBP" else {}
+    if text is not None and kind == "WEBP":
+        options["exif"] = exif = Image.Exif()
+        exif[_DESCRIPTION] = text
+    elif text is not None:
+        options["comment"] = text
     buffer = io.BytesIO()
     images[0].save(buffer, kind, save_all=True, append_images=images[1:], duration=pauses, loop=0, **options)
     return buffer.getvalue()
 
 
-def _encode(path: Path, frames: Sequence[Path], timing: Timing) -> None:
+def _encode(path: Path, frames: Sequence[Path], timing: Timing, text: str | None) -> None:
     av = pyav(f"cannot write {path}")
     suffix = path.suffix.lower()
     temporary = path.with_name(f".nst-{secrets.token_hex(8)}{path.suffix}")
@@ -101,6 +133,8 @@ def _encode(path: Path, frames: Sequence[Path], timing: Timing) -> None:
         timing = replace(timing, durations=None)
     try:
         with av.open(str(temporary), "w", format=kind) as container, ExitStack() as opened:
+            if text is not None:
+                container.metadata["comment"] = text
             codec, options, sound_codec = CODECS.get(suffix, CODECS[".mp4"])
             stream = container.add_stream(codec, rate=timing.rate, options=options)
             parts = [_pictures(av, stream, frames, timing)]

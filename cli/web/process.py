@@ -18,6 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from nst.children import safe_children
 from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import Event, Large, Ready, Request, Status
 from nst.cli.web.painting import Canvas, PaintingContext, Setup, error_line, large_transfer
@@ -60,7 +61,8 @@ class PaintingProcess:
         context = multiprocessing.get_context("spawn")  # frameworks do not survive a fork
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=work, args=(theirs, self._setup, self._slow), daemon=True)
-        self._process.start()
+        with safe_children():
+            self._process.start()
         theirs.close()
         self._requests.put(None)  # the end of those to the process before
         self._requests = SimpleQueue()

@@ -16,8 +16,9 @@ import psutil
 from nst.cli.web.messages import Event, Finished, Large, Order, Preview, Ready, Status, Stop
 from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
-from nst.cli.web.recipe import Composition, Upload, read_composition
+from nst.cli.web.recipe import COMPOSITION, Composition, Upload, read_composition
 from nst.cli.web.session import Store
+from nst.documents import read_json
 from nst.errors import NSTError
 from nst.files import write_atomically
 
@@ -58,6 +59,35 @@ class LargeJob:
     steps: int = 0
     left: float = 0.0
     asked: float = field(default_factory=time.time)
+
+
+_ORDER = {
+    "session": str,
+    "run": int,
+    "folder": str,
+    "size": int,
+    "subject?": COMPOSITION,
+    # of before, in place of the subject
+    "photo?": str,
+    "styles?": [str],
+    "masks?": {str: str},
+    "recipe?": {str: object},
+}
+_FORM = {
+    "name": str,
+    "order": _ORDER,
+    "present": str,
+    "above": int,
+    "source?": int,
+    "state": str,
+    "error": str,
+    "crashes": int,
+    "step": int,
+    "steps": int,
+    "left": float,
+    "asked": float,
+}
+"""What the file of a job must be; see `nst.documents`."""
 
 
 class LargeJobs:
@@ -187,7 +217,9 @@ class LargeJobs:
 def _read(path: Path, store: Store) -> LargeJob | None:
     """None for a file that is damaged or of another version."""
     try:
-        document = json.loads(path.read_text())
+        document = read_json(path.read_bytes(), _FORM)
+        if document["name"] != path.stem:
+            return None
         document.pop("source", None)  # once the run of the live picture
         order = document["order"]
         subject = (

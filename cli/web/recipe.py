@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -166,14 +167,34 @@ class Composition:
         return Composition(self.photo, styles, replace(self.recipe, blend=()), masks)
 
 
+_UPLOAD = {"name": str, "file": str, "view": str, "width": int, "height": int, "credit?": str}
+COMPOSITION = {"photo": (_UPLOAD, None), "styles": [_UPLOAD], "recipe": {str: object}, "masks": {str: str}}
+"""What a composition in a file must be; see `nst.documents`."""
+
+
+def in_the_folder(*names: str | None) -> None:
+    """A session's files are in its folder: what is removed and shown is nothing else.
+
+    Raises:
+        ValueError: a name that a session does not give.
+    """
+    for name in names:
+        if name is not None and not re.fullmatch(r"[\w-]+\.[a-z]+", name):
+            raise ValueError("a file's name is not one of the session's")
+
+
 def read_composition(document: Mapping[str, Any]) -> Composition:
     """From JSON.
 
     Raises:
-        KeyError, TypeError, SettingsError: it has been written by something else.
+        KeyError, TypeError, ValueError, SettingsError: it has been written by something else.
     """
     photo = None if document["photo"] is None else Upload(**document["photo"])
     styles = tuple(Upload(**style) for style in document["styles"])
+    for upload in (photo, *styles):
+        if upload is not None:
+            in_the_folder(upload.file, upload.view)
+    in_the_folder(*document["masks"].values())
     return Composition(photo, styles, changed(Recipe(), document["recipe"]), document["masks"])
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from nst.cli.web.messages import HistoryEntry
-from nst.cli.web.recipe import Composition, read_composition
+from nst.cli.web.recipe import COMPOSITION, Composition, in_the_folder, read_composition
+from nst.documents import read_json
 from nst.errors import NSTError
 from nst.files import write_atomically
 
@@ -210,10 +211,35 @@ class Store:
 def _read(path: Path) -> Session | None:
     """None for a file that is damaged or of another version: nothing of it can be shown."""
     try:
-        document = json.loads(path.read_text())
-        return _session(document) if re.fullmatch("[0-9a-f]{16}", document["name"]) else None
+        document = read_json(path.read_bytes(), _FORM)
+        named = re.fullmatch("[0-9a-f]{16}", document["name"]) and document["name"] == path.parent.name
+        return _session(document) if named else None
     except (OSError, ValueError, KeyError, TypeError, NSTError):
         return None
+
+
+_ENTRY = {
+    "run": int,
+    "why": str,
+    "subject": COMPOSITION,
+    "size": [int],
+    "step": int,
+    "steps": int,
+    "seconds": float,
+    "made": float,
+    "files": {"picture": str, "thumb": str, "raw": str},
+    "command": str,
+}
+_FORM = {
+    "name": str,
+    "subject": COMPOSITION,
+    "work": {"state": str, "run": int, "error": str, "start": (str, None)},
+    "history": [_ENTRY],
+    "undo": [{"gesture": str, "subject": COMPOSITION, "present": (str, None), "entry": int}],
+    "numbers": int,
+    "touched": float,
+}
+"""What session.json must be; see `nst.documents`."""
 
 
 def _session(document: dict[str, Any]) -> Session:
@@ -221,6 +247,13 @@ def _session(document: dict[str, Any]) -> Session:
         return {**part, "subject": read_composition(part["subject"]), **more}
 
     work = Work(**document["work"])
+    in_the_folder(work.start)
+    for shot in document["undo"]:
+        in_the_folder(shot["present"])
+    for entry in document["history"]:
+        in_the_folder(*entry["files"].values())
+        if len(entry["size"]) != 2:
+            raise ValueError("a size is not width and height")
     if work.under_way:  # when the server ended
         work = replace(work, state="stopped")
     history = tuple(HistoryEntry(**with_subject(e, size=tuple(e["size"]))) for e in document["history"])

@@ -124,7 +124,7 @@ def _detect_zip(path: Path) -> str:
         names = list(members(path))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
         raise WeightsError(f"{path} is a damaged or truncated archive ({error})") from error
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
         return "PyTorch zip"

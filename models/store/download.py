@@ -11,12 +11,14 @@ import ipaddress
 import shutil
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from email.message import Message
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from nst._version import __version__
@@ -26,12 +28,19 @@ from nst.models.store.catalogue import Source
 
 __all__ = ["Progress", "download"]
 
+Answer = TypeVar("Answer")
+
 Progress = Callable[[int, "int | None"], None]
 """Called with (bytes so far, bytes in all or None)."""
 
 _ATTEMPTS = 4
 _PIECE = 1 << 18
 _LARGEST = 2 << 30
+_SLOWEST = 2048
+"""Bytes a second; a mirror that sends fewer for `_PATIENCE` seconds is left for the next."""
+_PATIENCE = 30.0
+_MOST = 20
+"""Digits of a length; Python refuses to read a few thousand."""
 
 
 class _MirrorError(Exception):
@@ -79,6 +88,8 @@ def _fetch(source: Source, part: Path, progress: Progress, timeout: float) -> No
                 if _size(part) > before:
                     continue  # the connection broke, but it brought something: go on from there
                 raise _MirrorError("the connection broke")
+        if not part.is_file():
+            raise _MirrorError("it sends nothing")
         if _matches(source, part):
             return
         part.unlink()
@@ -94,19 +105,22 @@ def _transfer(source: Source, part: Path, progress: Progress, timeout: float) ->
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        response = _open(urllib.request.Request(source.url, headers=headers), timeout)
+        response = _within(
+            2 * timeout, partial(_open, urllib.request.Request(source.url, headers=headers), timeout)
+        )
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and start:  # nothing follows what is there
             return True
-        raise _MirrorError(f"HTTP {error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
+        raise _MirrorError(f"HTTP {error.code} {error.reason}"[:200]) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an address that is none
         raise _MirrorError(_reason(error)) from error
     with response:
         if response.status != 206 or not _continues(response.headers, start):
             start = 0  # the server ignored the range: from the beginning
         length = response.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdigit() else source.size
+        known = length.isascii() and length.isdigit() and len(length) < _MOST
+        total = start + int(length) if known else source.size
         if (total or 0) > _LARGEST or (source.size and total != source.size):
             raise _MirrorError(f"its file has {total} bytes, expected {source.size or 'fewer'}")
         done = start
@@ -120,13 +134,19 @@ def _transfer(source: Source, part: Path, progress: Progress, timeout: float) ->
 
 
 def _pieces(response: http.client.HTTPResponse) -> Iterable[bytes]:
+    began, came = time.monotonic(), 0
     while True:
         try:
-            piece = response.read(_PIECE)
+            piece = response.read1(_PIECE)  # what is there; `read` would wait for all of it
         except http.client.IncompleteRead as error:
             piece = error.partial
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, ValueError):
             return
+        came += len(piece)
+        if (seconds := time.monotonic() - began) > _PATIENCE:
+            if came < _SLOWEST * seconds:
+                raise _MirrorError(f"it sends {came / seconds:.0f} bytes a second")
+            began, came = time.monotonic(), 0
         if not piece:
             return
         yield piece
@@ -226,7 +246,28 @@ def _look_up(host: str, timeout: float) -> None:
         raise failures[0]
 
 
+def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns or raises; TimeoutError where it takes longer, such as for headers that come byte by byte."""
+    answers: list[Answer] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise TimeoutError("it does not answer")
+    return answers[0]
+
+
 def _reason(error: Exception) -> str:
     cause = getattr(error, "reason", error)
     text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return text.splitlines()[0]
+    return (text.splitlines() or [type(cause).__name__])[0][:200]

@@ -15,7 +15,16 @@ from nst.models.store import cache
 from nst.models.store.catalogue import CATALOGUE, Entry
 from nst.models.weights import NetworkWeights
 
-__all__ = ["Notify", "Progress", "is_offline", "network_of", "obtain", "resolve_weights"]
+__all__ = [
+    "Notify",
+    "Progress",
+    "is_offline",
+    "network_of",
+    "obtain",
+    "require_here",
+    "resolve_weights",
+    "weights_here",
+]
 
 Notify = Callable[[str], None]
 """Called with one line for people."""
@@ -83,6 +92,36 @@ def network_of(
     if callable(weights):
         return weights()
     return resolve_weights(weights, seed=seed, notify=logging.getLogger("nst").info)
+
+
+def weights_here(spec: str, seed: int = 0, notify: Notify | None = None) -> NetworkWeights:
+    """The network that a file names (a checkpoint, a picture's settings): if it is on this machine.
+
+    Raises:
+        WeightsError: it would have to be downloaded, which only a person may ask for; or as `resolve_weights`.
+    """
+    require_here(spec)
+    return resolve_weights(spec, offline=True, seed=seed, notify=notify)
+
+
+def require_here(spec: str) -> None:
+    """Check that a network that a file names needs no download, and is no file of another machine.
+
+    Raises:
+        WeightsError: it does; which option to give.
+    """
+    if spec.startswith(("\\\\", "//")):  # Windows would log in there
+        raise WeightsError(
+            f"the weights {spec!r} are on another machine: give them yourself (--weights FILE)"
+        )
+    name = spec
+    while name in CATALOGUE and not cache.is_cached(name):
+        name = CATALOGUE[name].made_from
+        if not name:
+            raise WeightsError(
+                f"the network is {spec}, which is not on this machine: give it yourself (--weights {spec}), which "
+                "downloads it, or another one"
+            )
 
 
 def is_offline() -> bool:

@@ -14,11 +14,15 @@ from typing import Any, BinaryIO
 
 from nst.batch.rows import Row
 from nst.description import Fingerprints
+from nst.documents import read_json
 from nst.errors import ImageError, SettingsError
 
 __all__ = ["MANIFEST", "Manifest", "files_in", "inputs_of", "key_of"]
 
 MANIFEST = "nst-batch.jsonl"
+
+_FORM = {"output": str, "status": str, "key?": (str, None), "sha256?": (str, None)}
+"""What a line must be, as far as it is read again; see `nst.documents`."""
 
 
 class Manifest:
@@ -96,9 +100,9 @@ class Manifest:
         file.truncate(whole)
         for line in data[:whole].splitlines():
             try:
-                entry = json.loads(line)
+                entry = read_json(line, _FORM)
                 self._entries[entry["output"]] = entry
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 continue  # whoever wrote it, it is no result of ours
 
     def _unwritable(self, error: OSError) -> ImageError:

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeAlias
 
 from nst.batch.painter import Painted, RowPainter
 from nst.batch.rows import Row
+from nst.children import add_working_folder, python_command
 from nst.workers.local import environment
 
 __all__ = ["Executor", "InProcess", "ProcessPool", "Watch", "work_for_parent"]
@@ -136,11 +137,11 @@ class _Worker:
         self.late = False
         self._began = 0.0
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from nst.batch.pool import work_for_parent; work_for_parent()"],
+            python_command("from nst.batch.pool import work_for_parent; work_for_parent()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env={**environment, "PYTHONSAFEPATH": "1"},
         )
         self._say(painter)
         threading.Thread(target=self._listen, args=(answers,), daemon=True).start()
@@ -205,7 +206,9 @@ def work_for_parent() -> None:
     threading.Thread(target=listen, daemon=True).start()
     painter, told = RowPainter(**rows.get()), 0.0
     while True:
-        for answer in painter.paint(rows.get()):
+        row = rows.get()
+        add_working_folder(str(row.options.get("backend", "")))
+        for answer in painter.paint(row):
             if not isinstance(answer, float) or time.monotonic() - told > PACE:
                 told = time.monotonic()
                 pickle.dump(answer, answers)

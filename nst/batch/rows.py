@@ -163,6 +163,8 @@ def _lines_of(path: str) -> list[str]:
         text = Path(path).read_text("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise ImageError(f"cannot read the list {path}: {error.strerror}; check the name") from error
+    if "\0" in text:
+        raise ImageError(f"cannot read the list {path}: there is a NUL in it, which no name has")
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -170,7 +172,7 @@ def _lines_of(path: str) -> list[str]:
 def beside(path: str, listed_in: str) -> str:
     """A path in a list: as it is, or else beside the list."""
     near = Path(listed_in).parent / path
-    return str(near) if not Path(path).exists() and near.exists() else path
+    return str(near) if not os.path.exists(path) and os.path.exists(near) else path
 
 
 def _expanded(word: str) -> list[str]:
@@ -179,16 +181,16 @@ def _expanded(word: str) -> list[str]:
         for line in _lines_of(word[1:]):
             near = beside(line, word[1:])
             # a picture that is gone is one failure of a list, and not its end
-            found += _expanded(near) if Path(near).is_dir() or glob.has_magic(near) else [near]
+            found += _expanded(near) if os.path.isdir(near) or glob.has_magic(near) else [near]
         if not found:
             raise ImageError(f"the list {word[1:]} is empty: give a path a line")
         return found
-    if Path(word).is_dir():
+    if os.path.isdir(word):
         found = _pictures(str(path) for path in Path(word).iterdir())
         if not found:
             raise ImageError(f"there is no picture in the folder {word}")
         return found
-    if Path(word).exists():
+    if os.path.exists(word):  # which is False too of a name that is too long
         return [word]
     if glob.has_magic(word):
         found = _pictures(glob.glob(word, recursive=True))

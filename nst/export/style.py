@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
 from nst._version import __version__
+from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
 from nst.export.step import ExportedLosses, differences, identity, require_exportable
 from nst.files import write_atomically
@@ -78,13 +79,13 @@ def read_style(path: str | Path, graph: str | Path) -> dict[str, NDArray[np.floa
 
     try:
         with safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {})["nst"])
+            facts = read_json((file.metadata() or {})["nst"], {"identity": {str: object}})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         own: Mapping[str, Any] = facts["identity"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise NSTError(f"{path} is not a style that nst export-style wrote ({error})") from error
     try:
-        other = json.loads(read_metadata(Path(graph))["nst"])["identity"]
+        other = read_json(read_metadata(Path(graph))["nst"], {"identity": {str: object}})["identity"]
     except (ValueError, KeyError, TypeError) as error:
         raise NSTError(f"{graph} is not a graph that nst export-onnx wrote ({error})") from error
     if found := differences(own, other):

@@ -74,6 +74,8 @@ def read(file: BinaryIO, name: str, longest: int | None, max_pixels: int) -> Pic
     try:
         with TiffFile(file) as tiff:
             page, number = _full_picture(tiff, name)
+            if page.imagewidth < 1 or page.imagelength < 1:
+                raise ValueError(f"it says that it has {page.imagewidth}x{page.imagelength} pixels")
             if number is not None and _is_for_pillow(page, max_pixels):
                 return number
             return _picture(page, file, name, longest, max_pixels)

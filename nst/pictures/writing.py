@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from nst._version import __version__
+from nst.documents import parse
 from nst.errors import ImageError
 from nst.files import check_writable, write_atomically
 from nst.pictures.opening import open_file, open_picture
@@ -125,7 +126,7 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
         image = open_picture(file, path)
         text = image.info.get("nst") if image.format == "PNG" else image.getexif().get(_DESCRIPTION)
     try:
-        settings = json.loads(text or "")
+        settings = parse(text or "")
     except (TypeError, ValueError):
         settings = None
     if not isinstance(settings, dict):

@@ -51,7 +51,7 @@ def _free_in_container() -> list[int]:
 def _free_on_gpu(index: str) -> int | None:
     """What the driver's own tool says: it knows of every process."""
     tool = shutil.which("nvidia-smi")
-    if tool is None:
+    if tool is None or Path(tool).resolve().parent == Path.cwd():  # where Windows looks first, among pictures
         return None
     query = [tool, f"--id={index}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     with suppress(OSError, ValueError, subprocess.SubprocessError):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nst.children import safe_children
 from nst.engine.distributed import Answer, WorkerGroup, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
@@ -69,13 +71,35 @@ def connect(address: str) -> Any:
         return ray
     try:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with safe_children():
+            ray.init(
+                address=address,
+                job_config=None if address.startswith("ray://") else _job(),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except Exception as error:  # which it raises bare as well
         reason = " ".join(str(error).split())
         raise NSTError(
             f"there is no Ray cluster at {address} ({reason[:200]}): 'ray start --head' starts one here"
         ) from error
     return ray
+
+
+class _Folders(list[str]):
+    """Those that Ray puts first on the path of its workers: without the one we work in, unless it is on our own."""
+
+    def extend(self, folders: Iterable[str]) -> None:
+        here = None if "" in sys.path else os.getcwd()
+        super().extend(folder for folder in folders if folder != here or folder in sys.path)
+
+
+def _job() -> Any:
+    from ray.job_config import JobConfig
+
+    job = JobConfig()
+    job._py_driver_sys_path = _Folders()
+    return job
 
 
 def places(ray: Any, workers: int | None) -> Places:

@@ -17,6 +17,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any, TypeAlias
 from weakref import finalize
 
+from nst.children import safe_children
 from nst.engine.distributed import Answer, Shard, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
@@ -104,7 +105,7 @@ def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWei
         NSTError: a backend, or a process, does not start.
     """
     on_cpu = sum(device == "cpu" for device, _ in makers)
-    with _sharing(max(1, on_cpu)):
+    with safe_children(), _sharing(max(1, on_cpu)):
         return start_workers(
             [
                 ((process_worker if device == "cpu" else thread_worker)(device, number), make)

@@ -3,6 +3,7 @@
     python tests/fuzz/campaign.py pictures 10000
     python tests/fuzz/campaign.py weights 5000
     python tests/fuzz/campaign.py animations 2000
+    python tests/fuzz/campaign.py documents 5000
 
 A worker takes one mutant after the other in its own process, so that a crash is found and not suffered; the next worker
 goes on behind the mutant that ended it. Prints one line for each finding, and writes the mutant into --keep.
@@ -28,7 +29,7 @@ from mutations import mutant
 
 SECONDS, HANG = 10, 60  # of the processor for one file; and by the clock, after which a worker is ended
 MEMORY = 2 << 30
-TARGETS = ("pictures", "animations", "weights")
+TARGETS = ("pictures", "animations", "weights", "documents")
 
 
 def main() -> int:
@@ -41,7 +42,8 @@ def main() -> int:
     parser.add_argument("--worker", type=Path, help="a folder of seeds: what this program starts")
     options = parser.parse_args()
     if options.worker:
-        work(options.target, options.first, options.mutants, stored_in(options.worker))
+        kinds = suffixes_in(options.worker)
+        work(options.target, options.first, options.mutants, stored_in(options.worker), kinds)
         return 0
     counts, findings = supervise(options.target, options.first, options.mutants, options.keep)
     for number, what in findings:
@@ -58,8 +60,8 @@ def supervise(
     findings = []
     number, end = first, first + count
     with tempfile.TemporaryDirectory() as folder:
-        for place, data in enumerate(getattr(seeds, target)().values()):
-            Path(folder, f"{place:02d}").write_bytes(data)
+        for place, (name, data) in enumerate(getattr(seeds, target)().items()):
+            Path(folder, f"{place:02d}{Path(name).suffix if target == 'documents' else ''}").write_bytes(data)
         while number < end:
             lines, status, said = start(target, number, end - number, folder)
             if not lines:
@@ -92,7 +94,12 @@ def stored_in(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.iterdir())]
 
 
-def work(target: str, first: int, count: int, files: list[bytes]) -> None:
+def suffixes_in(folder: Path) -> list[str]:
+    """What the seeds are, where their names say it."""
+    return [path.suffix for path in sorted(folder.iterdir())]
+
+
+def work(target: str, first: int, count: int, files: list[bytes], kinds: list[str]) -> None:
     """Take mutants and print a line of JSON for each, before and after."""
     read, refusal = reader(target)
     resource.setrlimit(resource.RLIMIT_AS, (3 * MEMORY, 3 * MEMORY))
@@ -101,7 +108,7 @@ def work(target: str, first: int, count: int, files: list[bytes]) -> None:
         terminal = os.dup(2)
         os.dup2(held.fileno(), 2)
         for number in range(first, first + count):
-            path = Path(folder, "mutant")
+            path = Path(folder, f"mutant{kinds[number % len(kinds)]}")
             path.write_bytes(mutant(files, number))
             print(json.dumps([number, "begun", ""]), flush=True)
             faulthandler.dump_traceback_later(HANG, exit=True, file=terminal)
@@ -162,6 +169,12 @@ def reader(target):
                 pass
 
         return frames, ImageError
+    if target == "documents":
+        import documents
+
+        from nst.errors import NSTError
+
+        return documents.read, NSTError
     from nst.pictures import read_picture
 
     return read_picture, ImageError

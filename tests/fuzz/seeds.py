@@ -1,12 +1,17 @@
 """Small files of every kind that nst reads, made here: pictures by Pillow, weights by the tests of the importers."""
 
 import io
+import json
 import runpy
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from nst.description import describe
+from nst.pictures.writing import write_picture
 
 WIDTH, HEIGHT = 24, 18
 
@@ -79,6 +84,121 @@ def weights() -> dict[str, bytes]:
         np.savez_compressed(path.with_suffix(".npz"), **tests["flat"](tensors, tests["own_name"]))
         found["npz deflated"] = path.with_suffix(".npz").read_bytes()
     return found
+
+
+def documents() -> dict[str, bytes]:
+    """What nst writes for itself, one of each kind; the suffix says which reader takes it."""
+    import nst
+    from nst.cli.checkpoints import Job
+    from nst.cli.web.recipe import Recipe
+    from nst.cli.web.session import Session, Upload
+    from nst.export.style import export_style
+    from nst.models.random import random_weights
+
+    rng = np.random.default_rng(7)
+    content, style = (rng.integers(0, 256, (24, 32, 3), np.uint8) for _ in range(2))
+    network = random_weights(0, 1 / 16)
+    shallow = {"content_layers": "conv2_1", "style_layers": "conv1_1,conv2_1", "backend": "numpy", "size": 32}
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, more in enumerate(
+            [{}, {"optimizer": "adam", "average": 0.5}, {"steps": [2, 3], "scales": 2}]
+        ):
+            transfer = nst.StyleTransfer(
+                content, style, weights=network, **{"steps": 4, "scales": 1, **shallow, **more}
+            )
+            path = Path(folder, "run.nst")
+            for record in transfer.iterate():
+                if record.step == 2:
+                    paths = {
+                        "content": "a.png",
+                        "styles": ["b.png"],
+                        "init": "content",
+                        "weights": "embedded",
+                    }
+                    job = asdict(Job(paths, "out.png", "trace.json", animate="out.gif"))
+                    transfer.save(path, {"job": job, "first": 1.5, "frames": []}, {"trace": _bytes(b"[]")})
+            found[f"run{number}.nst"] = path.read_bytes()
+            made = describe(transfer, paths, record)
+            write_picture(record.picture(), Path(folder, "made.png"), {**made, "step": 4})
+            found[f"made{number}.png"] = Path(folder, "made.png").read_bytes()
+            found[f"made{number}.metadata"] = json.dumps({**made, "step": 4}).encode()
+        export_style(
+            style,
+            Path(folder, "style.safetensors"),
+            32,
+            weights=network,
+            **{name: shallow[name] for name in ("backend", "style_layers", "content_layers")},
+        )
+        found["style.safetensors"] = Path(folder, "style.safetensors").read_bytes()
+        buffer = io.BytesIO()
+        np.savez(buffer, number=0, raw=rng.random((24, 32, 3), np.float32))
+        found["last.npz"] = buffer.getvalue()
+    entry = {
+        "output": "a.png",
+        "status": "done",
+        "key": "0" * 64,
+        "sha256": "0" * 64,
+        "losses": {"total": 1.5},
+    }
+    found["manifest.jsonl"] = b"".join(
+        json.dumps({**entry, "output": f"{n}.png"}).encode() + b"\n" for n in range(3)
+    )
+    found["rows.csv"] = (
+        b"content,style,output,steps,style-strength,mask,content-layers\n"
+        b'a.png,b.png,,20,0.7,,\na.png,b.png;a.png,x.png,,,style1=a.png,"conv1_1=0.5,conv2_1=0.5"\n'
+    )
+    found["pictures.txt"] = b"a.png\n# remark\nb.png\n*.png\n"
+    upload = Upload("p", "source-1.png", "view-1.jpg", 96, 72)
+    session = asdict(Session("d058a376376941ee"))
+    session["subject"] = {
+        "photo": asdict(upload),
+        "styles": [asdict(upload)],
+        "recipe": asdict(Recipe()),
+        "masks": {},
+    }
+    session["history"] = [
+        {
+            "run": 3,
+            "why": "done",
+            "subject": session["subject"],
+            "size": [64, 48],
+            "step": 40,
+            "steps": 40,
+            "seconds": 3.5,
+            "made": 1e9,
+            "command": "nst",
+            "files": dict.fromkeys(("picture", "thumb", "raw"), "a.png"),
+        }
+    ]
+    found["session.session"] = json.dumps(session).encode()
+    order = {
+        "session": "d058a376376941ee",
+        "run": 3,
+        "folder": "f",
+        "photo": "p.png",
+        "styles": ["s.png"],
+        "masks": {},
+        "recipe": asdict(Recipe()),
+        "size": 512,
+    }
+    job = {
+        "name": "job",
+        "order": order,
+        "present": "raw.png",
+        "above": 64,
+        "source": 3,
+        "state": "queued",
+        "error": "",
+    }
+    found["job.queue"] = json.dumps(
+        {**job, "crashes": 0, "step": 0, "steps": 0, "left": 0.0, "asked": 1e9}
+    ).encode()
+    return found
+
+
+def _bytes(data):
+    return np.frombuffer(data, np.uint8)
 
 
 def _saved(image, kind, **options):

@@ -19,7 +19,9 @@ def path(monkeypatch, root):
     monkeypatch.setenv("PYTHONPATH", str(root))
 
 
-@pytest.mark.parametrize(("target", "count"), [("pictures", 400), ("animations", 100), ("weights", 300)])
+@pytest.mark.parametrize(
+    ("target", "count"), [("pictures", 400), ("animations", 100), ("weights", 300), ("documents", 400)]
+)
 def test_a_value_or_an_error_of_nst_and_nothing_else(target, count):
     if target == "weights":
         for needed in ("torch", "h5py", "scipy", "onnx"):  # that write the seeds

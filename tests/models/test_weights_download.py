@@ -65,6 +65,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", "http://mirror.invalid/file")
             self.end_headers()
             return
+        if kind.startswith(("trickle", "slow-headers", "absurd")):
+            self.misbehave(kind)
+            return
         body = bytes(len(DATA)) if kind == "corrupt" else b"<html>" if kind == "page" else DATA
         start = int(asked.split("=")[1].rstrip("-")) if asked and kind != "no-ranges" else 0
         if start:
@@ -80,8 +83,39 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(self.server.pause)
         self.wfile.write(body)
 
+    def misbehave(self, kind):
+        if kind.startswith("absurd"):
+            absurd = ABSURD[kind]
+            self.wfile.write(
+                absurd if absurd.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n" + absurd + b"\r\n\r\n"
+            )
+            self.wfile.write(b"x")
+            return
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(DATA)
+        try:
+            if kind == "trickle":
+                self.wfile.write(head)
+            for byte in DATA if kind == "trickle" else b"HTTP/1.1 200 OK\r\nX: " + 10_000 * b"x":
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)
+        except OSError:  # nobody listens any more
+            pass
+
     def log_message(self, *arguments):
         pass
+
+
+ABSURD = {
+    "absurd-length": b"Content-Length: " + b"9" * 5000,
+    "absurd-digit": "Content-Length: \u00b2".encode("latin-1"),
+    "absurd-less": b"Content-Length: -5",
+    "absurd-chunk": b"Transfer-Encoding: chunked\r\n\r\nzz",
+    "absurd-place": b"HTTP/1.1 302 Found\r\nLocation: https://[::1\r\n\r\n",
+    "absurd-port": b"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:x/\r\n\r\n",
+    "absurd-status": b"HTTP/1.1 9999999 OK\r\n\r\n",
+    "absurd-reason": b"HTTP/1.1 500 " + b"x" * 5000 + b"\r\n\r\n",
+    "absurd-range": b"HTTP/1.1 206 OK\r\nContent-Range: bytes x-y/z\r\n\r\n",
+}
 
 
 @pytest.fixture
@@ -306,3 +340,22 @@ def test_a_reader_that_is_missing_is_said_before_downloading(server, monkeypatch
     with pytest.raises(WeightsError, match="pip install no_such_package"):
         resolve_weights("vgg19")
     assert server.requests == []
+
+
+@pytest.mark.parametrize("kind", ["trickle", "slow-headers"])
+def test_a_mirror_that_sends_byte_by_byte_is_left_for_the_next(kind, server, monkeypatch, tmp_path):
+    monkeypatch.setattr("nst.models.store.download._PATIENCE", 1.0)
+    began = time.monotonic()
+    path, source = download([server.source(kind), server.source("file")], tmp_path, timeout=1.0)
+    assert source.url.endswith("/file")
+    assert path.read_bytes() == DATA
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_absurd_headers_are_a_reason(kind, server, tmp_path):
+    with pytest.raises(WeightsError, match="no mirror gave the file") as raised:
+        download([server.source(kind)], tmp_path, timeout=5.0)
+    assert len(str(raised.value)) < 400
+    path, _ = download([server.source(kind, size=None), server.source("file")], tmp_path, timeout=5.0)
+    assert path.read_bytes() == DATA

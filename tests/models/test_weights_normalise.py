@@ -69,7 +69,7 @@ def test_mean_activations_become_one_and_features_only_change_scale(network):
 def test_without_pictures_eight_of_the_package_are_taken(root):
     """Always the same ones: another sample in the package changes no network."""
     network = random_weights(0, 1 / 16, "conv1_2")
-    names = "rocket cat starry_night shipwreck strokes dots waves glass".split()
+    names = ["rocket", "cat", "starry_night", "shipwreck", "strokes", "dots", "waves", "glass"]
     pictures = []
     for name in names:
         picture = Image.open(root / "nst" / "samples" / f"{name}.jpg")
