@@ -34,6 +34,7 @@ def test_the_table_of_the_page_is_that_of_the_rows(case, tmp_path):
     assert page.read_text() == PAGE.read_text()
 
 
+@pytest.mark.slow
 def test_a_case_measures_keeps_its_rows_and_makes_the_table(tmp_path, need):
     need("torch")
     page = tmp_path / "page.md"

@@ -65,6 +65,7 @@ def files_of(folder):
     return {**found, "trace": trace}
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("case", CASES)
 def test_killed_again_and_again(case, arguments, environment, tmp_path):

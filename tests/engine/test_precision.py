@@ -114,6 +114,7 @@ def test_the_torch_module_is_in_bfloat16_and_its_pictures_are_not(torch):
     assert {m.dtype for m in maps.values()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_the_keras_model_is_in_bfloat16_and_its_pictures_are_not(need):
     need("tf")
     code = """

@@ -165,6 +165,7 @@ def test_it_takes_the_place_of_the_weights(content, style, small_network):
     assert first(content, style, small_network, style_strength=0.5, **given).weights == plain
 
 
+@pytest.mark.slow
 def test_more_strength_is_more_style(content, style, small_network):
     styles, contents = [], []
     for strength in (

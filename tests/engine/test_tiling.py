@@ -72,6 +72,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_every_loss_is_exact(small_network, options):
     backend = get_backend("numpy", dtype="float64")
