@@ -172,7 +172,7 @@ def _lines_of(path: str) -> list[str]:
 def beside(path: str, listed_in: str) -> str:
     """A path in a list: as it is, or else beside the list."""
     near = Path(listed_in).parent / path
-    return str(near) if not os.path.exists(path) and os.path.exists(near) else path
+    return str(near) if path and not os.path.exists(path) and os.path.exists(near) else path
 
 
 def _expanded(word: str) -> list[str]:
