@@ -112,7 +112,9 @@ class Cramped(NumpyBackend):
 
 def shared_among(network, make, count, sides=(96,)):
     """A stage whose windows are shared out among as many threads, and a gradient; 0 for this process alone."""
-    settings = make_settings(content_layers={"conv3_2": 1.0}, style_layers={"conv1_1": 0.5, "conv3_1": 0.5})
+    # zeros outside: any other padding is folded on the whole picture, for which `Cramped` has no memory
+    layers = {"content_layers": {"conv3_2": 1.0}, "style_layers": {"conv1_1": 0.5, "conv3_1": 0.5}}
+    settings = make_settings(**layers, padding="zero")
     content, style = (Picture((p / 255).astype("f4")) for p in (CONTENT, STYLE))
     scene, losses = make_scene(content, [style], [1.0], None), losses_of(settings, network)
 
