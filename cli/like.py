@@ -14,7 +14,6 @@ from nst.backends.selection import parse_device
 from nst.cli.options import PAINTING, as_typed, option_name
 from nst.documents import require
 from nst.errors import ImageError, NSTError
-from nst.models.store.resolve import require_here
 from nst.settings import Settings, make_settings, rule_of
 
 __all__ = ["command_of", "like_option", "read_picture_settings", "settings_of", "typed", "with_like"]
@@ -150,6 +149,8 @@ def with_like(
     else:
         context = click.get_current_context()
         if context.get_parameter_source("weights") is ParameterSource.DEFAULT_MAP:
+            from nst.models.store.resolve import require_here
+
             require_here(options["weights"])  # no picture starts a download
         style = style or tuple(like["settings"]["styles"])  # click gives defaults to single arguments alone
         found = {**_library_alone(like), **options}

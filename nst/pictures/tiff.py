@@ -75,6 +75,9 @@ def read(file: BinaryIO, name: str, longest: int | None, max_pixels: int) -> Pic
         with TiffFile(file) as tiff:
             page, number = _full_picture(tiff, name)
             if page.imagewidth < 1 or page.imagelength < 1:
+                file.seek(8)
+                if number is not None and file.read(2) == b"CR":  # of Canon: who opens it names it
+                    return number
                 raise ValueError(f"it says that it has {page.imagewidth}x{page.imagelength} pixels")
             if number is not None and _is_for_pillow(page, max_pixels):
                 return number

@@ -276,7 +276,7 @@ def test_progress_bar_on_a_terminal(tmp_path, pictures, weights_file, environmen
     assert process.returncode == 0
     text = shown.decode()
     assert "32x24" in text
-    assert "40/40" in text
+    assert "40 of 40" in text
     assert re.search(r"loss \d", text)
     assert output.startswith(b"out.png: 32x24, 40 of 40")
 

@@ -244,7 +244,7 @@ def test_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
     with console.progress_bar(False) as show:
         for done in (10, 40, 50, 60, 70):
             show(done, 100, "32x24", lambda: asked.append(1) or "loss 3")
-    lines = ["nst: 32x24 40 of 100 loss 3 120 s left", "nst: 32x24 70 of 100 loss 3 60 s left"]
+    lines = ["nst: 32x24 40 of 100 loss 3 2 min left", "nst: 32x24 70 of 100 loss 3 60 s left"]
     assert capsys.readouterr().err.splitlines() == lines
     assert len(asked) == 2
     with console.progress_bar(True) as show:

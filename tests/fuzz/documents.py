@@ -12,7 +12,7 @@ from nst.cli.batches import rows_of
 from nst.cli.checkpoints import Places, before, changed_inputs, job_of, require_own
 from nst.cli.like import command_of, read_picture_settings, settings_of, typed
 from nst.cli.movies.frame_store import FrameStore
-from nst.cli.web.queue import Queue
+from nst.cli.web.queue import LargeJobs
 from nst.cli.web.session import Store
 from nst.errors import NSTError
 from nst.export.style import read_style
@@ -119,11 +119,11 @@ def _session(path):
 
 
 def _job(path):
-    folder = path.with_suffix("")
-    folder.mkdir(exist_ok=True)
+    folder = path.with_suffix("") / "queue"
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, folder / "job.json")
-    queue = Queue(folder)
-    assert queue.next is None or queue.next.order.size
+    for _, job in LargeJobs(Store(folder.parent), None, None, print).of("d058a376376941ee"):
+        assert job.order.size
 
 
 READERS = {

@@ -90,8 +90,9 @@ def documents() -> dict[str, bytes]:
     """What nst writes for itself, one of each kind; the suffix says which reader takes it."""
     import nst
     from nst.cli.checkpoints import Job
-    from nst.cli.web.recipe import Recipe
-    from nst.cli.web.session import Session, Upload
+    from nst.cli.web.recipe import Recipe, Upload
+    from nst.cli.web.session import Session
+    from nst.description import Sources
     from nst.export.style import export_style
     from nst.models.random import random_weights
 
@@ -110,12 +111,7 @@ def documents() -> dict[str, bytes]:
             path = Path(folder, "run.nst")
             for record in transfer.iterate():
                 if record.step == 2:
-                    paths = {
-                        "content": "a.png",
-                        "styles": ["b.png"],
-                        "init": "content",
-                        "weights": "embedded",
-                    }
+                    paths = Sources("a.png", ["b.png"], weights="embedded")
                     job = asdict(Job(paths, "out.png", "trace.json", animate="out.gif"))
                     transfer.save(path, {"job": job, "first": 1.5, "frames": []}, {"trace": _bytes(b"[]")})
             found[f"run{number}.nst"] = path.read_bytes()
@@ -176,10 +172,7 @@ def documents() -> dict[str, bytes]:
         "session": "d058a376376941ee",
         "run": 3,
         "folder": "f",
-        "photo": "p.png",
-        "styles": ["s.png"],
-        "masks": {},
-        "recipe": asdict(Recipe()),
+        "subject": session["subject"],
         "size": 512,
     }
     job = {
@@ -187,7 +180,6 @@ def documents() -> dict[str, bytes]:
         "order": order,
         "present": "raw.png",
         "above": 64,
-        "source": 3,
         "state": "queued",
         "error": "",
     }

@@ -68,7 +68,10 @@ def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_
         if record.step == 2:
             made.save(tmp_path / "run.nst")
             break
-    again = nst.StyleTransfer.resume(tmp_path / "run.nst", weights=small_network, like=CONTENT)
+    same = {"weights": small_network, "like": CONTENT}
+    with pytest.raises(NSTError, match="say again among which, with device="):
+        nst.StyleTransfer.resume(tmp_path / "run.nst", **same)
+    again = nst.StyleTransfer.resume(tmp_path / "run.nst", device=["cpu"] * 3, **same)
     assert again.devices.names == ("cpu", "cpu", "cpu")
     again._group = made._group  # three more processes would do the same
     np.testing.assert_array_equal(again.run(), alone)

@@ -164,7 +164,7 @@ def test_a_backend_that_is_missing_fails_the_run():
 
 def test_a_backend_that_takes_its_process_down_fails_the_run(tmp_path, monkeypatch):
     (tmp_path / "crashing.py").write_text("import os\nos._exit(7)\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    monkeypatch.syspath_prepend(tmp_path)
     report, _ = run_apart("crashing:Backend", Options(level=0))
     assert report["error"] == "its process ended with status 7"
 
