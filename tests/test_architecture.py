@@ -78,8 +78,8 @@ def test_every_file_is_in_the_graph(graph):
 def test_imports_keep_the_contracts():
     """`[tool.importlinter]`: the order of rooms, no circle, where frameworks are imported."""
     # in a process of its own: it sets up the logging of the one that it runs in
-    program = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(sys.argv[1], no_cache=True, no_logo=True))"
-    command = [sys.executable, "-c", program, str(ROOT / "pyproject.toml")]
+    call = f"lint_imports({str(ROOT / 'pyproject.toml')!r}, no_cache=True, no_logo=True)"
+    command = [sys.executable, "-c", f"from importlinter.cli import lint_imports; raise SystemExit({call})"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
