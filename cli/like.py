@@ -10,7 +10,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from nst.backends.selection import parse_device
 from nst.cli.options import PAINTING, as_typed, option_name
 from nst.documents import require
 from nst.errors import ImageError, NSTError
@@ -70,6 +69,7 @@ def read_picture_settings(path: str) -> dict[str, Any]:
     Raises:
         ImageError: there are none.
     """
+    from nst.backends.selection import parse_device
     from nst.pictures.writing import read_settings
 
     document = read_settings(path)
