@@ -151,6 +151,7 @@ def library(small_network):
         scales=1,
         size=WIDTH,
         steps=STEPS,
+        octave_noise=0,  # the page starts from the photograph as it is
     ).iterate()
     return [record.losses().total for record in records]
 
