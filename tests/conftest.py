@@ -61,6 +61,14 @@ def docs_script():
         yield import_module
 
 
+@pytest.fixture(scope="session")
+def weave():
+    """weave(picture): how woven it is, see `benchmarks/_quality_measures.py`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        return import_module("_quality_measures").weave
+
+
 def scene(seed, width, height):
     """(H, W, 3) uint8: smooth colours under hard edges, as pictures have."""
     generator = np.random.default_rng(seed)

@@ -1,8 +1,5 @@
 """No picture of the documentation is woven, by the figure of `benchmarks/quality.py`."""
 
-import sys
-
-import pytest
 from PIL import Image
 
 FINE, COARSE = 4.0, 2.5
@@ -15,16 +12,6 @@ OTHERWISE = {
     "studio-dark.jpg": "a page with letters and lines",
 }
 """What the default did not paint."""
-
-
-@pytest.fixture(scope="module")
-def weave(root):
-    sys.path.insert(0, str(root / "benchmarks"))
-    try:
-        from _quality_measures import weave
-    finally:
-        sys.path.remove(str(root / "benchmarks"))
-    return weave
 
 
 def test_no_picture_is_woven(weave, root):

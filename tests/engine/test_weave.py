@@ -4,7 +4,6 @@ Power along the axes over power along the diagonals at periods of 2 to 4 px, in 
 """
 
 import io
-import sys
 
 import pytest
 from PIL import Image
@@ -15,28 +14,18 @@ from nst.samples import read_sample
 SIZE, STEPS = 192, (16, 16)
 
 
-@pytest.fixture(scope="module")
-def weave(root):
-    sys.path.insert(0, str(root / "benchmarks"))
-    try:
-        from _quality_measures import weave
-    finally:
-        sys.path.remove(str(root / "benchmarks"))
-    return weave
-
-
 def sample(name):
     return Image.open(io.BytesIO(read_sample(name))).convert("RGB")
 
 
 @pytest.fixture(scope="module")
-def over(weave):
+def over(weave, need):
     """How much more woven a rocket as The Starry Night is than The Starry Night."""
     style = sample("starry_night.jpg")
     small = style.resize((SIZE, SIZE * style.height // style.width), Image.Resampling.LANCZOS)
 
     def measure(**options):
-        pytest.importorskip("torch")
+        need("torch")
         fixed = {"size": SIZE, "steps": STEPS, "backend": "torch", "weights": "embedded"}
         result = nst.stylize(sample("rocket.jpg"), style, **fixed, **options)
         return [found - wanted for found, wanted in zip(weave(result), weave(small), strict=True)]
