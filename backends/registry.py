@@ -46,12 +46,9 @@ def choose_backend() -> str:
 def backend_class(name: str) -> type[Backend[Any]]:
     """The class of a backend, importing its framework.
 
-    Args:
-        name: auto, torch, tf (tensorflow, keras), onnx, numpy, the name of a plug-in, or `package.module:Class`, which
-            imports that module: never to be taken from a file.
-
-    Raises:
-        BackendError: unknown, not installed, no backend, or its framework fails to import.
+    Named auto, torch, tf (tensorflow, keras), onnx, numpy, as a plug-in, or `package.module:Class`, which imports that
+    module: never to be taken from a file. BackendError: unknown, not installed, not a backend, or its framework fails
+    to import.
     """
     if ":" in name:
         return _class_at(name)

@@ -17,15 +17,9 @@ LARGE = 1024
 
 
 def describe(model: onnx.ModelProto, about: Mapping[str, str], metadata: Mapping[str, str]) -> None:
-    """Say in the model what its inputs and outputs are, and what else there is to know; then check it.
+    """Say in the model what its inputs and outputs are, a sentence each, and what else there is to know; then check it.
 
-    Args:
-        model: changed in place.
-        about: a sentence by name of an input or output.
-        metadata: texts by key.
-
-    Raises:
-        onnx.checker.ValidationError: the model is none, which is a fault of ours.
+    onnx.checker.ValidationError: it is not a valid model, which is a fault of ours.
     """
     for value in (*model.graph.input, *model.graph.output):
         value.doc_string = about[value.name]
@@ -34,16 +28,10 @@ def describe(model: onnx.ModelProto, about: Mapping[str, str], metadata: Mapping
 
 
 def write_model(model: onnx.ModelProto, path: Path, weights: Path | None = None) -> None:
-    """Write the model.
+    """Write the model; its large tensors leave it if they go to a file of their own in the same folder, `weights`.
 
-    Args:
-        model: its large tensors leave it if they go to a file of their own.
-        path: of the graph.
-        weights: a file in the same folder for the large tensors; one that is there already must hold the same.
-
-    Raises:
-        NSTError: the file of the weights is another's, or lies in another folder.
-        OSError: a file cannot be written.
+    One that is there already must hold the same: NSTError if not, or in another folder. OSError: a file cannot be
+    written.
     """
     if weights is not None:
         if weights.resolve().parent != path.resolve().parent:
@@ -56,11 +44,7 @@ def write_model(model: onnx.ModelProto, path: Path, weights: Path | None = None)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The texts that `describe` put into a file.
-
-    Raises:
-        NSTError: it cannot be read as a model.
-    """
+    """The texts that `describe` put into a file; NSTError if it cannot be read as a model."""
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # whatever protobuf raises

@@ -22,23 +22,14 @@ Apply = Callable[[Ops[Any], Any, Mapping[str, Any]], Any]
 
 @dataclass(frozen=True)
 class Row:
-    """A primitive on one input.
+    """A primitive on one input."""
 
-    Attributes:
-        name: `primitive/label`.
-        apply: what is computed from (ops, x, constants).
-        x: input.
-        constants: by name.
-        gradients: "compare" with the reference's, or "none" where the value is not finite.
-        exact: a single IEEE operation at most, so that the result must agree to the last bit.
-    """
-
-    name: str
-    apply: Apply
+    name: str  # `primitive/label`
+    apply: Apply  # what is computed from (ops, x, constants)
     x: Array
     constants: Mapping[str, Array] = field(default_factory=dict)
-    gradients: Literal["compare", "none"] = "compare"
-    exact: bool = False
+    gradients: Literal["compare", "none"] = "compare"  # "none" where the value is not finite
+    exact: bool = False  # a single IEEE operation at most, so that the result must agree to the last bit
 
     def forward(self, subject: Subject) -> Iterator[Measurement]:
         """The value."""
