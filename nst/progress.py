@@ -50,19 +50,12 @@ class Losses(ReprHtml):
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """How an iterate becomes what the caller sees.
-
-    Attributes:
-        color: what becomes of the colours.
-        original: the content picture at the size of the result, with its own colours.
-        restore: a picture as the kind of object that the content picture was.
-        masks: where `original` stays.
-    """
+    """How an iterate becomes what the caller sees."""
 
     color: Color
-    original: Picture
-    restore: Callable[[Picture], Any]
-    masks: Masks | None = None
+    original: Picture  # the content picture at the size of the result, with its own colours
+    restore: Callable[[Picture], Any]  # a picture as the kind of object that the content picture was
+    masks: Masks | None = None  # where `original` stays
 
     def finish(self, picture: Picture) -> Picture:
         """An iterate with its colours as `settings.color` says, and the photograph where it is protected."""

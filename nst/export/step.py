@@ -184,17 +184,12 @@ FIXED = ("inner/", "tv/height", "tv/width")
 
 @dataclass(frozen=True)
 class GraphOutputs:
-    """What the graph computes of a picture; the values are tensors of any kind.
+    """What the graph computes of a picture; the values are tensors of any kind."""
 
-    Attributes:
-        total: the sum of weight times loss.
-        losses: unweighted, by name.
-        own: the picture's own targets and weights, by the names of the inputs that take them; numbers where the
-            settings fix a weight.
-    """
-
-    total: Any
-    losses: Mapping[str, Any]
+    total: Any  # the sum of weight times loss
+    losses: Mapping[str, Any]  # unweighted, by name
+    # the picture's own targets and weights, by the names of the inputs that take them; numbers where the
+    # settings fix a weight
     own: Mapping[str, Any]
 
 
@@ -205,14 +200,10 @@ class ExportedLosses:
     A run of the library works out targets and weights once and then takes steps. A program without the library gets
     both from the very graph that takes the steps: run on the photograph it gives the targets and weights of the content
     loss, run on the painting those of the style loss. They are outputs named `own/NAME`, and inputs named `NAME`.
-
-    Attributes:
-        transfer: set up for pictures of the size.
-        problem: what it minimises there.
     """
 
-    transfer: StyleTransfer
-    problem: StageProblem
+    transfer: StyleTransfer  # set up for pictures of the size
+    problem: StageProblem  # what it minimises there
 
     @classmethod
     def of(cls, transfer: StyleTransfer) -> ExportedLosses:
@@ -328,11 +319,7 @@ EXPORTED = tuple(declared.name for declared in fields(Settings) if rule_of(decla
 
 
 def require_exportable(settings: Mapping[str, Any], more: tuple[str, ...] = ()) -> None:
-    """Refuse what an exported file would not show.
-
-    Raises:
-        SettingsError: a setting beside `EXPORTED` and `more`, and what to do about it.
-    """
+    """SettingsError for a setting beside `EXPORTED` and `more`, which an exported file would not show."""
     for name in settings:
         if name in EXPORTED or name in more:
             continue
