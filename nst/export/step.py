@@ -95,8 +95,7 @@ def export_onnx(
 def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, adam: bool) -> None:
     # these need the packages, which the backend of the transfer has found
     from nst.backends.onnx.kernels import GraphKernels
-    from nst.backends.onnx.model_file import describe, write_model
-    from nst.backends.onnx.packed import PackedGraph
+    from nst.backends.onnx.model_file import PackedGraph, describe, write_model
     from nst.backends.onnx.symbolic import GraphNumber, GraphSpace
     from nst.backends.tape import TapeOps
 
