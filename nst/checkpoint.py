@@ -153,10 +153,8 @@ class Checkpoint:
             _checked(plan.side is None or 0 < plan.side < MOST, "the side of the windows")
             _checked(0 < plan.history < MOST and 0 < plan.workers < MOST, "the plan")
             pixels = self.arrays["content"]().size
-        needed, free = (
-            2 * plan.history * pixels * (2 if plan.half else 4),
-            free_memory(self.backend["device"]),
-        )
+        needed = 2 * plan.history * pixels * (2 if plan.half else 4)
+        free = free_memory(self.backend["device"])
         if free is not None and needed > free:
             raise NSTError(
                 f"the run remembers {plan.history} pairs of L-BFGS, which take {needed / 1e9:.1f} GB, and "

@@ -105,11 +105,8 @@ class Progress:
         return f"Progress(step {self.step} of {self.steps}{scales}, {size}, {self.seconds:.1f} s{stopped})"
 
     def _repr_png_(self) -> bytes:
-        told, losses, weights = (
-            repr(self).removeprefix("Progress(").removesuffix(")"),
-            self.losses(),
-            self.weights,
-        )
+        told = repr(self).removeprefix("Progress(").removesuffix(")")
+        losses, weights = self.losses(), self.weights
         terms = ", ".join(f"{name} {weights[name] * value:.4g}" for name, value in losses.terms.items())
         return with_caption(self.picture(), f"{told}\nloss {losses.total:.4g}: {terms}")
 

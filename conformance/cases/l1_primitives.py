@@ -143,10 +143,8 @@ def _scale_by() -> list[Row]:
     def right(ops: Any, x: Any, c: Any) -> Any:
         return ops.scale_by(c["c"], x)
 
-    number, shifted = (
-        np.array(-0.75),
-        inputs.exact(x + 3),
-    )  # a sum near 0 would measure the order of summation
+    number = np.array(-0.75)
+    shifted = inputs.exact(x + 3)  # a sum near 0 would measure the order of summation
     return [
         Row("scale_by/left", left, x, {"c": number}, exact=True),
         Row("scale_by/left-grams", left, grams, {"c": number}, exact=True),
