@@ -22,10 +22,19 @@ __all__ = ["recolored", "with_color"]
 def recolored(
     path: str, content: str | None, color: Color
 ) -> tuple[Picture, Mapping[str, Any] | None, str | None]:
-    """A result as its run would have finished it with other colours, which act afterwards.
+    """A result as its run would have finished it with other colours.
 
-    With its metadata where a run can be named that makes it, and a line for people. The photograph is `content`, or the
-    one in the metadata: SettingsError if neither. ImageError: a picture that cannot be read.
+    Args:
+        path: of the result.
+        content: path of the photograph; None for the one in the metadata.
+        color: that acts afterwards.
+
+    Returns:
+        The picture, its metadata where a run can be named that makes it, and a line for people.
+
+    Raises:
+        SettingsError: the photograph is neither given nor in the metadata.
+        ImageError: a picture that cannot be read.
     """
     result, document = read_picture(path), _metadata(path)
     found = document.get("settings", {})
