@@ -101,7 +101,7 @@ def _class_at(spec: str) -> type[Backend[Any]]:
     except (ImportError, AttributeError, ValueError) as error:
         raise BackendError(f"cannot load {spec}: {error}") from error
     if not isinstance(loaded, type) or not hasattr(loaded, "capabilities"):
-        raise BackendError(f"{spec} is no backend: give a class with the members of nst.protocol.Backend")
+        raise BackendError(f"{spec} is not a backend: give a class with the members of nst.protocol.Backend")
     return loaded
 
 

@@ -64,7 +64,7 @@ class TapeOps(Generic[V]):
         return adjoints[variable.index]
 
     def transform(self, x: Node[V], forward: Callable[[V], V], adjoint: Callable[[V], V]) -> Node[V]:
-        """A linear map that is no primitive, such as a change of the element type inside a backend's network."""
+        """A linear map that is not a primitive, such as a change of the element type inside a backend's network."""
         return self._record(forward(x.value), (x, adjoint))
 
     def _record(self, value: V, *pullbacks: tuple[Node[V], Callable[[V], V]]) -> Node[V]:

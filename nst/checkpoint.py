@@ -180,7 +180,9 @@ class Checkpoint:
         """`name`, `device`, `dtype` and `precision`."""
         made: Mapping[str, str] = self.document["backend"]
         if ":" in made["name"]:  # package.module:Class: no file may say what is imported
-            raise NSTError(f"the checkpoint names the backend {made['name']!r}, which is none: give backend")
+            raise NSTError(
+                f"the checkpoint names the backend {made['name']!r}, which no file may choose: give backend"
+            )
         return made
 
     @property

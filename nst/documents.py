@@ -27,7 +27,7 @@ def parse(text: str | bytes) -> Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError as error:
-        raise ValueError("it is no text in UTF-8") from error
+        raise ValueError("it is not text in UTF-8") from error
 
 
 def read_json(text: str | bytes, form: Any) -> Any:

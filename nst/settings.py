@@ -133,7 +133,7 @@ def require_known(
 
     for name in given:
         if name in elsewhere:
-            raise SettingsError(f"{name} is no setting: give it to {where}")
+            raise SettingsError(f"{name} is not a setting: give it to {where}")
         if name not in known:
             near = get_close_matches(name, known, n=1)
             fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"
@@ -275,7 +275,7 @@ def _bounded(kind: Literal["number", "integer"], default: Any, bounds: Range, mo
 
 
 def _is_number(value: object) -> bool:
-    """A finite one; an integer so large that no float holds it is none."""
+    """A finite one, and not an integer so large that no float holds it."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     return abs(value) <= sys.float_info.max

@@ -487,7 +487,7 @@ class StyleTransfer(ReprHtml):
             cancel: a `threading.Event`; the same when it is set, from any thread.
 
         Raises:
-            NSTError: as `iterate`, or an argument that is none.
+            NSTError: as `iterate`, or an argument that cannot be.
         """
         return self.paint_under(Control(callback, progress, deadline, cancel))
 
@@ -560,7 +560,7 @@ class StyleTransfer(ReprHtml):
             anyway: go on although a version, the network or the machine is another; the bits then are others too.
 
         Raises:
-            NSTError: the file is none, or something is not as it was.
+            NSTError: the file is not a checkpoint, or something is not as it was.
         """
         if not isinstance(saved, Checkpoint):
             saved = read_checkpoint(saved)

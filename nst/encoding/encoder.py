@@ -120,7 +120,7 @@ class Encoder:
         ]
 
     def resized(self, height: int, width: int) -> Encoder:
-        """For a picture of another size that is no torus: it is mirrored where ours wraps around.
+        """For a picture of another size that is not a torus: it is mirrored where ours wraps around.
 
         A torus has no border, so what it is compared with must have none either. A repeated edge is one, of straight
         lines that run into it: a texture that wraps around found no place for them but its middle.

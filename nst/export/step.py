@@ -328,9 +328,9 @@ def require_exportable(settings: Mapping[str, Any], more: tuple[str, ...] = ()) 
             )
         if name not in Settings.__dataclass_fields__:
             known = ", ".join((*EXPORTED, *more))
-            raise SettingsError(f"{name!r} is no setting of an exported step: choose from {known}")
+            raise SettingsError(f"{name!r} is not a setting of an exported step: choose from {known}")
         raise SettingsError(
-            f"{name.replace('_', ' ')} is no part of a step: leave it out, the program that runs the file decides"
+            f"{name.replace('_', ' ')} is not part of a step: leave it out, the program that runs the file decides"
         )
 
 

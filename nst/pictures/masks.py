@@ -218,7 +218,7 @@ def color_named(name: str) -> tuple[int, int, int]:
         return ImageColor.getrgb(name)[:3]
     except ValueError as error:
         raise SettingsError(
-            f"{name!r} is no color: give a name such as red, or one such as #ff0000"
+            f"{name!r} is not a color: give a name such as red, or one such as #ff0000"
         ) from error
 
 

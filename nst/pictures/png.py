@@ -110,7 +110,7 @@ def _without(file: BinaryIO, parts: list[tuple[int, int]]) -> BinaryIO:
 
 _SLAB = 2**24  # bytes that are unpacked at once
 _PIECE = 2**16
-_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the color type; a palette is none of them
+_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the color type; a palette has no entry
 
 
 def reduced_in_parts(

@@ -75,7 +75,7 @@ def _faces(pixels: Pixels) -> list[Box]:
     width = pixels.shape[1]
     cascade = Cascade(lbp_frontal_face_cascade_filename())
     mirrored = [(width - left - side, top, side) for left, top, side in _boxes(cascade, pixels[:, ::-1])]
-    # of what is no face the mirror image is none either, but hardly ever at the same place
+    # where there is no face, one may be seen in the mirror image too, but hardly ever at the same place
     return [
         box
         for box in _boxes(cascade, pixels)

@@ -34,7 +34,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HARMLESS = 2**26  # bytes of a part that may always be held
-_PAGES = 64  # to look through for one that is no thumbnail
+_PAGES = 64  # to look through for one that is not a thumbnail
 
 # TIFF 6.0 and its supplements; DNG 1.7
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
