@@ -125,15 +125,22 @@ def rule_of(declared: Field[Any]) -> Rule:
 def require_known(
     given: Iterable[str], known: Collection[str], elsewhere: Collection[str] = (), where: str = ""
 ) -> None:
-    """SettingsError for the name of an argument that does not exist, with the most similar one that does.
+    """Check the names of arguments.
 
-    `elsewhere` are those that another function takes, `where` says which one.
+    Args:
+        given: the names.
+        known: those that exist.
+        elsewhere: those that another function takes.
+        where: which one, for the error message.
+
+    Raises:
+        SettingsError: one that does not exist, with the most similar one that does.
     """
     from difflib import get_close_matches
 
     for name in given:
         if name in elsewhere:
-            raise SettingsError(f"{name} is not a setting: give it to {where}")
+            raise SettingsError(f"{name} is no setting: give it to {where}")
         if name not in known:
             near = get_close_matches(name, known, n=1)
             fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"
