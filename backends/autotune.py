@@ -39,11 +39,7 @@ REMEMBERED = 50
 
 
 def backend_in(name: str, device: str, precision: str | None) -> Backend[Any]:
-    """A backend whose network computes in `precision`: auto, fp32, bf16, fp16, None for its own.
-
-    Raises:
-        BackendError: as `get_backend`.
-    """
+    """A backend whose network computes in `precision`: auto, fp32, bf16, fp16, None for its own."""
     if precision == "auto":
         precision = choose_precision(name, device)
     return get_backend(name, device, precision=precision)
@@ -52,10 +48,7 @@ def backend_in(name: str, device: str, precision: str | None) -> Backend[Any]:
 def choose_precision(name: str, device: str) -> str:
     """What "auto" means on this machine: the fastest precision, float32 unless another is `GAIN` times faster.
 
-    float16 is no candidate on a CPU, whose kernels convert from and to float32.
-
-    Raises:
-        BackendError: as `get_backend`.
+    float16 is no candidate on a CPU, whose kernels convert from and to float32. Errors as `get_backend`.
     """
     base = get_backend(name, device)
     rivals = [rival for rival in (_rival(base, p) for p in base.capabilities.precisions) if rival]

@@ -46,12 +46,9 @@ def choose_backend() -> str:
 def backend_class(name: str) -> type[Backend[Any]]:
     """The class of a backend, importing its framework.
 
-    Args:
-        name: auto, torch, tf (tensorflow, keras), onnx, numpy, the name of a plug-in, or `package.module:Class`, which
-            imports that module: never to be taken from a file.
-
-    Raises:
-        BackendError: unknown, not installed, no backend, or its framework fails to import.
+    Named auto, torch, tf (tensorflow, keras), onnx, numpy, as a plug-in, or `package.module:Class`, which imports that
+    module: never to be taken from a file. BackendError: unknown, not installed, not a backend, or its framework fails
+    to import.
     """
     if ":" in name:
         return _class_at(name)
@@ -104,7 +101,7 @@ def _class_at(spec: str) -> type[Backend[Any]]:
     except (ImportError, AttributeError, ValueError) as error:
         raise BackendError(f"cannot load {spec}: {error}") from error
     if not isinstance(loaded, type) or not hasattr(loaded, "capabilities"):
-        raise BackendError(f"{spec} is no backend: give a class with the members of nst.protocol.Backend")
+        raise BackendError(f"{spec} is not a backend: give a class with the members of nst.protocol.Backend")
     return loaded
 
 

@@ -12,11 +12,7 @@ PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": 
 
 
 def require_dtype(backend: str, capabilities: Capabilities, dtype: str | None) -> str:
-    """`dtype`, or the backend's default for None.
-
-    Raises:
-        BackendError: the backend does not compute in it.
-    """
+    """`dtype`, or the backend's default for None; BackendError if it does not compute in it."""
     if dtype is None:
         return capabilities.dtypes[0]
     if dtype not in capabilities.dtypes:
@@ -27,11 +23,7 @@ def require_dtype(backend: str, capabilities: Capabilities, dtype: str | None) -
 
 
 def require_precision(backend: str, capabilities: Capabilities, dtype: str, precision: str | None) -> str:
-    """What the network computes in: `precision`, or `dtype` for None.
-
-    Raises:
-        BackendError: the backend's networks do not compute in it.
-    """
+    """What the network computes in: `precision`, or `dtype` for None; BackendError if no such networks are there."""
     wanted = dtype if precision is None else PRECISIONS.get(precision, precision)
     offered = (dtype, *capabilities.precisions)
     if wanted not in offered:
@@ -44,11 +36,7 @@ def require_precision(backend: str, capabilities: Capabilities, dtype: str, prec
 
 
 def require_cpu(backend: str, device: str) -> str:
-    """Return "cpu" for "auto" and "cpu".
-
-    Raises:
-        BackendError: anything else.
-    """
+    """Return "cpu" for "auto" and "cpu"; BackendError for anything else."""
     kind, _ = parse_device(device)
     if kind not in ("auto", "cpu"):
         raise BackendError(f"backend {backend} runs on the CPU only: use --device cpu or another backend")
@@ -56,11 +44,7 @@ def require_cpu(backend: str, device: str) -> str:
 
 
 def parse_device(device: str) -> tuple[str, int]:
-    """Split "cuda:1" into ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0.
-
-    Raises:
-        BackendError: not one of auto, cpu, cuda, cuda:N, mps.
-    """
+    """Split "cuda:1" into ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0. BackendError for anything else."""
     kind, colon, index = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
         raise BackendError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps")

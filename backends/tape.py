@@ -21,16 +21,11 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, eq=False)
 class Node(Generic[V]):
-    """A value and how its gradient flows to the nodes that it was computed from.
+    """A value and how its gradient flows to the nodes that it was computed from."""
 
-    Attributes:
-        value: array, or name in a graph.
-        index: order of creation; -1 for a constant, which needs no gradient.
-        pullbacks: for each input that needs a gradient, dL/d(this) -> dL/d(input).
-    """
-
-    value: V
-    index: int
+    value: V  # array, or name in a graph
+    index: int  # order of creation; -1 for a constant, which needs no gradient
+    # for each input that needs a gradient, dL/d(this) -> dL/d(input)
     pullbacks: tuple[tuple[Node[V], Callable[[V], V]], ...] = ()
 
 
@@ -52,11 +47,7 @@ class TapeOps(Generic[V]):
         return Node(value, -1)
 
     def gradient(self, output: Node[V], variable: Node[V]) -> V:
-        """The derivative of a scalar output by a variable.
-
-        Raises:
-            ValueError: the output does not depend on the variable.
-        """
+        """The derivative of a scalar output by a variable; ValueError if it does not depend on it."""
         adjoints = {output.index: self.kernels.one()}
         for node in reversed(self._nodes[variable.index + 1 : output.index + 1]):
             adjoint = adjoints.pop(node.index, None)
@@ -73,7 +64,7 @@ class TapeOps(Generic[V]):
         return adjoints[variable.index]
 
     def transform(self, x: Node[V], forward: Callable[[V], V], adjoint: Callable[[V], V]) -> Node[V]:
-        """A linear map that is no primitive, such as a change of the element type inside a backend's network."""
+        """A linear map that is not a primitive, such as a change of the element type inside a backend's network."""
         return self._record(forward(x.value), (x, adjoint))
 
     def _record(self, value: V, *pullbacks: tuple[Node[V], Callable[[V], V]]) -> Node[V]:

@@ -29,15 +29,8 @@ def vgg_features(
 ) -> dict[str, T]:
     """Feature maps (N, N_l, H_l, W_l) of x (N, 3, H, W) in sRGB [0, 1] at `layers`.
 
-    Args:
-        ops: primitives.
-        x: picture.
-        weights: deep enough for `layers`.
-        layers: names of the layers to return.
-        pooling: "avg" or "max".
-        constant: turns a named weight into a tensor.
-        enter: changes the first feature map to the type of the others; see `nst.backends.rounding.layer_precision`.
-        leave: changes a feature map that is returned back again.
+    `constant` makes a tensor of a named weight. `enter` changes the first feature map to the type of the others, see
+    `nst.backends.rounding.layer_precision`, and `leave` one that is returned back again.
     """
     factor, shift = weights.input_affine
     x = ops.affine(x, constant("input.factor", factor), constant("input.shift", shift))

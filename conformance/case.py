@@ -30,15 +30,11 @@ class Skip(Exception):  # noqa: N818  # not an error
 
 @dataclass(frozen=True)
 class Need:
-    """What a case asks of a backend or of the run; without it the case is skipped.
+    """What a case asks of a backend or of the run; without it the case is skipped."""
 
-    Attributes:
-        deterministic: the backend declares that the same call gives the same bits, and runs on a CPU.
-        weights: a file with real weights was given.
-    """
-
+    # the backend declares that the same call gives the same bits, and runs on a CPU
     deterministic: bool = False
-    weights: bool = False
+    weights: bool = False  # a file with real weights was given
 
     def missing(self, subject: Subject) -> str | None:
         """Why the case cannot run, or None if it can."""
@@ -97,12 +93,7 @@ class Side:
 
 
 class Subject:
-    """What a case is run on.
-
-    Args:
-        backend: under test.
-        weights: real weights, if a file was given.
-    """
+    """What a case is run on: a backend, and real weights if a file was given."""
 
     def __init__(self, backend: Backend[Any], weights: NetworkWeights | None = None) -> None:
         self.tested = Side(backend)
@@ -128,19 +119,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that a backend must get right.
+    """One thing that a backend must get right."""
 
-    Attributes:
-        id: `group/name/...`, stable: known deviations refer to it.
-        level: 0 transfer, 1 primitives, 2 features, 3 losses, 4 gradients, 5 vector space, 6 optimisers, 7 full size.
-        run: makes its comparisons one by one; raises `Mismatch` at the first that fails.
-        need: what the backend must declare.
-    """
-
-    id: str
+    id: str  # `group/name/...`, stable: known deviations refer to it
+    # 0 transfer, 1 primitives, 2 features, 3 losses, 4 gradients, 5 vector space, 6 optimisers, 7 full size
     level: int
+    # makes its comparisons one by one; raises `Mismatch` at the first that fails
     run: Callable[[Subject], Iterator[Measurement]]
-    need: Need = Need()
+    need: Need = Need()  # what the backend must declare
 
     @property
     def group(self) -> str:

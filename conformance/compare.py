@@ -16,19 +16,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One comparison.
+    """One comparison."""
 
-    Attributes:
-        what: what was compared, such as "feature map conv3_1".
-        quantity: row of the table of tolerances.
-        error: as that row defines it.
-        limit: the largest error that passes.
-    """
-
-    what: str
-    quantity: str
-    error: float
-    limit: float
+    what: str  # what was compared, such as "feature map conv3_1"
+    quantity: str  # row of the table of tolerances
+    error: float  # as that row defines it
+    limit: float  # the largest error that passes
 
 
 class Mismatch(AssertionError):  # noqa: N818  # what went wrong, not an error of the program
@@ -48,20 +41,12 @@ def compare(
     scale: float | None = None,
     precision: str | None = None,
 ) -> Measurement:
-    """Compare two arrays, or raise `Mismatch`.
+    """Compare two arrays, from the backend under test and from the reference, or raise `Mismatch`.
 
-    The error is the largest difference over the largest magnitude of `want`, or, where the table says "l2", the
-    norm of the difference over the norm of `want`. Shapes must be equal; NaN and infinities must be in the same places.
-    "exact" means: the same number once `want` is rounded to the data type.
-
-    Args:
-        what: named in the message.
-        got: from the backend under test.
-        want: from the reference.
-        quantity: row of the table of tolerances.
-        dtype: the backend's data type, column of that table.
-        scale: divides the difference instead of the magnitude or norm of `want`.
-        precision: data type of the network; None for `dtype`.
+    The error is the largest difference over the largest magnitude of `want` (or over `scale`), or, where the table says
+    "l2", the norm of the difference over the norm of `want`. Shapes must be equal; NaN and infinities must be in the
+    same places. "exact" means: the same number once `want` is rounded to the data type. `quantity` is the row and
+    `dtype` the column of the table of tolerances; `precision` that of the network, None for `dtype`.
     """
     row = tolerance(dtype, quantity, precision)
     g, w = np.asarray(got, np.float64), np.asarray(want, np.float64)
@@ -88,12 +73,7 @@ def compare(
 
 
 def check(what: str, ok: bool) -> Measurement:
-    """A claim that is true or not, or raise `Mismatch`.
-
-    Args:
-        what: the claim, as a sentence: "versions() is not empty".
-        ok: whether it holds.
-    """
+    """A claim that is true or not, as a sentence ("versions() is not empty"), or raise `Mismatch`."""
     measurement = Measurement(what, "exact", 0.0 if ok else np.inf, 0.0)
     if not ok:
         raise Mismatch(measurement, f"not so: {what}")

@@ -44,15 +44,11 @@ def fixed_outputs(side: Side, full: bool = True) -> dict[str, Array]:
 
 
 def pair_differences(outputs: Mapping[str, Mapping[str, Array]], prefix: str = "") -> list[dict[str, Any]]:
-    """For each pair of backends the worst difference of each quantity.
+    """For each pair of backends the worst difference of each quantity: rows with the keys `pair` and `QUANTITIES`.
 
-    Args:
-        outputs: `fixed_outputs` by backend.
-        prefix: "" for the small network, `EMBEDDED` for the embedded one.
-
-    Returns:
-        Rows with the keys `pair` and `QUANTITIES`. A gradient differs by the norm of the difference over the
-        norm, anything else by the largest difference over the largest magnitude.
+    `outputs` are `fixed_outputs` by backend; `prefix` is "" for the small network, `EMBEDDED` for the embedded one. A
+    gradient differs by the norm of the difference over the norm, anything else by the largest difference over the
+    largest magnitude.
     """
     rows = []
     outputs = {name: own for name, own in outputs.items() if any(key.startswith(prefix) for key in own)}

@@ -18,17 +18,11 @@ __all__ = ["NETWORK", "TABLE", "Tolerance", "tolerance"]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """A limit and what it rests on.
+    """A limit and what it rests on."""
 
-    Attributes:
-        limit: the largest error that passes.
-        norm: "max": largest difference over largest magnitude; "l2": norm of the difference over the norm.
-        measured: worst error of each backend on a CPU.
-    """
-
-    limit: float
-    norm: Literal["max", "l2"]
-    measured: Mapping[str, float]
+    limit: float  # the largest error that passes
+    norm: Literal["max", "l2"]  # largest difference over largest magnitude, or norms of both
+    measured: Mapping[str, float]  # worst error of each backend on a CPU
 
 
 TABLE: dict[str, dict[str, Tolerance]] = {
@@ -135,8 +129,7 @@ These limits are about two to four times the measured error: ten times would let
 def tolerance(dtype: str, quantity: str, precision: str | None = None) -> Tolerance:
     """The limit for a network of this precision if there is one of its own, else that of the data type.
 
-    Raises:
-        BackendError: nothing has been measured in this data type.
+    BackendError: nothing has been measured in this data type.
     """
     if dtype not in TABLE:
         raise BackendError(

@@ -114,15 +114,10 @@ def _checked(right: bool, what: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A file's content: plain values, and arrays that are read when they are needed.
+    """A file's content: plain values, and arrays that are read when they are needed."""
 
-    Attributes:
-        document: what JSON can hold.
-        arrays: the rest, by name.
-    """
-
-    document: Mapping[str, Any]
-    arrays: Mapping[str, ArrayReader]
+    document: Mapping[str, Any]  # what JSON can hold
+    arrays: Mapping[str, ArrayReader]  # the rest, by name
 
     @property
     def settings(self) -> Settings:
@@ -158,10 +153,8 @@ class Checkpoint:
             _checked(plan.side is None or 0 < plan.side < MOST, "the side of the windows")
             _checked(0 < plan.history < MOST and 0 < plan.workers < MOST, "the plan")
             pixels = self.arrays["content"]().size
-        needed, free = (
-            2 * plan.history * pixels * (2 if plan.half else 4),
-            free_memory(self.backend["device"]),
-        )
+        needed = 2 * plan.history * pixels * (2 if plan.half else 4)
+        free = free_memory(self.backend["device"])
         if free is not None and needed > free:
             raise NSTError(
                 f"the run remembers {plan.history} pairs of L-BFGS, which take {needed / 1e9:.1f} GB, and "
@@ -187,16 +180,17 @@ class Checkpoint:
         """`name`, `device`, `dtype` and `precision`."""
         made: Mapping[str, str] = self.document["backend"]
         if ":" in made["name"]:  # package.module:Class: no file may say what is imported
-            raise NSTError(f"the checkpoint names the backend {made['name']!r}, which is none: give backend")
+            raise NSTError(
+                f"the checkpoint names the backend {made['name']!r}, which no file may choose: give backend"
+            )
         return made
 
     @property
     def devices(self) -> Devices:
         """The one of this machine that it ran on.
 
-        Raises:
-            NSTError: its windows were shared out among several, or on a cluster: to connect to an address, or to start
-                processes, is nothing that a file may ask for.
+        NSTError: its windows were shared out among several, or on a cluster: to connect to an address, or to start
+        processes, is nothing that a file may ask for.
         """
         saved = self.document["devices"]
         if saved["ray"] is not None:
@@ -229,12 +223,10 @@ class Checkpoint:
             return self.arrays[f"file {name}"]().tobytes()
 
     def position(self, backend: Backend[Any], schedule: Sequence[tuple[int, int]], shape: Shape) -> RunState:
-        """Where the run was.
+        """Where the run was, for the backend that it goes on with.
 
-        Args:
-            backend: it goes on with.
-            schedule: (longest side in pixels, steps) of each scale of the run.
-            shape: from a longest side to (1, 3, height, width) of the iterate.
+        `schedule` is (longest side in pixels, steps) of each scale; `shape` makes of a longest side the
+        (1, 3, height, width) of the iterate.
         """
         with _damaged_is_said():
             saved = self.document["position"]
@@ -286,11 +278,7 @@ class Checkpoint:
         return changed
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the file whole or not at all.
-
-        Raises:
-            NSTError: it cannot be written; what was there before is there still.
-        """
+        """Write the file whole or not at all, or NSTError; what was there before is there still."""
         try:
             write_tensors(path, self.arrays, json.dumps(self.document))
         except OSError as error:
@@ -316,8 +304,7 @@ class Checkpoint:
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Open a file that `Checkpoint.write` has written.
 
-    Raises:
-        NSTError: it is not there, damaged, of another program or of a later version.
+    NSTError: it is not there, damaged, of another program or of a later version.
     """
     try:
         arrays, text = open_tensors(path)
@@ -353,22 +340,8 @@ def make_checkpoint(
 ) -> Checkpoint:
     """A checkpoint of a run that is under way; tensors leave the device when it is written.
 
-    Args:
-        settings: as `StyleTransfer` has settled them.
-        pictures: it is made of.
-        plan: its arrangement in memory.
-        optimizer: that makes the steps.
-        losses: names of the losses of the caller's own.
-        position: where the run is.
-        backend: where it runs.
-        devices: that windows are shared out among.
-        weights: of its network.
-        spec: what the network was asked for by; None for an object.
-        notes: the caller's own, for JSON.
-        files: the caller's own.
-
-    Raises:
-        SettingsError: an optimiser of the caller's own.
+    `losses` are the names of those of the caller's own, `spec` is what the network was asked for by, None for an
+    object; notes (for JSON) and files are the caller's own. SettingsError: an optimiser of the caller's own.
     """
     tensors: dict[str, Any] = {}
     state = pack(position.state, tensors)
@@ -465,8 +438,7 @@ TEXT = "nst"
 def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, ArrayReader], text: str) -> None:
     """Write the file whole or not at all; each array is read twice, first for its size.
 
-    Raises:
-        OSError: it cannot be written; what was there before is there still.
+    OSError: it cannot be written; what was there before is there still.
     """
     header: dict[str, Any] = {"__metadata__": {TEXT: text}}
     end = 0
@@ -492,8 +464,7 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, ArrayReader
 def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, ArrayReader], str]:
     """The arrays by name, each read from the file when it is asked for, and the text.
 
-    Raises:
-        OSError, ValueError: it is not there, damaged, or of another kind.
+    OSError or ValueError: it is not there, damaged, or of another kind.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -20,38 +20,27 @@ LARGEST = 2**64
 def parse(text: str | bytes) -> Any:
     """A document.
 
-    Raises:
-        ValueError: it is no JSON, or nested so deeply that nobody has written it by hand or by nst.
+    ValueError: it is no JSON, or nested so deeply that nobody has written it by hand or by nst.
     """
     try:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError as error:
-        raise ValueError("it is no text in UTF-8") from error
+        raise ValueError("it is not text in UTF-8") from error
 
 
 def read_json(text: str | bytes, form: Any) -> Any:
-    """A document of a form.
-
-    Raises:
-        ValueError: as `parse` and `require`.
-    """
+    """A document of a form, or ValueError."""
     document = parse(text)
     require(document, form)
     return document
 
 
 def require(value: Any, form: Any, where: str = "") -> None:
-    """Check a value.
+    """ValueError for a value (of `parse`) of another form (see the module) than asked.
 
-    Args:
-        value: as `parse` gives it.
-        form: see the module.
-        where: its name, for the error.
-
-    Raises:
-        ValueError: it has another form; its name, and not its content, which may be long or worse.
+    It names what it is, `where`, and not its content, which may be long or worse.
     """
     if isinstance(form, tuple):
         if not any(_fits(value, one) for one in form):

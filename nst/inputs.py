@@ -24,19 +24,12 @@ __all__ = ["Pictures", "about_inputs", "about_memory", "read_inputs"]
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What a transfer is made of, at the size that it has there; made of them again, it is the same.
+    """What a transfer is made of, at the size that it has there; made of them again, it is the same."""
 
-    Attributes:
-        content: p at the size of the result, with its own colours.
-        styles: each at the size that it has beside the result, with its own colours.
-        start: of the caller's own, for `init` "picture".
-        masks: where styles and content act.
-    """
-
-    content: Picture
-    styles: tuple[Picture, ...]
-    start: Picture | None
-    masks: Masks | None
+    content: Picture  # p at the size of the result, with its own colours
+    styles: tuple[Picture, ...]  # each at the size that it has beside the result, with its own colours
+    start: Picture | None  # the caller's own, for `init` "picture"
+    masks: Masks | None  # where styles and content act
 
 
 def read_inputs(
@@ -49,17 +42,8 @@ def read_inputs(
 ) -> tuple[Pictures, Restore]:
     """The pictures, and how a result becomes an object of the kind that the content picture was.
 
-    Args:
-        settings: their sizes, and whether `init` is one of them.
-        layers: that all losses read.
-        content: of any kind that `nst.StyleTransfer` takes.
-        styles: the same.
-        init: the same.
-        masks: the same.
-
-    Raises:
-        ImageError: a picture that cannot be used.
-        SettingsError: one that is too small for the layers.
+    They come as `nst.StyleTransfer` takes them; `layers` are those that all losses read. ImageError: a picture that
+    cannot be used. SettingsError: one that is too small for the layers.
     """
     most = settings.max_pixels
     picture, restore = from_any(content, settings.longest, most)
@@ -82,15 +66,7 @@ def read_inputs(
 def about_inputs(
     content: Any, styles: Sequence[Any], asked: Settings, resolved: Settings, network: NetworkWeights
 ) -> tuple[str, ...]:
-    """That files are animated, or that the weights of a preset were made for another network.
-
-    Args:
-        content: as it was given.
-        styles: the same.
-        asked: the settings as they came.
-        resolved: for this network.
-        network: that they are settled for.
-    """
+    """That files are animated, or that the weights of a preset (in the settings as asked) suit another network."""
     lines = []
     if _is_animated(content):
         lines.append(f"{content} is animated: its first frame is painted; nst video paints all of them")
@@ -103,12 +79,7 @@ def about_inputs(
 
 
 def about_memory(plan: Plan, size: tuple[int, int]) -> tuple[str, ...]:
-    """That a run may not fit.
-
-    Args:
-        plan: of the run.
-        size: (width, height) in pixels.
-    """
+    """That a run for (width, height) pixels may not fit."""
     if plan.fits or plan.free is None:
         return ()
     return (

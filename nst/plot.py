@@ -1,7 +1,7 @@
 """Figures of runs and pictures with matplotlib, which is loaded with this module: `nst.plot.losses(result)`.
 
-A figure shows itself in a notebook and is saved by its `savefig`. It is none of pyplot's, so that nothing has to be
-closed and threads do not meet.
+A figure shows itself in a notebook and is saved by its `savefig`. It does not belong to pyplot, so that nothing has to
+be closed and threads do not meet.
 """
 
 from __future__ import annotations

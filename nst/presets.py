@@ -17,21 +17,14 @@ __all__ = ["PRESETS", "Preset", "preset"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A recipe.
+    """A recipe."""
 
-    Attributes:
-        summary: one line for people.
-        settings: arguments of `nst.StyleTransfer`.
-        network: of the catalogue, used where it is on this machine and nothing else is asked for; "" for "auto".
-        instead: of the catalogue, made on this machine where `network` is not there; "" for "auto".
-        note: what differs from the original.
-    """
-
-    summary: str
-    settings: Mapping[str, Any]
+    summary: str  # one line for people
+    settings: Mapping[str, Any]  # arguments of `nst.StyleTransfer`
+    # of the catalogue, used where it is on this machine and nothing else is asked for; "" for "auto"
     network: str = ""
-    instead: str = ""
-    note: str = ""
+    instead: str = ""  # of the catalogue, made on this machine where `network` is not there; "" for "auto"
+    note: str = ""  # what differs from the original
 
 
 _LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")

@@ -50,19 +50,12 @@ class Losses(ReprHtml):
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """How an iterate becomes what the caller sees.
-
-    Attributes:
-        color: what becomes of the colours.
-        original: the content picture at the size of the result, with its own colours.
-        restore: a picture as the kind of object that the content picture was.
-        masks: where `original` stays.
-    """
+    """How an iterate becomes what the caller sees."""
 
     color: Color
-    original: Picture
-    restore: Callable[[Picture], Any]
-    masks: Masks | None = None
+    original: Picture  # the content picture at the size of the result, with its own colours
+    restore: Callable[[Picture], Any]  # a picture as the kind of object that the content picture was
+    masks: Masks | None = None  # where `original` stays
 
     def finish(self, picture: Picture) -> Picture:
         """An iterate with its colours as `settings.color` says, and the photograph where it is protected."""
@@ -112,11 +105,8 @@ class Progress:
         return f"Progress(step {self.step} of {self.steps}{scales}, {size}, {self.seconds:.1f} s{stopped})"
 
     def _repr_png_(self) -> bytes:
-        told, losses, weights = (
-            repr(self).removeprefix("Progress(").removesuffix(")"),
-            self.losses(),
-            self.weights,
-        )
+        told = repr(self).removeprefix("Progress(").removesuffix(")")
+        losses, weights = self.losses(), self.weights
         terms = ", ".join(f"{name} {weights[name] * value:.4g}" for name, value in losses.terms.items())
         return with_caption(self.picture(), f"{told}\nloss {losses.total:.4g}: {terms}")
 

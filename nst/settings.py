@@ -89,32 +89,20 @@ LOSSES = ("content", "style", "losses", "")
 
 
 class Rule(NamedTuple):
-    """What may be chosen, and how it is told.
+    """What may be chosen, and how it is told."""
 
-    Attributes:
-        kind: How it is typed.
-        help: What it is, in one sentence that names neither the default nor the range.
-        want: What a value must be, as an error message says it: "a number above 0".
-        allows: Whether something other than None is such a value.
-        words: The words that may be typed.
-        limits: The range of a number, for the help page.
-        read: From what is typed to the value; ValueError for what is none. None where `kind` says it all.
-        none: What None stands for; empty where a value is needed.
-        group: The group of options that it is one of on the command line; empty for what the library alone has.
-        metavar: What the help page calls a value; empty for the kind's own word.
-        in_step: Whether a step that is exported as a file has it; None: its group tells, see `exported`.
-    """
-
-    kind: Kind
-    help: str
-    want: str
-    allows: Callable[[object], bool]
-    words: tuple[Any, ...] = ()
-    limits: str = ""
+    kind: Kind  # how it is typed
+    help: str  # what it is, in one sentence that names neither the default nor the range
+    want: str  # what a value must be, as an error message says it: "a number above 0"
+    allows: Callable[[object], bool]  # whether something other than None is such a value
+    words: tuple[Any, ...] = ()  # the words that may be typed
+    limits: str = ""  # the range of a number, for the help page
+    # from what is typed to the value; ValueError for anything else. None where `kind` says it all
     read: Callable[[str], object] | None = None
-    none: str = ""
-    group: str = ""
-    metavar: str = ""
+    none: str = ""  # what None stands for; empty where a value is needed
+    group: str = ""  # of options on the command line; empty for what the library alone has
+    metavar: str = ""  # what the help page calls a value; empty for the kind's own word
+    # whether a step that is exported as a file has it; None: its group tells, see `exported`
     in_step: bool | None = None
 
     @property
@@ -123,11 +111,7 @@ class Rule(NamedTuple):
         return self.group in LOSSES if self.in_step is None else self.in_step
 
     def require(self, name: str, value: object) -> None:
-        """Check a value of `name`, as people say it.
-
-        Raises:
-            SettingsError: it is not allowed.
-        """
+        """SettingsError for a value of `name`, as people say it, that is not allowed."""
         if not (self.none if value is None else self.allows(value)):
             raise SettingsError(f"{name} is {value!r}: it must be {self.want}")
 
@@ -230,19 +214,10 @@ def numbers(
     rest: bool = False,
     **more: Any,
 ) -> Any:
-    """A number, or a list of them, or a word.
+    """A number, or a list of them, or a word; `at_most` holds for a single number, `more` are attributes of the `Rule`.
 
-    Args:
-        default: Any of these.
-        item: Type of the numbers.
-        at_least: The least of them that is allowed.
-        at_most: The largest, for a single number.
-        want: What a value must be, for error messages; unless given, one of the words or such a number.
-        words: Words that may stand in place of numbers.
-        one: Whether a number may stand alone; a list of one is then typed with a comma behind it.
-        many: Whether a list is allowed.
-        rest: Whether a list may end with "...", which repeats the number before it.
-        more: Attributes of the `Rule`.
+    With `one` a number may stand alone; a list of one is then typed with a comma behind it. With `rest` a list may end
+    with "...", which repeats the number before it.
     """
     is_item = _is_integer if item is int else _is_number
 
@@ -307,7 +282,7 @@ def _bounded(kind: Literal["number", "integer"], default: Any, bounds: Range, mo
 
 
 def _is_number(value: object) -> bool:
-    """A finite one; an integer so large that no float holds it is none."""
+    """A finite one, and not an integer so large that no float holds it."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     return abs(value) <= sys.float_info.max
@@ -647,8 +622,7 @@ Settings.__doc__ = f"{Settings.__doc__}".replace("    Raises:", f"    Attributes
 def make_settings(**given: Any) -> Settings:
     """`Settings(**given)`, for values that a caller typed: any sequence may stand for a tuple.
 
-    Raises:
-        SettingsError: as `Settings`, or a field that does not exist.
+    SettingsError: as `Settings`, or a field that does not exist.
     """
     require_known(given, Settings.__dataclass_fields__)
     return Settings(**{name: _plain(value) for name, value in given.items()})
@@ -667,8 +641,7 @@ def _plain(value: Any) -> Any:
 def style_shares(weights: Sequence[float] | None, count: int, needed: bool = True) -> list[float]:
     """The share of each of `count` style pictures; they add up to 1. `needed=False` allows no picture at all.
 
-    Raises:
-        SettingsError: no style picture, or not one weight for each.
+    SettingsError: no style picture, or not one weight for each.
     """
     if count == 0 and not needed:
         return []
@@ -690,9 +663,7 @@ def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
     """w_l by layer from "conv1_1,conv2_1=0.5", a list of such words, or a mapping.
 
     A layer without a number weighs 1 / (number of layers), as in the paper. A layer of weight 0 is left out.
-
-    Raises:
-        SettingsError: a weight that is not a number, a layer that does not exist or is named twice.
+    SettingsError: a weight that is not a number, a layer that does not exist or is named twice.
     """
     if isinstance(spec, Mapping):
         pairs = [(name, _layer_weight(name, weight, what)) for name, weight in spec.items()]

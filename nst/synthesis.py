@@ -79,9 +79,7 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
 def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `StyleTransfer` that `texture` stands for, but the styles.
 
-    Raises:
-        SettingsError: no style picture, or a size that is not above zero.
-        ImageError: a style picture that cannot be read.
+    SettingsError: no style picture, or a size that is not above zero. ImageError: a style that cannot be read.
     """
     if not styles:
         raise SettingsError("no style picture: give at least one")

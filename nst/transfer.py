@@ -89,37 +89,24 @@ PAINTED = 10
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The method: `iterate`. Everything that one run needs is here.
+    """The method: `iterate`. Everything that one run needs is here."""
 
-    Attributes:
-        scene: the pictures at the size of the result.
-        losses: to minimise.
-        context: what computes them.
-        optimizer: what minimises them.
-        start: the first picture, at any size.
-        schedule: (longest side in pixels, steps) of each scale, coarse to fine.
-        output: how iterates are seen.
-        ready: what is minimised at the only scale, where it is set up already.
-    """
-
-    scene: Scene
+    scene: Scene  # the pictures at the size of the result
     losses: tuple[Loss, ...]
-    context: Context
-    optimizer: Optimizer
-    start: Start
-    schedule: tuple[tuple[int, int], ...]
-    output: Output
-    ready: Stage | None = None
+    context: Context  # what computes them
+    optimizer: Optimizer  # what minimises them
+    start: Start  # the first picture, at any size
+    schedule: tuple[tuple[int, int], ...]  # (longest side in pixels, steps) of each scale, coarse to fine
+    output: Output  # how iterates are seen
+    ready: Stage | None = None  # what is minimised at the only scale, where it is set up already
 
     @without_overflow_warnings
     def iterate(
         self, position: RunState | None = None, until: Callable[[], object] = lambda: False
     ) -> Iterator[Progress]:
-        """See `StyleTransfer.iterate`.
+        """See `StyleTransfer.iterate`. From `position`, of a run like this one, whose iterate comes first.
 
-        Args:
-            position: of a run like this one, to go on from: its iterate comes first, whatever `until` says.
-            until: asked before each step and each part of the setting up of a size; what is true ends the run.
+        `until` is asked before each step and each part of the setting up of a size; what is true ends the run.
         """
         backend, optimizer, schedule = self.context.backend, self.optimizer, self.schedule
         began = time.perf_counter() - (position.seconds if position else 0.0)
@@ -243,11 +230,7 @@ def first_state(
     evaluate: Callable[[Any], Evaluation[Any]],
     start: HostArray,
 ) -> State[Any]:
-    """The state before the first step, at a picture (1, 3, H, W).
-
-    Raises:
-        NSTError: the losses of the start picture are not finite.
-    """
+    """The state before the first step, at a picture (1, 3, H, W); NSTError if its losses are not finite."""
     x = backend.from_numpy(start)
     state = optimizer.start(backend.space, x, evaluate(x))
     if np.isfinite(state.total):
@@ -504,7 +487,7 @@ class StyleTransfer(ReprHtml):
             cancel: a `threading.Event`; the same when it is set, from any thread.
 
         Raises:
-            NSTError: as `iterate`, or an argument that is none.
+            NSTError: as `iterate`, or an argument that cannot be.
         """
         return self.paint_under(Control(callback, progress, deadline, cancel))
 
@@ -577,7 +560,7 @@ class StyleTransfer(ReprHtml):
             anyway: go on although a version, the network or the machine is another; the bits then are others too.
 
         Raises:
-            NSTError: the file is none, or something is not as it was.
+            NSTError: the file is not a checkpoint, or something is not as it was.
         """
         if not isinstance(saved, Checkpoint):
             saved = read_checkpoint(saved)
@@ -674,10 +657,7 @@ def follow(
 ) -> Result:
     """Iterate to the end, or until `control` says that it is enough.
 
-    Args:
-        run: that is followed.
-        iterate: from what is asked before every step (true ends the run) to the records.
-        control: how it is watched and ended.
+    `iterate` makes the records, given what is asked before every step (true ends the run).
     """
     history, record, why = History(), None, None
 

@@ -37,8 +37,7 @@ def cuda_devices() -> list[str]:
 def choose_device(device: str) -> str:
     """What a request for a device means here: "cpu" or "cuda:N".
 
-    Raises:
-        BackendError: no such device, or its libraries do not load.
+    BackendError: no such device, or its libraries do not load.
     """
     kind, index = parse_device(device)
     if kind == "mps":

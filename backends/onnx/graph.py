@@ -23,24 +23,17 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor in the graph.
+    """A tensor in the graph."""
 
-    Attributes:
-        name: unique in the graph.
-        shape: static.
-        dtype: numpy name of its type; a comparison has the type of what it compares here.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
+    name: str  # unique in the graph
+    shape: tuple[int, ...]  # static
+    dtype: str  # numpy's name; a comparison has the type of what it compares here
 
 
 class Graph:
     """Nodes are appended one by one; each gives a `Value` for the next.
 
-    Args:
-        dtype: numpy name of the floating-point type of all tensors that do not say otherwise.
+    `dtype` is numpy's name for the floating-point type of all tensors that do not say otherwise.
     """
 
     def __init__(self, dtype: str) -> None:
@@ -116,12 +109,9 @@ class Graph:
         return x
 
     def model(self, outputs: Mapping[str, Value], any_size: bool = False) -> onnx.ModelProto:
-        """The finished graph as a model.
+        """The finished graph as a model that returns these values under these names.
 
-        Args:
-            outputs: the values to return, under these names.
-            any_size: leave batch, height and width of pictures and feature maps open. The nodes must not
-                depend on them.
+        `any_size` leaves batch, height and width of pictures and feature maps open. The nodes must not depend on them.
         """
 
         def describe(name: str, value: Value) -> onnx.ValueInfoProto:

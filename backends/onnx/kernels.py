@@ -17,11 +17,7 @@ WINDOW = [(row, column) for row in range(2) for column in range(2)]  # in row or
 
 
 class GraphKernels:
-    """See `nst.backends.tape.Kernels`; each method appends nodes and returns the name of their result.
-
-    Args:
-        graph: where the nodes go.
-    """
+    """See `nst.backends.tape.Kernels`; each method appends nodes and returns the name of their result."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph

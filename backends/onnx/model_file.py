@@ -1,31 +1,61 @@
-"""A finished model with words about its tensors, as a file, or as two: the graph, and the large tensors beside it."""
+"""A graph as a file: small, with words about its tensors, or as two files, the large tensors in one of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
-from nst.errors import NSTError
+from nst.backends.onnx.graph import Graph, Value
+from nst.errors import NSTError, WeightsError
 from nst.files import write_atomically
+from nst.models import clustered
 
-__all__ = ["describe", "read_metadata", "write_model"]
+__all__ = ["PackedGraph", "describe", "read_metadata", "write_model"]
+
+LEAST = 1024
+"""Numbers below which a tensor is kept as it is: the table would take most of what is saved."""
 
 LARGE = 1024
 """Bytes from which a tensor goes into the file beside the graph."""
 
 
+class PackedGraph(Graph):
+    """A graph whose float32 initializers of at most 256 different values take a quarter of the space.
+
+    A Gather from the table puts the numbers together, which ONNX Runtime does once, when the session is made. Not
+    DequantizeLinear: it has evenly spaced values only, and ONNX Runtime would compute it at every run.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__(dtype)
+        self._packed: dict[str, Value] = {}
+
+    def initializer(self, name: str, array: NDArray[Any]) -> Value:
+        if name not in self._packed:
+            self._packed[name] = self._store(name, array)
+        return self._packed[name]
+
+    def _store(self, name: str, array: NDArray[Any]) -> Value:
+        if array.dtype != np.float32 or array.size < LEAST:
+            return super().initializer(name, array)
+        try:
+            index, table = clustered.split(array)
+        except WeightsError:  # more than 256 values
+            return super().initializer(name, array)
+        indices = super().initializer(f"{name}.index", index)
+        wide = self.cast(indices, "int32")  # operator Gather takes no uint8
+        return self.node("Gather", [super().initializer(f"{name}.table", table), wide], array.shape, axis=0)
+
+
 def describe(model: onnx.ModelProto, about: Mapping[str, str], metadata: Mapping[str, str]) -> None:
-    """Say in the model what its inputs and outputs are, and what else there is to know; then check it.
+    """Say in the model what its inputs and outputs are, a sentence each, and what else there is to know; then check it.
 
-    Args:
-        model: changed in place.
-        about: a sentence by name of an input or output.
-        metadata: texts by key.
-
-    Raises:
-        onnx.checker.ValidationError: the model is none, which is a fault of ours.
+    onnx.checker.ValidationError: it is not a valid model, which is a fault of ours.
     """
     for value in (*model.graph.input, *model.graph.output):
         value.doc_string = about[value.name]
@@ -34,16 +64,10 @@ def describe(model: onnx.ModelProto, about: Mapping[str, str], metadata: Mapping
 
 
 def write_model(model: onnx.ModelProto, path: Path, weights: Path | None = None) -> None:
-    """Write the model.
+    """Write the model; its large tensors leave it if they go to a file of their own in the same folder, `weights`.
 
-    Args:
-        model: its large tensors leave it if they go to a file of their own.
-        path: of the graph.
-        weights: a file in the same folder for the large tensors; one that is there already must hold the same.
-
-    Raises:
-        NSTError: the file of the weights is another's, or lies in another folder.
-        OSError: a file cannot be written.
+    One that is there already must hold the same: NSTError if not, or in another folder. OSError: a file cannot be
+    written.
     """
     if weights is not None:
         if weights.resolve().parent != path.resolve().parent:
@@ -56,11 +80,7 @@ def write_model(model: onnx.ModelProto, path: Path, weights: Path | None = None)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The texts that `describe` put into a file.
-
-    Raises:
-        NSTError: it cannot be read as a model.
-    """
+    """The texts that `describe` put into a file; NSTError if it cannot be read as a model."""
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # whatever protobuf raises

@@ -19,13 +19,10 @@ Tensor = Any  # onnxruntime.OrtValue
 
 
 class Program:
-    """A compiled graph. Inputs and outputs are `OrtValue`s that stay on the device.
+    """A compiled graph on "cpu" or "cuda:N". Inputs and outputs are `OrtValue`s that stay on the device.
 
-    Args:
-        model: the graph.
-        device: "cpu" or "cuda:N".
-        small: a few nodes: on one thread, and without a plan of its memory, which is taken beside what the first run
-            took. Others have as many threads as OMP_NUM_THREADS says, or else as there are cores.
+    A `small` one, of a few nodes, runs on one thread, and without a plan of its memory, which is taken beside what the
+    first run took. Others have as many threads as OMP_NUM_THREADS says, or else as there are cores.
     """
 
     def __init__(self, model: onnx.ModelProto, device: str, small: bool = False) -> None:

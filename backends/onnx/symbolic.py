@@ -12,11 +12,7 @@ __all__ = ["GraphNumber", "GraphSpace"]
 
 
 class GraphSpace:
-    """See `nst.protocol.Arithmetic`.
-
-    Args:
-        kernels: of the graph that the nodes go to.
-    """
+    """See `nst.protocol.Arithmetic`; operations become nodes of the kernels' graph."""
 
     def __init__(self, kernels: GraphKernels) -> None:
         self._kernels, self._graph = kernels, kernels.graph
@@ -45,15 +41,10 @@ class GraphSpace:
 
 @dataclass(frozen=True)
 class GraphNumber:
-    """A scalar of the graph, in the arithmetic that a Python float takes part in; the graph then computes it.
-
-    Attributes:
-        graph: where the nodes go.
-        value: of shape ().
-    """
+    """A scalar of the graph, in the arithmetic that a Python float takes part in; the graph then computes it."""
 
     graph: Graph
-    value: Value
+    value: Value  # of shape ()
 
     def __add__(self, other: float) -> GraphNumber:
         return self._of("Add", self.value, self._constant(other))

@@ -55,14 +55,7 @@ class TorchObjective:
 
 
 class TorchBackend:
-    """See `nst.protocol.Backend`.
-
-    Args:
-        device: see `nst.protocol.Backend`.
-        dtype: see `nst.protocol.Backend`.
-        precision: see `nst.protocol.Backend`.
-        cuda_graphs: record objectives on a CUDA device as CUDA graphs.
-    """
+    """See `nst.protocol.Backend`. `cuda_graphs`: record objectives on a CUDA device as CUDA graphs."""
 
     name = "torch"
     capabilities = Capabilities(

@@ -20,8 +20,7 @@ Record: TypeAlias = Callable[[Run], Run]
 def record_on_cuda(run: Run, device: str) -> Run:
     """A CUDA graph of `run`. The evaluation that its replay returns is always the same tensors, written anew.
 
-    Raises:
-        RuntimeError: something in `run` cannot be recorded.
+    RuntimeError: something in `run` cannot be recorded.
     """
     with torch.cuda.device(device):
         stream = torch.cuda.Stream()
@@ -44,13 +43,9 @@ def record_on_cuda(run: Run, device: str) -> Run:
 
 
 class GraphedObjective:
-    """See `nst.protocol.Objective`. The second call records, later ones replay.
+    """See `nst.protocol.Objective`. The second call records (by `record_on_cuda` or a stand-in), later ones replay.
 
     Where recording fails, or a picture or a constant of another shape comes in, the plain objective computes.
-
-    Args:
-        plain: the objective.
-        record: `record_on_cuda` on a device, or a stand-in for it.
     """
 
     def __init__(self, plain: Objective[Tensor], record: Record) -> None:

@@ -29,21 +29,13 @@ __all__ = ["WinogradConv2d", "offered", "transformed", "winograd"]
 
 @dataclass(frozen=True)
 class Tiling:
-    """F(m x m, 3x3) with m = `side`.
+    """F(m x m, 3x3) with m = `side`."""
 
-    Attributes:
-        b: B^T, of the input.
-        g: G, of the filters.
-        a: A^T, of the products.
-        narrowest: input times output channels, below which the transforms cost more than they save.
-        fewest: positions of a map, below which the filters, which are larger, cost more than they save.
-    """
-
-    b: tuple[tuple[float, ...], ...]
-    g: tuple[tuple[float, ...], ...]
-    a: tuple[tuple[float, ...], ...]
-    narrowest: int
-    fewest: int
+    b: tuple[tuple[float, ...], ...]  # B^T, of the input
+    g: tuple[tuple[float, ...], ...]  # G, of the filters
+    a: tuple[tuple[float, ...], ...]  # A^T, of the products
+    narrowest: int  # input times output channels, below which the transforms cost more than they save
+    fewest: int  # positions of a map, below which the filters, which are larger, cost more than they save
 
     @property
     def side(self) -> int:
@@ -115,10 +107,7 @@ def transformed(weight: Tensor, tiling: Tiling) -> Tensor:
 def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
     """The convolution of x (N, C, H, W) with one zero of padding a side; (N, O, H, W), channels last in memory.
 
-    Args:
-        x: on the CPU.
-        filters: of `transformed`, of the same dtype.
-        bias: (O,).
+    On the CPU; the filters are those of `transformed`, of the same dtype.
     """
     number, channels, height, width = x.shape
     square = len(filters)
@@ -210,17 +199,11 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
 
 
 class Way(NamedTuple):
-    """A convolution, or its adjoint, which is a convolution with the turned filters.
+    """A convolution, or its adjoint, which is a convolution with the turned filters."""
 
-    Attributes:
-        weight: (O, C, 3, 3) of the convolution.
-        turned: whether it is the adjoint.
-        filters: transformed; None where the definition is as quick.
-    """
-
-    weight: Tensor
-    turned: bool
-    filters: Tensor | None
+    weight: Tensor  # (O, C, 3, 3) of the convolution
+    turned: bool  # it is the adjoint
+    filters: Tensor | None  # transformed; None where the definition is as quick
 
     @classmethod
     def of(cls, weight: Tensor, tilings: Mapping[torch.dtype, Tiling], turned: bool) -> Way:

@@ -127,11 +127,8 @@ def _output_under_two_names(subject: Subject) -> Iterator[Measurement]:
 
 def _names_of_any_kind(subject: Subject) -> Iterator[Measurement]:
     """Names of constants, terms and outputs belong to the caller, also those that a backend might use itself."""
-    side, x, names = (
-        subject.tested,
-        inputs.field(76, 1, 2, 3, 4),
-        ("x", "total", "gradient", "Relu_0", "a/b c"),
-    )
+    side, x = subject.tested, inputs.field(76, 1, 2, 3, 4)
+    names = ("x", "total", "gradient", "Relu_0", "a/b c")
     constants = {name: inputs.field(77 + i, 1, 2, 3, 4) for i, name in enumerate(names)}
     want = {name: float(np.sum((x - array) ** 2)) for name, array in constants.items()}
 

@@ -36,33 +36,20 @@ OTHERS = tuple(name for name in STYLE_LOSSES if name != "gram")
 
 @dataclass(frozen=True)
 class Problem:
-    """L_total = alpha L_content + beta L_style + gammas . L_tv on a small picture.
+    """L_total = alpha L_content + beta L_style + gammas . L_tv on a small picture."""
 
-    Attributes:
-        content: layers of the content loss.
-        style: layers of the style loss, each of weight 1 / their number.
-        tv: powers of the total variation.
-        weights: alpha, beta and one gamma a power; here all terms pull about equally.
-        loss: of the style; a key of `nst.losses.style_statistics.STYLE_LOSSES`.
-        guided: whether content and style have a soft mask; a fifth of its positions are 0.
-        temperature: of the activation smoothing; None for none.
-        pooling: of the network.
-        size: (H, W) of the generated picture.
-        style_size: (H, W) of the style picture.
-        batch: N.
-    """
-
-    content: tuple[str, ...] = ()
-    style: tuple[str, ...] = ()
-    tv: tuple[int, ...] = ()
+    content: tuple[str, ...] = ()  # layers
+    style: tuple[str, ...] = ()  # layers, each of weight 1 / their number
+    tv: tuple[int, ...] = ()  # powers of the total variation
+    # alpha, beta, a gamma for each power; all pull about equally
     weights: tuple[float, ...] = (1.0, 300.0, 3.0, 3.0)
-    loss: str = "gram"
-    guided: bool = False
-    temperature: float | None = None
+    loss: str = "gram"  # of the style; a key of `nst.losses.style_statistics.STYLE_LOSSES`
+    guided: bool = False  # content and style have a soft mask; a fifth of its positions are 0
+    temperature: float | None = None  # of the activation smoothing; None for none
     pooling: Pooling = "avg"
-    size: tuple[int, int] = (inputs.HEIGHT, inputs.WIDTH)
-    style_size: tuple[int, int] = (33, 46)
-    batch: int = 1
+    size: tuple[int, int] = (inputs.HEIGHT, inputs.WIDTH)  # (H, W) of the generated picture
+    style_size: tuple[int, int] = (33, 46)  # (H, W)
+    batch: int = 1  # N
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -43,15 +43,11 @@ class PaddedNetwork:
 
 @dataclass(frozen=True)
 class View:
-    """A part of the picture that is computed at once.
+    """A part of the picture that is computed at once."""
 
-    Attributes:
-        window: its place, or None for the whole.
-        constants: `inner/layer`, (1, 1, H_l, W_l) of 0 and 1 on the device, the positions that count, unless all do;
-            and what the encoder smooths by. See `inner_features`.
-    """
-
-    window: Window | None
+    window: Window | None  # its place; None for the whole
+    # `inner/layer`, (1, 1, H_l, W_l) of 0 and 1 on the device, the positions that count, unless all do; and
+    # what the encoder smooths by. See `inner_features`
     constants: Mapping[str, Any]
 
     def cut(self, backend: Backend[Any], x: Any) -> Any:
@@ -64,30 +60,19 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A network, and how pictures of one size go through it.
-
-    Attributes:
-        backend: where it is computed.
-        network: returns at least `layers`.
-        layers: that are read.
-        height: of the picture in pixels.
-        width: of the picture.
-        padding: how the picture goes on past its border.
-        side: of the windows in pixels, or None to compute the whole at once.
-        convolutions: of the network; see `nst.models.vgg`.
-        smoothing: `smooth/layer`, 1 / T on the device, of activations that are smoothed (`nst.losses.smoothing`).
-        known: what was worked out with this network and serves other pictures too: means of styles, targets of losses.
-    """
+    """A network, and how pictures of one size go through it."""
 
     backend: Backend[Any]
-    network: Network[Any]
+    network: Network[Any]  # returns at least `layers`
     layers: Sequence[str]
-    height: int
+    height: int  # of the picture in pixels
     width: int
-    padding: Literal["zero", "replicate", "circular", "mirror"] = "zero"
-    side: int | None = None
-    convolutions: Sequence[str] = vgg.LAYER_NAMES
+    padding: Literal["zero", "replicate", "circular", "mirror"] = "zero"  # past the picture's border
+    side: int | None = None  # of the windows in pixels, or None to compute the whole at once
+    convolutions: Sequence[str] = vgg.LAYER_NAMES  # of the network
+    # `smooth/layer`, 1 / T on the device, of activations that are smoothed (`nst.losses.smoothing`)
     smoothing: Mapping[str, Any] = field(default_factory=dict)
+    # worked out with this network for other pictures too: means of styles, targets of losses
     known: LRU = field(default_factory=lambda: LRU(0))
 
     @cached_property
@@ -135,7 +120,7 @@ class Encoder:
         ]
 
     def resized(self, height: int, width: int) -> Encoder:
-        """For a picture of another size that is no torus: it is mirrored where ours wraps around.
+        """For a picture of another size that is not a torus: it is mirrored where ours wraps around.
 
         A torus has no border, so what it is compared with must have none either. A repeated edge is one, of straight
         lines that run into it: a texture that wraps around found no place for them but its middle.
@@ -189,12 +174,9 @@ class Encoder:
     def measure(
         self, function: TensorFunction[Any], x: Any, local: Sequence[Mapping[str, Any]] | None = None
     ) -> dict[str, Any]:
-        """The statistics that `function` returns for each view, added up.
+        """The statistics that `function` returns for each view of x (1, 3, H, W), added up.
 
-        Args:
-            function: of the view's part of the picture and its constants.
-            x: picture (1, 3, H, W).
-            local: constants of each view.
+        It gets the view's part of the picture and its constants, `local` (some for each view) among them.
         """
         own = local or [{} for _ in self.views]
         constants = [{**given, **view.constants} for given, view in zip(own, self.views, strict=True)]

@@ -15,9 +15,7 @@ T = TypeVar("T")
 class LRU:
     """Found again by an equal key; the one that was used longest ago goes first.
 
-    Args:
-        most: so many are kept, 0 or more.
-        living: the last one is found, even if it is not kept, for as long as somebody holds it.
+    `most` are kept, 0 or more. If `living`, the last one is found, even if not kept, while somebody holds it.
     """
 
     def __init__(self, most: int, living: bool = False) -> None:

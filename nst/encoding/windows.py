@@ -81,14 +81,9 @@ def windows(
     layers: Iterable[str],
     convolutions: Collection[str] = vgg.LAYER_NAMES,
 ) -> list[Window]:
-    """Windows of at most about `side` pixels that cover a picture; one if it fits.
+    """Windows of at most about `side` pixels, halo included, that cover a picture; one if it fits.
 
-    Args:
-        height: the picture's height in pixels.
-        width: its width.
-        side: a window's side in pixels, halo included; raised to `smallest_side` where it is less.
-        layers: that are read.
-        convolutions: those that the network has; see `nst.models.vgg`.
+    `side` is raised to `smallest_side` where it is less; `layers` are those that are read.
     """
     names = list(layers)
     side = max(side, smallest_side(names, convolutions))

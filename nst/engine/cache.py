@@ -97,33 +97,18 @@ class Cache:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What computes a transfer: a network on a backend, set up as the settings say.
+    """What computes a transfer: a network on a backend, set up as the settings say."""
 
-    Attributes:
-        settings: `pooling`, `padding` and `smoothing`.
-        weights: of the network, deep enough for the layers of all losses.
-        backend: where it runs.
-        sides: of the windows in pixels, None being the whole picture at once: the first is taken, and the next ones
-            after running out of memory.
-        cache: what it may take over from the transfers before.
-        group: who computes windows; None for this process.
-    """
-
-    settings: Settings
-    weights: NetworkWeights
+    settings: Settings  # `pooling`, `padding` and `smoothing` count
+    weights: NetworkWeights  # deep enough for the layers of all losses
     backend: Backend[Any]
+    # of the windows in pixels, None for the whole: the first, or the next after running out of memory
     sides: Sequence[int | None] = (None,)
-    cache: Cache = field(default_factory=lambda: Cache(0))
-    group: WorkerGroup | None = None
+    cache: Cache = field(default_factory=lambda: Cache(0))  # what it may take over from earlier transfers
+    group: WorkerGroup | None = None  # who computes windows; None for this process
 
     def size_cache(self, scene: Scene, layers: Sequence[str], side: int | None) -> SizeCache:
-        """The network for pictures of the scene's size, and what else these have in common.
-
-        Args:
-            scene: of which the size counts.
-            layers: to read, in network order.
-            side: of the windows in pixels; None for none.
-        """
+        """The network for pictures of the scene's size and what else they have in common; `side` is that of windows."""
         (width, height), settings, cache = scene.size, self.settings, self.cache
         network_key = settings.pooling, tuple(layers), self.backend, self.weights
         key = height, width, side, settings.padding, *network_key
@@ -163,14 +148,9 @@ Code: TypeAlias = Callable[[Any, "dict[str, Any]", "list[dict[str, Any]]", LossS
 
 @dataclass(frozen=True, eq=False)
 class SizeCache:
-    """What pictures of one size have in common: the network at this size, smoothed or not, and compiled code.
+    """What pictures of one size have in common: the network at this size, smoothed or not, and compiled code."""
 
-    Attributes:
-        encoder: the network for pictures of this size, at once or in windows.
-        pooling: of the network.
-    """
-
-    encoder: Encoder
+    encoder: Encoder  # at once or in windows
     pooling: Pooling
     _code: LRU = field(default_factory=lambda: LRU(CODES))
     _smoothed: LRU = field(default_factory=lambda: LRU(SMOOTHED))
@@ -186,12 +166,7 @@ class SizeCache:
         return found
 
     def code(self, terms: Sequence[tuple[Term, Factor]], group: WorkerGroup | None = None) -> Code:
-        """Losses and gradient: compiled when they are called first, by whichever picture.
-
-        Args:
-            terms: with their weights.
-            group: who computes windows; None for this process.
-        """
+        """Losses with their weights, and the gradient: compiled when they are called first, by whichever picture."""
         code: Code | None = self._code.find((tuple(terms), group))
         if code is None:
             encoder, deep = self.encoder, [term for term, _ in terms if term.layers]

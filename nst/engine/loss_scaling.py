@@ -33,17 +33,11 @@ OVERFLOW = "the losses are not finite with a network in float16, whose numbers e
 
 @dataclass
 class LossScale:
-    """The scale of a stage: it changes from call to call, and is what a run that goes on later has to know.
+    """The scale of a stage: it changes from call to call, and is what a run that goes on later has to know."""
 
-    Attributes:
-        value: in use, a power of two.
-        settled: whether a call has succeeded.
-        good: calls without an overflow since the value changed.
-    """
-
-    value: float = LARGEST
-    settled: bool = False
-    good: int = 0
+    value: float = LARGEST  # a power of two
+    settled: bool = False  # a call has succeeded
+    good: int = 0  # calls without an overflow since the value changed
 
     def take(self, other: LossScale) -> None:
         """Become like another one."""

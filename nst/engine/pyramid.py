@@ -45,15 +45,9 @@ def scale_sizes(
 ) -> tuple[int, ...]:
     """The longest side of each scale in pixels, rising, the last being `longest`.
 
-    Args:
-        spec: "auto": as many as fit between 128 pixels and `longest`; a number of scales; or the longest
-            sides themselves, to which `longest` is added if it is not there.
-        longest: longest side of the result.
-        shortest: shortest side of the result.
-        least: the shortest side that the network can work on; coarser scales are left out.
-
-    Raises:
-        SettingsError: sizes that do not rise, or pass the size of the result.
+    "auto": as many as fit between 128 pixels and `longest`; or a number of scales; or the sides themselves, which
+    SettingsError refuses where they do not rise or pass `longest`. Scales whose shorter side is below `least`, the
+    smallest that the network can work on, are left out.
     """
     if isinstance(spec, int) or spec == "auto":
         wanted = 1 + int(math.log(longest / SMALLEST, RATIO) + 1e-9) if longest > SMALLEST else 1
@@ -72,10 +66,7 @@ def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple
 
     A total is shared out evenly over the scales, the remainder going to the coarse ones: a coarse step is
     cheap, and a fine scale has only detail to add. A list that ends with "..." goes on with its last number for as
-    many scales as there are.
-
-    Raises:
-        SettingsError: a list of another length than there are scales.
+    many scales as there are; one of another length is a SettingsError.
     """
     if not isinstance(steps, int):
         counts = [int(count) for count in steps if count != "..."]
@@ -96,13 +87,7 @@ def schedule(
     shortest: int,
     least: int,
 ) -> tuple[tuple[int, int], ...]:
-    """(longest side in pixels, steps) of each scale that has steps, and of the last.
-
-    The arguments are those of `scale_sizes` and `split_steps`.
-
-    Raises:
-        SettingsError: as they do.
-    """
+    """(longest side in pixels, steps) of each scale that has steps, and of the last: `scale_sizes`, `split_steps`."""
     sizes = scale_sizes(scales, longest, shortest, least)
     counts = split_steps(steps, sizes)
     last = len(sizes) - 1
@@ -117,8 +102,7 @@ def schedule_text(scales: Sequence[tuple[int, int]]) -> str:
 def layers_read(settings: Settings, extra: Sequence[Loss]) -> tuple[str, ...]:
     """Every layer that a loss reads, one of the settings or of the caller's own, in network order.
 
-    Raises:
-        SettingsError: one of these reads a layer that does not exist.
+    SettingsError: one of these reads a layer that does not exist.
     """
     read = {layer for loss in (*losses_of(settings, FULL_WIDTH), *extra) for layer in loss.layers}
     vgg.validate_layers(read)
@@ -139,10 +123,9 @@ def limiting_picture(
 
 
 def check_sizes(layers: Sequence[str], padding: str, content: Picture, styles: Sequence[Picture]) -> None:
-    """Every layer needs a position at least; circular padding must not wrap round twice, so it needs a halo.
+    """SettingsError for a picture too small for the deepest layer.
 
-    Raises:
-        SettingsError: a picture is too small for the deepest layer.
+    Every layer needs a position at least; circular padding must not wrap round twice, so it needs a halo.
     """
     for what, picture, least in _least(layers, padding, content, styles):
         if min(picture.size) < least:

@@ -28,36 +28,20 @@ __all__ = ["RunState", "Stage", "StageProblem", "StageState"]
 
 @dataclass(frozen=True)
 class StageState:
-    """What a stage has found out on its way; another one that starts with it computes the same bits.
+    """What a stage has found out on its way; another one that starts with it computes the same bits."""
 
-    Attributes:
-        weights: alpha, beta, gamma by the name of the loss.
-        sides: of the present windows, and of those to fall back on.
-        scale: of the loss, as the attributes of `nst.engine.loss_scaling.LossScale`.
-    """
-
-    weights: Mapping[str, float]
-    sides: tuple[int | None, ...]
-    scale: tuple[float, bool, int]
+    weights: Mapping[str, float]  # alpha, beta, gamma by the name of the loss
+    sides: tuple[int | None, ...]  # of the present windows, and of those to fall back on
+    scale: tuple[float, bool, int]  # of the loss, the fields of `nst.engine.loss_scaling.LossScale`
 
 
 class Stage:
     """Losses and gradient at one size.
 
-    Windows change nothing but the memory, so an optimiser never learns that it goes on in smaller ones.
-
-    Args:
-        scene: the pictures at this size.
-        losses: to minimise.
-        context: what computes them; `sides` are tried one after the other as memory runs out.
-        state: of a stage of the same size, losses and context, as which this one goes on, be it with another content
-            picture.
-
-    Raises:
-        Exception: the framework's own, when the smallest windows do not fit either.
-
-    Attributes:
-        weights: alpha, beta, gamma by the name of the loss.
+    Windows change nothing but the memory, so an optimiser never learns that it goes on in smaller ones: those of the
+    context's `sides` are tried one after the other, and the framework's own error comes when the smallest do not fit
+    either. With `state`, it goes on as a stage of the same size, losses and context, be it with another content
+    picture.
     """
 
     def __init__(
@@ -156,13 +140,7 @@ def _depends_on_content(loss: Loss) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class StageProblem:
-    """L_total = sum of weight * term in one arrangement of windows; code and constants are kept apart.
-
-    Attributes:
-        encoder: what the features come from.
-        losses: with their weights and targets.
-        code: what is compiled, for other pictures too.
-    """
+    """L_total = sum of weight * term in one arrangement of windows; the compiled code serves other pictures too."""
 
     encoder: Encoder
     losses: tuple[Prepared, ...]
@@ -207,17 +185,10 @@ class RunState:
     """Everything that the steps to come depend on, besides the run itself.
 
     No random state is part of it: noise is drawn for the start picture alone, from the seed.
-
-    Attributes:
-        scale: which of the sizes this is, from 1.
-        done: steps at the coarser ones.
-        seconds: since the run began.
-        stage: what the stage has found out.
-        state: of the optimiser.
     """
 
-    scale: int
-    done: int
-    seconds: float
+    scale: int  # which of the sizes this is, from 1
+    done: int  # steps at the coarser ones
+    seconds: float  # since the run began
     stage: StageState
-    state: State[Any]
+    state: State[Any]  # of the optimiser

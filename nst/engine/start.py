@@ -38,22 +38,12 @@ Spectrum: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Start:
-    """The start of a run, at any size.
+    """The start of a run, at any size. SettingsError if `init` is "picture" and there is none."""
 
-    Attributes:
-        settings: `init`, `init_noise`, `seed` and `padding`.
-        content: p at the size of the result.
-        styles: a.
-        picture: of the caller's own, for `init` "picture".
-
-    Raises:
-        SettingsError: there is no such picture.
-    """
-
-    settings: Settings
-    content: Picture
-    styles: Sequence[Picture]
-    picture: Picture | None
+    settings: Settings  # `init`, `init_noise`, `seed` and `padding`
+    content: Picture  # p at the size of the result
+    styles: Sequence[Picture]  # a
+    picture: Picture | None  # the caller's own, for `init` "picture"
 
     def __post_init__(self) -> None:
         if self.settings.init in ("style", "statistics") and not self.styles:
@@ -91,13 +81,8 @@ class Start:
     def go_on(self, coarse: HostArray, width: int, height: int, blur: float = 0.0) -> HostArray:
         """Where a coarser result (1, 3, h, w) leads to: its change of the start, enlarged, on top of ours.
 
-        So the detail of a start from a picture, which a coarser size cannot hold, is not lost.
-
-        Args:
-            coarse: the result.
-            width: of the finer size in pixels.
-            height: of the finer size in pixels.
-            blur: of the change, standard deviation in coarse pixels.
+        So the detail of a start from a picture, which a coarser size cannot hold, is not lost. The change is blurred
+        with a standard deviation of `blur` coarse pixels.
         """
         change = (coarse - self.base(coarse.shape[3], coarse.shape[2]))[0].transpose(1, 2, 0)
         if self.settings.padding == "circular":

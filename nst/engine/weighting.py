@@ -52,15 +52,10 @@ STEEPNESS = 2.0
 
 @dataclass(frozen=True)
 class FeaturelessPicture:
-    """What the losses of a picture without features are made of, at one layer.
+    """What the losses of a picture without features are made of, at one layer."""
 
-    Attributes:
-        squares: mean of F^2 over maps and positions.
-        products: mean of the squares of G / M over pairs of maps.
-    """
-
-    squares: float
-    products: float
+    squares: float  # mean of F^2 over maps and positions
+    products: float  # mean of the squares of G / M over pairs of maps
 
 
 TYPICAL: Mapping[str, Mapping[str, FeaturelessPicture]] = {
@@ -173,11 +168,7 @@ def kind_of(weights: NetworkWeights) -> str:
 def resolved(settings: Settings, weights: NetworkWeights, height: int, width: int) -> Settings:
     """The settings with their strength as a balance, and with weights that suit this kind of network.
 
-    Args:
-        settings: as they were given.
-        weights: of the network.
-        height: of the result in pixels.
-        width: of the result in pixels.
+    Height and width are those of the result in pixels.
     """
     strength = settings.style_strength
     foreign = settings.tuned_for is not None and settings.tuned_for != kind_of(weights)
@@ -202,8 +193,7 @@ def balance_of(strength: float, balance: float) -> float:
 def style_amount(settings: Settings) -> float:
     """How much there is of the style beside the content: 0 none, 1 as much as by default, or more.
 
-    Args:
-        settings: resolved. Weights of the caller's own say nothing of this: 1.
+    Of resolved settings; weights of the caller's own say nothing of this: 1.
     """
     if not settings.uses_style:
         return 0.0
@@ -214,16 +204,11 @@ def style_amount(settings: Settings) -> float:
 
 
 def converted(settings: Settings, height: int, width: int) -> Settings:
-    """Weights for one kind of network, as relative weights, which mean the same on any other.
+    """Weights for one kind of network (`tuned_for`), as relative weights, which mean the same on any other.
 
     On the network that they are made for, the loss is alpha sum w_l C_l + beta sum w_l E_l + gamma TV. There C_l and
     E_l of a picture without features have a typical size. So each layer gets the weight that it typically has there,
     the balance is the ratio of both sums, and all of it is divided by the first.
-
-    Args:
-        settings: `tuned_for` a kind in `TYPICAL`.
-        height: of the result in pixels.
-        width: of the result in pixels.
     """
     assert settings.tuned_for is not None
     typical = TYPICAL[settings.tuned_for]

@@ -34,10 +34,7 @@ class Passes(Protocol):
     ) -> dict[str, Any]:
         """Pass 1: the statistics of all windows, added up.
 
-        Args:
-            extended: the picture with its margin.
-            shared: constants that all windows share.
-            constants: all of each window's.
+        `extended` is the picture with its margin; `constants` are all of each window's, `shared` those of all.
         """
 
     def gradients(
@@ -63,12 +60,7 @@ def adjoint_of(statistics: TensorFunction[Any]) -> LossFunction[Any]:
 
 
 class LocalPasses:
-    """See `Passes`.
-
-    Args:
-        encoder: the network and its windows.
-        terms: those that read layers.
-    """
+    """Window after window in this process, for the terms that read layers."""
 
     def __init__(self, encoder: Encoder, terms: Sequence[Term]) -> None:
         self._encoder = encoder
@@ -99,12 +91,9 @@ class LocalPasses:
 
 
 class WindowedObjective:
-    """Losses and gradient of a whole picture, computed in the views of an encoder.
+    """Losses and gradient of a whole picture, computed in the views of an encoder by whoever `passes` are.
 
-    Args:
-        encoder: the network and its windows.
-        terms: with their weights. Those that read no layer are evaluated on the whole picture.
-        passes: who computes the windows.
+    Terms that read no layer are evaluated on the whole picture.
     """
 
     def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]], passes: Passes) -> None:
@@ -117,13 +106,10 @@ class WindowedObjective:
     def __call__(
         self, x: Any, shared: Mapping[str, Any], constants: Sequence[Mapping[str, Any]], scale: LossScale
     ) -> Evaluation[Any]:
-        """Total, terms and gradient.
+        """Total, terms and gradient at x (1, 3, H, W).
 
-        Args:
-            x: picture (1, 3, H, W).
-            shared: targets that all windows share.
-            constants: all of each window's: these, targets on its own positions, and masks of those that count.
-            scale: of the loss, see `nst.engine.loss_scaling`.
+        Constants are targets that all windows share, and all of each window's: these, targets on its own positions, and
+        masks of those that count.
         """
         space = self._backend.space
         extended = self._encoder.extended(x)
@@ -146,10 +132,8 @@ class WindowedObjective:
         total: list[Any] = []
         terms: dict[str, Any] = {}
         adjoints: dict[str, Any] = {}
-        energy, names = (
-            self._energy,
-            tuple(totals),
-        )  # what is compiled must not hold us, who keep it, nor the sums
+        # what is compiled must not hold us, who keep it, nor the sums
+        energy, names = self._energy, tuple(totals)
         for name, statistic in totals.items():
 
             def function(ops: Ops[Any], s: Any, constants: Mapping[str, Any], name: str = name) -> Any:
@@ -203,12 +187,7 @@ class WindowedObjective:
 
 
 class WholeObjective:
-    """Losses and gradient, compiled when they are called first.
-
-    Args:
-        encoder: the network, and the size of the picture.
-        terms: with their weights.
-    """
+    """Losses and gradient, compiled when they are called first."""
 
     def __init__(self, encoder: Encoder, terms: Sequence[tuple[Term, Factor]]) -> None:
         self._backend = encoder.backend

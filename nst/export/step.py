@@ -95,8 +95,7 @@ def export_onnx(
 def _write(losses: ExportedLosses, path: Path, weights_file: Path | None, adam: bool) -> None:
     # these need the packages, which the backend of the transfer has found
     from nst.backends.onnx.kernels import GraphKernels
-    from nst.backends.onnx.model_file import describe, write_model
-    from nst.backends.onnx.packed import PackedGraph
+    from nst.backends.onnx.model_file import PackedGraph, describe, write_model
     from nst.backends.onnx.symbolic import GraphNumber, GraphSpace
     from nst.backends.tape import TapeOps
 
@@ -184,17 +183,12 @@ FIXED = ("inner/", "tv/height", "tv/width")
 
 @dataclass(frozen=True)
 class GraphOutputs:
-    """What the graph computes of a picture; the values are tensors of any kind.
+    """What the graph computes of a picture; the values are tensors of any kind."""
 
-    Attributes:
-        total: the sum of weight times loss.
-        losses: unweighted, by name.
-        own: the picture's own targets and weights, by the names of the inputs that take them; numbers where the
-            settings fix a weight.
-    """
-
-    total: Any
-    losses: Mapping[str, Any]
+    total: Any  # the sum of weight times loss
+    losses: Mapping[str, Any]  # unweighted, by name
+    # the picture's own targets and weights, by the names of the inputs that take them; numbers where the
+    # settings fix a weight
     own: Mapping[str, Any]
 
 
@@ -205,14 +199,10 @@ class ExportedLosses:
     A run of the library works out targets and weights once and then takes steps. A program without the library gets
     both from the very graph that takes the steps: run on the photograph it gives the targets and weights of the content
     loss, run on the painting those of the style loss. They are outputs named `own/NAME`, and inputs named `NAME`.
-
-    Attributes:
-        transfer: set up for pictures of the size.
-        problem: what it minimises there.
     """
 
-    transfer: StyleTransfer
-    problem: StageProblem
+    transfer: StyleTransfer  # set up for pictures of the size
+    problem: StageProblem  # what it minimises there
 
     @classmethod
     def of(cls, transfer: StyleTransfer) -> ExportedLosses:
@@ -328,11 +318,7 @@ EXPORTED = tuple(declared.name for declared in fields(Settings) if rule_of(decla
 
 
 def require_exportable(settings: Mapping[str, Any], more: tuple[str, ...] = ()) -> None:
-    """Refuse what an exported file would not show.
-
-    Raises:
-        SettingsError: a setting beside `EXPORTED` and `more`, and what to do about it.
-    """
+    """SettingsError for a setting beside `EXPORTED` and `more`, which an exported file would not show."""
     for name in settings:
         if name in EXPORTED or name in more:
             continue
@@ -342,9 +328,9 @@ def require_exportable(settings: Mapping[str, Any], more: tuple[str, ...] = ()) 
             )
         if name not in Settings.__dataclass_fields__:
             known = ", ".join((*EXPORTED, *more))
-            raise SettingsError(f"{name!r} is no setting of an exported step: choose from {known}")
+            raise SettingsError(f"{name!r} is not a setting of an exported step: choose from {known}")
         raise SettingsError(
-            f"{name.replace('_', ' ')} is no part of a step: leave it out, the program that runs the file decides"
+            f"{name.replace('_', ' ')} is not part of a step: leave it out, the program that runs the file decides"
         )
 
 

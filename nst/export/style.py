@@ -73,7 +73,7 @@ def read_style(path: str | Path, graph: str | Path) -> dict[str, NDArray[np.floa
         graph: what `export_onnx` wrote.
 
     Raises:
-        NSTError: a file is none of ours, or the two do not belong together.
+        NSTError: a file was not written by these functions, or the two do not belong together.
     """
     from nst.backends.onnx.model_file import read_metadata
 

@@ -22,18 +22,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ContentTerm:
-    """sum_l w_l L_content,l; Gatys et al. 2016, eq. 1 (the paper has one layer, conv4_2).
+    """sum_l w_l L_content,l; Gatys et al. 2016, eq. 1 (the paper has one layer, conv4_2)."""
 
-    Attributes:
-        weights: w_l by layer.
-        name: constants are `name/layer/maps`: P, (N, N_l, H_l, W_l), and `name/layer/root`, (1, 1, H_l, W_l), of a
-            guided term: the root of the weight of each position.
-        guided: whether positions have weights.
-    """
-
-    weights: Mapping[str, float]
+    weights: Mapping[str, float]  # w_l by layer
+    # constants: `name/layer/maps`, P, (N, N_l, H_l, W_l), and if guided `name/layer/root`, (1, 1, H_l, W_l),
+    # the root of the weight of each position
     name: str = "content"
-    guided: bool = False
+    guided: bool = False  # positions have weights
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -75,15 +70,9 @@ class ContentTerm:
 
 
 def content_loss(ops: Ops[T], features: T, target: T) -> T:
-    """L_content = 1/2 sum_ij (F_ij - P_ij)^2; Gatys et al. 2016, eq. 1. A sum over positions.
+    """L_content = 1/2 sum_ij (F_ij - P_ij)^2; Gatys et al. 2016, eq. 1. A sum over positions and the batch.
 
-    Args:
-        ops: the backend's primitives.
-        features: F, (N, N_l, H_l, W_l).
-        target: P, the same shape.
-
-    Returns:
-        A scalar, summed over the batch.
+    F and P are (N, N_l, H_l, W_l).
     """
     return ops.scale(ops.sum(ops.square(ops.sub(features, target))), 0.5)
 
@@ -94,12 +83,9 @@ class SmoothedContentTerm(ContentTerm):
 
     1/2 sum (E/z - P)^2 = 1/2 sum E^2 / z^2 - sum E P / z + 1/2 sum P^2: z is known once all positions have been seen,
     the sums are additive. `name/layer/maps` holds the content's own E / z as P.
-
-    Attributes:
-        channels: N_l by layer.
     """
 
-    channels: Mapping[str, int] = field(kw_only=True)
+    channels: Mapping[str, int] = field(kw_only=True)  # N_l by layer
 
     def statistics(
         self, ops: Ops[T], x: T, features: Mapping[str, T], constants: Mapping[str, T]
@@ -140,15 +126,9 @@ class SmoothedContentTerm(ContentTerm):
 
 
 def content_targets(term: ContentTerm, encoder: Encoder, x: Any) -> list[dict[str, Any]]:
-    """The constants of a content term, without the roots of its mask.
+    """P of x (N, 3, H, W), on the device, by constant name for each view, 0 outside its inner positions.
 
-    Args:
-        term: plain or smoothed.
-        encoder: of its features.
-        x: content pictures on the device, (N, 3, H, W).
-
-    Returns:
-        P by constant name for each view, 0 outside its inner positions. P of a smoothed term is E over its mean.
+    Without the roots of a mask. P of a smoothed term is E over its mean.
     """
     found = encoder.maps(x, term.layers)
     if isinstance(term, SmoothedContentTerm):

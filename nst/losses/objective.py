@@ -37,11 +37,7 @@ def loss_function(
 ) -> LossFunction[Any]:
     """L_total = alpha L_content + beta L_style + ...; Gatys et al. 2016, eq. 7.
 
-    Args:
-        terms: each with its weight. The terms that come back are unweighted.
-        network: returns at least the layers that the terms read.
-        height: H of the generated picture, in pixels.
-        width: W of the generated picture, in pixels.
+    For a picture of height x width pixels. The terms come with their weights; those that come back are unweighted.
     """
     plain = [term for term, _ in terms]
     statistics = statistics_of(plain, network)
@@ -81,12 +77,7 @@ def statistics_of(terms: Sequence[Term], network: Network[Any]) -> TensorFunctio
 
 
 def energy_of(terms: Sequence[tuple[Term, Factor]], positions: Mapping[str, int]) -> EnergyFunction[Any]:
-    """The weighted sum of the terms' energies, and the energies.
-
-    Args:
-        terms: each with its weight.
-        positions: M_l of the whole picture by layer; see `positions_of`.
-    """
+    """The weighted sum of the terms' energies, and the energies; for M_l of the whole picture, see `positions_of`."""
 
     def function(
         ops: Ops[T], statistics: Mapping[str, T], constants: Mapping[str, T]

@@ -38,24 +38,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StyleTerm:
-    """L_style = sum_l w_l E_l; Gatys et al. 2016, eq. 5, with any of `nst.losses.style_statistics` as E_l.
+    """L_style = sum_l w_l E_l; Gatys et al. 2016, eq. 5, with any of `nst.losses.style_statistics` as E_l."""
 
-    Attributes:
-        weights: w_l by layer.
-        channels: N_l by layer.
-        name: constants are `name/layer/...`: the targets of the loss, and `root`, (1, 1, H_l, W_l), of a guided term.
-        loss: E_l.
-        region: sum_k m_k by layer of a guided term, or the name of a constant that is 1 over it; None for the whole
-            picture.
-        smoothed: whether the features are exp(F / T); batches of 1 only.
-    """
-
-    weights: Mapping[str, Factor]
-    channels: Mapping[str, int]
+    weights: Mapping[str, Factor]  # w_l by layer
+    channels: Mapping[str, int]  # N_l by layer
+    # constants: `name/layer/...`, the targets of the loss, and `root`, (1, 1, H_l, W_l), of a guided term
     name: str = "style"
-    loss: StyleLoss = STYLE_LOSSES["gram"]
+    loss: StyleLoss = STYLE_LOSSES["gram"]  # E_l
+    # sum_k m_k by layer of a guided term, or the name of a constant that is 1 over it; None for the whole
+    # picture
     region: Mapping[str, Factor] | None = None
-    smoothed: bool = False
+    smoothed: bool = False  # the features are exp(F / T); batches of 1 only
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -144,13 +137,9 @@ def style_targets(
 def style_means(
     term: StyleTerm, encoder: Encoder, x: Any, mask: Mask | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Sums per position of style pictures by `layer/kind`, on the host; see `StyleTerm.means`.
+    """Sums per position of style pictures x (N, 3, H, W) by `layer/kind`, on the host; see `StyleTerm.means`.
 
-    Args:
-        term: whose region does not matter.
-        encoder: for pictures of the size of x.
-        x: style pictures on the device, (N, 3, H, W).
-        mask: (H, W), the part of them that counts; None for all.
+    Over the part of them that counts, a mask (H, W), or all; the term's own region does not matter.
     """
     term, own = _guide(replace(term, region=None), encoder, mask)
 
@@ -166,8 +155,7 @@ def style_means(
 def _guide(term: StyleTerm, encoder: Encoder, mask: Mask | None) -> tuple[StyleTerm, list[dict[str, Any]]]:
     """The term on a region, with the roots of the mask (H, W) at its layers for each view; unchanged without a mask.
 
-    Raises:
-        SettingsError: the mask covers no position of a layer.
+    SettingsError: the mask covers no position of a layer.
     """
     if mask is None:
         return term, [{} for _ in encoder.views]

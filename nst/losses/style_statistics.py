@@ -180,18 +180,10 @@ def _flat(ops: Ops[T], like: T, ones: bool) -> T:
 
 
 def gram_energy(ops: Ops[T], gram: T, target: T, channels: int) -> T:
-    """E_l = 1 / (4 N_l^2) sum_ij (G_ij / M_l(x) - A_ij / M_l(a))^2; Gatys et al. 2016, eq. 4.
+    """E_l = 1 / (4 N_l^2) sum_ij (G_ij / M_l(x) - A_ij / M_l(a))^2; Gatys et al. 2016, eq. 4. Summed over the batch.
 
     The paper writes 1 / (4 N_l^2 M_l^2) sum_ij (G_ij - A_ij)^2, which is the same when the pictures
-    have the same size. Comparing per position extends it to style pictures of any size.
-
-    Args:
-        ops: the backend's primitives.
-        gram: G / M_l(x), (N, N_l, N_l), per position of the generated picture (eq. 3).
-        target: A / M_l(a), (N, N_l, N_l), per position.
-        channels: N_l.
-
-    Returns:
-        A scalar, summed over the batch.
+    have the same size. Comparing per position extends it to style pictures of any size: `gram` is G / M_l(x)
+    (eq. 3), `target` A / M_l(a), both (N, N_l, N_l).
     """
     return ops.scale(ops.sum(ops.square(ops.sub(gram, target))), 1.0 / (4.0 * channels**2))

@@ -26,11 +26,9 @@ class TemporalTerm(LocalTerm):
 
     w is the last frame's result where it has moved to, c in [0, 1] how much that is believed. A mean, as content and
     style are relative to their references: one weight does for every size.
-
-    Attributes:
-        name: constants are `name/warped`, w (1, 3, H, W), and `name/root`, the root of c / D (1, 1, H, W).
     """
 
+    # constants: `name/warped`, w (1, 3, H, W), and `name/root`, the root of c / D (1, 1, H, W)
     name: str = "temporal"
 
     def statistics(

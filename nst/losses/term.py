@@ -139,14 +139,9 @@ class LocalTerm:
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """A weighted sum of terms that counts as one: the styles of several regions, for example.
+    """A weighted sum of terms that counts as one: the styles of several regions, for example."""
 
-    Attributes:
-        name: of the sum; the parts have names of their own.
-        parts: terms with their weights.
-    """
-
-    name: str
+    name: str  # of the sum; the parts have names of their own
     parts: tuple[tuple[Term, Factor], ...]
 
     @property

@@ -22,15 +22,12 @@ T = TypeVar("T")
 class TotalVariationTerm(LocalTerm):
     """Total variation of the picture itself; see `total_variation`.
 
-    Attributes:
-        power: of the differences.
-        name: a circular term has the constants `name/height`, (1, 1, H + 1, W + 2), and `name/width`, (1, 1, H + 2,
-            W + 1): 1 for the differences within the picture and from its last pixels to its first, once each, and 0
-            for the others that a picture with one pixel around it has.
-        circular: whether the last pixels are neighbours of the first.
+    A circular term, whose last pixels are neighbours of the first, has the constants `name/height`,
+    (1, 1, H + 1, W + 2), and `name/width`, (1, 1, H + 2, W + 1): 1 for the differences within the picture and from its
+    last pixels to its first, once each, and 0 for the others that a picture with one pixel around it has.
     """
 
-    power: Literal[1, 2] = 2
+    power: Literal[1, 2] = 2  # of the differences
     name: str = "tv"
     circular: bool = False
 
@@ -45,20 +42,11 @@ class TotalVariationTerm(LocalTerm):
 
 
 def total_variation(ops: Ops[T], x: T, power: Literal[1, 2], masks: tuple[T, T] | None = None) -> T:
-    """Sum over neighbours of |difference|^power, along the height and along the width.
+    """Sum over neighbours, along height and width, channels and batch, of |difference|^power; x (N, 3, H, W).
 
     power 2 is Mahendran and Vedaldi 2015, eq. 6, with beta = 2: smooth, so that L-BFGS copes with it.
     power 1 is the anisotropic total variation of Rudin, Osher and Fatemi 1992.
-
-    Args:
-        ops: the backend's primitives.
-        x: picture (N, 3, H, W) in sRGB [0, 1].
-        power: 1 or 2.
-        masks: 1 for the differences that count and 0 for the others, (1, 1, H - 1, W) and (1, 1, H, W - 1); None
-            for all.
-
-    Returns:
-        A scalar, summed over channels and batch.
+    Masks (1, 1, H - 1, W) and (1, 1, H, W - 1) are 1 for the differences that count and 0 for the others.
     """
     magnitude = ops.square if power == 2 else ops.abs
     along_height, along_width = ops.diff(x, "height"), ops.diff(x, "width")

@@ -37,15 +37,10 @@ ROUNDS = 20
 
 
 def wasserstein_targets(mean: Array, covariance: Array) -> dict[str, Array]:
-    """Constants of a style.
+    """Constants of a style with mean mu_s, (N, N_l, 1, 1), and covariance S_s, (N, N_l, N_l).
 
-    Args:
-        mean: mu_s, (N, N_l, 1, 1).
-        covariance: S_s, (N, N_l, N_l).
-
-    Returns:
-        `mean`; `covariance` with its ridge; `unit`, lambda I, the scale of the layer, with lambda the largest
-        eigenvalue of S_s; `identity`; `factor`, the root of `covariance` over lambda. All (N, N_l, N_l) but the mean.
+    `mean`; `covariance` with its ridge; `unit`, lambda I, the scale of the layer, with lambda the largest
+    eigenvalue of S_s; `identity`; `factor`, the root of `covariance` over lambda. All (N, N_l, N_l) but the mean.
     """
     values, vectors = np.linalg.eigh(covariance)
     # a layer that nothing excites has no scale of its own
@@ -64,15 +59,7 @@ def wasserstein_targets(mean: Array, covariance: Array) -> dict[str, Array]:
 
 
 def wasserstein_energy(ops: Ops[T], mean: T, covariance: T, targets: Mapping[str, T], channels: int) -> T:
-    """W^2 / N_l, a scalar, summed over the batch.
-
-    Args:
-        ops: the backend's primitives.
-        mean: mu, (N, N_l, 1, 1).
-        covariance: S, (N, N_l, N_l).
-        targets: of `wasserstein_targets`.
-        channels: N_l.
-    """
+    """W^2 / N_l of mu (N, N_l, 1, 1) and S (N, N_l, N_l) to the targets of a style, summed over the batch."""
     shift = ops.sum(ops.square(ops.sub(mean, targets["mean"])))
     ridged = ops.add(covariance, ops.scale(targets["unit"], RIDGE))
     # in units of lambda, so that no power of the activations leaves the range of float32

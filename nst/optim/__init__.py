@@ -29,19 +29,14 @@ __all__ = [
 
 
 class Method(NamedTuple):
-    """What there is to know of an optimiser that the settings can name: saving, the plan and conformance read it here.
+    """What there is to know of an optimiser that the settings can name: for saving, plan and conformance."""
 
-    Attributes:
-        optimizer: its class. Of its fields, `rate`, `history` and `half` are set from the settings and the plan.
-        state: the class of its states, a dataclass.
-        vectors: of the size of the picture that a step holds beside both iterates, both gradients and the direction.
-        pairs: further ones for each unit of `history`; they are in half precision where the plan says `half`.
-    """
-
+    # of its fields, `rate`, `history` and `half` are set from the settings and the plan
     optimizer: type[Optimizer]
-    state: type[State[object]]
+    state: type[State[object]]  # the class of its states, a dataclass
+    # of the picture's size that a step holds beside both iterates, both gradients and the direction
     vectors: int
-    pairs: int = 0
+    pairs: int = 0  # further ones for each unit of `history`, in half precision where the plan says `half`
 
 
 OPTIMIZERS: Mapping[str, Method] = {
@@ -52,11 +47,7 @@ OPTIMIZERS: Mapping[str, Method] = {
 
 
 def named_optimizer(name: str, rate: float, history: int, half: bool = False) -> Optimizer:
-    """The optimiser that a word such as "lbfgs" stands for, with those of the numbers that it has.
-
-    Raises:
-        SettingsError: another name.
-    """
+    """The optimiser that a word such as "lbfgs" stands for, with those of the numbers that it has, or SettingsError."""
     if name not in OPTIMIZERS:
         raise SettingsError(
             f"optimizer is {name!r}: it must be {', '.join(OPTIMIZERS)}, or an optimizer of your own"

@@ -73,13 +73,7 @@ class Adam:
     ) -> tuple[T, tuple[T, T]]:
         """The arithmetic of one step: the next iterate and its moments.
 
-        Args:
-            space: of the tensors.
-            x: iterate.
-            gradient: there.
-            moments: first and second raw moment before the step; None is the same as zeros.
-            age: number of the step, from 1.
-            rate: step size.
+        `moments` are the first and second raw one before the step, None for zeros; `age` is the step's number, from 1.
         """
         squared = space.multiply(gradient, gradient)
         if moments is None:

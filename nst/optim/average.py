@@ -15,19 +15,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class AveragedState(State[T]):
-    """The state of another optimiser and the average of its iterates so far.
+    """The state of another optimiser and the average of its iterates so far."""
 
-    Attributes:
-        inner: the other optimiser's own.
-        decay: weight of the past.
-        past: sum of (1 - decay) decay^(n - i) x_i over the iterates, None before the first.
-        count: n.
-    """
-
-    inner: State[T]
-    decay: float
-    past: T | None = None
-    count: int = 0
+    inner: State[T]  # the other optimiser's own
+    decay: float  # weight of the past
+    past: T | None = None  # sum of (1 - decay) decay^(n - i) x_i over the iterates, None before the first
+    count: int = 0  # n
 
     def result(self, space: VectorSpace[T]) -> T:
         """The average; the start picture before the first step."""
@@ -41,14 +34,10 @@ class Averaged:
     """An optimiser whose result is the exponential moving average of its iterates.
 
     With the bias correction of Kingma and Ba 2015, section 3. The iterates themselves are the other optimiser's.
-
-    Attributes:
-        optimizer: that makes the steps.
-        decay: weight of the past in [0, 1).
     """
 
-    optimizer: Optimizer
-    decay: float
+    optimizer: Optimizer  # makes the steps
+    decay: float  # weight of the past in [0, 1)
 
     def start(self, space: VectorSpace[T], x: T, evaluation: Evaluation[T]) -> AveragedState[T]:
         """See `Optimizer`."""

@@ -26,19 +26,14 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LBFGSState(State[T]):
-    """The state of L-BFGS. It is good until the next one is made, which writes into the same stack.
+    """The state of L-BFGS. It is good until the next one is made, which writes into the same stack."""
 
-    Attributes:
-        stack: the pairs (s, y) as rows: steps s = x_{k+1} - x_k, and in the lower half of the rows the change of the
-            gradient over each, its y. A ring: the newest pair takes the place of the oldest.
-        slots: rows of the s that there are, oldest first.
-        units: what each of (s..., y...) is to be multiplied by; 1 unless they are kept in float16.
-        gram: inner products of the basis (s..., y..., g), oldest first, (2k + 1, 2k + 1), on the host.
-    """
-
+    # the pairs as rows: steps s = x_{k+1} - x_k, and in the lower half of the rows y, the change of the
+    # gradient over each. A ring: the newest pair takes the place of the oldest
     stack: T = field(kw_only=True, metadata={"stack": True})
-    slots: tuple[int, ...] = ()
-    units: tuple[float, ...] = ()
+    slots: tuple[int, ...] = ()  # rows of the s that there are, oldest first
+    units: tuple[float, ...] = ()  # what each of (s..., y...) is to be multiplied by; 1 unless in float16
+    # inner products of the basis (s..., y..., g), oldest first, (2k + 1, 2k + 1), on the host
     gram: Float64 = field(default_factory=lambda: np.zeros((1, 1)), metadata={"host": True})
 
 
@@ -168,9 +163,8 @@ class LBFGS:
 def two_loop(gram: Float64, factor: float = 1.0) -> Float64:
     """Coefficients of the L-BFGS direction -H g in the basis (s_1..s_k, y_1..y_k, g), oldest first.
 
-    Args:
-        gram: inner products of the basis, (2k + 1, 2k + 1); every s_i . y_i is positive.
-        factor: of the first guess of H, which is s_k . y_k / y_k . y_k; see `curvature_scale`.
+    `gram` holds the inner products of the basis, (2k + 1, 2k + 1); every s_i . y_i is positive. The first guess of H is
+    s_k . y_k / y_k . y_k times `factor`; see `curvature_scale`.
     """
     k = len(gram) // 2
     coefficients = np.zeros(2 * k + 1)

@@ -30,15 +30,10 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 def pack(value: Any, tensors: dict[str, Any], name: str = "state") -> Any:
-    """A value for JSON in place of an optimiser or a state; floats survive JSON bit for bit.
+    """A value for JSON in place of an optimiser or a state of `nst.optim`; floats survive JSON bit for bit.
 
-    Args:
-        value: to be packed.
-        tensors: where its tensors are put, by name; one that is there already is not put twice.
-        name: of the value, with which the names of its tensors begin.
-
-    Raises:
-        SettingsError: an optimiser or a state of another kind than those of `nst.optim`.
+    Its tensors are put into `tensors`, by names that begin with `name`; one that is there already is not put twice.
+    SettingsError for an optimiser or a state of another kind.
     """
     if isinstance(value, PLAIN):
         return value
@@ -72,8 +67,7 @@ def pack(value: Any, tensors: dict[str, Any], name: str = "state") -> Any:
 def unpack(packed: Any, read: Callable[[str], Any], read_stack: Callable[[str], Any]) -> Any:
     """What `pack` has packed; `read` gives a tensor by its name and is called once for each, `read_stack` a stack.
 
-    Raises:
-        KeyError, TypeError: it is not what `pack` makes.
+    KeyError or TypeError for anything else.
     """
     return _unpack(packed, cache(read), read_stack)
 

@@ -114,12 +114,7 @@ class Color:
         ]
 
     def finish(self, result: Picture, content: Picture) -> Picture:
-        """The result as it shall be seen, with its own alpha.
-
-        Args:
-            result: a picture of the optimisation; any size, alpha as the content's.
-            content: the content picture as it was before `prepare`.
-        """
+        """The result, of any size, as it shall be seen, its alpha kept; `content` is the picture before `prepare`."""
         if not self.active:
             return result
         if self.mode in ("luminance", "yuv", "lab"):

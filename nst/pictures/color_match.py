@@ -63,14 +63,9 @@ _KNEE = 6 / 29  # CIE 15:2004, equations 8.3 to 8.11
 def by_blocks(
     function: Callable[..., NDArray[np.floating]], *pictures: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """A function of pixels applied to pictures of one shape (H, W, 3), in float64, block by block.
+    """A function of pixels applied to pictures of one shape (H, W, 3), block by block; (H, W, 3) float32.
 
-    Args:
-        function: takes one (n, 3) float64 array for each picture and returns (n, 3).
-        pictures: (H, W, 3) each.
-
-    Returns:
-        (H, W, 3) float32.
+    It takes one (n, 3) float64 array for each picture and returns (n, 3).
     """
     flat = [picture.reshape(-1, 3) for picture in pictures]
     result = np.empty(flat[0].shape, np.float32)
@@ -91,17 +86,10 @@ def with_luma(luminance: _Values, chroma: _Values) -> _Values:
 
 
 def to_gamut(rgb: _Values, grey: _Values) -> _Values:
-    """Pull colours outside [0, 1] straight towards a grey of the same lightness until they fit.
+    """Pull colours (..., 3) outside [0, 1] straight towards a grey (..., 1) of the same lightness until they fit.
 
     Clipping each channel would change the lightness, which is all that is kept of the painting, and the
     hue. On the line to the grey both stay: luma for encoded values, CIE luminance (so L* too) for linear.
-
-    Args:
-        rgb: (..., 3), encoded or linear.
-        grey: (..., 1) in [0, 1].
-
-    Returns:
-        (..., 3) in [0, 1]; colours inside the gamut are unchanged.
     """
     offset = rgb - grey
     room = np.where(offset > 0, 1 - grey, grey)
@@ -130,19 +118,10 @@ def from_lab(lab: _Values) -> _Values:
 def recolor_yuv(
     rgb: NDArray[np.float32], colors: NDArray[np.float32], keep: float, take: float
 ) -> NDArray[np.float32]:
-    """The luma of `rgb` with `keep` times its own chroma plus `take` times that of `colors`.
+    """The luma of `rgb` with `keep` times its own chroma plus `take` times that of `colors`; (H, W, 3) in [0, 1].
 
     On gamma-encoded values, as BT.601 has it. U = 0.492 (B' - Y') and V = 0.877 (R' - Y') span the same
     plane as the offset (R' - Y', G' - Y', B' - Y'), so does YIQ's, and the offset needs no matrix.
-
-    Args:
-        rgb: (H, W, 3).
-        colors: (H, W, 3).
-        keep: 0 ... 1.
-        take: 0 ... 1.
-
-    Returns:
-        (H, W, 3) in [0, 1].
     """
 
     def pixels(own: _Values, other: _Values) -> _Values:
@@ -239,16 +218,13 @@ MAPS: Mapping[str, Callable[[_Matrix, _Matrix], _Matrix]] = {
 
 
 def match_linear(picture: Picture, target: Picture, mode: str) -> NDArray[np.float32]:
-    """The picture's colours, linearly mapped so that mean and covariance become the target's.
+    """The picture's colours, linearly mapped so that mean and covariance become the target's; (H, W, 3) in [0, 1].
 
     x -> A (x - mu_s) + mu_c, A by `MAPS` (Gatys, Bethge, Hertzmann, Shechtman, *Preserving Color in Neural
     Artistic Style Transfer*, arXiv 1606.05897, 2016; Gatys, Ecker, Bethge, Hertzmann, Shechtman,
     *Controlling Perceptual Factors in Neural Style Transfer*, CVPR 2017, section 5). Mean and covariance
     are met up to rounding where nothing is clipped and the picture's variance along every axis is
-    `VARIANCE_FLOOR` or more.
-
-    Returns:
-        (H, W, 3) in [0, 1]; unchanged where either picture has nothing visible.
+    `VARIANCE_FLOOR` or more. Unchanged where either picture has nothing visible.
     """
     return np.clip(_mapped(picture, target, mode), 0, 1)
 
@@ -268,14 +244,8 @@ def _mapped(picture: Picture, target: Picture, mode: str) -> NDArray[np.float32]
 def match_luma(picture: Picture, target: Picture, strength: float, keep: float) -> NDArray[np.float32]:
     """The picture's luma with the target's mean and standard deviation (sources as `match_linear`).
 
-    Args:
-        picture: what is changed.
-        target: what it is matched to.
-        strength: how far the luma moves, from 0 to 1.
-        keep: the share of the chroma that stays, from 0 (grey) to 1.
-
-    Returns:
-        (H, W, 3) in [0, 1]; the luma is unmatched where either picture has nothing visible.
+    The luma moves by `strength`, from 0 to 1, the chroma keeps the share `keep`, from 0 (grey) to 1. (H, W, 3) in
+    [0, 1]; the luma is unmatched where either picture has nothing visible.
     """
     source, wanted = moments(picture), moments(target)
     gain, source_mean, wanted_mean = 1.0, 0.0, 0.0
@@ -299,11 +269,8 @@ def match_histogram(picture: Picture, target: Picture) -> NDArray[np.float32]:
     Matching ranks alone, without the linear map, leaves the channels as correlated as they were and so
     makes colours that neither picture has. Iterated matching of the whole distribution (Pitié, Kokaram,
     Dahyot, *Automated colour grading using colour distribution transfer*, 2007) would go on to bring out
-    grain, which the style loss takes for brush strokes. Here equal colours stay equal.
-
-    Returns:
-        (H, W, 3) in the range of the target, whose values are met within 1 / 65535; unchanged where either
-        picture has nothing visible.
+    grain, which the style loss takes for brush strokes. Here equal colours stay equal. The target's values are met
+    within 1 / 65535; unchanged where either picture has nothing visible.
     """
     weights, target_weights = _weights(picture), _weights(target)
     if not weights.any() or not target_weights.any():

@@ -39,15 +39,10 @@ _GAMMA = 1 / 2.2  # what programs write that mean sRGB
 
 
 def decode(image: Image.Image, name: str, factor: int = 1) -> Picture:
-    """Turn a Pillow image of any mode into a `Picture`.
+    """Turn a Pillow image of any mode into a `Picture`, its sides divided by `factor` (see `nst.pictures.large`).
 
-    Args:
-        image: opened or made in memory; its `info` may hold an ICC profile, EXIF, transparency, code points.
-        name: what to call it in messages.
-        factor: by which its sides are divided, see `nst.pictures.large`.
-
-    Raises:
-        ImageError: the pixels cannot be decoded or have no meaning as a picture.
+    Its `info` may hold an ICC profile, EXIF, transparency, code points. ImageError: the pixels cannot be decoded or
+    have no meaning as a picture.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -77,8 +72,7 @@ def decode(image: Image.Image, name: str, factor: int = 1) -> Picture:
 def check_range(values: NDArray[np.floating], low: float, high: float, name: str) -> NDArray[np.float32]:
     """Floats as float32 clipped to [0, 1].
 
-    Raises:
-        ImageError: `low` or `high`, the least and the largest, are further out than rounding explains.
+    ImageError: `low` or `high`, the least and the largest, are further out than rounding explains.
     """
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # false for NaN as well
         raise ImageError(
@@ -91,8 +85,7 @@ def check_range(values: NDArray[np.floating], low: float, high: float, name: str
 def full_range(low: int, high: int, dtype: np.dtype[Any], name: str) -> int:
     """What is white in integers of 32 bits, which are 8 or 16 bits in a larger room unless they are more.
 
-    Raises:
-        ImageError: `low`, the least, is below 0, or `high` is beyond 16 bits of a type with a sign: nothing tells.
+    ImageError: `low`, the least, is below 0, or `high` is beyond 16 bits of a type with a sign: nothing tells.
     """
     if low < 0 or (high > 65535 and dtype.kind == "i"):
         raise ImageError(f"cannot use {name}: grey values run from {low} to {high}; save it with 16 bits")

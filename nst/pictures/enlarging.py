@@ -43,15 +43,9 @@ def enlarged(
     height: int,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Image.Image:
-    """The result at a larger size, as an 8-bit image, RGB or RGBA.
+    """The result x at a larger size, as an 8-bit image, RGB or RGBA.
 
-    Args:
-        result: x.
-        before: p, of the same size.
-        content: the same picture in full, of any size.
-        width: of the large picture in pixels.
-        height: of the large picture in pixels.
-        told: called with the rows that are done and all rows.
+    `before` is p at the size of x, `content` the same picture in full. `told` gets the rows done and all rows.
     """
     gain = following(result.rgb, before.rgb)
     rest = result.rgb - gain * before.rgb

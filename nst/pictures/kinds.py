@@ -223,16 +223,9 @@ Stack = Callable[[Sequence[Any]], Any]
 
 
 def pictures_of_batch(batch: Any) -> tuple[list[Any], Stack] | None:
-    """The pictures of a batch, and how to put as many results together again.
+    """The pictures of a batch (N, ...), and how to put as many results together again; ImageError if it is empty.
 
-    Args:
-        batch: of four axes, the first of which counts the pictures.
-
-    Returns:
-        None for what is no batch: a single picture of any kind, with a batch axis of 1 or without.
-
-    Raises:
-        ImageError: a batch of no pictures.
+    None for a single picture of any kind, with a batch axis of 1 or without.
     """
     shape: Any = getattr(batch, "shape", ())
     if len(shape) != 4 or shape[0] == 1:

@@ -23,19 +23,9 @@ _PACKED = 64
 
 
 def draft(image: Image.Image, longest: int | None, max_pixels: int, name: str) -> int:
-    """Have a file that is opened decoded no larger than it must be.
+    """Have a file that is opened decoded no larger than it must be; the whole factor by which to reduce it then.
 
-    Args:
-        image: not decoded yet. JPEG will be, to a half, a quarter or an eighth; JPEG 2000 to powers of two.
-        longest: the longest side in pixels that is wanted; None for all there is.
-        max_pixels: see above.
-        name: for messages.
-
-    Returns:
-        The whole factor by which it is to be `reduced` then.
-
-    Raises:
-        ImageError: more pixels than are allowed.
+    JPEG is decoded to a half, a quarter or an eighth; JPEG 2000 to powers of two. ImageError: too many pixels.
     """
     width, height = image.size
     factor = reduction(image.size, longest, max_pixels, name)
@@ -68,10 +58,8 @@ def _wavelets(image: Image.Image) -> int:
 def reduction(size: tuple[int, int], longest: int | None, max_pixels: int, name: str) -> int:
     """The whole factor by which to divide the sides of a picture; 1 for one that may be read as it is.
 
-    Twice the longest side is left where that is possible, so that `resize` has something to work on.
-
-    Raises:
-        ImageError: it may not be read as it is, and nobody wants it so much smaller.
+    Twice the longest side is left where that is possible, so that `resize` has something to work on. ImageError: it
+    may not be read as it is, and nobody wants it so much smaller.
     """
     pixels = size[0] * size[1]
     if 3 * pixels <= max_pixels:
@@ -84,27 +72,16 @@ def reduction(size: tuple[int, int], longest: int | None, max_pixels: int, name:
 
 
 def check_pixels(size: tuple[int, int], max_pixels: int, name: str, each: int = 4) -> None:
-    """Whether so many pixels may be decoded, of so many bytes each.
-
-    Raises:
-        ImageError: they may not.
-    """
+    """ImageError unless so many pixels may be decoded, of so many bytes each."""
     pixels = size[0] * size[1]
     if pixels * each > 4 * max_pixels:
         raise _too_large(pixels, -(-pixels * each // 4), name)
 
 
 def check_packing(unpacked: int, file: BinaryIO, max_pixels: int, name: str) -> None:
-    """Whether a file that is read in parts, so that it may be larger than memory, is no bomb.
+    """ImageError for a bomb among files that are read in parts, which may be larger than memory.
 
-    Args:
-        unpacked: bytes of all its pixels.
-        file: that they are packed in; it is left at its end.
-        max_pixels: see above.
-        name: for messages.
-
-    Raises:
-        ImageError: they may not be held, and are packed as no picture but a flat one is.
+    Its `unpacked` bytes may not be held, and are packed as no picture but a flat one is. The file is left at its end.
     """
     if unpacked > 4 * max_pixels and unpacked > _PACKED * file.seek(0, os.SEEK_END):
         raise _too_large(unpacked // 4, -(-unpacked // 4), name)

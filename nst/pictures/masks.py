@@ -73,8 +73,7 @@ class Masks:
 def from_picture(picture: Picture) -> Mask:
     """A grey picture as a mask, white is 1: the mean of its channels; transparent counts as black.
 
-    Raises:
-        SettingsError: it is black all over.
+    SettingsError: it is black all over.
     """
     mask: Mask = picture.rgb.mean(axis=2, dtype=np.float32)
     if picture.alpha is not None:
@@ -117,12 +116,8 @@ def feathered(mask: Mask, deviation: float) -> Mask:
 def regions(masks: Masks, width: int, height: int, styles: int) -> list[Mask] | None:
     """The region of each style on a result of width x height pixels; their sum is 1 at most.
 
-    Returns:
-        One mask a style; a single mask if styles have no regions of their own but a part is protected; or None if
-        every style acts everywhere.
-
-    Raises:
-        SettingsError: the number of regions is not the number of styles; a style has no region.
+    A single mask if styles have no regions of their own but a part is protected; None if every style acts
+    everywhere. SettingsError: not one region for each style, or an empty one.
     """
     if masks.regions and len(masks.regions) != styles:
         raise SettingsError(
@@ -218,16 +213,12 @@ _VIVID, _MANY = 0.5, 0.05
 
 
 def color_named(name: str) -> tuple[int, int, int]:
-    """Red, green and blue of a color's name as CSS has them, or of #rrggbb.
-
-    Raises:
-        SettingsError: no such color.
-    """
+    """Red, green and blue of a color's name as CSS has them, or of #rrggbb; SettingsError for any other."""
     try:
         return ImageColor.getrgb(name)[:3]
     except ValueError as error:
         raise SettingsError(
-            f"{name!r} is no color: give a name such as red, or one such as #ff0000"
+            f"{name!r} is not a color: give a name such as red, or one such as #ff0000"
         ) from error
 
 
@@ -238,13 +229,10 @@ def is_colored(picture: Picture) -> bool:
 
 
 def color_area(picture: Picture, name: str) -> NDArray[np.float32]:
-    """(H, W): 1 where a map has the color, 0 elsewhere.
+    """(H, W): 1 where a map has the color, 0 elsewhere; SettingsError if it is nowhere.
 
     The flat colors of the map share its pixels: each goes to the nearest, so that soft edges and the noise of JPEG
     leave no seam. The one that is meant is the nearest to the name.
-
-    Raises:
-        SettingsError: no such color, or the map has none like it.
     """
     wanted = np.array(color_named(name), np.float32) / 255
     visible = np.ones(picture.rgb.shape[:2], bool) if picture.alpha is None else picture.alpha > 0.5
@@ -291,12 +279,9 @@ SOFT = 0.01
 
 
 def restore_protected(result: Picture, content: Picture, masks: Masks | None) -> Picture:
-    """The result with the photograph back where it is protected; its own alpha stays.
+    """The result, of any size, with the photograph back where `protect` says so; its own alpha stays.
 
-    Args:
-        result: of any size, with the colours that it is to have.
-        content: p at the size of the full result, in its own colours.
-        masks: of which `protect` counts; no mask changes nothing.
+    Both have the colours that they are to have; `content` is p at the size of the full result.
     """
     if masks is None or masks.protect is None:
         return result

@@ -117,13 +117,7 @@ def cover(picture: Picture, width: int, height: int) -> Picture:
 
 
 def resize_part(picture: Picture, size: tuple[int, int], rows: tuple[float, float]) -> Picture:
-    """The strip of a picture between two heights in [0, 1], resampled as by `resize` of the whole.
-
-    Args:
-        picture: the whole.
-        size: (width, height) of the strip in pixels.
-        rows: where it begins and ends.
-    """
+    """The strip between two heights in [0, 1], resampled to `size` as by `resize` of the whole."""
     near, box = _near(picture.height, picture.width, size, rows)
     return _resample(
         Picture(picture.rgb[near], None if picture.alpha is None else picture.alpha[near]), size, box
@@ -152,20 +146,13 @@ def resample(values: NDArray[np.float32], width: int, height: int) -> NDArray[np
 
 
 def fill_hidden(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Replace the colours that alpha hides (below 1/16) by smooth continuations of the visible ones.
+    """Replace the colours that alpha hides (below 1/16) by smooth continuations of the visible ones; (H, W, 3).
 
     Fully transparent pixels may hold anything: the rest of an erased background, noise, black. None of
     that may become content. Painting them white instead would draw a hard outline around every cut-out
     and fringe its soft edges, so the visible colours, weighted by alpha, are averaged over blocks of
     2 x 2, 4 x 4, ... pixels until every hidden pixel has one (pull-push, Gortler et al., *The
     Lumigraph*, SIGGRAPH 1996, section 3.4). A picture with nothing visible becomes white.
-
-    Args:
-        rgb: (H, W, 3) in [0, 1].
-        alpha: (H, W) in [0, 1].
-
-    Returns:
-        (H, W, 3); visible colours are unchanged.
     """
     weight = np.where(alpha < _VISIBLE, 0, alpha).astype(np.float32)
     if not weight.any():

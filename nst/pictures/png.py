@@ -34,17 +34,11 @@ _PROFILE = 32 * 2**20  # the largest of printers are a few MiB
 
 @dataclass(frozen=True)
 class Readable:
-    """A PNG as Pillow reads it.
+    """A PNG as Pillow reads it."""
 
-    Attributes:
-        file: the file itself, or a copy without what Pillow would refuse.
-        profile: the ICC profile that the copy lacks.
-        code_points: primaries and transfer of the chunk cICP, if it is there.
-    """
-
-    file: BinaryIO
-    profile: bytes | None = None
-    code_points: tuple[int, int] | None = None
+    file: BinaryIO  # the file itself, or a copy without what Pillow would refuse
+    profile: bytes | None = None  # the ICC profile that the copy lacks
+    code_points: tuple[int, int] | None = None  # primaries and transfer of the chunk cICP, if it is there
 
 
 def readable(file: BinaryIO) -> Readable:
@@ -116,7 +110,7 @@ def _without(file: BinaryIO, parts: list[tuple[int, int]]) -> BinaryIO:
 
 _SLAB = 2**24  # bytes that are unpacked at once
 _PIECE = 2**16
-_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the color type; a palette is none of them
+_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the color type; a palette has no entry
 
 
 def reduced_in_parts(
@@ -124,16 +118,7 @@ def reduced_in_parts(
 ) -> Image.Image | None:
     """The picture by a whole factor smaller; None for one that Pillow has to decode whole.
 
-    Args:
-        file: that it is in; it is left where it was.
-        image: opened and not decoded.
-        factor: see `nst.pictures.large.reduced`.
-        max_pixels: see there.
-        name: for messages.
-
-    Raises:
-        ImageError: a bomb.
-        ValueError: it is cut short.
+    The file is left where it was. ImageError for a bomb, ValueError for a file that is cut short.
     """
     at = file.tell()
     try:

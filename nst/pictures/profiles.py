@@ -50,15 +50,9 @@ def _grey_profile() -> bytes:
 def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     """Convert to sRGB. A profile that is broken or belongs to another kind of picture is ignored.
 
-    Grey keeps 16 bits through the conversion. LittleCMS as built into Pillow hands colour back in 8 bits.
-
-    Args:
-        image: mode L, I;16, RGB, CMYK or LAB, without alpha.
-        icc: the embedded profile. Without one RGB and grey are taken as sRGB, CMYK is converted by the
-            plain formula (1 - C)(1 - K) and LAB as CIE L*a*b* under D50.
-
-    Returns:
-        Mode L, I;16 or RGB.
+    From L, I;16, RGB, CMYK or LAB without alpha, to L, I;16 or RGB. Grey keeps 16 bits through the conversion.
+    LittleCMS as built into Pillow hands colour back in 8 bits. Without a profile RGB and grey are taken as sRGB, CMYK
+    is converted by the plain formula (1 - C)(1 - K) and LAB as CIE L*a*b* under D50.
     """
     if icc:
         try:
@@ -158,12 +152,10 @@ def needs_conversion(primaries: int, transfer: int) -> bool:
 
 
 def from_code_points(signal: Floats, primaries: int, transfer: int) -> Floats:
-    """To sRGB in [0, 1].
+    """From full range (..., 3) in [0, 1], not Y'CbCr, to sRGB in [0, 1].
 
-    Args:
-        signal: (..., 3) in [0, 1], full range, not Y'CbCr.
-        primaries: BT.2020 (9) and P3 (12) are converted; all others are taken as those of sRGB.
-        transfer: PQ (16), HLG (18), linear (8), gammas (4, 5); all others are taken as that of sRGB.
+    Primaries of BT.2020 (9) and P3 (12) are converted, and the transfers PQ (16), HLG (18), linear (8), gammas (4, 5);
+    all others are taken as those of sRGB.
     """
     if transfer == _PQ:
         light = _toned(_from_pq(signal) / _WHITE)
@@ -181,10 +173,8 @@ def from_code_points(signal: Floats, primaries: int, transfer: int) -> Floats:
 def from_gamma(signal: Floats, gamma: float, chromaticities: tuple[float, ...] | None) -> Floats:
     """To sRGB in [0, 1], from a file that says `signal = light ** gamma` and, perhaps, of which primaries.
 
-    Args:
-        signal: (..., 3) in [0, 1].
-        gamma: about 0.45, as PNG's chunk gAMA has it.
-        chromaticities: as `SRGB_CHROMATICITIES`; those of sRGB where None or impossible.
+    The signal is (..., 3) in [0, 1], gamma about 0.45, as PNG's chunk gAMA has it; without possible chromaticities
+    (in the order of `SRGB_CHROMATICITIES`) the primaries are those of sRGB.
     """
     light = signal ** np.float32(1 / gamma)
     if chromaticities is not None:

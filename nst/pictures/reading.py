@@ -16,7 +16,7 @@ __all__ = ["read_picture"]
 
 
 def read_picture(path: FileSource, longest: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture file; of an animation, the first frame, of a TIFF the first page that is no thumbnail.
+    """Read a picture file; of an animation, the first frame, of a TIFF the first page that is not a thumbnail.
 
     The EXIF orientation is applied, colours (an ICC profile, code points, a gamma) are converted to sRGB, transparency
     of every kind becomes `Picture.alpha`. Colours outside sRGB are clipped to it.

@@ -18,17 +18,11 @@ __all__ = ["Scene", "StylePicture", "make_scene", "whole_units"]
 
 @dataclass(frozen=True, eq=False)
 class StylePicture:
-    """A style.
+    """A style."""
 
-    Attributes:
-        picture: a, at its own size.
-        share: of the blend, in [0, 1].
-        mask: the part of it that counts, of any size; None for all of it.
-    """
-
-    picture: Picture
-    share: float
-    mask: Mask | None = None
+    picture: Picture  # a, at its own size
+    share: float  # of the blend, in [0, 1]
+    mask: Mask | None = None  # the part of it that counts, of any size; None for all of it
 
     @cached_property
     def mark(self) -> str:
@@ -38,18 +32,12 @@ class StylePicture:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The pictures of a transfer at one size; what every loss takes its targets from.
+    """The pictures of a transfer at one size; what every loss takes its targets from."""
 
-    Attributes:
-        content: p.
-        styles: each at the size that it has beside the result.
-        masks: where styles and content act.
-        reduction: pixels of the whole result over those of `content`: 1 at full size, 4 at half the side.
-    """
-
-    content: Picture
-    styles: tuple[StylePicture, ...]
-    masks: Masks
+    content: Picture  # p
+    styles: tuple[StylePicture, ...]  # each at the size that it has beside the result
+    masks: Masks  # where styles and content act
+    # pixels of the whole result over those of `content`: 1 at full size, 4 at half the side
     reduction: float = 1.0
 
     @property
@@ -86,8 +74,7 @@ def make_scene(
 ) -> Scene:
     """The scene at the size of the result, each style with its share and its mask.
 
-    Raises:
-        SettingsError: not one source mask for each style.
+    SettingsError: not one source mask for each style.
     """
     masks = masks or Masks()
     parts = masks.sources or [None] * len(styles)

@@ -62,11 +62,7 @@ def faces(picture: Picture) -> Mask | None:
 
 
 def count_faces(picture: Picture) -> int:
-    """How many faces look towards us.
-
-    Raises:
-        NSTError: scikit-image is not installed.
-    """
+    """How many faces look towards us; NSTError if scikit-image is not installed."""
     return len(_faces(_pixels(picture)))
 
 
@@ -79,7 +75,7 @@ def _faces(pixels: Pixels) -> list[Box]:
     width = pixels.shape[1]
     cascade = Cascade(lbp_frontal_face_cascade_filename())
     mirrored = [(width - left - side, top, side) for left, top, side in _boxes(cascade, pixels[:, ::-1])]
-    # of what is no face the mirror image is none either, but hardly ever at the same place
+    # where there is no face, one may be seen in the mirror image too, but hardly ever at the same place
     return [
         box
         for box in _boxes(cascade, pixels)
@@ -119,10 +115,7 @@ FINDERS: Mapping[str, Callable[[Picture], Mask | None]] = {"face": faces, "subje
 def with_found(masks: Masks | Mapping[str, Any] | None, content: Picture) -> Masks | Mapping[str, Any] | None:
     """Masks by name where a word of `FINDERS` in place of the picture of "protect" has become what is found.
 
-    Where nothing is found nothing is protected, and the log has a line.
-
-    Raises:
-        NSTError: what finds it is not installed.
+    Where nothing is found nothing is protected, and the log has a line. NSTError: what finds it is not installed.
     """
     word = masks.get("protect") if isinstance(masks, Mapping) else None
     if not isinstance(word, str) or word not in FINDERS:

@@ -34,7 +34,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HARMLESS = 2**26  # bytes of a part that may always be held
-_PAGES = 64  # to look through for one that is no thumbnail
+_PAGES = 64  # to look through for one that is not a thumbnail
 
 # TIFF 6.0 and its supplements; DNG 1.7
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
@@ -58,16 +58,9 @@ def is_tiff(file: BinaryIO) -> bool:
 
 
 def read(file: BinaryIO, name: str, longest: int | None, max_pixels: int) -> Picture | int:
-    """The picture, or the number of its page where Pillow reads it right.
+    """The picture, or the number of its page where Pillow reads it right; `longest` as in `read_picture`.
 
-    Args:
-        file: a TIFF.
-        name: for messages.
-        longest: see `nst.pictures.reading.read_picture`.
-        max_pixels: the same.
-
-    Raises:
-        ImageError: a camera's raw file, damaged, too many pixels, or samples that have no meaning as a picture.
+    ImageError: a camera's raw file, damaged, too many pixels, or samples that have no meaning as a picture.
     """
     from tifffile import TiffFile
 
@@ -169,11 +162,7 @@ def _picture(page: TiffPage, file: BinaryIO, name: str, longest: int | None, max
 
 
 def _check_parts(page: TiffPage, file: BinaryIO, most: int) -> None:
-    """Strips and tiles must be there, and no larger once unpacked than the picture needs them.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Strips and tiles must be there, and no larger once unpacked than the picture needs them, or ValueError."""
     if not page.dataoffsets or not all(page.databytecounts):
         raise ValueError("strips or tiles are missing")
     if largest_part(page) > most:
@@ -257,13 +246,7 @@ _Part = tuple[NDArray[Any], int, int, int]
 def means(page: TiffPage, file: BinaryIO, factor: int) -> tuple[NDArray[np.floating], float, float]:
     """Means of blocks of factor x factor pixels, those at the right and at the bottom being narrower.
 
-    Args:
-        page: of any size.
-        file: that it is in.
-        factor: 1 for the page itself.
-
-    Returns:
-        (H, W, samples), the smallest and the largest value before they were averaged.
+    (H, W, samples), and the smallest and the largest value before they were averaged.
     """
     width, height = page.imagewidth, page.imagelength
     low, high = np.inf, -np.inf

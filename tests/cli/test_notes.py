@@ -102,7 +102,7 @@ def test_a_map_of_colors(stylize, pictures, tmp_path):
     assert stylize("--mask", "style1=left.png", "--mask", "style2=right.png", style=styles).status == 0
     assert Image.open("out.png").tobytes() == by_color
     assert "say which one, as in style1=map.png:red" in stylize("--mask", "style1=map.png").stderr
-    assert "'redd' is no color" in stylize("--mask", "style1=map.png:redd").stderr
+    assert "'redd' is not a color" in stylize("--mask", "style1=map.png:redd").stderr
     assert "there is no blue in the map" in stylize("--mask", "style1=map.png:blue").stderr
 
 

@@ -48,11 +48,12 @@ NOT_RUN = [(page, block.reason) for page, blocks in PAGES.items() for block in b
 def lines_of(blocks):
     """The lines for a shell, as (block, words)."""
     return [
-        (block, shlex.split(ASSIGNMENT.sub("", line), comments=True))
+        (block, shlex.split(ASSIGNMENT.sub("", part), comments=True))
         for block in blocks
         if block.language in ("sh", "bash")
         for line in block.text.splitlines()
         if line.strip() and not line.startswith("#")
+        for part in line.split("&&")
     ]
 
 
@@ -228,6 +229,7 @@ def test_what_other_lines_name_is_there(page, words):
         assert (ROOT / rest[0]).is_file()
     else:
         assert program in {
+            "cd",
             "python",
             "git",
             ".",
@@ -294,3 +296,7 @@ def test_the_way_of_a_picture_and_what_can_be_added_name_files_that_are_there():
         text = (ROOT / file).read_text()
         for word in filter(None, words):
             assert re.search(rf"^(class|def) {word}\b|^{word}\b.*=", text, re.M), f"{word} in {file}"
+
+
+def test_the_readme_is_read_in_a_minute():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 90

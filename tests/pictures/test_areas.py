@@ -62,7 +62,7 @@ def test_transparent_parts_have_no_area():
 
 
 def test_what_is_no_color_or_is_not_there():
-    with pytest.raises(SettingsError, match="'redd' is no color: give a name such as red"):
+    with pytest.raises(SettingsError, match="'redd' is not a color"):
         color_area(picture(flag(RED, GREEN)), "redd")
     with pytest.raises(SettingsError, match=r"no white in the map; it has #ff0000 \(67%\), #00ff00 \(33%\)"):
         color_area(picture(flag(RED, RED, GREEN)), "white")
