@@ -66,7 +66,9 @@ def look_at(file: Path) -> Film:
         raise ImageError(f"cannot read {file}: {error.strerror}") from error
     logger, late = logging.getLogger("nst"), film.times[0] - begin
     if damaged:
-        line = "%s is damaged: %d packets of its pictures, from %.2f s on, cannot be decoded and are skipped"
+        line = (
+            "%s is damaged: packets of its pictures that cannot be decoded are skipped (%d, from %.2f s on)"
+        )
         logger.warning(line, file, len(damaged), damaged[0] - begin)
     if late > _LATE:
         line = "%s does not begin with a key frame, as a film that was cut: its first %.2f s have no picture"

@@ -10,6 +10,16 @@ from nst.errors import ImageError
 
 __all__ = ["open_film", "pyav"]
 
+_LISTS = {
+    "concat",
+    "dash",
+    "hls",
+    "imf",
+    "rtp",
+    "rtsp",
+    "sdp",
+}  # FFmpeg's names of formats that name other files
+
 
 def pyav(problem: str, instead: str = "write a folder of frames, .gif or .webp") -> Any:
     """The package `av`.
@@ -24,5 +34,14 @@ def pyav(problem: str, instead: str = "write a folder of frames, .gif or .webp")
 
 
 def open_film(file: Path) -> Any:
-    """PyAV's container; titles of whatever encoding are no reason to refuse a film."""
-    return pyav(f"cannot read {file}", "give a folder of frames").open(str(file), metadata_errors="replace")
+    """PyAV's container; titles of whatever encoding are no reason to refuse a film.
+
+    Raises:
+        ImageError: PyAV is not there, or it is a list of other files: places come from the person alone.
+    """
+    av = pyav(f"cannot read {file}", "give a folder of frames")
+    kinds = ",".join(sorted(set(av.formats_available) - _LISTS))
+    try:
+        return av.open(str(file), metadata_errors="replace", container_options={"format_whitelist": kinds})
+    except av.ArgumentError as error:
+        raise ImageError(f"cannot read {file}: it is no film, or a list of films; give one film") from error

@@ -81,7 +81,7 @@ def _packets(source: Any, tracks: dict[int, _Copied], most: int | None) -> Itera
         yield from track.end()
     damaged = sum(track.damaged for track in tracks.values())
     if damaged and most is None:
-        _say("%d packets of the sound of %s are damaged: there is silence instead", damaged, source.name)
+        _say("the sound of %s is damaged: there is silence for lost packets (%d)", source.name, damaged)
 
 
 def _demuxed(source: Any, streams: list[Any]) -> Iterator[Any]:
@@ -130,7 +130,7 @@ class _Sound(_Copied):
         super().__init__(stream, container.add_stream(codec, rate=rate, layout=layout), start)
         self._last: Any = None
         self._kind: tuple[Any, ...] = ()
-        self._heard = start
+        self._heard: Fraction | None = None
 
     def take(self, packet: Any) -> Iterator[Timed]:
         """What a packet becomes; one that is damaged becomes nothing."""
@@ -140,10 +140,11 @@ class _Sound(_Copied):
             self.damaged += 1
             return
         for frame in frames:
-            time = self._heard if frame.pts is None else frame.pts * frame.time_base
-            if not -1 < time - self._heard < HOLE:  # a clock that was set, not silence
-                frame.pts, time = None, self._heard
-            self._heard = time + Fraction(frame.samples, frame.sample_rate)
+            if self._heard is None:
+                self._heard = self._start if frame.pts is None else frame.pts * frame.time_base
+            if frame.pts is None or not -1 < frame.pts * frame.time_base - self._heard < HOLE:
+                frame.pts = round(self._heard / frame.time_base)  # a clock that was set, not silence
+            self._heard = frame.pts * frame.time_base + Fraction(frame.samples, frame.sample_rate)
             kind = frame.format.name, frame.layout.name, frame.sample_rate
             if kind != self._kind:  # broadcasts go from stereo to 5.1 and back
                 yield from self._pulled(None)
@@ -209,10 +210,13 @@ class _Subtitles(_Copied):
 
     def take(self, packet: Any) -> Iterator[Timed]:
         """What a text becomes; one from before the first picture becomes nothing."""
-        found = self._stream.codec_context.decode2(packet) if packet.size else None
-        for time, timed in super().take(packet) if found else ():
+        try:
+            found = self._stream.codec_context.decode2(packet) if packet.size else None
+            text = found and self.target.codec_context.encode_subtitle(found)
+        except pyav("cannot read subtitles").FFmpegError:  # it is damaged
+            return
+        for time, timed in super().take(packet) if text else ():
             if time >= 0:
-                text = self.target.codec_context.encode_subtitle(found)
                 text.pts, text.dts, text.duration = timed.pts, timed.dts, timed.duration
                 text.time_base, text.stream = timed.time_base, self.target
                 yield time, text

@@ -98,7 +98,7 @@ def test_damaged_sound_is_silence_and_what_comes_after_it_is_in_time(tmp_path, c
         change(path, place, bytes((number * 73 + 11) % 256 for number in range(size)))
     _, samples, begin = sound_of(rewritten(path, tmp_path / "out.mkv"))
     assert np.argmax(np.abs(samples) > 0.2) / 48000 + begin == pytest.approx(0.5, abs=0.03)
-    assert caplog.messages[-1].startswith("5 packets of the sound of ")
+    assert caplog.messages == [f"the sound of {path} is damaged: there is silence for lost packets (5)"]
 
 
 def test_a_rate_that_mpeg_4_cannot_say(tmp_path):
@@ -146,24 +146,25 @@ def test_sound_that_fails_after_all_does_not_cost_the_film(tmp_path, monkeypatch
         assert [stream.type for stream in container.streams] == ["video"]
 
 
-FLASH = 25  # the number of the frame that is bright, from the first packet on
+FLASH = 45  # the number of the frame that is bright, and when that is, in seconds
+AT = 1.8
 
 
 def cut_film(path):
-    """A flash and a beep at 1 s, behind a key frame at 0.8 s; the film begins at a frame that is none."""
+    """A flash and a beep at 1.8 s, behind a key frame at 1.6 s; the film begins at a frame that is none."""
     with av.open(str(path), "w", format="mpegts") as container:
         options = {"preset": "ultrafast", "sc_threshold": "0", "bf": "0"}
         stream = container.add_stream("libx264", rate=25, options=options)
-        stream.width, stream.height, stream.codec_context.gop_size = 48, 32, 20
+        stream.width, stream.height, stream.codec_context.gop_size = 48, 32, 40
         tone = container.add_stream("mp2", rate=48000, layout="mono")
         packets = []
-        for number in range(50):
+        for number in range(75):
             level = 230 if number == FLASH else 20
             packets += stream.encode(av.VideoFrame.from_ndarray(np.full((32, 48, 3), level, np.uint8)))
         packets += stream.encode()
         del packets[:3]
-        time = np.arange(96000) / 48000
-        wave = np.where((time >= 1) & (time < 1.1), np.sin(2 * np.pi * TONE * time) / 2, 0)
+        time = np.arange(144000) / 48000
+        wave = np.where((time >= AT) & (time < AT + 0.1), np.sin(2 * np.pi * TONE * time) / 2, 0)
         part = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), format="fltp", layout="mono")
         part.sample_rate, part.pts, part.time_base = 48000, 0, Fraction(1, 48000)
         packets += [*tone.encode(part), *tone.encode()]
@@ -177,9 +178,9 @@ def test_a_film_that_was_cut_between_key_frames_stays_in_step(suffix, tmp_path, 
     """Its pictures begin at the first key frame, as in players, and its sound with them."""
     path = cut_film(tmp_path / "in.ts")
     source = open_source(str(path), None)
-    assert source.count == len(pictures(source)) == 30
+    assert source.count == len(pictures(source)) == 35
     assert caplog.messages == [
-        f"{path} does not begin with a key frame, as a film that was cut: its first 0.68 s have no picture"
+        f"{path} does not begin with a key frame, as a film that was cut: its first 1.48 s have no picture"
     ]
     out = rewritten(path, tmp_path / f"out.{suffix}")
     with av.open(str(out)) as container:
@@ -189,6 +190,25 @@ def test_a_film_that_was_cut_between_key_frames_stays_in_step(suffix, tmp_path, 
     assert flash - frames[0][0] == pytest.approx(0.2, abs=1e-3)
     beep = begin + np.argmax(np.abs(samples) > 0.2) / 48000
     assert beep == pytest.approx(flash, abs=0.035)  # MP3 in AVI says nothing of its first 23 ms
+
+
+def test_recordings_put_together_go_on_where_the_clock_begins_anew(tmp_path):
+    """Two broadcasts of 40 frames, the first in stereo; both begin at the same time of day."""
+    parts = []
+    for layout in ("stereo", "5.1(side)"):
+        part = film(
+            tmp_path / f"{len(parts)}.ts", range(0, 1600, 40), sound="ac3", layout=layout, silence=0.5
+        )
+        parts.append(part.read_bytes())
+    (tmp_path / "in.ts").write_bytes(b"".join(parts))
+    out = rewritten(tmp_path / "in.ts", tmp_path / "out.mkv")
+    times = times_in(out)
+    assert len(times) == 80
+    assert float(times[-1]) == pytest.approx(79 * 0.04, abs=0.01)
+    _, samples, begin = sound_of(out)
+    loud = np.abs(samples) > 0.1
+    assert np.argmax(loud) / 48000 + begin == pytest.approx(0.5, abs=0.04)
+    assert len(samples) / 48000 == pytest.approx(2, abs=0.1)
 
 
 def test_damaged_packets_of_the_picture_are_skipped(tmp_path, caplog):
@@ -205,7 +225,7 @@ def test_damaged_packets_of_the_picture_are_skipped(tmp_path, caplog):
     at = data.index(b"\xff\xd8", place)
     change(path, at, b"\xa5" * (size - 20))
     source = open_source(str(path), None)
-    line = "is damaged: 1 packets of its pictures, from 0.08 s on, cannot be decoded and are skipped"
+    line = "is damaged: packets of its pictures that cannot be decoded are skipped (1, from 0.08 s on)"
     assert caplog.messages == [f"{path} {line}"]
     assert source.count == 4
     for frame, expected in zip(pictures(source), [*whole[:2], *whole[3:]], strict=True):
@@ -220,6 +240,21 @@ def test_films_of_which_nothing_can_be_shown(tmp_path):
         change(path, place + 4, b"\xa5" * (size - 4))
     with pytest.raises(ImageError, match="no frame of it can be decoded; copy or download it again"):
         open_source(str(path), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("in.mp4", "ffconcat version 1.0\nfile other.ts\n"),
+        ("in.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}/other.ts\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_list_of_films_is_not_followed(name, text, tmp_path):
+    """Another film of this machine would come into the result."""
+    cut_film(tmp_path / "other.ts")
+    (tmp_path / name).write_text(text.format(tmp_path))
+    with pytest.raises(ImageError, match="it is no film, or a list of films; give one film"):
+        open_source(str(tmp_path / name), None)
 
 
 def test_a_film_whose_size_changes_is_refused_before_the_work(tmp_path):
