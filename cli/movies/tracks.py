@@ -210,6 +210,7 @@ class _Subtitles(_Copied):
 
     def take(self, packet: Any) -> Iterator[Timed]:
         """What a text becomes; one from before the first picture becomes nothing."""
+        text: Any = None
         try:
             found = self._stream.codec_context.decode2(packet) if packet.size else None
             text = found and self.target.codec_context.encode_subtitle(found)
