@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst.cli.movies.animation import FRAME
-from nst.cli.movies.pyav import open_film, pyav
+from nst.cli.movies.pyav import demuxed, open_film, pyav
 from nst.cli.movies.timing import HOLE
 from nst.cli.movies.writing import ACCURATE, SD
 from nst.errors import ImageError
@@ -26,6 +27,7 @@ __all__ = ["Film", "frames_of", "look_at", "one_picture"]
 
 UNSPECIFIED, FULL = 2, 2  # of matrices in H.273, and of ranges in FFmpeg
 SQUEEZED = 8  # pixels of larger aspects are a fault of the file
+_FASTEST = 1000  # frames a second that are believed
 _LATE = Fraction(1, 5)  # seconds without a picture at the beginning that are worth a line
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave it out
 
@@ -88,7 +90,7 @@ def frames_of(film: Film, deinterlace: str = "") -> Iterator[Image.Image]:
             stream = _pictures_of(av, container, film.file)
             aspect = stream.sample_aspect_ratio or Fraction(1)
             found = _decoded(av, container, stream, film.threads)
-            frames = (frame for _, frames in found for frame in frames or ())
+            frames = (frame for _, some in found for frame in some or ())
             for frame in _deinterlaced(av, frames, deinterlace) if deinterlace else frames:
                 yield _picture(frame, aspect)
     except av.FFmpegError as error:
@@ -106,16 +108,16 @@ def _look_at(av: Any, file: Path, threads: str) -> tuple[Film, list[Fraction], F
         if container.format.name.endswith(("_pipe", "image2")):
             raise one_picture(file)
         stream = _pictures_of(av, container, file)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        rates = (stream.average_rate, stream.guessed_rate)
+        rate = next((rate for rate in rates if rate and rate <= _FASTEST), Fraction(25))
         times: list[Fraction] = []
         damaged: list[Fraction] = []
         begin, size, interlaced, end = None, None, False, Fraction(0)
-        for packet, frames in _decoded(av, container, stream, threads):
-            if packet.pts is not None and not times:
-                at = packet.pts * packet.time_base
-                begin = at if begin is None else min(begin, at)
+        for due, frames in _decoded(av, container, stream, threads):
+            if due is not None and not times:
+                begin = due if begin is None else min(begin, due)
             if frames is None:
-                damaged.append(end if packet.pts is None else packet.pts * packet.time_base)
+                damaged.append(end if due is None else due)
             for frame in frames or ():
                 time = end if frame.pts is None else frame.pts * frame.time_base
                 if times and not 0 < time - times[-1] <= HOLE:
@@ -152,23 +154,23 @@ def _pictures_of(av: Any, container: Any, file: Path) -> Any:
     return stream
 
 
-def _decoded(av: Any, container: Any, stream: Any, threads: str) -> Iterator[tuple[Any, Any]]:
-    """Packets, and the frames that come out when they go in: None where that fails."""
+def _decoded(
+    av: Any, container: Any, stream: Any, threads: str
+) -> Iterator[tuple[Fraction | None, list[Any] | None]]:
+    """When packets are due, and the frames that come out when they go in: None where that fails."""
     decoder = stream.codec_context
     if stream.metadata.get("alpha_mode") == "1" and decoder.name in _WITH_ALPHA:
         decoder = av.CodecContext.create(_WITH_ALPHA[decoder.name], "r")
     decoder.thread_type = threads
     decoder.options = {"max_pixels": str(FRAME)}
-    packets = container.demux(stream)
-    while True:
+    for packet in demuxed(container, [stream]):
+        due = None if packet.pts is None else packet.pts * packet.time_base
         try:
-            packet = next(packets)
-        except (av.FFmpegError, StopIteration):  # a film that breaks off ends there
-            return
-        try:
-            yield packet, decoder.decode(packet)
+            yield due, decoder.decode(packet)
         except av.FFmpegError:
-            yield packet, None
+            yield due, None
+    with suppress(av.FFmpegError):  # what the decoder has kept, where the film breaks off
+        yield None, decoder.decode(None)
 
 
 def _deinterlaced(av: Any, frames: Iterable[Any], which: str) -> Iterator[Any]:

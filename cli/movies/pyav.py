@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from nst.errors import ImageError
 
-__all__ = ["open_film", "pyav"]
+__all__ = ["demuxed", "open_film", "pyav"]
 
 _LISTS = {
     "concat",
@@ -45,3 +46,12 @@ def open_film(file: Path) -> Any:
         return av.open(str(file), metadata_errors="replace", container_options={"format_whitelist": kinds})
     except av.ArgumentError as error:
         raise ImageError(f"cannot read {file}: it is no film, or a list of films; give one film") from error
+
+
+def demuxed(film: Any, streams: Sequence[Any]) -> Iterator[Any]:
+    """Packets, until the film ends or breaks off."""
+    av = pyav(f"cannot read {film.name}")
+    try:
+        yield from film.demux(list(streams))
+    except av.FFmpegError:
+        return

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from nst.cli.movies.pyav import pyav
+from nst.cli.movies.pyav import demuxed, pyav
 from nst.cli.movies.timing import HOLE
 
 __all__ = ["KINDS", "Timed", "add_tracks", "copy_texts"]
@@ -75,21 +75,13 @@ def add_tracks(
 
 
 def _packets(source: Any, tracks: dict[int, _Copied], most: int | None) -> Iterator[Timed]:
-    for packet in islice(_demuxed(source, [source.streams[index] for index in tracks]), most):
+    for packet in islice(demuxed(source, [source.streams[index] for index in tracks]), most):
         yield from tracks[packet.stream.index].take(packet)
     for track in tracks.values():
         yield from track.end()
     damaged = sum(track.damaged for track in tracks.values())
     if damaged and most is None:
         _say("the sound of %s is damaged: there is silence for lost packets (%d)", source.name, damaged)
-
-
-def _demuxed(source: Any, streams: list[Any]) -> Iterator[Any]:
-    av = pyav(f"cannot read {source.name}")
-    try:
-        yield from source.demux(streams)
-    except av.FFmpegError:  # it breaks off
-        return
 
 
 class _Copied:

@@ -88,7 +88,7 @@ def films() -> dict[str, bytes]:
         for name, (codec, format_, sound, texts) in kinds.items():
             path = Path(folder, f"film.{name}")
             with av.open(str(path), "w") as container:
-                container.metadata["title"] = "A film"
+                container.metadata.update(title="A film", comment='{"settings": {"steps": 4}}')
                 woven = {"flags": "+ildct+ilme"} if name == "mpg" else {}
                 stream = container.add_stream(codec, rate=25, options={"threads": "1", **woven})
                 stream.width, stream.height, stream.pix_fmt = 48, 32, format_
