@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from errno import EINVAL
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def open_film(file: Path) -> Any:
     kinds = ",".join(sorted(set(av.formats_available) - _LISTS))
     try:
         return av.open(str(file), metadata_errors="replace", container_options={"format_whitelist": kinds})
-    except av.ArgumentError as error:
+    except av.FFmpegError as error:
+        if error.errno != EINVAL:
+            raise
         raise ImageError(f"cannot read {file}: it is no film, or a list of films; give one film") from error
 
 

@@ -69,7 +69,7 @@ def add_tracks(
         for key in ("language", "title"):
             if key in stream.metadata:
                 track.target.metadata[key] = stream.metadata[key]
-        track.target.disposition = stream.disposition
+        track.target.disposition = stream.disposition.value
         tracks[stream.index] = track
     return _packets(source, tracks, most) if tracks else iter(())
 
