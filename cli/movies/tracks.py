@@ -6,12 +6,14 @@ import logging
 from collections.abc import Collection, Iterator
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from nst.cli.movies.pyav import demuxed, pyav
+from nst.cli.movies.pyav import demuxed, open_film, pyav
 from nst.cli.movies.timing import HOLE
+from nst.errors import ImageError
 
-__all__ = ["KINDS", "Timed", "add_tracks", "copy_texts"]
+__all__ = ["KINDS", "Timed", "add_tracks", "copy_texts", "kinds_in"]
 
 Timed = tuple[Fraction, Any]
 """When packets are due, in seconds, and the packets."""
@@ -20,6 +22,15 @@ KINDS = {"audio": "sound", "subtitle": "subtitles"}
 _LAYOUTS = {1: "mono", 6: "5.1", 8: "7.1"}  # by channels, those that AAC and Opus take; all others as stereo
 _TEXTS = {"matroska": "subrip", "webm": "webvtt", "mp4": "mov_text", "mov": "mov_text"}
 _SAID = ("title", "artist", "copyright", "date")
+
+
+def kinds_in(film: Path) -> set[str]:
+    """Those of `KINDS` that a film has; all, if it cannot be read any more."""
+    try:
+        with open_film(film) as source:
+            return {stream.type for stream in source.streams}.intersection(KINDS)
+    except (ImageError, pyav("cannot read sound").FFmpegError):
+        return set(KINDS)
 
 
 def copy_texts(source: Any, container: Any, start: Fraction) -> None:

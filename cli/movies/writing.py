@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from errno import ENOSPC
 from fractions import Fraction
 from itertools import pairwise
 from operator import itemgetter
@@ -22,7 +23,7 @@ from PIL import Image
 
 from nst.cli.movies.pyav import open_film, pyav
 from nst.cli.movies.timing import Timing, repeats
-from nst.cli.movies.tracks import KINDS, Timed, add_tracks, copy_texts
+from nst.cli.movies.tracks import KINDS, Timed, add_tracks, copy_texts, kinds_in
 from nst.documents import read_json
 from nst.errors import ImageError
 from nst.files import check_writable, write_atomically
@@ -177,24 +178,23 @@ def _encode(
 ) -> None:
     """With less and less of what is not pictures, where that cannot be written."""
     av = pyav(f"cannot write {name}")
-    wanted: list[str] = []
-    if timing.film is not None:
-        with open_film(timing.film) as source:
-            wanted = [kind for kind in KINDS if any(stream.type == kind for stream in source.streams)]
+    wanted = list(KINDS)
     temporary = place.with_name(f".nst-{secrets.token_hex(8)}{place.suffix}")
     try:
         while True:
             try:
                 _encode_with(wanted, temporary, frames, timing, text, most)
                 break
-            except OSError:  # the disk is full
-                raise
             except Exception as error:  # PyAV has many
-                reason = error.strerror if isinstance(error, av.FFmpegError) else error
-                if not wanted:
+                reason, film = error.strerror if isinstance(error, av.FFmpegError) else error, timing.film
+                if film is None or getattr(error, "errno", None) == ENOSPC:
                     raise ValueError(reason) from error
-                line = "%s has to go without the %s of %s (%s)"
-                logging.getLogger("nst").warning(line, name, KINDS[wanted.pop()], timing.film, reason)
+                lost = wanted.pop() if wanted else ""
+                if not lost:  # not even title and chapters
+                    timing = replace(timing, film=None)
+                elif lost in kinds_in(film):
+                    line = "%s has to go without the %s of %s (%s)"
+                    logging.getLogger("nst").warning(line, name, KINDS[lost], film, reason)
         temporary.replace(place)
     finally:
         temporary.unlink(missing_ok=True)

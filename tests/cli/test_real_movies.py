@@ -146,6 +146,21 @@ def test_sound_that_fails_after_all_does_not_cost_the_film(tmp_path, monkeypatch
         assert [stream.type for stream in container.streams] == ["video"]
 
 
+def test_a_film_that_is_gone_when_its_frames_are_painted(tmp_path, caplog):
+    path = film(tmp_path / "in.mkv", SECOND, sound="flac")
+    source = open_source(str(path), None)
+    frames = saved(tmp_path / "frames", 3)
+    path.unlink()
+    out = tmp_path / "out.mp4"
+    write_movie(out, frames, source.timing)
+    assert caplog.messages == [
+        f"{out} has to go without the {what} of {path} (No such file or directory)"
+        for what in ("subtitles", "sound")
+    ]
+    assert [round(1000 * time) for time in times_in(out)] == SECOND
+    assert not list(tmp_path.glob(".nst-*"))
+
+
 FLASH = 45  # the number of the frame that is bright, and when that is, in seconds
 AT = 1.8
 
