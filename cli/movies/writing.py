@@ -254,6 +254,8 @@ def _pictures(av: Any, stream: Any, frames: Sequence[Path], timing: Timing, form
     context = stream.codec_context
     with Image.open(frames[0]) as first:
         width, height = stream.width, stream.height = [side // 2 * 2 for side in first.size]
+    if not width * height:
+        raise ValueError("a film has two pixels a side at least; give a folder of frames")
     stream.pix_fmt = format_
     context.colorspace = context.color_primaries = context.color_trc = BT709
     context.color_range = LIMITED

@@ -127,6 +127,8 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path, monkeypatch, 
         try_movie(tmp_path / "out.mp4", painted, source.timing)
     with pytest.raises(ImageError, match=r"cannot write .*out.webp: "):  # WebP has 16383 columns
         try_movie(tmp_path / "out.webp", Picture(np.zeros((2, 16400, 3), np.float32)), source.timing)
+    with pytest.raises(ImageError, match=r"cannot write .*out.avi: a film has two pixels a side at least"):
+        try_movie(tmp_path / "out.avi", Picture(np.zeros((1, 40, 3), np.float32)), Timing(Fraction(25)))
     assert set(tmp_path.iterdir()) == before
 
 
