@@ -34,6 +34,7 @@ fuzz: .venv/.test
 	$(BIN)/python tests/fuzz/campaign.py animations 2000 --keep build/fuzz
 	$(BIN)/python tests/fuzz/campaign.py weights 5000 --keep build/fuzz
 	$(BIN)/python tests/fuzz/campaign.py documents 5000 --keep build/fuzz
+	$(BIN)/python tests/fuzz/campaign.py films 2000 --keep build/fuzz
 
 # minutes, and gigabytes in a temporary folder; see docs/releasing.md
 release-check: .venv/.test

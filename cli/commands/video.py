@@ -28,7 +28,9 @@ __all__ = ["video"]
 
 def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction | None:
     try:
-        rate = None if text is None else Fraction(text)
+        rate = (
+            None if text is None else Fraction(text).limit_denominator(10**6)
+        )  # more than FFmpeg's integers hold
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if rate is not None and not 0 < rate <= 1000:
@@ -58,6 +60,13 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
     help="Steps of each frame but the first, which has --steps.",
 )
 @click.option("--fps", callback=_rate, metavar="RATE", help="Frames a second.  [default: IN's own, or 25]")
+@click.option(
+    "--deinterlace",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Of a film: frames that say that they are interlaced, all, or none.",
+)
 @click.option("--restart", is_flag=True, help="Throw away the frames that are there.")
 @click.option("-y", "--yes", is_flag=True, help="Overwrite OUT without asking.")
 @preset_option
@@ -69,6 +78,7 @@ def video(
     style: tuple[str, ...],
     output: str,
     fps: Fraction | None,
+    deinterlace: str,
     restart: bool,
     yes: bool,
     trace: str | None,
@@ -85,7 +95,7 @@ def video(
     """
     from nst.cli.movies.frame_store import FrameStore
     from nst.cli.movies.reading import open_source
-    from nst.cli.movies.writing import check_movie, write_movie
+    from nst.cli.movies.writing import check_movie, try_movie, write_movie
     from nst.cli.recorder import check_trace_path
     from nst.cli.videos import made_with, paint_frames
     from nst.description import Sources
@@ -100,9 +110,11 @@ def video(
         raise SettingsError(f"IN and OUT are both {source}: give them different names")
     if trace is not None:
         check_trace_path(trace, output)
-    reader = open_source(source, fps)
+    reader = open_source(source, fps, deinterlace)
     first = next(reader.frames())
     transfer = _set_up(first, style, quiet, options)
+    if single:
+        try_movie(target, transfer.first.output.original, reader.timing)
     store = FrameStore(folder, made_with(transfer, first, style, options), restart)
     sources = Sources.of(source, style, {**options, "masks": masks_by_name(options)})
     status = paint_frames(transfer, reader, store, sources, trace, quiet)

@@ -14,9 +14,9 @@ from nst.cli.movies.timing import Timing
 from nst.errors import ImageError
 from nst.pictures.opening import bomb, damaged, open_file, open_picture
 
-__all__ = ["Animation", "is_animation"]
+__all__ = ["FRAME", "Animation", "is_animation"]
 
-_FRAME = 2**25  # pixels; 8K has as many
+FRAME = 2**25  # pixels; 8K has as many
 _ALL = 2**32  # pixels of all frames together: half an hour of stamps, a minute and a half of full HD
 _LEAST, _USUAL = 10, 100
 """Milliseconds: browsers show nothing for less, and what says 0 for a tenth of a second."""
@@ -73,9 +73,9 @@ class Animation:
     def _open(self, opened: BinaryIO) -> Image.Image:
         image = open_picture(opened, self._file)
         pixels = image.width * image.height
-        if pixels > _FRAME:
+        if pixels > FRAME:
             raise ImageError(
-                f"cannot read {self._file}: frames of {pixels:,} pixels, above the limit of {_FRAME:,} against "
+                f"cannot read {self._file}: frames of {pixels:,} pixels, above the limit of {FRAME:,} against "
                 "decompression bombs; make it smaller first"
             )
         return image

@@ -8,7 +8,10 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-__all__ = ["Timing", "repeats"]
+__all__ = ["HOLE", "Timing", "repeats"]
+
+HOLE = 3600
+"""Seconds between two times that are a fault of the file if there are more."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,13 @@ class Timing:
     Attributes:
         rate: frames a second; their mean where `durations` tell more.
         durations: how long each frame is shown, in seconds, where they are not all alike.
-        sound: the file that may have sound.
+        film: the file whose sound, subtitles, chapters and title go along.
         start: when the first frame is shown, in seconds on that file's clock.
     """
 
     rate: Fraction
     durations: Sequence[Fraction] | None = None
-    sound: Path | None = None
+    film: Path | None = None
     start: Fraction = Fraction(0)
 
     def times(self, count: int) -> list[Fraction]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 import io
 import json
+import logging
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from errno import ENOSPC
 from fractions import Fraction
-from importlib import import_module
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
@@ -19,12 +21,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nst.cli.movies.pyav import open_film, pyav
 from nst.cli.movies.timing import Timing, repeats
+from nst.cli.movies.tracks import KINDS, Timed, add_tracks, copy_texts, kinds_in
 from nst.documents import read_json
 from nst.errors import ImageError
 from nst.files import check_writable, write_atomically
+from nst.pictures.picture import Picture
+from nst.pictures.writing import write_picture
 
-__all__ = ["ACCURATE", "ANIMATIONS", "MOVIES", "SD", "check_movie", "description_in", "pyav", "write_movie"]
+__all__ = [
+    "ACCURATE",
+    "ANIMATIONS",
+    "MOVIES",
+    "SD",
+    "check_movie",
+    "description_in",
+    "try_movie",
+    "write_movie",
+]
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
 MOVIES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
@@ -35,12 +50,18 @@ CODECS: dict[str, tuple[str, dict[str, str], str]] = {
 }
 """Pictures, how, and sound, by the suffix; all others as .mp4."""
 
-Timed = tuple[Fraction, Any]
-"""When packets are due, in seconds, and the packets."""
+CLEAR: dict[str, tuple[str, dict[str, str], str]] = {
+    ".mov": ("prores_ks", {"profile": "4444"}, "yuva444p10le"),
+    ".webm": (*CODECS[".webm"][:2], "yuva420p"),
+}
+"""Pictures that have alpha, how, and in which format, where the container takes it; else they are laid on white."""
 
+_WEBP_ALPHA = 0x10  # WebP Container Specification, the chunk VP8X
 _DESCRIPTION = 270  # EXIF 2.32, section 4.6.4: ImageDescription
 BT709, LIMITED = 1, 1  # H.273
 SD = 576  # rows of the largest picture that players take for BT.601 where nothing is said
+TRIED = 100  # packets of sound: a second or more
+_MPEG4 = 65535  # ticks a second, which its 16 bits can say
 CLOCK = Fraction(1, 90000)  # seconds, of films whose frames do not all last equally long
 ACCURATE = 4 | 1 << 13 | 1 << 14 | 1 << 18  # swscale: bicubic, all chroma, exact rounding
 
@@ -63,6 +84,21 @@ def check_movie(path: Path) -> None:
         raise ImageError(f"cannot write {path}: {error.strerror}") from error
 
 
+def try_movie(path: Path, picture: Picture, timing: Timing) -> None:
+    """Before the work starts: one picture and some of the sound go into such a file, which is thrown away.
+
+    Raises:
+        ImageError: it cannot be written. Sound and subtitles that do not go into it are a note.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".nst-", dir=path.parent) as folder:
+            frame = Path(folder, "frame.png")
+            write_picture(picture, frame)
+            _write(Path(folder, path.name), path, [frame], replace(timing, durations=None), None, TRIED)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def write_movie(
     path: Path, frames: Sequence[Path], timing: Timing, description: Mapping[str, Any] | None = None
 ) -> None:
@@ -71,20 +107,32 @@ def write_movie(
     Args:
         path: what to write.
         frames: the pictures.
-        timing: when they are shown, and the sound of a video.
+        timing: when they are shown, and the film whose sound, subtitles, chapters and title go along.
         description: what it was made with, for its metadata.
 
     Raises:
         ImageError: encoding or writing failed.
     """
     text = None if description is None else json.dumps(description, default=str)
+    _write(path, path, frames, timing, text)
+
+
+def _write(
+    place: Path, name: Path, frames: Sequence[Path], timing: Timing, text: str | None, most: int | None = None
+) -> None:
+    """Into `place`; `name` is for messages. Of sound and subtitles, the first `most` packets."""
+    kind = ANIMATIONS.get(place.suffix.lower())
     try:
-        if path.suffix.lower() in ANIMATIONS:
-            write_atomically(path, _animated(ANIMATIONS[path.suffix.lower()], frames, timing, text))
+        if kind is not None:
+            write_atomically(place, _animated(kind, frames, timing, text))
         else:
-            _encode(path, frames, timing, text)
+            _encode(place, name, frames, timing, text, most)
     except (OSError, ValueError) as error:
-        raise ImageError(f"cannot write {path}: {' '.join(str(error).split())}") from error
+        raise _unwritable(name, error) from error
+
+
+def _unwritable(path: Path, error: Exception) -> ImageError:
+    return ImageError(f"cannot write {path}: {' '.join(str(error).split())}")
 
 
 def description_in(path: str) -> dict[str, Any]:
@@ -99,7 +147,7 @@ def description_in(path: str) -> dict[str, Any]:
     else:
         av = pyav(f"cannot read {path}")
         try:
-            with av.open(path) as container:
+            with open_film(Path(path)) as container:
                 text = container.metadata.get("comment")
         except av.FFmpegError as error:
             raise ValueError(error.strerror) from error
@@ -119,43 +167,96 @@ def _animated(kind: str, frames: Sequence[Path], timing: Timing, text: str | Non
         options["comment"] = text
     buffer = io.BytesIO()
     images[0].save(buffer, kind, save_all=True, append_images=images[1:], duration=pauses, loop=0, **options)
-    return buffer.getvalue()
+    data = bytearray(buffer.getvalue())
+    if data[12:16] == b"VP8X" and any(image.has_transparency_data for image in images):
+        data[20] |= _WEBP_ALPHA  # libwebp leaves it out where what can be seen is a rectangle
+    return bytes(data)
 
 
-def _encode(path: Path, frames: Sequence[Path], timing: Timing, text: str | None) -> None:
-    av = pyav(f"cannot write {path}")
-    suffix = path.suffix.lower()
-    temporary = path.with_name(f".nst-{secrets.token_hex(8)}{path.suffix}")
-    kind = "mp4" if suffix == ".m4v" else None  # which is raw MPEG-4 to FFmpeg
-    if suffix == ".avi":  # which has one rate
-        often = repeats(timing.times(len(frames)), timing.rate)
-        frames = [frame for frame, count in zip(frames, often, strict=True) for _ in range(count)]
-        timing = replace(timing, durations=None)
+def _encode(
+    place: Path, name: Path, frames: Sequence[Path], timing: Timing, text: str | None, most: int | None
+) -> None:
+    """With less and less of what is not pictures, where that cannot be written."""
+    av = pyav(f"cannot write {name}")
+    wanted = list(KINDS)
+    temporary = place.with_name(f".nst-{secrets.token_hex(8)}{place.suffix}")
     try:
-        with av.open(str(temporary), "w", format=kind) as container, ExitStack() as opened:
-            if text is not None:
-                container.metadata["comment"] = text
-            codec, options, sound_codec = CODECS.get(suffix, CODECS[".mp4"])
-            stream = container.add_stream(codec, rate=timing.rate, options=options)
-            parts = [_pictures(av, stream, frames, timing)]
-            if timing.sound is not None:
-                source = opened.enter_context(av.open(str(timing.sound)))
-                parts.append(_sound(source, container, timing.start, sound_codec))
-            for _, packets in heapq.merge(*parts, key=itemgetter(0)):
-                container.mux(packets)
-        temporary.replace(path)
-    except av.FFmpegError as error:
-        raise ValueError(error.strerror) from error
+        while True:
+            try:
+                _encode_with(wanted, temporary, frames, timing, text, most)
+                break
+            except Exception as error:  # PyAV has many
+                reason, film = error.strerror if isinstance(error, av.FFmpegError) else error, timing.film
+                if film is None or getattr(error, "errno", None) == ENOSPC:
+                    raise ValueError(reason) from error
+                lost = wanted.pop() if wanted else ""
+                if not lost:  # not even title and chapters
+                    timing = replace(timing, film=None)
+                elif lost in kinds_in(film):
+                    line = "%s has to go without the %s of %s (%s)"
+                    logging.getLogger("nst").warning(line, name, KINDS[lost], film, reason)
+        temporary.replace(place)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _pictures(av: Any, stream: Any, frames: Sequence[Path], timing: Timing) -> Iterator[Timed]:
+def _encode_with(
+    kinds: Sequence[str],
+    place: Path,
+    frames: Sequence[Path],
+    timing: Timing,
+    text: str | None,
+    most: int | None,
+) -> None:
+    av = pyav(f"cannot write {place}")
+    suffix = place.suffix.lower()
+    kind = "mp4" if suffix == ".m4v" else None  # which is raw MPEG-4 to FFmpeg
+    if suffix == ".avi":  # which has one rate
+        often = repeats(timing.times(len(frames)), timing.rate)
+        frames = [frame for frame, count in zip(frames, often, strict=True) for _ in range(count)]
+        timing = replace(timing, durations=None, rate=1 / (1 / timing.rate).limit_denominator(_MPEG4))
+    codec, options, sound = CODECS.get(suffix, CODECS[".mp4"])
+    pixels = "yuv420p"
+    if suffix in CLEAR and any(map(_has_alpha, frames)):
+        codec, options, pixels = CLEAR[suffix]
+    counted = {"avoid_negative_ts": "disabled"} if suffix == ".avi" else {}  # or pictures come a frame late
+    with av.open(str(place), "w", format=kind, container_options=counted) as container, ExitStack() as opened:
+        stream = container.add_stream(codec, rate=timing.rate, options=options)
+        parts = [_pictures(av, stream, frames, timing, pixels)]
+        if timing.film is not None:
+            source = opened.enter_context(open_film(timing.film))
+            copy_texts(source, container, timing.start)
+            parts.append(add_tracks(source, container, timing.start, sound, kinds, most))
+        if text is not None:
+            container.metadata["comment"] = text
+        for _, packets in heapq.merge(*parts, key=itemgetter(0)):
+            container.mux(packets)
+
+
+def _has_alpha(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.has_transparency_data
+
+
+def _pixels(path: Path, format_: str) -> Any:
+    """(H, W, 4) where the film has transparency, else (H, W, 3): on white, as in a browser."""
+    with Image.open(path) as image:
+        if format_.startswith("yuva"):
+            return np.asarray(image.convert("RGBA"))
+        if not image.has_transparency_data:
+            return np.asarray(image.convert("RGB"))
+        white = Image.new("RGBA", image.size, "white")
+        return np.asarray(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
+
+
+def _pictures(av: Any, stream: Any, frames: Sequence[Path], timing: Timing, format_: str) -> Iterator[Timed]:
     """In BT.709, as players want it, with even sides: an odd last row or column goes."""
     context = stream.codec_context
     with Image.open(frames[0]) as first:
         width, height = stream.width, stream.height = [side // 2 * 2 for side in first.size]
-    stream.pix_fmt = "yuv420p"
+    if not width * height:
+        raise ValueError("a film has two pixels a side at least; give a folder of frames")
+    stream.pix_fmt = format_
     context.colorspace = context.color_primaries = context.color_trc = BT709
     context.color_range = LIMITED
     # MPEG-4 does not say what it is in
@@ -163,61 +264,10 @@ def _pictures(av: Any, stream: Any, frames: Sequence[Path], timing: Timing) -> I
     context.time_base = tick = CLOCK if timing.durations else 1 / timing.rate
     times = timing.times(len(frames))
     for path, time in zip(frames, times[:-1], strict=True):
-        with Image.open(path) as image:
-            pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:height, :width])
-        frame = av.VideoFrame.from_ndarray(pixels).reformat(
-            format="yuv420p", dst_colorspace=matrix, dst_color_range="MPEG", interpolation=ACCURATE
-        )
+        pixels = np.ascontiguousarray(_pixels(path, format_)[:height, :width])
+        frame = av.VideoFrame.from_ndarray(
+            pixels, format="rgba" if pixels.shape[2] == 4 else "rgb24"
+        ).reformat(format=format_, dst_colorspace=matrix, dst_color_range="MPEG", interpolation=ACCURATE)
         frame.pts, frame.time_base = round(time / tick), tick
         yield time, stream.encode(frame)
     yield times[-1], stream.encode()
-
-
-def _sound(source: Any, container: Any, start: Fraction, codec: str) -> Iterator[Timed]:
-    """All sound: as it is where both files are of one kind and may hold it, else encoded anew.
-
-    Streams are added at once, packets come as they are asked for.
-    """
-    alike = container.format.name in source.format.name.split(",")
-    targets, copied = {}, set()
-    for stream in source.streams.audio:
-        if alike and stream.codec_context.codec.canonical_name in container.supported_codecs:
-            copied.add(stream.index)
-            target = container.add_stream_from_template(stream)
-        else:
-            rate = 48000 if codec == "libopus" else stream.rate
-            target = container.add_stream(codec, rate=rate, layout=stream.layout.name)
-        target.metadata.update(stream.metadata)
-        targets[stream.index] = target
-    return _packets(source, targets, copied, start)
-
-
-def _packets(
-    source: Any, targets: Mapping[int, Any], copied: Collection[int], start: Fraction
-) -> Iterator[Timed]:
-    for packet in source.demux(list(source.streams.audio)) if targets else ():
-        target = targets[packet.stream.index]
-        if packet.stream.index not in copied:
-            for frame in packet.decode():
-                time = frame.pts * frame.time_base - start
-                frame.pts -= round(start / frame.time_base)
-                yield time, target.encode(frame)
-        elif packet.dts is not None:  # the last one is empty
-            late = round(start / packet.time_base)
-            time = packet.dts * packet.time_base - start
-            packet.pts, packet.dts, packet.stream = packet.pts - late, packet.dts - late, target
-            yield time, packet
-    for index in set(targets).difference(copied):
-        yield Fraction(0), targets[index].encode()
-
-
-def pyav(problem: str, instead: str = "write a folder of frames, .gif or .webp") -> Any:
-    """The package `av`.
-
-    Raises:
-        ImageError: it is not there.
-    """
-    try:
-        return import_module("av")
-    except ImportError as error:
-        raise ImageError(f"{problem}: that needs av: pip install 'nst[video]', or {instead}") from error

@@ -205,6 +205,50 @@ def test_a_video_keeps_its_rate_and_its_sound(video, tmp_path):
     assert not list(tmp_path.glob(".nst-*"))
 
 
+def test_what_cannot_be_written_is_said_before_a_frame_is_painted(video, clip, tmp_path, monkeypatch):
+    pytest.importorskip("av")
+    from nst.cli.movies import writing
+
+    monkeypatch.setitem(writing.CODECS, ".mp4", ("no such codec", {}, "aac"))
+    done = video(clip, "out.mp4")
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("nst: error: cannot write out.mp4: ")
+    assert not (tmp_path / "out.mp4.frames").exists()
+
+
+def test_a_film_with_alpha_and_fields_and_sound_that_nobody_knows(video, tmp_path):
+    """The whole way; what films may have is in test_real_movies.py."""
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "in.mov"), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "rgba"
+        tone = container.add_stream("pcm_s16le", rate=48000, layout="mono")
+        part = av.AudioFrame.from_ndarray(np.zeros((1, 480), np.int16), format="s16", layout="mono")
+        part.sample_rate, part.pts = 48000, 0
+        container.mux(tone.encode(part))
+        for frame in FRAMES[:2]:
+            clear = np.dstack([frame, np.full((32, 48), 255, np.uint8)])
+            clear[:, :24] = 255, 0, 255, 0
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(clear, format="rgba")))
+    whole = (tmp_path / "in.mov").read_bytes()
+    (tmp_path / "in.mov").write_bytes(whole.replace(b"sowt", b"apac"))
+    done = video("in.mov", "out.webm", "--deinterlace", "on", "--fps", "24.99999999999")
+    assert (done.status, done.stdout) == (0, "out.webm: 2 frames in out.webm.frames\n")
+    assert done.stderr == "nst: track 2 of in.mov (sound) is left out: FFmpeg does not know it\n"
+    with Image.open(tmp_path / "out.webm.frames" / NAMES[1]) as frame:
+        assert frame.mode == "RGBA"
+        assert np.asarray(frame)[16, [4, 40], 3].tolist() == [0, 255]
+    with av.open(str(tmp_path / "out.webm")) as container:
+        (shown,) = container.streams
+        assert (shown.metadata["alpha_mode"], shown.average_rate) == ("1", 25)
+
+
+def test_a_photograph(video, pictures):
+    done = video(pictures.content, "out")
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert "is one picture, not a film: nst stylize paints it" in done.stderr
+
+
 def test_a_file_that_is_no_video(video, tmp_path):
     pytest.importorskip("av")
     (tmp_path / "in.mp4").write_text("no video")

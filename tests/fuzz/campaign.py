@@ -4,6 +4,7 @@
     python tests/fuzz/campaign.py weights 5000
     python tests/fuzz/campaign.py animations 2000
     python tests/fuzz/campaign.py documents 5000
+    python tests/fuzz/campaign.py films 2000
 
 A worker takes one mutant after the other in its own process, so that a crash is found and not suffered; the next worker
 goes on behind the mutant that ended it. Prints one line for each finding, and writes the mutant into --keep.
@@ -21,6 +22,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -29,7 +31,7 @@ from mutations import mutant
 
 SECONDS, HANG = 10, 60  # of the processor for one file; and by the clock, after which a worker is ended
 MEMORY = 2 << 30
-TARGETS = ("pictures", "animations", "weights", "documents")
+TARGETS = ("pictures", "animations", "weights", "documents", "films")
 
 
 def main() -> int:
@@ -169,6 +171,22 @@ def reader(target):
                 pass
 
         return frames, ImageError
+    if target == "films":
+        from nst.cli.movies.reading import open_source
+        from nst.cli.movies.writing import description_in, write_movie
+
+        def film(path):
+            source = open_source(str(path), None)
+            frame, frames = path.with_name("frame.png"), []
+            for picture in source.frames():
+                picture.save(frame)
+                frames.append(frame)
+            target = path.with_name(("out.mkv", "out.mp4", "out.webm", "out.avi")[path.stat().st_size % 4])
+            write_movie(target, frames, source.timing)
+            with suppress(ValueError):  # it has none
+                description_in(str(path))
+
+        return film, ImageError
     if target == "documents":
         import documents
 

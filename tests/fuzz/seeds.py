@@ -5,6 +5,7 @@ import json
 import runpy
 import tempfile
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,64 @@ def animations() -> dict[str, bytes]:
     more = {"save_all": True, "append_images": frames[1:], "duration": 40}
     kinds = {"gif-animated": "GIF", "webp-animated": "WEBP", "png-animated": "PNG"}
     return {name: _saved(frames[0], kind, **more) for name, kind in kinds.items()}
+
+
+def films() -> dict[str, bytes]:
+    """Four frames each, with sound and texts: for the demuxers, decoders, filters and muxers of FFmpeg."""
+    import av
+    from av.subtitles.subtitle import SubtitleSet
+
+    kinds = {  # picture, its format, sound, subtitles
+        "mp4": ("libx264", "yuv420p", "aac", "mov_text"),
+        "mkv": ("libx264", "yuv444p", "flac", "ass"),
+        "webm": ("libvpx-vp9", "yuva420p", "libopus", "webvtt"),
+        "avi": ("mpeg4", "yuv420p", "libmp3lame", None),
+        "ts": ("mpeg2video", "yuv420p", "mp2", None),
+        "mov": ("png", "rgba", "pcm_s16le", None),
+        "mpg": ("mpeg2video", "yuv420p", "ac3", None),
+    }
+    rng = np.random.default_rng(8)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (codec, format_, sound, texts) in kinds.items():
+            path = Path(folder, f"film.{name}")
+            with av.open(str(path), "w") as container:
+                container.metadata.update(title="A film", comment='{"settings": {"steps": 4}}')
+                woven = {"flags": "+ildct+ilme"} if name == "mpg" else {}
+                stream = container.add_stream(codec, rate=25, options={"threads": "1", **woven})
+                stream.width, stream.height, stream.pix_fmt = 48, 32, format_
+                tone = container.add_stream(sound, rate=48000, layout="stereo")
+                lines = texts and container.add_stream(texts)
+                if lines:
+                    lines.codec_context.subtitle_header = b"[Script Info]\n[V4+ Styles]\n[Events]\n"
+                    one = {
+                        "start": 0,
+                        "end": 80,
+                        "time_base": Fraction(1, 1000),
+                        "metadata": {"title": "one"},
+                    }
+                    container.set_chapters([{"id": 1, **one}])
+                if name == "mov":
+                    stream.set_display_rotation(90)
+                for _ in range(4):
+                    picture = rng.integers(0, 256, (32, 48, 4), np.uint8)
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgba").reformat(format=format_)
+                    container.mux(stream.encode(frame))
+                container.mux(stream.encode())
+                part = av.AudioFrame.from_ndarray(
+                    rng.random((2, 7680), np.float32) / 2, format="fltp", layout="stereo"
+                )
+                part.sample_rate, part.pts = 48000, 0
+                container.mux([*tone.encode(part), *tone.encode()])
+                if lines:
+                    packet = lines.codec_context.encode_subtitle(
+                        SubtitleSet.create(b"0,0,Default,,0,0,0,,said", 0, 40)
+                    )
+                    packet.pts, packet.dts, packet.duration, packet.time_base = 40, 40, 40, Fraction(1, 1000)
+                    packet.stream = lines
+                    container.mux(packet)
+            found[name] = path.read_bytes()
+    return found
 
 
 def weights() -> dict[str, bytes]:

@@ -20,12 +20,15 @@ def path(monkeypatch, root):
 
 
 @pytest.mark.parametrize(
-    ("target", "count"), [("pictures", 400), ("animations", 100), ("weights", 300), ("documents", 400)]
+    ("target", "count"),
+    [("pictures", 400), ("animations", 100), ("weights", 300), ("documents", 400), ("films", 70)],
 )
 def test_a_value_or_an_error_of_nst_and_nothing_else(target, count):
     if target == "weights":
         for needed in ("torch", "h5py", "scipy", "onnx"):  # that write the seeds
             pytest.importorskip(needed)
+    if target == "films":
+        pytest.importorskip("av")
     counts, findings = campaign.supervise(target, 0, count)
     assert findings == []
     assert sum(counts.values()) == count
