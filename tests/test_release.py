@@ -1,12 +1,16 @@
-"""What a release is made with: the tries, the workflow that publishes it."""
+"""What a release is made with: the tries, the workflow that publishes it, the two Dockerfiles."""
 
+import json
 import re
+import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from nst.cli.commands.web import web
 
 if sys.version_info < (3, 11):
     pytest.skip("tomllib came with Python 3.11", allow_module_level=True)
@@ -15,6 +19,7 @@ import tomllib
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+DOCKERFILES = ("Dockerfile", "Dockerfile.cuda")
 
 
 def with_named(extras):
@@ -35,6 +40,14 @@ def test_each_extra_is_tried(monkeypatch):
 
 def test_the_extra_of_the_studio_brings_its_command():
     assert "cli" in with_named(["web"])
+
+
+def test_the_lines_that_install_name_extras_that_there_are():
+    named = re.findall(r"(?:nst|\.)\[([^]]+)\]", (ROOT / "docs" / "install.md").read_text())
+    assert {"web,onnx", "web,torch"} <= set(named)
+    for extras in named:
+        assert set(extras.split(",")) <= EXTRAS.keys()
+        assert "cli" in with_named(extras.split(","))  # all of them end in a command
 
 
 def workflow():
@@ -65,3 +78,41 @@ def test_the_upload_needs_a_release_an_environment_and_no_secret():
         "actions/download-artifact",
         "pypa/gh-action-pypi-publish",
     ]
+
+
+def steps(name):
+    """(instruction, what follows) of a Dockerfile."""
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line and line[0] != "#"]
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_an_image_names_no_host_and_installs_extras_that_there_are(name):
+    text = "\n".join(value for _, value in steps(name))
+    for kind, value in steps(name):
+        assert kind != "FROM" or "." not in value.partition(":")[0], value
+    (wanted,) = re.findall(r"/src\[([^]]+)\]", text)
+    (wanted,) = re.findall(r"EXTRAS=(\S+)", text) if wanted == "$EXTRAS" else (wanted,)
+    assert {"cli", "web"} <= with_named(wanted.split(","))
+    assert {".git", ".venv"} <= set((ROOT / ".dockerignore").read_text().split())
+
+
+def test_the_studio_is_served_out_of_the_container_by_nobody_in_particular():
+    last = dict(steps("Dockerfile"))
+    assert last["USER"] == "painter"
+    assert "useradd --create-home --uid 1000 painter" in last["RUN"]  # as a Hugging Face Space wants it
+    home = dict(word.split("=", 1) for word in shlex.split(last["ENV"]))["NST_HOME"]
+    assert last["VOLUME"] == home
+    assert re.search(rf"chown painter {home}\b", last["RUN"])
+    assert json.loads(last["ENTRYPOINT"]) == ["nst"]
+    command, *options = json.loads(last["CMD"])
+    assert (command, options) == ("web", ["--host", "0.0.0.0"])
+    assert int(last["EXPOSE"]) == next(one.default for one in web.params if one.name == "port")
+
+
+@pytest.mark.skipif(
+    "--host" not in {name for one in web.params for name in one.opts}, reason="nst web has no --host yet"
+)
+def test_its_command_is_one_that_nst_web_takes():
+    _, *options = json.loads(dict(steps("Dockerfile"))["CMD"])
+    assert web.make_context("nst web", options).params["host"] == "0.0.0.0"
