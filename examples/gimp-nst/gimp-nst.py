@@ -5,8 +5,10 @@ This folder goes into GIMP's folder of plug-ins. GIMP brings a Python of its own
 program, to which the layer goes as a PNG.
 """
 
+import ctypes
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -147,8 +149,15 @@ def call(config, source, target):
     words += shlex.split(config.get_property("options"))  # which win
     environment = {name: value for name, value in os.environ.items() if name not in OF_GIMP}
     Gimp.progress_init("nst paints")
+    # GIMP's cancel button kills this process without a word: on Linux nst is told to end with it
+    with_this = (lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)) if sys.platform == "linux" else None
     process = subprocess.Popen(
-        words, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        words,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=with_this,
     )
     while True:
         try:

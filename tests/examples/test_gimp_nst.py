@@ -1,10 +1,14 @@
 """examples/gimp-nst: what GIMP 3 is asked, by a stand-in with the signatures of libgimp 3.0; nst itself is run."""
 
+import os
+import signal
 import sys
+import time
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image as Picture
 
@@ -290,3 +294,27 @@ def test_what_goes_wrong_is_one_line_and_changes_nothing(gimp, small, photo, cha
 def test_one_layer_at_a_time(gimp, small, photo):
     status, message, _, _ = gimp(photo, Layer(photo.picture), **small)
     assert (status, message) == ("calling_error", "nst: choose one layer")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nst goes on")
+def test_it_ends_with_the_plug_in_which_gimp_kills_to_cancel(gimp, small, photo, tmp_path):
+    script, written = tmp_path / "sleeper.py", tmp_path / "process"
+    script.write_text(
+        f"import os, time\nopen({str(written)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)\n"
+    )
+    plug_in = os.fork()
+    if plug_in == 0:
+        gimp(photo, **{**small, "command": f"{sys.executable} '{script}'"})
+        os._exit(0)
+    until = time.monotonic() + 60
+    while not (written.exists() and written.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    program = psutil.Process(int(written.read_text()))
+    os.kill(plug_in, signal.SIGKILL)
+    os.waitpid(plug_in, 0)
+    while program.is_running() and program.status() != "zombie" and time.monotonic() < until:
+        time.sleep(0.05)
+    goes_on = program.is_running() and program.status() != "zombie"
+    if goes_on:
+        program.kill()
+    assert not goes_on
