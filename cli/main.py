@@ -22,6 +22,7 @@ except ImportError:
     sys.exit("nst: error: the command line needs click and rich: pip install 'nst[cli]'")
 
 from nst._version import __version__
+from nst.cgroups import keep_threads_to_share
 from nst.children import safe_children
 from nst.cli.console import harmless, warnings_as_notes
 from nst.errors import NSTError
@@ -116,6 +117,7 @@ class _Terminated(BaseException):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     _open_streams()
+    keep_threads_to_share()
     try:
         with _ended_by_sigterm(), safe_children(), warnings_as_notes():
             status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from nst._version import __version__
 from nst.backends.autotune import processor
+from nst.cgroups import cores
 from nst.documents import read_json
 from nst.engine.stage import RunState, StageState
 from nst.errors import NSTError
@@ -40,7 +41,6 @@ from nst.planning.plan import Plan
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.workers.devices import Devices
-from nst.workers.local import cores
 
 __all__ = ["ArrayReader", "Checkpoint", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
 
