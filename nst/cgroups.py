@@ -1,7 +1,7 @@
 """What the control groups that this process is in leave it: memory, and time of the processors (Linux).
 
-A limit may stand at any group from the process's own up to the root, and the least of them counts. In a container the path
-in /proc/self/cgroup may be the host's, of which only the root is to be seen here.
+A limit may stand at any group from the process's own up to the root, and the least of them counts. In a container the
+path in /proc/self/cgroup may be the host's, of which only the root is to be seen here.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MEMORY = {
     "": ("memory.max", "memory.current", "inactive_file"),
     "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
-"""Controller of a hierarchy, "" for version 2 -> files of limit and use, and what of memory.stat is given back when asked:
-the contents of files that were read once."""
+"""Controller of a hierarchy, "" for version 2 -> files of limit and use, and what of memory.stat is given back when
+asked: the contents of files that were read once."""
 
 
 THREADS = (
@@ -76,7 +76,9 @@ def _shares() -> Iterator[float]:
 
 def _stat(group: Path, name: str) -> int:
     with suppress(OSError, ValueError):
-        return int(dict(line.split() for line in (group / "memory.stat").read_text().splitlines()).get(name, 0))
+        return int(
+            dict(line.split() for line in (group / "memory.stat").read_text().splitlines()).get(name, 0)
+        )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the groups of a process leave it, read from trees of files as Docker, Podman, systemd and Kubernetes make them."""
+"""What the groups of a process leave it, read from trees of files as container engines make them."""
 
 import os
 import subprocess
@@ -126,8 +126,8 @@ def test_the_program_counts_before_a_framework_does(tree, tmp_path, environment)
     tree("0::/", {"sys/fs/cgroup/cpu.max": "100000 100000"})
     program = (
         "import sys, pathlib; from nst import cgroups; cgroups._there = lambda: 16; "
-        f"cgroups.ROOT = pathlib.Path({str(tmp_path)!r}); from nst.cli.main import main; sys.argv = ['nst', 'presets']\n"
-        "try: main()\nfinally:\n    import os; print(os.environ['OMP_NUM_THREADS'], file=sys.stderr)"
+        f"cgroups.ROOT = pathlib.Path({str(tmp_path)!r}); from nst.cli.main import main\n"
+        "try: main(['presets'])\nfinally:\n    import os; print(os.environ['OMP_NUM_THREADS'], file=sys.stderr)"
     )
     environment.pop("OMP_NUM_THREADS")
     done = subprocess.run(
