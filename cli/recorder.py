@@ -108,7 +108,7 @@ class Recorder:
         self._steps = sum(counts)
         self._saved = saved_steps(every, at, self._steps)
         self._shown = frozenset(frame_steps(counts) if animate else ())
-        self._folder = Scratch() if animate else None
+        self._folder = Scratch(Path(animate).parent) if animate else None
         self.frames: dict[int, Path] = {}
         for step, data in (frames or {}).items():
             self._frame(step).write_bytes(data)
@@ -342,6 +342,8 @@ _PREFIX = "nst-run-"
 class Scratch:
     """A new folder where temporary files are, gone when its `with` ends or the program does.
 
+    Where none may be, it is in the folder `instead`.
+
     A process that is killed cannot remove its own. It has the folder locked, and a lock goes with its process: the next
     `Scratch` removes every folder that nobody has locked.
 
@@ -349,13 +351,17 @@ class Scratch:
         name: the path of the folder.
     """
 
-    def __init__(self) -> None:
-        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    def __init__(self, instead: Path) -> None:
+        try:
+            place = Path(tempfile.gettempdir())
+        except OSError:
+            place = instead
+        for folder in place.glob(f"{_PREFIX}*"):
             if (lock := _lock(folder)) is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
         while True:
-            self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+            self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place, ignore_cleanup_errors=True)
             self.name = self._folder.name
             self._held = _lock(Path(self.name))
             if Path(self.name).is_dir():  # else another process came between the last two lines

@@ -20,7 +20,7 @@ from weakref import finalize
 from nst.cgroups import THREADS, cores
 from nst.children import safe_children
 from nst.engine.distributed import Answer, Shard, WorkerLostError
-from nst.errors import NSTError
+from nst.errors import BackendError, NSTError
 from nst.models.weights import NetworkWeights
 from nst.planning.memory import is_out_of_memory
 from nst.protocol import Backend
@@ -87,8 +87,18 @@ def thread_worker(device: str, number: int) -> LocalWorker:
 
 
 def process_worker(device: str, number: int) -> LocalWorker:
-    """A worker in a process of its own, which starts with its first task."""
-    executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=_stay_with_the_first_process)
+    """A worker in a process of its own, which starts with its first task.
+
+    Raises:
+        BackendError: the system has no place for the locks of processes.
+    """
+    try:
+        executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=_stay_with_the_first_process)
+    except OSError as error:
+        reason = f"{error.strerror} (/dev/shm must be there, and writable)"
+        raise BackendError(
+            f"{device} cannot have a process of its own: {reason}; use --device cpu"
+        ) from error
     return LocalWorker(f"{device} ({number})", executor)
 
 

@@ -17,6 +17,8 @@ from PIL import Image
 
 from nst.cli import console
 from nst.cli.recorder import Scratch
+from nst.errors import BackendError
+from nst.workers.local import process_worker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, descriptors and limits of POSIX")
 
@@ -254,8 +256,9 @@ def test_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
 
 KILLED = """
 import os, sys
+from pathlib import Path
 from nst.cli.recorder import Scratch
-scratch = Scratch()
+scratch = Scratch(Path())
 open(os.path.join(scratch.name, "frame.png"), "w").close()
 print(scratch.name, flush=True)
 sys.stdin.read()
@@ -271,7 +274,7 @@ def test_temporary_folders_of_killed_processes_go_and_no_others(environment, tmp
     folders = [Path(process.stdout.readline().strip()) for process in (killed, alive)]
     killed.kill()
     killed.communicate()
-    with Scratch() as mine:
+    with Scratch(tmp_path) as mine:
         assert not folders[0].exists()
         assert [path.name for path in folders[1].iterdir()] == ["frame.png"]
         assert Path(mine.name).is_dir()
@@ -287,6 +290,26 @@ def test_an_animation_leaves_no_folder_however_the_run_ends(stylize, tmp_path, m
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     assert stylize("--animate", "a.gif", "--save-every", 1).status == 0
     assert not list(folder.iterdir())
+
+
+def test_nothing_but_the_folder_of_the_results_can_be_written(stylize, tmp_path, monkeypatch):
+    """A read-only container without /tmp, in which the program does not stand in that folder either."""
+    (tmp_path / "results").mkdir()
+    with monkeypatch.context() as patch:  # which pytest itself would miss
+        patch.setattr(tempfile, "tempdir", None)
+        patch.setattr(tempfile, "_candidate_tempdir_list", list)
+        done = stylize("--animate", "results/a.gif", output="results/out.png")
+    assert (done.status, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.joinpath("results").iterdir()} == {"out.png", "a.gif"}
+
+
+def test_without_shared_memory_a_worker_cannot_start(monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("nst.workers.local.ProcessPoolExecutor", refused)
+    with pytest.raises(BackendError, match=r"Read-only file system \(/dev/shm .* use --device cpu"):
+        process_worker("cpu", 1)
 
 
 def test_two_processes_at_once_on_one_cache(environment, weights_file, tmp_path):
