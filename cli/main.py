@@ -26,6 +26,7 @@ from nst.cgroups import keep_threads_to_share
 from nst.children import safe_children
 from nst.cli.console import harmless, warnings_as_notes
 from nst.errors import NSTError
+from nst.files import unwritten
 
 __all__ = ["cli", "main"]
 
@@ -144,7 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
         status = 0
     except OSError as error:  # a disk that is full, a device that failed
         _close_stdout()
-        status = _fail(str(error))
+        status = _fail(f"{error.filename}: {unwritten(error)}" if error.filename else str(error))
     except MemoryError:
         status = _fail("out of memory: close other programs, or raise the limit (ulimit -v)")
     except (

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import ImageError, NSTError, SettingsError
-from nst.files import check_writable, write_atomically
+from nst.files import check_writable, unwritten, write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
@@ -158,7 +158,13 @@ class Recorder:
 
         picture = to_pil(resize(record.picture(), *self._transfer.size)).convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
-        Image.alpha_composite(white, picture).convert("RGB").save(self._frame(record.step), compress_level=1)
+        frame, whole = self._frame(record.step), Image.alpha_composite(white, picture).convert("RGB")
+        try:
+            whole.save(frame, compress_level=1)
+        except OSError as error:
+            raise ImageError(
+                f"cannot keep a frame of {self._animate} in {frame.parent}: {unwritten(error)}"
+            ) from error
 
     def _frame(self, step: int) -> Path:
         """Where a frame is kept until the animation is written."""
@@ -267,7 +273,7 @@ def write_trace(path: str, description: dict[str, Any], steps: Sequence[dict[str
 
 
 def _unwritable(path: str, error: OSError) -> SettingsError:
-    return SettingsError(f"cannot write the trace {path}: {error.strerror}")
+    return SettingsError(f"cannot write the trace {path}: {unwritten(error)}")
 
 
 def save_results(

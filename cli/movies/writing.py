@@ -22,7 +22,7 @@ from PIL import Image
 from nst.cli.movies.timing import Timing, repeats
 from nst.documents import read_json
 from nst.errors import ImageError
-from nst.files import check_writable, write_atomically
+from nst.files import check_writable, unwritten, write_atomically
 
 __all__ = ["ACCURATE", "ANIMATIONS", "MOVIES", "SD", "check_movie", "description_in", "pyav", "write_movie"]
 
@@ -60,7 +60,7 @@ def check_movie(path: Path) -> None:
     try:
         check_writable(path)
     except OSError as error:
-        raise ImageError(f"cannot write {path}: {error.strerror}") from error
+        raise ImageError(f"cannot write {path}: {unwritten(error)}") from error
 
 
 def write_movie(
@@ -83,7 +83,9 @@ def write_movie(
             write_atomically(path, _animated(ANIMATIONS[path.suffix.lower()], frames, timing, text))
         else:
             _encode(path, frames, timing, text)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ImageError(f"cannot write {path}: {unwritten(error)}") from error
+    except ValueError as error:
         raise ImageError(f"cannot write {path}: {' '.join(str(error).split())}") from error
 
 

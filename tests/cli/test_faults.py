@@ -143,6 +143,55 @@ def test_a_disk_that_is_full_when_the_trace_is_written(stylize, tmp_path, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png"]
 
 
+FULL = "No space left on device; free some space"
+
+
+@needs_proc
+def test_a_full_disk_names_the_file_and_the_fix(command, pictures, weights_file, tmp_path, monkeypatch):
+    small, engine = ["--weights", weights_file], ["--backend", "numpy", "--size", 32, "--steps", 1]
+    batch = ["batch", pictures.content, "--styles", pictures.style, *small, *engine, "-o"]
+    Disk(monkeypatch, lambda path: not path.name.endswith(".jsonl"))
+    done = {
+        "x.onnx": command("export-onnx", *small, "--size", "32x24", "-o", "x.onnx"),
+        "s.safetensors": command("export-style", pictures.style, *small, "--size", 32, "-o", "s.safetensors"),
+        "one/content-style.png": command(*batch, "one"),
+    }
+    for file, result in done.items():
+        assert f"{file}: {FULL}" in result.stderr.splitlines()[-1]
+        assert not list(tmp_path.rglob(".nst-*.tmp"))
+    assert [result.status for result in done.values()] == [2, 2, 3]
+    Disk(monkeypatch, lambda path: True)  # for the manifest too
+    assert "nst-batch.jsonl: No space left on device; free some space" in command(*batch, "two").stderr
+
+
+@needs_proc
+@pytest.mark.parametrize("frames", [True, False])
+def test_a_disk_that_is_full_for_the_animation_or_its_frames(stylize, frames, tmp_path, monkeypatch):
+    def save(image, file, *arguments, **options):
+        if str(file).endswith(".png"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        kept(image, file, *arguments, **options)
+
+    kept = Image.Image.save
+    if frames:
+        monkeypatch.setattr(Image.Image, "save", save)
+    else:
+        Disk(monkeypatch, lambda path: path.read_bytes()[:3] == b"GIF")
+    done = stylize("--animate", "a.gif")
+    assert done.status == 2
+    assert "a.gif" in one_line(done.stderr)
+    assert done.stderr.endswith(f"{FULL}\n")
+    Image.open(tmp_path / "out.png").load()
+
+
+@needs_proc
+def test_a_checkpoint_that_does_not_fit_is_told_once(stylize, tmp_path, monkeypatch):
+    Disk(monkeypatch, lambda path: b"PNG" not in path.read_bytes()[:8])
+    done = stylize("--checkpoint", "run.ck", "--checkpoint-every", 0, "--steps", 9)
+    assert done.status == 0
+    assert one_line(done.stderr) == f"nst: cannot write the checkpoint run.ck: {FULL}; the run goes on\n"
+
+
 @needs_proc
 def test_a_disk_that_is_full_everywhere(stylize, tmp_path, monkeypatch):
     Disk(monkeypatch, lambda path: True)
