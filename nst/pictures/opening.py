@@ -51,11 +51,17 @@ FileSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview
 
 
 def open_file(path: FileSource) -> BinaryIO:
-    """Open for reading, or say in one line why not. Of an open file, the rest from where it stands."""
+    """Open for reading, or say in one line why not.
+
+    Of an open file, the rest from where it stands, and the whole where it stands at its end, as after it was written.
+    """
     if isinstance(path, (bytes, bytearray, memoryview)):
         return BytesIO(path)
     if not isinstance(path, (str, os.PathLike)):
         rest = path.read()
+        if not rest and getattr(path, "seekable", bool)():
+            path.seek(0)
+            rest = path.read()
         if not isinstance(rest, bytes):
             raise ImageError(f"cannot read {name_of(path)}: it is open for text; open it with mode 'rb'")
         return BytesIO(rest)
