@@ -245,6 +245,10 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
     (b"8BPS", _PSD),
     *((beginning, _TIFF) for beginning in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (b"gimp xcf", _GIMP),
+    (
+        b"version https://git-lfs",
+        Format("a pointer of Git LFS, not the picture", "fetch it with git lfs pull"),
+    ),
     (b"%PDF", Format("a PDF document", _EXPORT)),
     (b"%!PS", _POSTSCRIPT),
     (b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),
