@@ -207,7 +207,7 @@ def _outliving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     stream.flush()
     raw = _Pipe(stream.fileno(), "w", closefd=False)
     return io.TextIOWrapper(
-        raw if stream.write_through else io.BufferedWriter(raw),  # type: ignore[type-var]
+        raw if stream.write_through else io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,
