@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nst.backends import get_backend
-from nst.errors import BackendError
+from nst.errors import BackendError, WeightsError
 from nst.files import write_atomically
 from nst.models.random import random_weights
 from nst.models.store.cache import weights_folder
@@ -129,7 +129,7 @@ def _path() -> Path:
 
 
 def _read() -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, WeightsError):
         found = json.loads(_path().read_text())
         if isinstance(found, dict):
             return {key: value for key, value in found.items() if isinstance(value, dict)}
@@ -138,6 +138,6 @@ def _read() -> dict[str, Any]:
 
 def _remember(key: str, value: dict[str, Any]) -> None:
     entries = [*((k, v) for k, v in _read().items() if k != key), (key, value)][-REMEMBERED:]
-    with suppress(OSError):  # it is measured again next time
+    with suppress(OSError, WeightsError):  # it is measured again next time
         _path().parent.mkdir(parents=True, exist_ok=True)
         write_atomically(_path(), (json.dumps(dict(entries), indent=1) + "\n").encode())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from nst.batch import Batch, Row, Status, Summary
-from nst.batch.rows import beside, named, paired_rows
+from nst.batch.rows import beside, named, paired_rows, text_in
 from nst.children import add_working_folder
 from nst.cli.console import harmless, interruptible, progress_bar
 from nst.cli.engine import find_network, library_arguments
@@ -166,23 +168,28 @@ def table_rows(path: str, name: str, options: Mapping[str, Any]) -> list[Row]:
         SettingsError: it has other columns, or a cell is wrong.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = [column.strip().lower().replace("-", "_") for column in reader.fieldnames or ()]
-            _check(path, columns)
-            reader.fieldnames = columns
-            lines = [(reader.line_num, line) for line in reader]
+        text = _text_of(path)
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+        columns = [column.strip().lower().replace("-", "_") for column in reader.fieldnames or ()]
+        while columns and not columns[-1]:  # of a spreadsheet in which something stood there once
+            columns.pop()
+        _check(path, columns)
+        reader.fieldnames = columns
+        cells_of = [(reader.line_num, line) for line in reader]
+        lines = [(number, line) for number, line in cells_of if any(_words(line))]
     except OSError as error:
         raise ImageError(f"cannot read the table {path}: {error.strerror}; check the name") from error
     except (csv.Error, ValueError) as error:
-        raise SettingsError(f"{path} is no CSV file in UTF-8: {error}") from error
+        raise SettingsError(f"{path} is no CSV file: {error}") from error
     known: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     rows = []
     for number, (line, cells) in enumerate(lines, start=1):
         try:
-            if None in cells:
+            if len(_words(cells)) > len(columns):
                 raise SettingsError("there are more cells than columns")
-            filled = {column: cell.strip() for column, cell in cells.items() if cell and cell.strip()}
+            filled = {
+                column: cell.strip() for column, cell in cells.items() if column and cell and cell.strip()
+            }
             if any("\0" in cell for cell in filled.values()):
                 raise SettingsError("there is a NUL in it, which no name has")
             content, styles = beside(filled.pop("content", ""), path), filled.pop(STYLE, "").split(";")
@@ -198,6 +205,29 @@ def table_rows(path: str, name: str, options: Mapping[str, Any]) -> list[Row]:
             raise SettingsError(f"{path}, line {line}: {error}") from error
         rows.append(Row(content, found, output, known[own]))
     return rows
+
+
+def _words(line: Mapping[Any, Any]) -> list[str]:
+    """The cells of a line up to the last that is not empty, those beyond the columns too."""
+    cells = [cell for cell in line.values() if isinstance(cell, str)] + list(line.get(None, ()))
+    while cells and not cells[-1].strip():
+        cells.pop()
+    return cells
+
+
+def _text_of(path: str) -> str:
+    """UTF-8, UTF-16, or the letters of Windows in western Europe, in which its spreadsheets write .csv files."""
+    data = Path(path).read_bytes()
+    try:
+        return text_in(data)
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
+def _delimiter(text: str) -> str:
+    """That of the first line, in which there are names alone; a spreadsheet takes ; where a comma is in numbers."""
+    first = text.partition("\n")[0]
+    return max(",;\t", key=first.count)
 
 
 def _check(path: str, columns: list[str]) -> None:
@@ -228,6 +258,8 @@ def _typed(cells: Mapping[str, str]) -> dict[str, Any]:
     words: list[str] = []
     for column, cell in cells.items():
         (option,) = [parameter for parameter in _row.params if parameter.name == column]
+        if isinstance(option.type, click.types.FloatParamType):  # 0,7 where a comma is in numbers
+            cell = cell.replace(",", ".")
         if not getattr(option, "is_flag", False):
             words.append(f"{option_name(column)}={cell}")
         elif cell.lower() in TRUE:

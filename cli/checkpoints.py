@@ -16,7 +16,7 @@ import click
 from nst.description import Fingerprints, Sources
 from nst.documents import read_json, require
 from nst.errors import NSTError, SettingsError
-from nst.files import check_writable
+from nst.files import check_writable, unwritten
 
 if TYPE_CHECKING:
     from nst.checkpoint import Checkpoint
@@ -122,7 +122,7 @@ class Job:
         try:
             check_writable(self.saved)
         except OSError as error:
-            raise SettingsError(f"cannot write the checkpoint {self.saved}: {error.strerror}") from error
+            raise SettingsError(f"cannot write the checkpoint {self.saved}: {unwritten(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Keeper:
     ) -> None:
         self.path, self.written = job.saved, resumed
         self._transfer, self._job, self._recorder = transfer, job, recorder
-        self._pause = job.checkpoint_every
+        self._pause, self._failure = job.checkpoint_every, ""
         first = AFTER if job.checkpoint is None and not resumed else self._pause
         self._due = time.monotonic() + first
 
@@ -191,7 +191,9 @@ class Keeper:
             self._transfer.save(self.path, notes, files)
             self.written = True
         except NSTError as error:
-            click.echo(f"nst: {error}; the run goes on", err=True)
+            if str(error) != self._failure:  # not at every step
+                click.echo(f"nst: {error}; the run goes on", err=True)
+            self._failure = str(error)
         now = time.monotonic()
         self._due = now + (max(self._pause, SHARE * (now - began)) if self._pause else 0.0)
 

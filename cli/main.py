@@ -6,15 +6,17 @@ Statuses: 0 done, 1 stopped early (the picture so far is saved), 2 bad input, 3 
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 try:
     import click
@@ -22,9 +24,11 @@ except ImportError:
     sys.exit("nst: error: the command line needs click and rich: pip install 'nst[cli]'")
 
 from nst._version import __version__
+from nst.cgroups import keep_threads_to_share
 from nst.children import safe_children
 from nst.cli.console import harmless, warnings_as_notes
 from nst.errors import NSTError
+from nst.files import unwritten
 
 __all__ = ["cli", "main"]
 
@@ -116,6 +120,7 @@ class _Terminated(BaseException):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     _open_streams()
+    keep_threads_to_share()
     try:
         with _ended_by_sigterm(), safe_children(), warnings_as_notes():
             status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
@@ -132,17 +137,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort, _Terminated):
         click.echo("nst: interrupted", err=True)
         status = 130
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        _close_stdout()
-        status = 0
-    except SystemExit as end:  # click's own way to take it
-        if not isinstance(end.__context__, BrokenPipeError):
-            raise
-        _close_stdout()
-        status = 0
     except OSError as error:  # a disk that is full, a device that failed
         _close_stdout()
-        status = _fail(str(error))
+        status = _fail(f"{error.filename}: {unwritten(error)}" if error.filename else str(error))
     except MemoryError:
         status = _fail("out of memory: close other programs, or raise the limit (ulimit -v)")
     except (
@@ -152,8 +149,6 @@ def main(arguments: list[str] | None = None) -> None:
         status = _fail(f"a library cannot be loaded: {_deepest(error)}")
     try:
         sys.stdout.flush()  # here, where what fails can be told
-    except BrokenPipeError:
-        _close_stdout()
     except OSError as error:
         _close_stdout()
         status = _fail(str(error))
@@ -184,6 +179,40 @@ def _open_streams() -> None:
             os.set_inheritable(number, True)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        with suppress(OSError):  # one that a program has put there, which is no file
+            if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode) or stat.S_ISSOCK(
+                os.fstat(stream.fileno()).st_mode
+            ):
+                setattr(sys, name, _outliving(stream))
+
+
+class _Pipe(io.FileIO):
+    """Once its reader has gone, as `head` does, it leads to nothing: a painting is not given up for that."""
+
+    def write(self, data: Any, /) -> int:
+        """See `io.RawIOBase`."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self.fileno())
+            os.close(nothing)
+            return memoryview(data).nbytes
+
+
+def _outliving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same stream, over a `_Pipe`."""
+    stream.flush()
+    raw = _Pipe(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        raw if stream.write_through else io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 @contextmanager

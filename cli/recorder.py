@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import ImageError, NSTError, SettingsError
-from nst.files import check_writable, write_atomically
+from nst.files import check_writable, unwritten, write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
@@ -108,7 +108,7 @@ class Recorder:
         self._steps = sum(counts)
         self._saved = saved_steps(every, at, self._steps)
         self._shown = frozenset(frame_steps(counts) if animate else ())
-        self._folder = Scratch() if animate else None
+        self._folder = Scratch(Path(animate).parent) if animate else None
         self.frames: dict[int, Path] = {}
         for step, data in (frames or {}).items():
             self._frame(step).write_bytes(data)
@@ -158,7 +158,13 @@ class Recorder:
 
         picture = to_pil(resize(record.picture(), *self._transfer.size)).convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
-        Image.alpha_composite(white, picture).convert("RGB").save(self._frame(record.step), compress_level=1)
+        frame, whole = self._frame(record.step), Image.alpha_composite(white, picture).convert("RGB")
+        try:
+            whole.save(frame, compress_level=1)
+        except OSError as error:
+            raise ImageError(
+                f"cannot keep a frame of {self._animate} in {frame.parent}: {unwritten(error)}"
+            ) from error
 
     def _frame(self, step: int) -> Path:
         """Where a frame is kept until the animation is written."""
@@ -267,7 +273,7 @@ def write_trace(path: str, description: dict[str, Any], steps: Sequence[dict[str
 
 
 def _unwritable(path: str, error: OSError) -> SettingsError:
-    return SettingsError(f"cannot write the trace {path}: {error.strerror}")
+    return SettingsError(f"cannot write the trace {path}: {unwritten(error)}")
 
 
 def save_results(
@@ -342,6 +348,8 @@ _PREFIX = "nst-run-"
 class Scratch:
     """A new folder where temporary files are, gone when its `with` ends or the program does.
 
+    Where none may be, it is in the folder `instead`.
+
     A process that is killed cannot remove its own. It has the folder locked, and a lock goes with its process: the next
     `Scratch` removes every folder that nobody has locked.
 
@@ -349,13 +357,17 @@ class Scratch:
         name: the path of the folder.
     """
 
-    def __init__(self) -> None:
-        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    def __init__(self, instead: Path) -> None:
+        try:
+            place = Path(tempfile.gettempdir())
+        except OSError:
+            place = instead
+        for folder in place.glob(f"{_PREFIX}*"):
             if (lock := _lock(folder)) is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
         while True:
-            self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+            self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place, ignore_cleanup_errors=True)
             self.name = self._folder.name
             self._held = _lock(Path(self.name))
             if Path(self.name).is_dir():  # else another process came between the last two lines

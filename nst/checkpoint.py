@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from nst._version import __version__
 from nst.backends.autotune import processor
+from nst.cgroups import cores
 from nst.documents import read_json
 from nst.engine.stage import RunState, StageState
 from nst.errors import NSTError
-from nst.files import writing_atomically
+from nst.files import unwritten, writing_atomically
 from nst.inputs import Pictures
 from nst.models.weights import NetworkWeights
 from nst.optim import Optimizer, State
@@ -40,7 +41,6 @@ from nst.planning.plan import Plan
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.workers.devices import Devices
-from nst.workers.local import cores
 
 __all__ = ["ArrayReader", "Checkpoint", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
 
@@ -282,7 +282,7 @@ class Checkpoint:
         try:
             write_tensors(path, self.arrays, json.dumps(self.document))
         except OSError as error:
-            raise NSTError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
+            raise NSTError(f"cannot write the checkpoint {path}: {unwritten(error)}") from error
 
     def _mask(self, name: str | None) -> NDArray[Any] | None:
         return None if name is None else self._plane(name)

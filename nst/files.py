@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["check_writable", "write_atomically", "writing_atomically"]
+__all__ = ["check_writable", "unwritten", "write_atomically", "writing_atomically"]
 
 if sys.platform != "win32":
     import fcntl
@@ -39,10 +39,11 @@ def writing_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         OSError: `path` is as it was before, and nothing is left beside it.
     """
-    target = _target(path)
-    descriptor, temporary = _create_beside(target)
+    with _about(path):
+        target = _target(path)
+        descriptor, temporary = _create_beside(target)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _about(path), os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -56,6 +57,26 @@ def writing_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
+@contextmanager
+def _about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An error says which file it is about, where it would say none or the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or os.path.basename(error.filename).startswith(PREFIX):
+            error.filename, error.filename2 = os.fspath(path), None
+        raise
+
+
+def unwritten(error: OSError) -> str:
+    """Why a file could not be written, and what to do about it."""
+    reason = error.strerror or " ".join(str(error).split())
+    if ";" in reason:  # one of `_target`
+        return reason
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{reason}; {'free some space' if full else 'choose a folder that you can write to'}"
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Create and remove a file beside `path`, and remove what a process left there that was killed while writing.
 
@@ -64,10 +85,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: the folder is not there or not writable, or `path` is a folder itself.
     """
-    target = _target(path)
-    for left in target.parent.glob(f"{PREFIX}*{SUFFIX}"):
-        _remove_if_left(left)
-    descriptor, temporary = _create_beside(target)
+    with _about(path):
+        target = _target(path)
+        for left in target.parent.glob(f"{PREFIX}*{SUFFIX}"):
+            _remove_if_left(left)
+        descriptor, temporary = _create_beside(target)
     os.close(descriptor)
     temporary.unlink()
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -389,6 +389,12 @@ class StyleTransfer(ReprHtml):
         self._frame: Stage | None = None  # of the last frame, see `frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`
         self._position: RunState | None = None  # of a run that was saved, see `resume`
+
+    def __reduce__(self) -> NoReturn:
+        raise NSTError(
+            "a StyleTransfer holds a backend and cannot be sent to another process or copied: send its arguments and "
+            "make it there, or take nst.batch.Batch"
+        )
 
     def _repr_rows(self) -> dict[str, str]:
         where = {"backend": f"{self.backend.name} on {self.backend.device}", "network": self.weights.name}

@@ -1,6 +1,7 @@
 """`nst.stylize` and `nst.StyleTransfer` as a program calls them."""
 
 import gc
+import pickle
 import weakref
 from copy import copy
 
@@ -428,3 +429,8 @@ def test_names_of_before_are_there_for_one_more_release(content, style, options,
         nst.StyleTransfer(content, style, workshop=None, **options)
     with pytest.warns(DeprecationWarning, match="workshop= is now cache="):
         nst.invert(content, layer="conv2_1", workshop=nst.Cache(), **options)
+
+
+def test_a_transfer_that_is_sent_to_another_process_says_what_to_send_instead(small_transfer):
+    with pytest.raises(nst.NSTError, match="send its arguments and make it there"):
+        pickle.dumps(small_transfer)

@@ -72,6 +72,7 @@ class TensorFlowBackend:
             raise BackendError(
                 f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow before the import"
             )
+        _require_eager()
         self.device = _choose_device(device)
         self.dtype = require_dtype(self.name, self.capabilities, dtype)
         self.precision = require_precision(self.name, self.capabilities, self.dtype, precision)
@@ -90,6 +91,7 @@ class TensorFlowBackend:
         return ["cpu", *(f"cuda:{i}" for i in range(len(tf.config.list_physical_devices("GPU"))))]
 
     def from_numpy(self, array: HostArray) -> Tensor:
+        _require_eager()
         stored = array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
         with tf.device(self._device):
             # a constant may share the array's memory, a copy does not
@@ -100,6 +102,7 @@ class TensorFlowBackend:
         return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if array.ndim == 4 else array.copy()
 
     def network(self, weights: NetworkWeights, layers: Sequence[str], pooling: Pooling) -> TensorFlowNetwork:
+        _require_eager()
         weights.require(tuple(layers))
         with tf.device(self._device):
             return TensorFlowNetwork(vgg_model(weights, layers, pooling, self.dtype, self.precision))
@@ -114,6 +117,14 @@ class TensorFlowBackend:
         self, function: LossFunction[Tensor], like: Tensor, constants: Mapping[str, Tensor]
     ) -> TensorFlowObjective:
         return TensorFlowObjective(function, self.ops, self._device)
+
+
+def _require_eager() -> None:
+    if not tf.executing_eagerly():
+        raise BackendError(
+            "TensorFlow only builds a graph here (inside tf.function, a tf.Graph or with eager execution off): "
+            "call nst outside of it, and leave eager execution on"
+        )
 
 
 def _choose_device(device: str) -> str:

@@ -36,17 +36,24 @@ def vgg_model(
     precision = precision or dtype
     factor, shift = weights.input_affine
     picture = x = keras.Input((None, None, 3), dtype=dtype, name="x")
-    x = keras.layers.Rescaling(factor.tolist(), shift.tolist(), dtype=dtype, name="input")(x)
+    axes = (
+        1,
+        1,
+        3,
+    )  # of which Keras makes no (3, 1, 1), as it would of (3,) where it is set to channels first
+    affine = factor.reshape(axes).tolist(), shift.reshape(axes).tolist()
+    x = keras.layers.Rescaling(*affine, dtype=dtype, name="input")(x)
     pool = keras.layers.AveragePooling2D if pooling == "avg" else keras.layers.MaxPooling2D
+    last = "channels_last"  # whatever Keras is set to
     features, kernels = {}, {}
     for layer in vgg.layers_up_to(layers, weights.layer_names):
         if isinstance(layer, vgg.Pool):
-            x = pool(2, dtype=precision, name=layer.name)(x)
+            x = pool(2, data_format=last, dtype=precision, name=layer.name)(x)
             continue
         weight, bias = weights.convolutions[layer.name]
         own = layer_precision(layer.name, dtype, precision)
         convolution = keras.layers.Conv2D(
-            len(bias), 3, padding="same", activation="relu", dtype=own, name=layer.name
+            len(bias), 3, padding="same", data_format=last, activation="relu", dtype=own, name=layer.name
         )
         x = convolution(x)
         kernels[convolution] = [round_filters(weight, precision).transpose(2, 3, 1, 0), bias]

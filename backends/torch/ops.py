@@ -35,7 +35,7 @@ class _Gram(torch.autograd.Function):  # type: ignore[misc]
         if flat.dtype not in HALF:
             return flat.transpose(1, 2) @ flat
         number, positions, channels = flat.shape
-        total = torch.zeros((number, channels, channels), device=flat.device)
+        total = torch.zeros((number, channels, channels), dtype=torch.float32, device=flat.device)
         for part in flat.split(STRIP if flat.device.type == "cpu" else positions, 1):
             wide = part.float()
             total.baddbmm_(wide.transpose(1, 2), wide)

@@ -99,7 +99,7 @@ whose size they have, and memory does not grow."""
 
 def transformed(weight: Tensor, tiling: Tiling) -> Tensor:
     """G w G^T of filters (O, C, 3, 3) as matrices (36 or 16, C, O)."""
-    g = torch.tensor(tiling.g, dtype=torch.float64)
+    g = torch.tensor(tiling.g, dtype=torch.float64, device=weight.device)
     made = torch.einsum("ij,ocjk,lk->ilco", g, weight.double(), g).flatten(0, 1)
     return made.to(weight.dtype).contiguous()
 
@@ -117,7 +117,7 @@ def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
     before, after = _both_axes(tiling.b, x.dtype), _both_axes(tiling.a, x.dtype)
     margins = (0, 0, 1, side * columns + 1 - width, 1, side * rows + 1 - height)
     padded = functional.pad(x.permute(0, 2, 3, 1), margins)
-    result = torch.empty((number, height, width, outputs), dtype=x.dtype)
+    result = torch.empty((number, height, width, outputs), dtype=x.dtype, device=x.device)
     least, most = STRIP
     wanted = min(most, max(least, filters.nbytes))
     strip = max(1, wanted // (square * x.element_size() * columns * max(channels, outputs)))
@@ -245,5 +245,5 @@ def _turned(weight: Tensor) -> Tensor:
 
 def _both_axes(matrix: Any, dtype: torch.dtype) -> Tensor:
     """The transform of rows and columns of a tile as one matrix, on the tile's elements in row order."""
-    one = torch.tensor(matrix, dtype=dtype)
+    one = torch.tensor(matrix, dtype=dtype, device="cpu")  # whatever the default is
     return torch.kron(one, one)

@@ -47,7 +47,7 @@ class _Batch(SectionedCommand):
     default="{content}-{style}.png",
     show_default=True,
     metavar="TEMPLATE",
-    help="Of a result: {content}, {style}, {folder} (of the content), {number}; a / makes folders.",
+    help="Of a result: {content}, {style}, {folder} and {suffix} (of the content), {number}; a / makes folders.",
 )
 @click.option(
     "--jobs",

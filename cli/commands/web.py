@@ -71,16 +71,7 @@ def web(port: int, show: bool, folder: Path | None, memory: float | None, **opti
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the studio needs {error.name}: pip install 'nst[web]'") from error
     from nst.cli.web.painting import Setup
+    from nst.models.store.cache import own_folder
 
     setup = Setup(**options, memory=None if memory is None else round(memory * 1e9))  # type: ignore[arg-type]
-    serve(setup, folder or _folder(), port, show)
-
-
-def _folder() -> Path:
-    """Beside the networks where NST_HOME is set, else the user's data folder."""
-    import os
-
-    from platformdirs import user_data_path
-
-    home = os.environ.get("NST_HOME")
-    return Path(home).expanduser() / "studio" if home else user_data_path("nst", appauthor=False) / "studio"
+    serve(setup, folder or own_folder("studio", "data"), port, show)

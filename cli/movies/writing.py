@@ -26,7 +26,7 @@ from nst.cli.movies.timing import Timing, repeats
 from nst.cli.movies.tracks import KINDS, Timed, add_tracks, copy_texts, kinds_in
 from nst.documents import read_json
 from nst.errors import ImageError
-from nst.files import check_writable, write_atomically
+from nst.files import check_writable, unwritten, write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 
@@ -81,7 +81,7 @@ def check_movie(path: Path) -> None:
     try:
         check_writable(path)
     except OSError as error:
-        raise ImageError(f"cannot write {path}: {error.strerror}") from error
+        raise ImageError(f"cannot write {path}: {unwritten(error)}") from error
 
 
 def try_movie(path: Path, picture: Picture, timing: Timing) -> None:
@@ -126,6 +126,7 @@ def _write(
         if kind is not None:
             write_atomically(place, _animated(kind, frames, timing, text))
         else:
+<<<<<<< HEAD
             _encode(place, name, frames, timing, text, most)
     except (OSError, ValueError) as error:
         raise _unwritable(name, error) from error
@@ -133,6 +134,13 @@ def _write(
 
 def _unwritable(path: Path, error: Exception) -> ImageError:
     return ImageError(f"cannot write {path}: {' '.join(str(error).split())}")
+=======
+            _encode(path, frames, timing, text)
+    except OSError as error:
+        raise ImageError(f"cannot write {path}: {unwritten(error)}") from error
+    except ValueError as error:
+        raise ImageError(f"cannot write {path}: {' '.join(str(error).split())}") from error
+>>>>>>> env
 
 
 def description_in(path: str) -> dict[str, Any]:

@@ -111,6 +111,8 @@ def detect(path: str | Path) -> str:
         return "safetensors"
     if head[:1] == b"\x08" and 0 < head[1] < 32:  # field 1, the IR version; protobuf has no magic number
         return "ONNX"
+    if head.startswith(b"version https://git-lfs"):
+        raise WeightsError(f"{path} only says where Git LFS keeps the weights: fetch them with git lfs pull")
     if head.lstrip()[:1] == b"<":
         raise WeightsError(f"{path} is a web page, not weights: download the file itself")
     raise WeightsError(

@@ -86,7 +86,8 @@ def _check(found: Found, layers: Sequence[str]) -> None:
             raise WeightsError(f"{layer}.{part} is missing")
         dtype = found[layer, part].dtype
         if dtype.kind != "f" or dtype.itemsize > 8:
-            raise WeightsError(f"{layer}.{part} is {str(dtype)[:99]}, expected floating point")
+            kind = found[layer, part].kind or str(dtype)[:99]
+            raise WeightsError(f"{layer}.{part} is {kind}, expected floating point of 16 to 64 bits")
     check_shapes({f"{layer}.{part}": found[layer, part].shape for layer, part in parts})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nst.errors import WeightsError
 from nst.models import vgg
 
-__all__ = ["COLOUR", "Found", "Stored", "Tensors", "counted", "find"]
+__all__ = ["COLOUR", "Found", "Stored", "Tensors", "counted", "find", "widened"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class Stored:
         shape: as the file says.
         dtype: of its numbers.
         read: reads it; called once, after shape and dtype were found to be those of a layer.
+        kind: what the file calls a dtype that numpy does not have.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[], NDArray[np.generic]]
+    kind: str = ""
 
 
 Tensors: TypeAlias = Mapping[str, Stored]
@@ -48,7 +50,7 @@ _FAMILIES = {
     "conv": re.compile(rf"(?:.*[./])?conv(?P<block>[1-5])_(?P<index>[1-4])[._/]{_PART}(?:_\d)?(?::0)?"),
     "keras": re.compile(rf"(?:.*[./])?block(?P<block>[1-5])_conv(?P<index>[1-4])[._/]{_PART}(?:_\d)?(?::0)?"),
     "features": re.compile(rf"(?:.*\.)?features[._](?P<position>\d+)\.{_PART}"),
-    "sequential": re.compile(rf"(?:module\.)?(?P<position>\d+)\.{_PART}"),
+    "sequential": re.compile(rf"(?P<prefix>(?:[^.]+\.)*?)(?:slice\d+\.)?(?P<position>\d+)\.{_PART}"),
     "counted": re.compile(rf"(?:.*:)?vgg\d*_conv(?P<count>\d+)_{_PART}"),
 }
 
@@ -71,14 +73,19 @@ def counted(number: int, part: str) -> str:
     return f"vgg_conv{number}_{part}"
 
 
+def widened(upper: NDArray[Any]) -> NDArray[np.float32]:
+    """bfloat16, which is the upper half of a float32."""
+    return (upper.astype(np.uint32) << 16).view(np.float32)
+
+
 def find(tensors: Tensors) -> tuple[str, Found]:
     """(family of names, what belongs to each layer).
 
     Raises:
         WeightsError: no VGG in these names, or a tensor that has no place in one.
     """
-    for family, pattern in _FAMILIES.items():
-        matches = {name: match for name in tensors if (match := pattern.fullmatch(name))}
+    refused: WeightsError | None = None
+    for family, matches in _groups(tensors):
         keys = {name: (_place(match), _PARTS[match["part"]]) for name, match in matches.items()}
         layers = _layers(family, {key: tensors[name] for name, key in keys.items()})
         found = {
@@ -86,13 +93,30 @@ def find(tensors: Tensors) -> tuple[str, Found]:
         }
         unknown = [name for name, (place, _) in keys.items() if place not in layers]
         if unknown and found:
-            raise WeightsError(
+            refused = refused or WeightsError(
                 f"{unknown[0]} has no place in a VGG19 or VGG16 without batch normalisation (a VGG19-BN?)"
             )
-        if any(layer == "conv1_1" for layer, _ in found):
+        elif any(layer == "conv1_1" for layer, _ in found):
             return family, found
     seen = ", ".join(list(tensors)[:3]) or "nothing"
-    raise WeightsError(f"conv1_1.weight is missing: no VGG19 or VGG16 in its tensors ({seen}, ...)")
+    raise refused or WeightsError(
+        f"conv1_1.weight is missing: no VGG19 or VGG16 in its tensors ({seen}, ...)"
+    )
+
+
+def _groups(tensors: Tensors) -> Iterator[tuple[str, Mapping[str, re.Match[str]]]]:
+    """(family, names that fit it); one for each part of a program whose layers are numbered only: "vgg.0.weight"."""
+    for family, pattern in _FAMILIES.items():
+        groups: dict[str, dict[str, re.Match[str]]] = {}
+        for name in tensors:
+            if match := pattern.fullmatch(name):
+                groups.setdefault(match.groupdict().get("prefix", ""), {})[name] = match
+        for prefix, matches in groups.items():
+            # a prefix may be that of a classifier or a decoder
+            if not prefix or any(
+                len(tensors[n].shape) == 4 and int(m["position"]) < 3 for n, m in matches.items()
+            ):
+                yield family, matches
 
 
 def _place(match: re.Match[str]) -> Place:

@@ -8,10 +8,12 @@ Anything else is refused by name. Sizes are compared with what the file holds be
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -21,13 +23,15 @@ from numpy.typing import NDArray
 from nst.errors import WeightsError
 from nst.models.importers import machine
 from nst.models.importers.archive import members
-from nst.models.importers.names import Stored, Tensors
+from nst.models.importers.names import Stored, Tensors, find, widened
 from nst.models.limits import MAX_CONTENTS, MAX_NUMBERS
 
 __all__ = ["LEGACY_MAGIC", "read_legacy", "read_zip"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+_MOST = 100
+"""Dictionaries that are looked into."""
 _DTYPES = {"Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "u2", "Long": "i8", "Int": "i4"}
 _DTYPES |= {"Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?"}
 _Function: TypeAlias = Literal["dictionary", "tuple", "tensor", "parameter"]
@@ -64,6 +68,10 @@ def _find(module: str, name: str) -> Any:
         return _FUNCTIONS[module, name]
     if module == "torch" and name.removesuffix("Storage") in _DTYPES and name.endswith("Storage"):
         return _StorageType(name.removesuffix("Storage"))
+    if name == "_rebuild_tensor_v3":
+        raise WeightsError(
+            "its numbers are of a kind that is not read, such as 8-bit floats: convert it to float32"
+        )
     raise WeightsError(f"it asks for {module[:99]}.{name[:99]}, which is refused: only tensors are read")
 
 
@@ -189,14 +197,26 @@ def _load(stream: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
 def _tensors(contents: Any, read: Callable[[_Storage], NDArray[np.generic]]) -> Tensors:
     if not isinstance(contents, dict):
         raise WeightsError("it holds no dictionary of tensors: save model.state_dict()")
-    for wrapper in ("state_dict", "model", "params"):
-        if isinstance(contents.get(wrapper), dict):
-            contents = contents[wrapper]
-    return {
-        name: _stored(value, read)
-        for name, value in contents.items()
-        if isinstance(name, str) and isinstance(value, _Tensor)
-    }
+    found: Tensors = {}
+    for inside in itertools.islice(_dictionaries(contents), _MOST):
+        tensors = {
+            name: _stored(value, read)
+            for name, value in inside.items()
+            if isinstance(name, str) and isinstance(value, _Tensor)
+        }
+        found = found or tensors
+        with suppress(WeightsError):  # the state of an optimiser, or another network
+            find(tensors)
+            return tensors
+    return found
+
+
+def _dictionaries(contents: dict[Any, Any], depth: int = 3) -> Iterator[dict[Any, Any]]:
+    """A dictionary and those inside it, as training programs keep them: {"epoch": 3, "model_state_dict": {...}}."""
+    yield contents
+    for value in contents.values():
+        if isinstance(value, dict) and depth:
+            yield from _dictionaries(value, depth - 1)
 
 
 def _stored(tensor: _Tensor, read: Callable[[_Storage], NDArray[np.generic]]) -> Stored:
@@ -216,8 +236,8 @@ def _stored(tensor: _Tensor, read: Callable[[_Storage], NDArray[np.generic]]) ->
         flat = read(storage)
         if flat.size != storage.elements:
             raise WeightsError(f"the file is truncated in storage {storage.key}")
-        if storage.type.name == "BFloat16":  # the upper half of a float32
-            flat = (flat.astype(np.uint32) << 16).view(np.float32)
+        if storage.type.name == "BFloat16":
+            flat = widened(flat)
         strides = [step * flat.itemsize for step in stride]
         return np.lib.stride_tricks.as_strided(flat[offset:], size, strides, writeable=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from nst.models.importers.names import Stored, Tensors
+from nst.models.importers.names import Stored, Tensors, widened
 from nst.models.limits import check_header
 
 __all__ = ["is_own", "read_safetensors"]
 
 
-_DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "U8": "u1"}
+_DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "f4", "U8": "u1"}
 
 
 def is_own(path: Path) -> bool:
@@ -33,10 +34,24 @@ def read_safetensors(path: Path) -> Tensors:
 
 
 def _stored(path: Path, name: str, claimed: Any) -> Stored:
+    kind, shape = claimed.get_dtype(), tuple(claimed.get_shape())
+
     def read() -> NDArray[np.generic]:
+        if kind == "BF16":  # which numpy does not know
+            return widened(np.frombuffer(_bytes(path, name), "<u2")).reshape(shape)
         with safe_open(path, framework="numpy") as file:
             array: NDArray[np.generic] = file.get_tensor(name)
             return array
 
-    kind = claimed.get_dtype()
-    return Stored(tuple(claimed.get_shape()), np.dtype(_DTYPES.get(kind, "O")), read)
+    return Stored(shape, np.dtype(_DTYPES.get(kind, "O")), read, kind)
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    """Of a tensor, as its header says: 8 bytes of its length, JSON, and then all tensors."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        first, end = json.loads(file.read(length))[name][
+            "data_offsets"
+        ]  # within the file: safe_open has checked
+        file.seek(8 + length + first)
+        return file.read(end - first)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from safetensors import SafetensorError
 
@@ -17,6 +19,7 @@ __all__ = [
     "cached_path",
     "is_cached",
     "load_cached",
+    "own_folder",
     "store",
     "weights_folder",
 ]
@@ -27,38 +30,65 @@ RESERVED = ("auto", "embedded", "random")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def weights_folder() -> Path:
-    """`$NST_HOME/weights`, or the user's cache folder; not created."""
-    home = os.environ.get("NST_HOME")
-    if home:
-        return Path(home).expanduser() / "weights"
-    from platformdirs import user_cache_path
+def own_folder(name: str, kind: Literal["cache", "data"]) -> Path:
+    """`$NST_HOME/name`, or the user's own place for such files; not created.
 
-    return user_cache_path("nst", appauthor=False) / "weights"
+    Raises:
+        WeightsError: nobody knows where that is, as in a container whose user has no name.
+    """
+    folder = _own_folder(name, kind)
+    if folder is None:
+        raise WeightsError(
+            "this user has no home, in which nst keeps its files: set NST_HOME to a folder for them"
+        )
+    return folder
+
+
+def _own_folder(name: str, kind: Literal["cache", "data"]) -> Path | None:
+    from platformdirs import PlatformDirs
+
+    home = os.environ.get("NST_HOME")
+    with suppress(RuntimeError):  # no HOME, and no such user
+        own = Path(home).expanduser() if home else None
+        folder: Path = own or getattr(PlatformDirs("nst", appauthor=False), f"user_{kind}_path")
+        if folder.is_absolute() or own:  # a platformdirs of old answers with "~"
+            return folder / name
+    return None
+
+
+def weights_folder() -> Path:
+    """Where networks are; see `own_folder`."""
+    return own_folder("weights", "cache")
 
 
 def cached_path(name: str) -> Path:
     """Where the network of that name is kept, whether or not it is there.
 
     Raises:
-        WeightsError: the name cannot be one.
+        WeightsError: the name cannot be one, or as `own_folder`.
     """
+    _check_name(name)
+    return weights_folder() / f"{name}.safetensors"
+
+
+def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or name in RESERVED:
         raise WeightsError(
             f"{name!r} cannot name a network: use letters, digits, '.', '_' and '-', but none of "
             f"{', '.join(RESERVED)}"
         )
-    return weights_folder() / f"{name}.safetensors"
 
 
 def cached_names() -> list[str]:
     """The networks in the folder, sorted."""
-    return sorted(path.stem for path in weights_folder().glob("[!.]*.safetensors"))
+    folder = _own_folder("weights", "cache")
+    return sorted(path.stem for path in folder.glob("[!.]*.safetensors")) if folder else []
 
 
 def is_cached(name: str) -> bool:
     """Whether the network is in the folder."""
-    return cached_path(name).is_file()
+    _check_name(name)
+    return _own_folder("weights", "cache") is not None and cached_path(name).is_file()
 
 
 def load_cached(name: str) -> NetworkWeights:

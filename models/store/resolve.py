@@ -74,8 +74,9 @@ def resolve_weights(
         return obtain(name, offline=offline, notify=notify, progress=progress)
     if name in cache.cached_names():
         return cache.load_cached(name)
-    if Path(spec).expanduser().is_file():
-        return _file(Path(spec).expanduser(), notify)
+    path = Path(os.path.expanduser(spec))  # which leaves a ~ that nobody knows
+    if path.is_file():
+        return _file(path, notify)
     script = ", which examples/whitened_network.py makes" if name == "whitened" else ""
     raise WeightsError(
         f"no weights called {name!r} and no such file: choose auto, embedded, random, "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +16,22 @@ from typing import Any, TypeAlias
 from nst.errors import ImageError, SettingsError
 from nst.pictures.opening import suffixes
 
-__all__ = ["TEMPLATE", "Paths", "Row", "beside", "check_outputs", "expand", "named", "paired_rows", "pairs"]
+__all__ = [
+    "TEMPLATE",
+    "Paths",
+    "Row",
+    "beside",
+    "check_outputs",
+    "expand",
+    "named",
+    "paired_rows",
+    "pairs",
+    "text_in",
+]
 
 TEMPLATE = "{content}-{style}.png"
 
-FIELDS = ("content", "style", "folder", "number")
+FIELDS = ("content", "style", "folder", "suffix", "number")
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,8 @@ def named(template: str, content: str, styles: Sequence[str], number: int) -> st
     """The name of a result.
 
     Args:
-        template: with {content} and {style} (names without their extension), {folder} (that the content is in) and
-            {number}, in the manner of Python's `str.format`.
+        template: with {content} and {style} (names without their extension), {folder} (that the content is in),
+            {suffix} (of the content, with its dot) and {number}, in the manner of Python's `str.format`.
         content: path.
         styles: paths; several are put together by "+".
         number: of the row, from 1.
@@ -97,6 +110,7 @@ def named(template: str, content: str, styles: Sequence[str], number: int) -> st
         "content": Path(content).stem,
         "style": "+".join(Path(style).stem for style in styles),
         "folder": Path(content).resolve().parent.name,
+        "suffix": Path(content).suffix,
         "number": number,
     }
     try:
@@ -128,9 +142,15 @@ def check_outputs(rows: Iterable[Row], folder: Path) -> None:
         other = taken.setdefault(os.path.normpath(row.output).casefold(), row)
         if other is not row:
             ours, theirs = (" and ".join((one.content, *one.styles)) for one in (row, other))
+            apart = [f"{{{name}}}" for name in ("folder", "suffix") if _differ(name, row, other)]
             raise SettingsError(
-                f"{ours} would be {row.output}, as {theirs}: use a name with {{folder}} or {{number}}"
+                f"{ours} would be {row.output}, as {theirs}: use a name with {' or '.join([*apart, '{number}'])}"
             )
+
+
+def _differ(field: str, *rows: Row) -> bool:
+    """Whether a field of `named` tells two results apart."""
+    return len({named(f"{{{field}}}", row.content, row.styles, 0).casefold() for row in rows}) > 1
 
 
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -153,6 +173,16 @@ def expand(words: Paths) -> list[str]:
     return list(found.values())
 
 
+def text_in(data: bytes, errors: str = "strict") -> str:
+    """UTF-8, or what Windows' programs call Unicode: UTF-16 with its mark.
+
+    Raises:
+        UnicodeDecodeError: it is neither, and `errors` are "strict".
+    """
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig", errors)
+
+
 def _lines_of(path: str) -> list[str]:
     """The lines of a list, without those that are empty or begin with #.
 
@@ -160,7 +190,7 @@ def _lines_of(path: str) -> list[str]:
         ImageError: it cannot be read.
     """
     try:
-        text = Path(path).read_text("utf-8-sig", "surrogateescape")
+        text = text_in(Path(path).read_bytes(), "surrogateescape")
     except OSError as error:
         raise ImageError(f"cannot read the list {path}: {error.strerror}; check the name") from error
     if "\0" in text:
@@ -170,9 +200,12 @@ def _lines_of(path: str) -> list[str]:
 
 
 def beside(path: str, listed_in: str) -> str:
-    """A path in a list: as it is, or else beside the list."""
-    near = Path(listed_in).parent / path
-    return str(near) if path and not os.path.exists(path) and os.path.exists(near) else path
+    """A path in a list: as it is, or else beside the list; with its accents as one sign or as two."""
+    if not path:
+        return path
+    spelt = dict.fromkeys((path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD"))))
+    places = (place for name in spelt for place in (name, str(Path(listed_in).parent / name)))
+    return next((place for place in places if os.path.exists(place)), path)
 
 
 def _expanded(word: str) -> list[str]:

@@ -51,11 +51,17 @@ FileSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview
 
 
 def open_file(path: FileSource) -> BinaryIO:
-    """Open for reading, or say in one line why not. Of an open file, the rest from where it stands."""
+    """Open for reading, or say in one line why not.
+
+    Of an open file, the rest from where it stands, and the whole where it stands at its end, as after it was written.
+    """
     if isinstance(path, (bytes, bytearray, memoryview)):
         return BytesIO(path)
     if not isinstance(path, (str, os.PathLike)):
         rest = path.read()
+        if not rest and getattr(path, "seekable", bool)():
+            path.seek(0)
+            rest = path.read()
         if not isinstance(rest, bytes):
             raise ImageError(f"cannot read {name_of(path)}: it is open for text; open it with mode 'rb'")
         return BytesIO(rest)
@@ -239,6 +245,10 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
     (b"8BPS", _PSD),
     *((beginning, _TIFF) for beginning in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (b"gimp xcf", _GIMP),
+    (
+        b"version https://git-lfs",
+        Format("a pointer of Git LFS, not the picture", "fetch it with git lfs pull"),
+    ),
     (b"%PDF", Format("a PDF document", _EXPORT)),
     (b"%!PS", _POSTSCRIPT),
     (b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),

@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from nst._version import __version__
 from nst.documents import parse
 from nst.errors import ImageError
-from nst.files import check_writable, write_atomically
+from nst.files import check_writable, unwritten, write_atomically
 from nst.pictures.opening import open_file, open_picture
 from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
@@ -205,9 +205,7 @@ def _format(path: str | os.PathLike[str]) -> _Format:
 
 
 def _unwritable(path: str | os.PathLike[str], error: OSError) -> ImageError:
-    reason = error.strerror or " ".join(str(error).split())
-    hint = "" if ";" in reason else "; choose a folder that you can write to"
-    return ImageError(f"cannot write {path}: {reason}{hint}")
+    return ImageError(f"cannot write {path}: {unwritten(error)}")
 
 
 CAPTIONED_SIDE = 640

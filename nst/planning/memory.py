@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from nst import cgroups
+
 __all__ = ["free_memory", "is_out_of_memory"]
 
 SIGNS = (
@@ -21,12 +23,6 @@ SIGNS = (
 )
 """What exceptions of numpy, PyTorch, TensorFlow and ONNX Runtime say, in lower case."""
 
-CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
-"""Limit and use of a container, version 2 and 1."""
-
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether any framework means by this that it had no memory left."""
@@ -38,14 +34,7 @@ def free_memory(device: str) -> int | None:
     """Bytes that can be had on a device ("cpu", "mps", "cuda:N"), or None where nobody can tell."""
     if device.startswith("cuda"):
         return _free_on_gpu(device.partition(":")[2] or "0")
-    return min([int(psutil.virtual_memory().available), *_free_in_container()])
-
-
-def _free_in_container() -> list[int]:
-    for limit, used in CGROUPS:
-        with suppress(OSError, ValueError):  # no such limit, or "max"
-            return [max(0, int(Path(limit).read_text()) - int(Path(used).read_text()))]
-    return []
+    return min([int(psutil.virtual_memory().available), *cgroups.free_memory()])
 
 
 def _free_on_gpu(index: str) -> int | None:

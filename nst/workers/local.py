@@ -17,19 +17,18 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any, TypeAlias
 from weakref import finalize
 
+from nst.cgroups import THREADS, cores
 from nst.children import safe_children
 from nst.engine.distributed import Answer, Shard, WorkerLostError
-from nst.errors import NSTError
+from nst.errors import BackendError, NSTError
 from nst.models.weights import NetworkWeights
 from nst.planning.memory import is_out_of_memory
 from nst.protocol import Backend
 
 __all__ = [
-    "THREADS",
     "LocalWorker",
     "MakeBackend",
     "ShardHost",
-    "cores",
     "environment",
     "local_workers",
     "process_worker",
@@ -88,8 +87,18 @@ def thread_worker(device: str, number: int) -> LocalWorker:
 
 
 def process_worker(device: str, number: int) -> LocalWorker:
-    """A worker in a process of its own, which starts with its first task."""
-    executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=_stay_with_the_first_process)
+    """A worker in a process of its own, which starts with its first task.
+
+    Raises:
+        BackendError: the system has no place for the locks of processes.
+    """
+    try:
+        executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=_stay_with_the_first_process)
+    except OSError as error:
+        reason = f"{error.strerror} (/dev/shm must be there, and writable)"
+        raise BackendError(
+            f"{device} cannot have a process of its own: {reason}; use --device cpu"
+        ) from error
     return LocalWorker(f"{device} ({number})", executor)
 
 
@@ -214,23 +223,6 @@ class ShardHost:
             if is_out_of_memory(error):
                 raise MemoryError(f"{type(error).__name__}: {error}") from None
             raise RuntimeError("".join(traceback.format_exception(error))) from None
-
-
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
-"""Where frameworks and the libraries below them read how many threads they may have."""
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def environment(jobs: int) -> dict[str, str]:

@@ -19,6 +19,7 @@ from nst.backends.selection import parse_device
 from nst.checkpoint import read_checkpoint
 from nst.cli.like import read_picture_settings
 from nst.errors import BackendError, ImageError, NSTError
+from nst.models.random import random_weights
 
 
 def run(code, *arguments):
@@ -263,3 +264,57 @@ def test_torch_computes_the_same_in_the_callers_modes(small_network, optimizer, 
     for mode in modes:
         with mode:
             assert torch.equal(result(), expected)
+
+
+def _painted(backend, weights):
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    options = {"weights": weights, "size": 32, "steps": 1, "scales": 1, "progress": False}
+    return nst.stylize(picture, picture[::-1].copy(), backend=backend, **options)
+
+
+def test_keras_that_is_set_to_channels_first(need, small_network):
+    need("tf")
+    expected = _painted("tf", small_network)
+    import keras
+
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        np.testing.assert_array_equal(_painted("tf", small_network), expected)
+    finally:
+        keras.config.set_image_data_format(before)
+
+
+def test_tensorflow_that_builds_a_graph(need, small_network):
+    need("tf")
+    import tensorflow as tf
+
+    backend = get_backend("tf")
+
+    @tf.function(autograph=False)  # which would put its own words around ours
+    def traced():
+        with pytest.raises(BackendError, match="call nst outside of it"):
+            get_backend("tf")
+        with pytest.raises(BackendError, match="call nst outside of it"):
+            _painted(backend, small_network)
+        return 1
+
+    traced()
+    with tf.Graph().as_default(), pytest.raises(BackendError, match=r"tf\.function, a tf\.Graph"):
+        _painted("tf", small_network)
+
+
+def test_torch_with_another_default_device_and_type(need):
+    """Wide enough for Winograd's convolution."""
+    need("torch")
+    import torch
+
+    weights = random_weights(0, 1 / 2, depth="conv5_1")
+    expected = _painted("torch", weights)
+    torch.set_default_device("meta")  # which holds no numbers
+    torch.set_default_dtype(torch.float64)
+    try:
+        np.testing.assert_array_equal(_painted("torch", weights), expected)
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)

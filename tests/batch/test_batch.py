@@ -14,11 +14,12 @@ import nst
 from nst import get_backend
 from nst.batch import Batch, Row, RowPainter
 from nst.batch.pool import InProcess, _Worker
+from nst.cgroups import THREADS, cores
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
 from nst.pictures.writing import read_settings
-from nst.workers.local import THREADS, cores, environment
+from nst.workers.local import environment
 
 ALL = [f"{content}-{style}.png" for style in "xy" for content in "abc"]
 

@@ -1,5 +1,8 @@
 """From what people type to rows: pictures, folders, patterns, lists; pairs; names of results."""
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
 from nst.batch.rows import Row, check_outputs, expand, named, pairs
@@ -58,6 +61,20 @@ def test_nothing_there(folder, word, message):
         expand(word)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_accents_of_one_sign_or_two_in_a_list(folder, encoding):
+    """A list typed on one system (NFC) names files of another (NFD), and the other way round."""
+    for form in ("NFC", "NFD"):
+        (folder / "photos" / unicodedata.normalize(form, f"é{form}.png")).write_bytes(b"")
+    listed = [
+        unicodedata.normalize(form, f"photos/é{name}.png") for form, name in (("NFD", "NFC"), ("NFC", "NFD"))
+    ]
+    (folder / "accents.txt").write_text("\n".join(listed), encoding)
+    found = expand("@accents.txt")
+    assert len(found) == 2
+    assert all(Path(path).is_file() for path in found)
+
+
 def test_pairs():
     assert pairs(["a", "b"], ["x", "y"], False) == [("a", "x"), ("b", "x"), ("a", "y"), ("b", "y")]
     assert pairs(["a", "b"], ["x", "y"], True) == [("a", "x"), ("b", "y")]
@@ -70,6 +87,7 @@ def test_pairs():
 def test_names():
     assert named("{content}-{style}.png", "in/a.b.jpg", ["s/x.tif"], 7) == "a.b-x.png"
     assert named("{style}/{number:03}-{folder}.jpg", "in/a.jpg", ["x.png", "y.png"], 7) == "x+y/007-in.jpg"
+    assert named("{content}{suffix}", "in/a.b.JPG", ["x.png"], 7) == "a.b.JPG"
     assert named("{{}}.png", "a{0}.jpg", ["x.png"], 1) == "{}.png"
     assert named("{content}.png", "a{0}.jpg", ["x.png"], 1) == "a{0}.png"
     for wrong in ("{other}.png", "{content", "{}.png", "{content.__class__}.png", "{number:q}.png"):
@@ -85,6 +103,15 @@ def test_collisions(tmp_path):
     for outputs in (("a.png", "A.png"), ("a.png", "./a.png"), ("x/a.png", "x//a.png")):
         with pytest.raises(SettingsError, match=r"in/1\.png and s\.png would be"):
             check_outputs(rows(*outputs), tmp_path)
+    advice = {
+        ("in/a.jpg", "in/a.png"): "use a name with {suffix} or {number}$",
+        ("in/a.jpg", "on/a.jpg"): "use a name with {folder} or {number}$",
+        ("in/a.jpg", "on/a.png"): "use a name with {folder} or {suffix} or {number}$",
+        ("in/a.jpg", "in/a.jpg"): "use a name with {number}$",  # in styles of the same name
+    }
+    for contents, words in advice.items():
+        with pytest.raises(SettingsError, match=words):
+            check_outputs([Row(content, ("s.png",), "a.png") for content in contents], tmp_path)
     for output in ("../a.png", "/tmp/a.png", "x/../../a.png", ""):
         with pytest.raises(SettingsError, match="not inside"):
             check_outputs(rows(output), tmp_path)

@@ -107,6 +107,24 @@ def test_a_table_with_options_for_each_row(batch, gallery):
     assert second["styles"] == ["styles/s0.png", "styles/s1.png"]
 
 
+TABLE = "content,style,output,tv-weight\ncontents/c0.png,styles/s0.png,café.png,0.7\n"
+TABLES = {
+    "semicolons, decimal commas": TABLE.replace(",", ";").replace("0.7", "0,7").encode("utf-8-sig"),
+    "tabs in UTF-16": TABLE.replace(",", "\t").encode("utf-16"),
+    "commas in cp1252": TABLE.encode("cp1252"),
+    "trailing empty columns, Windows' ends of lines": TABLE.replace("\n", ",,\r\n").encode()
+    + b",,,,,\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_as_spreadsheets_write_them(batch, gallery, name):
+    (gallery / "t.csv").write_bytes(TABLES[name])
+    done = batch("t.csv")
+    assert (done.status, done.stdout, done.stderr) == (0, "out: 1 painted\n", "")
+    assert read_settings(gallery / "out" / "café.png")["settings"]["tv_weight"] == 0.7
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -17,6 +17,8 @@ from PIL import Image
 
 from nst.cli import console
 from nst.cli.recorder import Scratch
+from nst.errors import BackendError
+from nst.workers.local import process_worker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, descriptors and limits of POSIX")
 
@@ -141,6 +143,55 @@ def test_a_disk_that_is_full_when_the_trace_is_written(stylize, tmp_path, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png"]
 
 
+FULL = "No space left on device; free some space"
+
+
+@needs_proc
+def test_a_full_disk_names_the_file_and_the_fix(command, pictures, weights_file, tmp_path, monkeypatch):
+    small, engine = ["--weights", weights_file], ["--backend", "numpy", "--size", 32, "--steps", 1]
+    batch = ["batch", pictures.content, "--styles", pictures.style, *small, *engine, "-o"]
+    Disk(monkeypatch, lambda path: not path.name.endswith(".jsonl"))
+    done = {
+        "x.onnx": command("export-onnx", *small, "--size", "32x24", "-o", "x.onnx"),
+        "s.safetensors": command("export-style", pictures.style, *small, "--size", 32, "-o", "s.safetensors"),
+        "one/content-style.png": command(*batch, "one"),
+    }
+    for file, result in done.items():
+        assert f"{file}: {FULL}" in result.stderr.splitlines()[-1]
+        assert not list(tmp_path.rglob(".nst-*.tmp"))
+    assert [result.status for result in done.values()] == [2, 2, 3]
+    Disk(monkeypatch, lambda path: True)  # for the manifest too
+    assert "nst-batch.jsonl: No space left on device; free some space" in command(*batch, "two").stderr
+
+
+@needs_proc
+@pytest.mark.parametrize("frames", [True, False])
+def test_a_disk_that_is_full_for_the_animation_or_its_frames(stylize, frames, tmp_path, monkeypatch):
+    def save(image, file, *arguments, **options):
+        if str(file).endswith(".png"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        kept(image, file, *arguments, **options)
+
+    kept = Image.Image.save
+    if frames:
+        monkeypatch.setattr(Image.Image, "save", save)
+    else:
+        Disk(monkeypatch, lambda path: path.read_bytes()[:3] == b"GIF")
+    done = stylize("--animate", "a.gif")
+    assert done.status == 2
+    assert "a.gif" in one_line(done.stderr)
+    assert done.stderr.endswith(f"{FULL}\n")
+    Image.open(tmp_path / "out.png").load()
+
+
+@needs_proc
+def test_a_checkpoint_that_does_not_fit_is_told_once(stylize, tmp_path, monkeypatch):
+    Disk(monkeypatch, lambda path: b"PNG" not in path.read_bytes()[:8])
+    done = stylize("--checkpoint", "run.ck", "--checkpoint-every", 0, "--steps", 9)
+    assert done.status == 0
+    assert one_line(done.stderr) == f"nst: cannot write the checkpoint run.ck: {FULL}; the run goes on\n"
+
+
 @needs_proc
 def test_a_disk_that_is_full_everywhere(stylize, tmp_path, monkeypatch):
     Disk(monkeypatch, lambda path: True)
@@ -254,8 +305,9 @@ def test_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
 
 KILLED = """
 import os, sys
+from pathlib import Path
 from nst.cli.recorder import Scratch
-scratch = Scratch()
+scratch = Scratch(Path())
 open(os.path.join(scratch.name, "frame.png"), "w").close()
 print(scratch.name, flush=True)
 sys.stdin.read()
@@ -271,7 +323,7 @@ def test_temporary_folders_of_killed_processes_go_and_no_others(environment, tmp
     folders = [Path(process.stdout.readline().strip()) for process in (killed, alive)]
     killed.kill()
     killed.communicate()
-    with Scratch() as mine:
+    with Scratch(tmp_path) as mine:
         assert not folders[0].exists()
         assert [path.name for path in folders[1].iterdir()] == ["frame.png"]
         assert Path(mine.name).is_dir()
@@ -287,6 +339,26 @@ def test_an_animation_leaves_no_folder_however_the_run_ends(stylize, tmp_path, m
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     assert stylize("--animate", "a.gif", "--save-every", 1).status == 0
     assert not list(folder.iterdir())
+
+
+def test_nothing_but_the_folder_of_the_results_can_be_written(stylize, tmp_path, monkeypatch):
+    """A read-only container without /tmp, in which the program does not stand in that folder either."""
+    (tmp_path / "results").mkdir()
+    with monkeypatch.context() as patch:  # which pytest itself would miss
+        patch.setattr(tempfile, "tempdir", None)
+        patch.setattr(tempfile, "_candidate_tempdir_list", list)
+        done = stylize("--animate", "results/a.gif", output="results/out.png")
+    assert (done.status, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.joinpath("results").iterdir()} == {"out.png", "a.gif"}
+
+
+def test_without_shared_memory_a_worker_cannot_start(monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("nst.workers.local.ProcessPoolExecutor", refused)
+    with pytest.raises(BackendError, match=r"Read-only file system \(/dev/shm .* use --device cpu"):
+        process_worker("cpu", 1)
 
 
 def test_two_processes_at_once_on_one_cache(environment, weights_file, tmp_path):

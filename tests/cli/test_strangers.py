@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import subprocess
 
 import numpy as np
 import pytest
@@ -300,16 +301,32 @@ def test_pictures_archives_and_states_that_are_damaged(tmp_path, stylize, pictur
         assert store.raw(0).shape == (4, 5, 3)
 
 
-def test_a_pipe_that_is_closed_is_no_error(environment, tmp_path):
-    import subprocess
-    import sys
-
+@pytest.mark.parametrize(
+    "words", [["presets"], ["--help"], ["stylize", "--help"], ["weights", "list"], ["stylize"]]
+)
+def test_a_pipe_that_is_closed_is_no_error(python, pictures, small_run, words, tmp_path):
+    """Who reads it may go at any time, as `head` does; a picture is painted all the same, with `2>&1` too."""
+    paints = words == ["stylize"]
+    if paints:
+        words = [
+            "stylize",
+            pictures.content,
+            pictures.style,
+            "-o",
+            "o.png",
+            *small_run,
+            "--size",
+            32,
+            "--steps",
+            2,
+        ]
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "nst", "presets"]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, cwd=tmp_path)
+    errors = writing if paints else subprocess.PIPE
+    done = python("-m", "nst", *words, capture_output=False, stdout=writing, stderr=errors)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr or "") == (0, "")
+    assert (tmp_path / "o.png").exists() == paints
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")

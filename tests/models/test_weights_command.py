@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from nst.backends import autotune
 from nst.cli.commands.weights import weights
 from nst.errors import WeightsError
 from nst.models.random import random_weights
@@ -209,3 +210,34 @@ def test_the_published_facts_are_whole():
             algorithm, digest = source.digest.split(":")
             assert len(digest) == {"md5": 32, "sha256": 64}[algorithm]
             assert source.url.startswith("https://")
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """As in a container whose user is a number: no HOME, and nobody of that number."""
+    pwd = pytest.importorskip("pwd")
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "NST_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_user_without_a_home_paints_and_is_told_what_else_needs_one(homeless, small_network, monkeypatch):
+    assert cache.cached_names() == []
+    assert resolve_weights("auto").name == resolve_weights("embedded").name
+    with pytest.raises(WeightsError, match="no weights called '~/x' and no such file"):
+        resolve_weights("~/x")
+    autotune._remember("key", {"precision": "float32"})
+    assert autotune._read() == {}
+    run("import", "x.npz", "--name", "x", fails="cannot be read")
+    run("download", "vgg19", fails="set NST_HOME")
+    run("path", "vgg19", fails="set NST_HOME")
+    with pytest.raises(WeightsError, match="set NST_HOME"):
+        cache.store(small_network)
+    with pytest.raises(WeightsError, match="set NST_HOME"):
+        cache.own_folder("studio", "data")
+    monkeypatch.setenv("NST_HOME", "~/nst")
+    run("path", "vgg19", fails="set NST_HOME")

@@ -1,15 +1,17 @@
 """Every format in use gives the same network: the same tensors and the same first features."""
 
+import json
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 
-from nst.errors import WeightsError
+from nst.errors import ImageError, WeightsError
 from nst.models.forward import activations
 from nst.models.importers import CONVENTIONS, detect, import_file
 from nst.models.random import probe, random_weights
 from nst.models.weights import NetworkWeights, save_weights
+from nst.pictures.reading import read_picture
 
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 FEATURES_16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
@@ -399,3 +401,79 @@ def test_a_dataset_in_another_file_is_refused(tmp_path):
         group.create_dataset("kernel:0", (3, 3, 3, 4), "f4", external=[("/etc/passwd", 0, 432)])
     with pytest.raises(WeightsError, match="another file"):
         import_file(tmp_path / "a.h5")
+
+
+def write_bfloat16(path, tensors, kind="BF16"):
+    """By the format's own description: the length of a header in JSON, the header, the numbers."""
+    header, data = {}, b""
+    for name, array in torchvision_state(tensors).items():
+        upper = (np.ascontiguousarray(array).view(np.uint32) >> 16).astype("<u2").tobytes()
+        upper = upper if kind == "BF16" else upper[::2]
+        header[name] = {
+            "dtype": kind,
+            "shape": array.shape,
+            "data_offsets": [len(data), len(data) + len(upper)],
+        }
+        data += upper
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def test_safetensors_in_bfloat16(tmp_path):
+    tensors = native_tensors()
+    write_bfloat16(tmp_path / "half.safetensors", tensors)
+    found = import_file(tmp_path / "half.safetensors").weights.convolutions
+    for layer, pair in tensors.items():
+        for array, exact in zip(found[layer], pair, strict=True):
+            np.testing.assert_array_equal(array.view(np.uint32), exact.view(np.uint32) & 0xFFFF0000)
+
+
+def test_numbers_of_8_bits_are_named(tmp_path):
+    write_bfloat16(tmp_path / "f8.safetensors", native_tensors(), "F8_E4M3")
+    with pytest.raises(
+        WeightsError, match=r"conv1_1.weight is F8_E4M3, expected floating point of 16 to 64 bits"
+    ):
+        import_file(tmp_path / "f8.safetensors")
+    torch = pytest.importorskip("torch")
+    torch.save({"features.0.weight": torch.zeros(2, 3, 3, 3).to(torch.float8_e4m3fn)}, tmp_path / "f8.pth")
+    with pytest.raises(WeightsError, match="8-bit floats"):
+        import_file(tmp_path / "f8.pth")
+
+
+PREFIXES = {
+    "vgg": lambda position: f"vgg.{position}",
+    "slices": lambda position: f"slice{1 + position // 7}.{position}",
+    "slices of a part": lambda position: f"net.slice{1 + position // 7}.{position}",
+    "compiled and in parallel": lambda position: f"module._orig_mod.{position}",
+    "features": lambda position: f"loss.vgg.features.{position}",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("wrappers", [(), ("model_state_dict",), ("checkpoint", "ema")])
+def test_wrappers_and_prefixes(tmp_path, prefix, wrappers):
+    torch = pytest.importorskip("torch")
+    tensors = native_tensors()
+    state = {
+        "decoder.1.weight": torch.zeros(8, 8, 3, 3),
+        "head.0.weight": torch.zeros(4, 4),
+    }
+    for position, (weight, bias) in zip(FEATURES, tensors.values(), strict=True):
+        name = PREFIXES[prefix](position)
+        state |= {f"{name}.weight": torch.from_numpy(weight), f"{name}.bias": torch.from_numpy(bias)}
+    for wrapper in reversed(wrappers):
+        state = {"epoch": 3, "optimizer": {"state": {"step": torch.zeros(1)}}, wrapper: state}
+    torch.save(state, tmp_path / "wrapped.pth")
+    found = import_file(tmp_path / "wrapped.pth").weights.convolutions
+    assert list(found) == list(tensors)
+    for layer, pair in tensors.items():
+        for array, exact in zip(found[layer], pair, strict=True):
+            np.testing.assert_array_equal(array, exact)
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+    for name, read, error in (("x.pth", import_file, WeightsError), ("x.png", read_picture, ImageError)):
+        (tmp_path / name).write_text(pointer)
+        with pytest.raises(error, match="git lfs pull"):
+            read(tmp_path / name)

@@ -74,6 +74,19 @@ def test_the_bytes_of_a_file_and_open_files(tmp_path):
             picture, restore = from_object(source)
             np.testing.assert_array_equal(to_uint8(picture.rgb), array)
             assert isinstance(restore(picture), Image.Image)
+        assert file.read() == b""
+        file.seek(4)
+        assert from_object(file)[0].size == (5, 4)
+
+
+def test_an_open_file_that_stands_at_its_end_is_read_from_its_beginning():
+    """As `image.save(buffer, "PNG")` leaves it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (5, 4)).save(buffer, "PNG")
+    for _ in range(2):
+        assert from_object(buffer)[0].size == (5, 4)
+    with pytest.raises(ImageError, match="is empty"):
+        from_object(io.BytesIO())
 
 
 @pytest.mark.parametrize(
