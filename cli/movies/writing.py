@@ -126,21 +126,14 @@ def _write(
         if kind is not None:
             write_atomically(place, _animated(kind, frames, timing, text))
         else:
-<<<<<<< HEAD
             _encode(place, name, frames, timing, text, most)
     except (OSError, ValueError) as error:
         raise _unwritable(name, error) from error
 
 
 def _unwritable(path: Path, error: Exception) -> ImageError:
-    return ImageError(f"cannot write {path}: {' '.join(str(error).split())}")
-=======
-            _encode(path, frames, timing, text)
-    except OSError as error:
-        raise ImageError(f"cannot write {path}: {unwritten(error)}") from error
-    except ValueError as error:
-        raise ImageError(f"cannot write {path}: {' '.join(str(error).split())}") from error
->>>>>>> env
+    reason = unwritten(error) if isinstance(error, OSError) else " ".join(str(error).split())
+    return ImageError(f"cannot write {path}: {reason}")
 
 
 def description_in(path: str) -> dict[str, Any]:
