@@ -12,6 +12,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     _open_streams()
     keep_threads_to_share()
     try:
-        with _ended_by_sigterm(), safe_children(), warnings_as_notes():
+        with _ended_by_sigterm(), _ended_for_certain(), safe_children(), warnings_as_notes():
             status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:  # `nst` alone: the help page, on stderr
         error.show()
@@ -226,6 +227,41 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+SOON = 4.0
+"""Seconds after a second signal in which the program ends by itself, with all that it cleans up then."""
+
+
+@contextmanager
+def _ended_for_certain() -> Iterator[None]:
+    """Two signals end it even inside a library: Python's own handlers wait until that returns, be it minutes."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(os, "set_blocking"):
+        yield
+        return
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    threading.Thread(target=_end_after_two, args=(ours,), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(theirs)
+
+
+def _end_after_two(pipe: int) -> None:
+    heard = 0
+    while heard < 2:
+        numbers = os.read(pipe, 16)
+        if not numbers:  # the command is over
+            os.close(pipe)
+            return
+        heard += sum(number in (signal.SIGINT, signal.SIGTERM) for number in numbers)
+    time.sleep(SOON)
+    with suppress(OSError):
+        os.write(2, b"nst: interrupted\n")
+    os._exit(130)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from traceback import format_exception_only
 from typing import Any
-
-import numpy as np
 
 from nst.backends import backend_names
 from nst.backends.registry import backend_class, how_to_install
-from nst.children import python_command
+from nst.children import add_working_folder
 from nst.conformance.case import Subject
 from nst.conformance.pairs import EMBEDDED, fixed_outputs
 from nst.conformance.report import as_json, backend_table, pair_table
@@ -28,6 +25,7 @@ from nst.conformance.tolerances import tolerance
 from nst.errors import NSTError, SettingsError
 from nst.files import write_atomically
 from nst.models.weights import load_weights
+from nst.processes import ProcessExecutor
 
 __all__ = [
     "Options",
@@ -78,13 +76,15 @@ def names_to_run(given: Sequence[str]) -> list[str]:
     return [*installed, *(name for name in required if name not in installed)]
 
 
-def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[str, Any]:
-    """Run the suite on one backend in this process and return its report as plain values.
+def run_here(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run the suite on one backend in this process.
 
     Args:
         spec: name, or `package.module:Class`.
         options: how.
-        arrays: where to save the outputs for the comparison of backends with each other.
+
+    Returns:
+        The report as plain values, and the outputs on the fixed inputs, for the comparison of backends with each other.
 
     Raises:
         NSTError: no such backend, device, data type or weights file.
@@ -96,10 +96,8 @@ def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[st
     began = time.perf_counter()
     results = run_cases(subject, select(options.level))
     seconds = time.perf_counter() - began
-    if arrays is not None and options.level >= 4:
-        outputs: dict[str, Any] = fixed_outputs(subject.tested, options.level >= 7)
-        np.savez(arrays, **outputs)
-    return {
+    outputs = fixed_outputs(subject.tested, options.level >= 7) if options.level >= 4 else {}
+    report = {
         "backend": spec,
         "device": backend.device,
         "dtype": backend.dtype,
@@ -109,31 +107,25 @@ def run_here(spec: str, options: Options, arrays: Path | None = None) -> dict[st
         "seconds": round(seconds, 1),
         "results": [asdict(result) for result in results],
     }
+    return report, outputs
 
 
 def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`run_here` in a new process: (report, outputs on the fixed inputs).
+    """`run_here` in a new process.
 
     A backend that cannot be loaded or that takes its process down gives a report with an `error`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        command = python_command(
-            "from nst.conformance.worker import main; main()", spec, folder, json.dumps(asdict(options))
-        )
-        # cuDNN and cuBLAS round to TF32 where they may; this stops them in every framework
-        environment = {**os.environ, "NVIDIA_TF32_OVERRIDE": "0", "PYTHONSAFEPATH": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        report = Path(folder) / "report.json"
-        if not report.exists():
-            *_, last = ["", *done.stderr.strip().splitlines()]
-            error = last or f"its process ended with status {done.returncode}"
-            return {"backend": spec, "error": error, "results": []}, {}
-        arrays = Path(folder) / "arrays.npz"
-        outputs = {}
-        if arrays.exists():
-            with np.load(arrays) as file:
-                outputs = dict(file)
-        return json.loads(report.read_text()), outputs
+    # cuDNN and cuBLAS round to TF32 where they may; this stops them in every framework
+    with ProcessExecutor({**os.environ, "NVIDIA_TF32_OVERRIDE": "0"}) as process:
+        try:
+            process.submit(add_working_folder, spec)
+            found: tuple[dict[str, Any], dict[str, Any]] = process.submit(run_here, spec, options).result()
+            return found
+        except (NSTError, BrokenExecutor) as error:
+            said = str(error)
+        except Exception as error:  # with the traceback as its text
+            *_, said = "".join(format_exception_only(error)).strip().splitlines()
+    return {"backend": spec, "error": said, "results": []}, {}
 
 
 def run_command(

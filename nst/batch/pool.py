@@ -1,29 +1,24 @@
 """Who does the work of a batch: the interface, this process, and processes that it starts.
 
-A process that dies is one row that failed. It is a painter behind two pipes (`work_for_parent`): pickles come in by
-stdin, first the arguments of `RowPainter`, then rows; pickles go out by stdout, what `RowPainter.paint` yields.
+A process that dies is one row that failed.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeAlias
 
 from nst.batch.painter import Painted, RowPainter
 from nst.batch.rows import Row
-from nst.children import add_working_folder, python_command
+from nst.children import add_working_folder
+from nst.processes import Ask, ChildProcess, Say
 from nst.workers.local import environment
 
-__all__ = ["Executor", "InProcess", "ProcessPool", "Watch", "work_for_parent"]
+__all__ = ["Executor", "InProcess", "ProcessPool", "Watch"]
 
 Watch: TypeAlias = Callable[["Row | None", float], None]
 """Told which row is done to what part; and now and then None, so that it can raise to end the work."""
@@ -74,7 +69,6 @@ class ProcessPool:
 
     def __init__(self, jobs: int, timeout: float | None = None) -> None:
         self._jobs, self._timeout = jobs, timeout
-        self._painter = {"timeout": timeout, "processes": jobs}
 
     def work(self, rows: Iterable[Row], watch: Watch) -> Generator[Painted, None, None]:
         """See `Executor`."""
@@ -88,7 +82,7 @@ class ProcessPool:
                     if row is None:
                         break
                     if not idle:
-                        idle = [_Worker(answers, environment(self._jobs), self._painter)]
+                        idle = [_Worker(self._jobs, self._timeout, answers)]
                         workers += idle
                     idle.pop().give(row)
                 if not any(worker.row for worker in workers):
@@ -122,29 +116,20 @@ class ProcessPool:
                     worker.kill()
 
 
-class _Worker:
-    """A process and the thread that listens to it.
+class _Worker(ChildProcess):
+    """A process that paints row after row.
 
     Attributes:
         row: that it is painting, if any.
         late: whether it was killed since it took too long.
     """
 
-    def __init__(
-        self, answers: SimpleQueue[Any], environment: Mapping[str, str], painter: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, jobs: int, timeout: float | None, answers: SimpleQueue[Any]) -> None:
         self.row: Row | None = None
         self.late = False
         self._began = 0.0
-        self._process = subprocess.Popen(
-            python_command("from nst.batch.pool import work_for_parent; work_for_parent()"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**environment, "PYTHONSAFEPATH": "1"},
-        )
-        self._say(painter)
-        threading.Thread(target=self._listen, args=(answers,), daemon=True).start()
+        work, heard = partial(_paint, timeout, jobs), lambda answer: answers.put((self, answer))
+        super().__init__(work, heard, environment(jobs))
 
     @property
     def seconds(self) -> float:
@@ -154,62 +139,23 @@ class _Worker:
     def give(self, row: Row) -> None:
         """A row to paint."""
         self.row, self._began = row, time.monotonic()
-        self._say(row)
-
-    def kill(self) -> None:
-        """End it, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
+        self.send(row)
 
     def ending(self) -> str:
-        """Why its process has ended."""
-        code = self._process.wait()
+        """See `ChildProcess`."""
         if self.late:
             return "stuck: its process did not answer and was killed"
-        if code == -9:
-            return (
-                "its process was killed, as happens where memory runs out: use a smaller size, or fewer jobs"
-            )
-        return f"its process ended with status {code}"
-
-    def _say(self, what: Any) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError):  # it has ended, which its listener finds as well
-            pickle.dump(what, self._process.stdin)
-            self._process.stdin.flush()
-
-    def _listen(self, answers: SimpleQueue[Any]) -> None:
-        assert self._process.stdout is not None
-        with suppress(Exception), self._process.stdout as stdout:  # half an answer is none
-            while True:
-                answers.put((self, pickle.load(stdout)))
-        answers.put((self, None))
+        said = super().ending()
+        return f"{said}: use a smaller size, or fewer jobs" if said.endswith("memory runs out") else said
 
 
-def work_for_parent() -> None:
-    """Paint what comes in by stdin until nothing more can come: what a process of `ProcessPool` does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
-    rows: SimpleQueue[Any] = SimpleQueue()
-
-    def listen() -> None:
-        try:
-            while True:
-                rows.put(pickle.load(sys.stdin.buffer))
-        except (EOFError, OSError):
-            os._exit(0)  # nobody is there any more, be a picture half painted
-
-    threading.Thread(target=listen, daemon=True).start()
-    painter, told = RowPainter(**rows.get()), 0.0
+def _paint(timeout: float | None, jobs: int, ask: Ask, say: Say) -> None:
+    """What the process does."""
+    painter, told = RowPainter(timeout, jobs), 0.0
     while True:
-        row = rows.get()
+        row = ask()
         add_working_folder(str(row.options.get("backend", "")))
         for answer in painter.paint(row):
             if not isinstance(answer, float) or time.monotonic() - told > PACE:
                 told = time.monotonic()
-                pickle.dump(answer, answers)
-                answers.flush()
+                say(answer)

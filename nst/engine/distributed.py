@@ -143,11 +143,7 @@ class Worker(Protocol):
         """Where it is, for people: "cuda:1", "cpu (process 4711)"."""
 
     def ask(self, method: str, *arguments: Any) -> Answer:
-        """Call a method of its share; returns at once.
-
-        Raises:
-            WorkerLostError: it is no longer there.
-        """
+        """Call a method of its share; returns at once."""
 
     def close(self) -> None:
         """End it."""

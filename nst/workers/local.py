@@ -6,23 +6,21 @@ would share the framework's one pool of threads with the others; a process has i
 
 from __future__ import annotations
 
+import logging
 import os
-import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context, parent_process, resource_tracker
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 from weakref import finalize
 
 from nst.cgroups import THREADS, cores
-from nst.children import safe_children
 from nst.engine.distributed import Answer, Shard, WorkerLostError
-from nst.errors import BackendError, NSTError
+from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
 from nst.planning.memory import is_out_of_memory
+from nst.processes import ProcessExecutor
 from nst.protocol import Backend
 
 __all__ = [
@@ -50,8 +48,7 @@ class LocalWorker:
 
     def __init__(self, name: str, executor: Executor) -> None:
         self.name, self._executor = name, executor
-        # Who lets go of a worker waits for its end. Python's own exit, if it comes while a process pool is being shut
-        # down, may write to a pipe that the pool's thread has just closed.
+        # who lets go of a worker waits for its end: a process is killed, a thread does what it is at
         self._end = finalize(self, executor.shutdown, wait=True, cancel_futures=True)
 
     def start(self, make: MakeBackend, weights: NetworkWeights) -> Answer:
@@ -67,10 +64,7 @@ class LocalWorker:
         self._end()
 
     def _answer(self, function: Any, *arguments: Any) -> Answer:
-        try:
-            future: Future[Any] = self._executor.submit(function, *arguments)
-        except BrokenExecutor as error:
-            raise WorkerLostError(self) from error
+        future: Future[Any] = self._executor.submit(function, *arguments)
 
         def answer() -> Any:
             try:
@@ -86,20 +80,9 @@ def thread_worker(device: str, number: int) -> LocalWorker:
     return LocalWorker(f"{device} ({number})", ThreadPoolExecutor(1, f"nst worker {number}"))
 
 
-def process_worker(device: str, number: int) -> LocalWorker:
-    """A worker in a process of its own, which starts with its first task.
-
-    Raises:
-        BackendError: the system has no place for the locks of processes.
-    """
-    try:
-        executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=_stay_with_the_first_process)
-    except OSError as error:
-        reason = f"{error.strerror} (/dev/shm must be there, and writable)"
-        raise BackendError(
-            f"{device} cannot have a process of its own: {reason}; use --device cpu"
-        ) from error
-    return LocalWorker(f"{device} ({number})", executor)
+def process_worker(device: str, number: int, environment: Mapping[str, str] = os.environ) -> LocalWorker:
+    """A worker in a process of its own."""
+    return LocalWorker(f"{device} ({number})", ProcessExecutor(environment))
 
 
 def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWeights) -> list[LocalWorker]:
@@ -113,39 +96,40 @@ def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWei
     Raises:
         NSTError: a backend, or a process, does not start.
     """
-    on_cpu = sum(device == "cpu" for device, _ in makers)
-    with safe_children(), _sharing(max(1, on_cpu)):
-        return start_workers(
-            [
-                ((process_worker if device == "cpu" else thread_worker)(device, number), make)
-                for number, (device, make) in enumerate(makers, start=1)
-            ],
-            weights,
-        )
+    shared = environment(max(1, sum(device == "cpu" for device, _ in makers)))
+    return start_workers(
+        [
+            (process_worker(device, n, shared) if device == "cpu" else thread_worker(device, n), make)
+            for n, (device, make) in enumerate(makers, start=1)
+        ],
+        weights,
+    )
 
 
 def start_workers(
     seats: Sequence[tuple[LocalWorker, MakeBackend]], weights: NetworkWeights
 ) -> list[LocalWorker]:
-    """The workers, ready.
+    """Those that get ready; one that dies meanwhile is done without.
 
     Raises:
-        NSTError: a backend, or a process, does not start.
+        NSTError: a backend does not start, or no worker is left.
     """
+    ready = []
     try:
         answers = [worker.start(make, weights) for worker, make in seats]
-        for answer in answers:
-            answer()
-    except BaseException as error:
+        for (worker, _), answer in zip(seats, answers, strict=True):
+            try:
+                answer()
+                ready.append(worker)
+            except WorkerLostError as lost:
+                logging.getLogger("nst").warning("%s: it did not start", lost)
+    except BaseException:
         for worker, _ in seats:
             worker.close()
-        if isinstance(error, WorkerLostError):
-            raise NSTError(
-                "a process for another device does not start: in a script, put what calls nst below "
-                'if __name__ == "__main__":'
-            ) from error
         raise
-    return [worker for worker, _ in seats]
+    if seats and not ready:
+        raise NSTError("no worker starts: close other programs, or name fewer devices")
+    return ready
 
 
 def _host_shard(make: MakeBackend, weights: NetworkWeights) -> None:
@@ -154,40 +138,6 @@ def _host_shard(make: MakeBackend, weights: NetworkWeights) -> None:
 
 def _do(method: str, *arguments: Any) -> Any:
     return _here.host.do(method, *arguments)
-
-
-def _stay_with_the_first_process() -> None:
-    """Ctrl-C reaches all processes of a terminal: the first ends the run in good order. If it is killed, we end too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    first = parent_process()
-    assert first is not None
-
-    def end() -> None:
-        first.join()
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
-
-
-@contextmanager
-def _sharing(processes: int) -> Iterator[None]:
-    """Processes that start now share out the threads of this one, and never hear of Ctrl-C, which waits for us here."""
-    deaf = hasattr(signal, "pthread_sigmask")
-    if deaf:
-        resource_tracker.ensure_running()  # which hears again, once it has started
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if deaf else set()
-    before, shared = {name: os.environ.get(name) for name in THREADS}, environment(processes)
-    os.environ.update({name: shared[name] for name in THREADS if name in shared})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        if deaf:
-            signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 
 MakeBackend: TypeAlias = Callable[[], Backend[Any]]

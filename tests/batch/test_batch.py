@@ -236,7 +236,7 @@ def test_processes_paint_the_same_bytes(gallery, options):
     assert (summary.done, len(summary.failed)) == (6, 2)
     assert contents_of(gallery.out) == want
     assert not [
-        p for p in psutil.Process().children() if any("nst.batch.pool" in word for word in p.cmdline())
+        p for p in psutil.Process().children() if any("nst.processes" in word for word in p.cmdline())
     ]
 
 
@@ -256,7 +256,7 @@ def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options
     def give_and_hit(worker, row):
         give(worker, row)
         if row.output in signals:
-            os.kill(worker._process.pid, signals[row.output])
+            os.kill(worker.pid, signals[row.output])
             late.update({row.output} & {"stuck.png"})
 
     monkeypatch.setattr(_Worker, "give", give_and_hit)

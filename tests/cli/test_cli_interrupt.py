@@ -12,17 +12,19 @@ from PIL import Image
 from nst.checkpoint import read_checkpoint
 from nst.pictures.writing import read_settings
 
-# `nst`, which tells when a step has been reached, and then takes `pause` seconds for the next one
+# `nst`, which tells when a step has been reached, and takes `pause` seconds, or a library's call, for the next one
 WRAPPER = """
-import sys, time
+import hashlib, sys, time
 from nst import transfer
-told, pause = int(sys.argv.pop(1)), float(sys.argv.pop(1))
+told, pause = int(sys.argv.pop(1)), sys.argv.pop(1)
 iterate = transfer.StyleTransfer.iterate
 def telling(self):
     for record in iterate(self):
         if record.step == told:
             print("reached", flush=True)
-            time.sleep(pause)
+            if pause == "library":
+                hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+            time.sleep(float(pause))
         yield record
 transfer.StyleTransfer.iterate = telling
 from nst.cli.main import main
@@ -111,3 +113,14 @@ def test_once_saves_the_run_too_where_that_was_asked_for(start, tmp_path):
     assert errors.endswith("; interrupted; nst resume run.nst goes on\n")
     step = read_settings(tmp_path / "out.png")["step"]
     assert len(json.loads(read_checkpoint(tmp_path / "run.nst").file("trace"))) == step + 1
+
+
+def test_two_end_it_though_a_library_does_not_return(start):
+    """Python hears of a signal between two of its own instructions alone; this is one that takes hours."""
+    process = start(1, "library")
+    time.sleep(1)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)  # else they are one
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said.splitlines()[-1]) == (130, "nst: interrupted")

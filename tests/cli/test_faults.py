@@ -17,8 +17,6 @@ from PIL import Image
 
 from nst.cli import console
 from nst.cli.recorder import Scratch
-from nst.errors import BackendError
-from nst.workers.local import process_worker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, descriptors and limits of POSIX")
 
@@ -350,15 +348,6 @@ def test_nothing_but_the_folder_of_the_results_can_be_written(stylize, tmp_path,
         done = stylize("--animate", "results/a.gif", output="results/out.png")
     assert (done.status, done.stderr) == (0, "")
     assert {path.name for path in tmp_path.joinpath("results").iterdir()} == {"out.png", "a.gif"}
-
-
-def test_without_shared_memory_a_worker_cannot_start(monkeypatch):
-    def refused(*arguments, **options):
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    monkeypatch.setattr("nst.workers.local.ProcessPoolExecutor", refused)
-    with pytest.raises(BackendError, match=r"Read-only file system \(/dev/shm .* use --device cpu"):
-        process_worker("cpu", 1)
 
 
 def test_two_processes_at_once_on_one_cache(environment, weights_file, tmp_path):

@@ -1,11 +1,14 @@
 """One picture over several devices: the same bits as on one, whoever dies on the way."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -24,6 +27,7 @@ from nst.models.random import random_weights
 from nst.pictures.picture import Picture, planar
 from nst.pictures.scene import make_scene
 from nst.planning.plan import Task, choose, predict
+from nst.processes import ProcessExecutor
 from nst.settings import make_settings
 from nst.workers.devices import devices_of
 from nst.workers.local import local_workers, process_worker, start_workers, thread_worker
@@ -36,7 +40,7 @@ def workers_of(made):
 
 def pids(made):
     """Of the processes, which their executors know."""
-    return [next(iter(worker._executor._processes)) for worker in workers_of(made)]
+    return [worker._executor.process.pid for worker in workers_of(made)]
 
 
 @pytest.fixture(scope="module")
@@ -168,11 +172,77 @@ def test_an_error_of_nst_stays_one(small_network):
 
 def test_an_ended_worker_is_lost_and_not_a_traceback(small_network):
     (worker,) = local_workers([("cpu", NumpyBackend)], small_network)
-    os.kill(next(iter(worker._executor._processes)), signal.SIGKILL)
+    os.kill(worker._executor.process.pid, signal.SIGKILL)
     with pytest.raises(WorkerLostError, match="the worker on cpu"):
         worker.ask("begin", None)()
     with pytest.raises(WorkerLostError):
-        worker.ask("begin", None)
+        worker.ask("begin", None)()
+
+
+DYING = """
+import os, signal
+import numpy as np
+from nst.backends.numpy.backend import NumpyBackend
+
+def first(array, *more):
+    return array
+
+class LongAnswer:
+    def __init__(self, array):
+        self.array = array
+
+    def __reduce__(self):
+        return first, (self.array, np.zeros(2 * 10**8, np.uint8), Alarm())  # some tenths of a second in the pipe
+
+class Alarm:
+    def __reduce__(self):
+        signal.setitimer(signal.ITIMER_REAL, 0.2)  # which kills
+        return tuple, ()
+
+class Backend(NumpyBackend):
+    def to_numpy(self, tensor):
+        if os.getpid() != int(os.environ["FIRST"]) and os.path.exists("one shall die"):
+            os.remove("one shall die")
+            return LongAnswer(super().to_numpy(tensor))
+        return super().to_numpy(tensor)
+"""
+
+
+@pytest.mark.timeout(200)
+def test_a_worker_that_dies_in_the_middle_of_an_answer_is_lost(small_network, alone, tmp_path, monkeypatch):
+    """Whoever waits for the rest of it waits for ever, if nobody closes the pipe."""
+    (tmp_path / "dying.py").write_text(DYING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("FIRST", str(os.getpid()))
+    monkeypatch.chdir(tmp_path)
+    made = transfer(small_network, backend="dying:Backend", device="cpu,cpu")
+    for record in made.iterate():
+        if record.step == 1:
+            Path("one shall die").touch()
+    assert not Path("one shall die").exists()
+    assert len(workers_of(made)) == 1
+    np.testing.assert_array_equal(record.image(), alone)
+
+
+FORKING = """
+import os, signal
+
+def fork():
+    return os.fork() or signal.pause()
+"""
+
+
+def test_a_process_is_over_though_one_that_it_started_holds_its_pipes(tmp_path, monkeypatch):
+    """Which then have no end."""
+    (tmp_path / "forking.py").write_text(FORKING)
+    monkeypatch.syspath_prepend(tmp_path)
+    executor = ProcessExecutor()
+    pid = executor.submit(importlib.import_module("forking").fork).result()
+    try:
+        with pytest.raises(BrokenExecutor, match="memory runs out"):
+            executor.submit(os.kill, executor.process.pid, signal.SIGKILL).result(120)
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_devices_as_they_are_given():
@@ -243,8 +313,9 @@ def test_a_worker_that_nobody_needs_has_ended():
     assert not psutil.pid_exists(pid)
 
 
-def test_ctrl_c_ends_all_in_good_order(tmp_path, environment, weights_file):
-    """It reaches the workers too, who leave it to the first process."""
+@pytest.fixture
+def painting(tmp_path, environment, weights_file):
+    """A command that shares a picture out among two processes, and these; they have been at it for a second."""
     Image.fromarray(CONTENT).save(tmp_path / "content.png")
     Image.fromarray(STYLE).save(tmp_path / "style.png")
     words = ["stylize", "content.png", "style.png", "-o", "out.png", "--weights", weights_file, "--size", 203]
@@ -259,12 +330,33 @@ def test_ctrl_c_ends_all_in_good_order(tmp_path, environment, weights_file):
         text=True,
         start_new_session=True,
     )
-    children = started(first)
+    yield first, started(first)
+    first.kill()
+    first.communicate()
+
+
+def test_ctrl_c_ends_all_in_good_order(tmp_path, painting):
+    """It reaches the workers too, who leave it to the first process."""
+    first, children = painting
     os.killpg(first.pid, signal.SIGINT)
     _, said = first.communicate(timeout=120)
     assert first.returncode == 130, said
     assert "Traceback" not in said
     assert Image.open(tmp_path / "out.png").size == (203, 131)
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_end_all_though_no_worker_answers(painting, number):
+    first, children = painting
+    for process in children:
+        process.suspend()
+    for _ in range(2):
+        first.send_signal(number)
+        time.sleep(0.5)  # else they are one
+    _, said = first.communicate(timeout=60)
+    assert (first.returncode, said.splitlines()[-1]) == (130, "nst: interrupted")
+    assert "Traceback" not in said
     assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
@@ -289,15 +381,45 @@ picture = rng.integers(0, 256, (131, 203, 3), np.uint8)
 """
 
 
-def test_a_script_without_a_guard_is_told_so(tmp_path, environment):
+OWN_LOSS = """
+import nst.losses
+
+class Term:
+    name, layers, spatial = "mine", ("conv1_1",), {}
+
+    def statistics(self, ops, x, features, constants):
+        return {"mine/sum": ops.channel_sum(features["conv1_1"])}
+
+    def energy(self, ops, totals):
+        return ops.sum(ops.square(totals.statistics["mine/sum"]))
+
+class Loss:
+    name, layers, depends_on_content = "mine", Term.layers, False
+
+    def prepare(self, encoder, scene):
+        return nst.losses.Prepared(Term(), 1e-9)
+"""
+GUARD = 'if __name__ == "__main__":'
+
+
+@pytest.mark.parametrize(
+    ("guard", "own", "said"),
+    [("", "", None), (f"{GUARD}\n    ", OWN_LOSS, None), ("", OWN_LOSS, f"put what calls nst below {GUARD}")],
+    ids=["plain", "own-loss", "own-loss-without-guard"],
+)
+def test_a_script_needs_a_guard_only_where_workers_need_a_class_of_it(
+    tmp_path, environment, guard, own, said
+):
     script = tmp_path / "script.py"
     options = ", ".join(f"{name}={value!r}" for name, value in OPTIONS.items())
-    script.write_text(SCRIPT.format(guard="", options=options))
+    script.write_text(
+        own + SCRIPT.format(guard=guard, options=options + ", extra_terms=[Loss()]" * bool(own))
+    )
     done = subprocess.run(
         [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
     )
-    assert done.returncode == 1
-    assert 'put what calls nst below if __name__ == "__main__":' in done.stderr
+    assert done.returncode == (said is not None), done.stderr
+    assert said in done.stderr if said else not done.stderr
 
 
 def test_processes_end_with_the_first_one(tmp_path, environment):
