@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 __all__ = ["MOST_KNOWN", "MOST_STRANGERS", "Connection"]
@@ -60,8 +59,10 @@ class Connection(H11Protocol):
 
     def check(self) -> None:
         """Drop it if its sender takes too long; called every second or so."""
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY) or self.flow.read_paused:
-            return  # the request is here, or it is our turn
+        request = self.cycle
+        here = request is not None and not (request.more_body or request.response_complete)
+        if here or self.flow.read_paused:  # it is our turn
+            return
         now = self.loop.time()
         if now > min(self._heard, self._began + self._bytes / SLOWEST) + PATIENCE:
             self.drop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -120,6 +121,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._close_streams()
+        logging.getLogger("uvicorn.error").setLevel(
+            logging.CRITICAL
+        )  # what is under way ends without a traceback
         await super().shutdown(sockets)
 
 

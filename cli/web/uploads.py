@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import queue
@@ -11,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import anyio
-import anyio.to_thread
 import numpy as np
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
@@ -70,7 +69,7 @@ class Intake:
     """What comes in, at most `AT_ONCE` pictures at once in decoders of their own."""
 
     def __init__(self) -> None:
-        self._limit = anyio.CapacityLimiter(AT_ONCE)
+        self._free = asyncio.Semaphore(AT_ONCE)
         self._decoders: queue.LifoQueue[Decoder] = (
             queue.LifoQueue()
         )  # so that the second waits for a second picture
@@ -142,7 +141,8 @@ class Intake:
             finally:
                 self._decoders.put(decoder)
 
-        return await anyio.to_thread.run_sync(work, limiter=self._limit)
+        async with self._free:
+            return await run_in_threadpool(work)
 
 
 @contextmanager

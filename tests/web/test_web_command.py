@@ -1,14 +1,17 @@
 """`nst web` at the terminal: where it listens, and what it says when it cannot."""
 
+import json
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+import time
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -55,9 +58,17 @@ def test_it_serves_until_it_is_told_to_end(tmp_path, start, command):
         assert second.status == 2
         assert f"the studio is running already at {address}: open that" in second.stderr
         assert second.stderr.count("\n") == 1
-        process.terminate()
-        _, errors = process.communicate(timeout=60)
-        assert "Traceback" not in errors
+        made = json.load(urlopen(Request(f"{address}sessions", method="POST"), timeout=60))["session"]
+        half = f"PUT {urlsplit(address).path}sessions/{made}/photo HTTP/1.1\r\nHost: localhost\r\n"
+        with socket.create_connection(("127.0.0.1", urlsplit(address).port)) as upload:
+            upload.sendall(f"{half}Content-Length: 1000\r\n\r\nhalf".encode())
+            while not list(folder.glob("*/arriving-*")):
+                time.sleep(0.05)
+            process.terminate()
+            _, errors = process.communicate(timeout=60)
+        assert errors == "nst: interrupted\n"
+        assert not list(folder.glob("*/arriving-*"))
+        shutil.rmtree(folder / made)
         assert sorted(path.name for path in folder.iterdir()) == [".lock", "queue"]
         tokens.add(address.split("/")[-2])
     assert len(tokens) == 2
