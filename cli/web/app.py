@@ -50,6 +50,7 @@ def make_app(studio: Studio, intake: Intake, token: str, access: Access) -> App:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         studio.open()
+        intake.open()
         yield
         intake.close()
         await run_in_threadpool(studio.close)

@@ -6,7 +6,6 @@ import io
 import multiprocessing
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ class Decoder:
             NSTError: that it raised, or the picture takes too much.
         """
         if self._process is None:
-            self._start()
+            self.start()
         assert self._pipe is not None
         try:
             self._pipe.send((function, arguments))
@@ -73,16 +72,14 @@ class Decoder:
             process.kill()
             process.join()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the process."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with _STARTING, safe_children():
+        with safe_children():
             self._process.start()
         theirs.close()
-
-
-_STARTING = threading.Lock()
 
 
 def _too_much() -> ImageError:

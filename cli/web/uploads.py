@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 import queue
 import secrets
@@ -76,6 +77,10 @@ class Intake:
         self._all = [Decoder() for _ in range(AT_ONCE)]
         for decoder in self._all:
             self._decoders.put(decoder)
+
+    def open(self) -> None:
+        """Start the decoder that is used first, so that the first picture does not wait for it."""
+        self._all[-1].start()
 
     def close(self) -> None:
         """End the decoders."""
@@ -175,6 +180,8 @@ def find_faces(photo: Path, painted: Path | None) -> str:
         raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")
     if painted is not None:
         mask = np.maximum(mask, fit(from_picture(read_picture(painted)), mask.shape[1], mask.shape[0]))
-    name = f"mask-{hashlib.sha256(mask.tobytes()).hexdigest()[:12]}.png"
-    Image.fromarray(to_uint8(mask)).save(photo.parent / name)
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(mask)).save(file, "PNG")
+    name = f"mask-{hashlib.sha256(file.getvalue()).hexdigest()[:12]}.png"
+    write_atomically(photo.parent / name, file.getvalue())
     return name
