@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import os
-import queue
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -71,20 +70,16 @@ class Intake:
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(AT_ONCE)
-        self._decoders: queue.LifoQueue[Decoder] = (
-            queue.LifoQueue()
-        )  # so that the second waits for a second picture
-        self._all = [Decoder() for _ in range(AT_ONCE)]
-        for decoder in self._all:
-            self._decoders.put(decoder)
+        self._decoders = [Decoder() for _ in range(AT_ONCE)]
+        self._idle = list(self._decoders)  # the last one is taken first, others start where it is busy
 
     def open(self) -> None:
         """Start the decoder that is used first, so that the first picture does not wait for it."""
-        self._all[-1].start()
+        self._decoders[-1].start()
 
     def close(self) -> None:
         """End the decoders."""
-        for decoder in self._all:
+        for decoder in self._decoders:
             decoder.close()
 
     async def picture(
@@ -140,11 +135,11 @@ class Intake:
 
     async def _with_decoder(self, keep: Callable[[Decoder], T]) -> T:
         def work() -> T:
-            decoder = self._decoders.get()
+            decoder = self._idle.pop()
             try:
                 return keep(decoder)
             finally:
-                self._decoders.put(decoder)
+                self._idle.append(decoder)
 
         async with self._free:
             return await run_in_threadpool(work)
