@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +18,6 @@ __all__ = ["add_working_folder", "leave_working_folder", "python_command", "safe
 SAFE = "PYTHONSAFEPATH"
 KNOWN = sys.version_info >= (3, 11)
 """Whether Python knows it."""
-
-_ONE = threading.RLock()  # the environment is that of all threads
 
 
 def python_command(program: str, *arguments: str) -> list[str]:
@@ -45,16 +42,15 @@ def safe_children() -> Iterator[None]:
         with _isolated_children():
             yield
         return
-    with _ONE:
-        before = os.environ.get(SAFE)
-        os.environ[SAFE] = "1"
-        try:
-            yield
-        finally:
-            if before is None:
-                os.environ.pop(SAFE, None)
-            else:
-                os.environ[SAFE] = before
+    before = os.environ.get(SAFE)
+    os.environ[SAFE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(SAFE, None)
+        else:
+            os.environ[SAFE] = before
 
 
 @contextmanager

@@ -6,11 +6,13 @@ import io
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from nst.children import safe_children
 from nst.cli.web import uploads
 from nst.cli.web.decoding import Decoded, Decoder, decode_picture
 from nst.errors import ImageError
@@ -141,6 +143,16 @@ def test_two_pictures_are_decoded_at_once_and_no_more(tmp_path, monkeypatch):
     asyncio.run(come())
     assert max(most) == 2
     assert len(list(tmp_path.glob("source-*.png"))) == 8
+
+
+def test_decoders_start_from_any_thread(tmp_path):
+    """While the program itself is one whose children are safe, as `nst` is."""
+    decoders = [Decoder(), Decoder()]
+    with safe_children(), ThreadPoolExecutor() as threads:
+        started = [threads.submit(decoder, len, b"abc") for decoder in decoders]
+        assert [one.result(60) for one in started] == [3, 3]
+    for decoder in decoders:
+        decoder.close()
 
 
 def test_a_decoder_that_dies_is_the_failure_of_its_picture(tmp_path):
