@@ -110,9 +110,6 @@ def test_the_studio_is_served_out_of_the_container_by_nobody_in_particular():
     assert int(last["EXPOSE"]) == next(one.default for one in web.params if one.name == "port")
 
 
-@pytest.mark.skipif(
-    "--host" not in {name for one in web.params for name in one.opts}, reason="nst web has no --host yet"
-)
 def test_its_command_is_one_that_nst_web_takes():
     _, *options = json.loads(dict(steps("Dockerfile"))["CMD"])
     assert web.make_context("nst web", options).params["host"] == "0.0.0.0"

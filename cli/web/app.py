@@ -1,10 +1,10 @@
-"""The addresses of the server: the page and its files, sessions, pictures, the stream of events; and who may ask."""
+"""The addresses of the server: the page and its files, sessions, pictures, the stream of events."""
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+import errno
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -13,21 +13,22 @@ from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from nst.cli.web.recipe import LOOKS, Upload
+from nst.cli.web.guard import Access, App, Guard
+from nst.cli.web.recipe import LOOKS, MOST_STYLES, Upload
 from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
-from nst.cli.web.studio import MOST_STYLES, Studio
-from nst.cli.web.uploads import TooLargeError, bounded, find_faces, store_mask, store_picture
+from nst.cli.web.studio import Studio
+from nst.cli.web.uploads import Intake, TooLargeError, bounded, find_faces
+from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
 
-__all__ = ["Guard", "make_app"]
+__all__ = ["make_app"]
 
 Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response | None]]
 
@@ -35,16 +36,23 @@ STATIC = "static"
 LARGEST = 8192
 """Longest side in pixels of a large picture."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-def make_app(studio: Studio, token: str, port: int) -> App:
+VALUE = (str, float, bool, None, [float])
+"""What a request says under a name."""
+
+
+def make_app(studio: Studio, intake: Intake, token: str, access: Access) -> App:
     """The application, guarded; the studio opens when it starts."""
-    pages = _Pages(studio)
+    pages = _Pages(studio, intake)
     folder = str(files("nst.cli.web") / STATIC)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         studio.open()
+        intake.open()
         yield
+        intake.close()
         await run_in_threadpool(studio.close)
 
     def of_session(path: str, handler: Handler, *methods: str) -> Route:
@@ -59,7 +67,7 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         of_session("/events", pages.events, "GET"),
         of_session("/photo", pages.set_photo, "PUT"),
         of_session("/styles", pages.add_style, "POST"),
-        of_session("/styles/{number:int}", pages.remove_style, "DELETE"),
+        of_session("/styles/{number}", pages.remove_style, "DELETE"),
         of_session("/recipe", pages.change, "PATCH"),
         of_session("/masks/{name}", pages.set_mask, "PUT", "DELETE"),
         of_session("/faces", pages.protect_faces, "POST"),
@@ -69,19 +77,34 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         of_session("/files/{file}", pages.file, "GET"),
         Mount("/static", StaticFiles(directory=folder)),
     ]
-    errors: Any = {NSTError: partial(_error, 422), TooLargeError: partial(_error, 413)}
-    return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors), token, port)
+    errors: Any = {
+        NSTError: partial(_error, 422),
+        TooLargeError: partial(_error, 413),
+        ClientDisconnect: partial(_error, 400),
+        OSError: partial(_disk_error, studio.store.folder),
+    }
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
+    app.router.redirect_slashes = False  # to an address without the token
+    return Guard(app, token, access)
 
 
 async def _error(status: int, _: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, status)
+    text = str(error)  # which may hold what was asked, at any length
+    return JSONResponse({"error": text if len(text) <= 500 else f"{text[:500]} ..."}, status)
+
+
+async def _disk_error(folder: Path, request: Request, error: OSError) -> Response:
+    if error.errno in FULL:
+        why = f"the disk of {folder} is full: make room, or start nst web with another --folder"
+        return await _error(507, request, NSTError(why))
+    return await _error(500, request, NSTError(f"cannot write into {folder}: {error.strerror or error}"))
 
 
 class _Pages:
     """The handlers, one an address."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, studio: Studio, intake: Intake) -> None:
+        self._studio, self._intake = studio, intake
 
     async def index(self, _: Request) -> Response:
         return Response((files("nst.cli.web") / STATIC / "index.html").read_bytes(), media_type="text/html")
@@ -125,7 +148,8 @@ class _Pages:
             finally:
                 self._studio.unsubscribe(session, events)
 
-        return StreamingResponse(stream(), media_type="text/event-stream")
+        unbuffered = {"x-accel-buffering": "no"}  # by nginx, which would hold events back
+        return StreamingResponse(stream(), media_type="text/event-stream", headers=unbuffered)
 
     async def set_photo(self, request: Request, session: Session) -> None:
         upload = await self._upload(request, session, painting=False)
@@ -135,10 +159,18 @@ class _Pages:
         if len(session.subject.styles) >= MOST_STYLES:
             raise SettingsError(f"there are {MOST_STYLES} paintings already: take one away first")
         upload = await self._upload(request, session, painting=True)
-        self._studio.add_style(self._now(session), upload)
+        try:
+            self._studio.add_style(self._now(session), upload)
+        except SettingsError:  # others have come meanwhile
+            for file in (upload.file, upload.view):
+                (self._studio.store.path(session) / file).unlink(missing_ok=True)
+            raise
 
     async def remove_style(self, request: Request, session: Session) -> None:
-        self._studio.remove_style(session, request.path_params["number"])
+        number = request.path_params["number"]
+        if not re.fullmatch("[1-9]", number):
+            raise HTTPException(404)
+        self._studio.remove_style(session, int(number))
 
     async def change(self, request: Request, session: Session) -> None:
         sliders = await _json(request)
@@ -146,19 +178,19 @@ class _Pages:
         self._studio.change(self._now(session), sliders, gesture)
 
     async def set_mask(self, request: Request, session: Session) -> None:
-        file, folder = None, self._studio.store.path(session)
+        name, file = request.path_params["name"], None
+        self._studio.check_mask_name(session, name)
         if request.method == "PUT":
-            data = await bounded(request.stream())
-            file = await run_in_threadpool(store_mask, data, folder)
+            file = await self._intake.mask(request.stream(), self._studio.store.path(session))
         gesture = request.query_params.get("gesture", "")[:40]
-        self._studio.set_mask(self._now(session), request.path_params["name"], file, gesture)
+        self._studio.set_mask(self._now(session), name, file, gesture)
 
     async def protect_faces(self, _: Request, session: Session) -> None:
         photo, folder = session.subject.photo, self._studio.store.path(session)
         if photo is None:
             raise SettingsError("give a photograph first")
         mask = session.subject.masks.get("protect")
-        file = await run_in_threadpool(find_faces, folder / photo.file, folder / mask if mask else None)
+        file = await run_in_threadpool(find_faces, folder / photo.view, folder / mask if mask else None)
         self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
 
     async def act(self, request: Request, session: Session) -> None:
@@ -184,41 +216,45 @@ class _Pages:
         self._studio.cancel(session, request.path_params["job"])
 
     async def file(self, request: Request, session: Session) -> Response:
-        """A picture of a session; `?save=NAME` for the user to keep."""
+        """A picture of a session; `?save=NAME` for the user to keep, with the suffix that it has."""
         name = request.path_params["file"]
         path = self._studio.store.path(session) / name
-        if name != Path(name).name or path.suffix not in (".jpg", ".png") or not path.is_file():
+        if not re.fullmatch(r"[\w-]{1,80}\.(jpg|png)", name) or not path.is_file():
             raise HTTPException(404)
-        save = request.query_params.get("save")
-        return FileResponse(path, filename=Path(save).name[:80] if save else None)
+        save, kind = request.query_params.get("save"), "png" if path.suffix == ".png" else "jpeg"
+        kept = None if save is None else f"{Path(save).stem.strip('.')[:80] or 'picture'}{path.suffix}"
+        return FileResponse(path, filename=kept, media_type=f"image/{kind}")
 
     async def _upload(self, request: Request, session: Session, painting: bool) -> Upload:
-        """What was uploaded, or the sample that was chosen; decoded beside the server's own thread."""
+        """What was uploaded, or the sample that was chosen."""
         sample, folder = request.query_params.get("sample"), self._studio.store.path(session)
         if sample is not None and sample not in SAMPLES:
             raise HTTPException(404)
         number = self._studio.store.number(session)
         if sample is not None:
-            data, name, credit = sample_bytes(sample), SAMPLES[sample].title, SAMPLES[sample].credit
+            stream, name, credit = _once(sample_bytes(sample)), SAMPLES[sample].title, SAMPLES[sample].credit
         else:
-            name, credit = request.query_params.get("name", "picture"), ""
-            data = await bounded(request.stream())
-        return await run_in_threadpool(store_picture, data, folder, number, name, painting, credit)
+            stream, name, credit = request.stream(), request.query_params.get("name", "picture")[:80], ""
+        return await self._intake.picture(stream, folder, number, name, painting, credit)
 
     def _now(self, session: Session) -> Session:
         """As it is after something was waited for."""
         return self._studio.store.get(session.name) or session
 
 
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
 async def _json(request: Request) -> dict[str, Any]:
     """A JSON object of moderate size; anything else is a SettingsError."""
     data = await bounded(request.stream(), 2**16)
     try:
-        document = json.loads(data or b"{}")
+        document: dict[str, Any] = read_json(data or b"{}", {str: VALUE})
     except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise SettingsError("the request is not a JSON object")
+        raise SettingsError(
+            "the request is not a JSON object of words, numbers and lists of numbers"
+        ) from None
     return document
 
 
@@ -234,91 +270,3 @@ def _large_size(document: dict[str, Any]) -> int:
     if not 16 <= size <= LARGEST:
         raise SettingsError(f"size is {size}: it must be a number of pixels from 16 to {LARGEST}")
     return size
-
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-HOSTS = ("127.0.0.1", "localhost", "[::1]")
-
-SAFE = ("GET", "HEAD", "OPTIONS")
-
-HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
-}
-
-
-class Guard:
-    """Who may ask: this server's own page, with the token in its address, and nobody else.
-
-    Another page in the same browser can send requests here (cross-site request forgery), and a name that its owner
-    points to 127.0.0.1 makes them look like its own (DNS rebinding). So a request must
-
-    1. name this host and port in `Host` (RFC 9110, section 7.2), which a rebound name does not;
-    2. come from here, if the browser says where it comes from: by `Origin` (RFC 6454, section 7) for all methods, by
-       `Sec-Fetch-Site` (W3C, Fetch Metadata Request Headers) for those that are not safe (RFC 9110, section 9.2.1),
-       as the address itself may be opened from elsewhere;
-    3. begin its path with the token, which no other page and no other user of the machine knows.
-
-    Programs that are not browsers send neither header of the second rule.
-
-    Args:
-        app: that is guarded; it sees paths without the token.
-        token: that every path begins with.
-        port: that the server listens to.
-    """
-
-    def __init__(self, app: App, token: str, port: int) -> None:
-        self._app, self._token = app, token
-        self._hosts = {f"{host}:{port}" for host in HOSTS}
-        self._origins = {f"http://{host}" for host in self._hosts}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":  # there are no websockets here
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._refused(scope["method"], scope["path"], headers)
-        if refused:
-            await PlainTextResponse(refused + "\n", 403)(scope, receive, send)
-            return
-
-        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                answered = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    answered.setdefault(name, value)
-            await send(message)
-
-        prefix = f"/{self._token}"
-        inner = {**scope, "path": scope["path"][len(prefix) :], "raw_path": None}
-        await self._app(inner, receive, send_with_headers)
-
-    def _refused(self, method: str, path: str, headers: Mapping[str, str]) -> str:
-        """Why a request is refused; "" where it is not."""
-        first, _, _ = path[1:].partition("/")
-        known = secrets.compare_digest(first.encode("utf-8", "replace"), self._token.encode())
-        if headers.get("host", "").lower() not in self._hosts:
-            return "this server answers to 127.0.0.1 alone"
-        if headers.get("origin", "").lower() not in ("", *self._origins):
-            return "requests of other pages are refused"
-        if method not in SAFE and headers.get("sec-fetch-site", "none").lower() not in (
-            "same-origin",
-            "none",
-        ):
-            return "requests of other pages are refused"
-        if not known or not path.startswith(f"/{first}/"):
-            return "open the whole address that 'nst web' has printed: its token is missing or another one"
-        return ""

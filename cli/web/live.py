@@ -46,6 +46,7 @@ class LiveWorker:
         self._waiting: dict[str, Paint] = {}  # for a turn, or for memory
         self._present: dict[str, tuple[int, Picture]] = {}  # and its run
         self._colors: dict[str, Recolor] = {}  # the newest of each session
+        self._plans: dict[str, Large] = {}  # the newest of each session
 
     def run(self) -> None:
         """Until the server ends, which is an EOFError."""
@@ -54,6 +55,9 @@ class LiveWorker:
             for recolor in list(self._colors.values()):
                 self._try(self._recolor, recolor)
             self._colors.clear()
+            for plan in list(self._plans.values())[:1]:  # takes a while, in which there may be a newer one
+                del self._plans[plan.order.session]
+                self._try(self._estimate, plan)
             for paint in list(self._requested.values()):
                 self._try(self._begin, paint)
             if self._active:
@@ -77,7 +81,7 @@ class LiveWorker:
 
     def _receive(self) -> None:
         """Everything that was asked for since the last step; of many orders of a session the last one counts."""
-        while not (self._active or self._requested or self._colors) or self._pipe.poll():
+        while not (self._active or self._requested or self._colors or self._plans) or self._pipe.poll():
             request = self._pipe.recv()
             if request is None:
                 raise EOFError
@@ -93,7 +97,10 @@ class LiveWorker:
         elif isinstance(request, Recolor):
             self._colors[request.order.session] = request
         elif isinstance(request, Large):
-            self._send(estimate(self._context, request))
+            self._plans[request.order.session] = request
+
+    def _estimate(self, plan: Large) -> None:
+        self._send(estimate(self._context, plan))
 
     def _request(self, paint: Paint) -> None:
         """Begin a picture before the next step; what was to be begun and was not is forgotten."""
@@ -181,7 +188,13 @@ class LiveWorker:
 
     def _forget(self, session: str) -> None:
         self._release(session)
-        holders: tuple[dict[str, Any], ...] = (self._paused, self._requested, self._waiting, self._present)
+        holders: tuple[dict[str, Any], ...] = (
+            self._paused,
+            self._requested,
+            self._waiting,
+            self._present,
+            self._plans,
+        )
         for holder in holders:
             holder.pop(session, None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from nst.cli.engine import load_backend
 from nst.cli.like import command_of
 from nst.cli.recoloring import with_color
+from nst.cli.web.decoding import jpeg
 from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
 from nst.description import Sources, describe
@@ -36,13 +35,11 @@ from nst.settings import Settings
 from nst.transfer import StyleTransfer
 
 __all__ = [
-    "MAX_UPLOAD_PIXELS",
     "Canvas",
     "PaintingContext",
     "Setup",
     "error_line",
     "estimate",
-    "jpeg",
     "large_transfer",
     "live_canvas",
     "read_upload",
@@ -50,7 +47,7 @@ __all__ = [
 ]
 
 MAX_UPLOAD_PIXELS = 2**27
-"""Pixels of an upload that may be held; see `nst.pictures.large`."""
+"""Pixels of a file of a session that may be held; see `nst.pictures.large`."""
 
 THUMB = 256
 
@@ -138,19 +135,6 @@ def sized(path: str, longest: int) -> Picture:
     """A picture at the size at which `StyleTransfer` takes it; what a session has under a name never changes."""
     picture = read_picture(path, longest, MAX_UPLOAD_PIXELS)
     return resize(picture, *fit_longest_side(*picture.size, longest))
-
-
-def jpeg(picture: Picture, longest: int = 4096) -> bytes:
-    """For a page; transparency is laid on white."""
-    image = to_pil(picture)
-    if image.mode == "RGBA":
-        ground = Image.new("RGB", image.size, "white")
-        ground.paste(image, mask=image.getchannel("A"))
-        image = ground
-    image.thumbnail((longest, longest))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=90, subsampling=0)
-    return file.getvalue()
 
 
 def error_line(error: BaseException) -> str:

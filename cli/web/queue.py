@@ -116,6 +116,9 @@ class LargeJobs:
         found = (_read(path, store) for path in self._folder.glob("*.json"))
         jobs = sorted((job for job in found if job is not None), key=lambda job: job.asked)
         self._jobs = {job.name: job for job in jobs}
+        for path in self._folder.iterdir():  # of a server that was killed
+            if path.suffix != ".json" and path.stem not in self._jobs:
+                path.unlink(missing_ok=True)
 
     def of(self, session: str) -> list[tuple[int, LargeJob]]:
         """The jobs of a session, the oldest first, each with its place in the queue."""
@@ -134,8 +137,14 @@ class LargeJobs:
         return max(0, self._peak - resident)
 
     def add(self, order: Order, present: str, above: int) -> None:
-        """A further picture."""
-        self._save(LargeJob(secrets.token_hex(6), order, present, above))
+        """A further picture.
+
+        Raises:
+            OSError: it cannot be written, and is not in the queue.
+        """
+        job = LargeJob(secrets.token_hex(6), order, present, above)
+        self._write(job)
+        self._jobs[job.name] = job
         self.start_next()
 
     def cancel(self, name: str, session: str) -> None:
@@ -204,8 +213,14 @@ class LargeJobs:
 
     def _save(self, job: LargeJob) -> LargeJob:
         self._jobs[job.name] = job
-        write_atomically(self._folder / f"{job.name}.json", json.dumps(asdict(job), indent=1).encode())
+        with suppress(
+            OSError
+        ):  # a disk that is full: the queue goes on, from what the file says after a restart
+            self._write(job)
         return job
+
+    def _write(self, job: LargeJob) -> None:
+        write_atomically(self._folder / f"{job.name}.json", json.dumps(asdict(job), indent=1).encode())
 
     def _remove(self, job: LargeJob) -> None:
         self._jobs.pop(job.name, None)

@@ -10,7 +10,10 @@ from typing import Any
 from nst.errors import SettingsError
 from nst.pictures.color import Color
 
-__all__ = ["LOOKS", "Composition", "Look", "Recipe", "Upload", "changed", "read_composition"]
+__all__ = ["LOOKS", "MOST_STYLES", "Composition", "Look", "Recipe", "Upload", "changed", "read_composition"]
+
+MOST_STYLES = 4
+"""Paintings of a picture."""
 
 FIRST_STEPS = (40, 24, 16, 12, "...")
 """At each scale of a picture that begins with the photograph: layout is settled small, where steps are cheap."""
@@ -101,8 +104,8 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             raise SettingsError(f"there is no slider {name!r}: choose from {', '.join(sorted(names))}")
     given = dict(changes)
     if "blend" in given:
-        if not isinstance(given["blend"], (list, tuple)):
-            raise SettingsError("blend must be a list of numbers")
+        if not isinstance(given["blend"], (list, tuple)) or len(given["blend"]) > MOST_STYLES:
+            raise SettingsError(f"blend must be a list of at most {MOST_STYLES} numbers")
         given["blend"] = tuple(given["blend"])
     return replace(recipe, **given)
 

@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
 import webbrowser
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import click
 import uvicorn
+from filelock import FileLock, Timeout
 
 from nst.cli.web.app import make_app
+from nst.cli.web.connections import MOST_KNOWN, MOST_STRANGERS, Connection
+from nst.cli.web.guard import Access
 from nst.cli.web.painting import Setup
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio
+from nst.cli.web.uploads import Intake
 from nst.errors import NSTError
 
 __all__ = ["serve"]
 
-HOST = "127.0.0.1"
+ADDRESS = "address"
+"""Name of the file in the folder that says where the server is."""
+
+BACKLOG = 32
+"""Connections that are taken at a time; well below `MOST_STRANGERS`, so that none is dropped before it could speak."""
 
 
-def serve(setup: Setup, folder: Path, port: int, show: bool) -> None:
+def serve(setup: Setup, folder: Path, port: int, show: bool, access: Access) -> None:
     """Serve the studio until Ctrl-C, at a port (0 for any that is free); `show` opens the page in a browser.
 
     Raises:
-        NSTError: the folder cannot be written, the port is taken, or backend or network are unknown.
+        NSTError: the folder cannot be written or another server has it, the port is taken, or backend or network are
+            unknown.
     """
-    store = Store(folder)
-    token = _token(folder)
-    listener = _listener(port)
-    port = listener.getsockname()[1]
-    address = f"http://{HOST}:{port}/{token}/"
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_run(store, setup, token, listener, partial(_announce, address, show)))
+    with _lock(folder), _listener(access.host, port) as listener, suppress(KeyboardInterrupt):
+        host, port = listener.getsockname()[:2]
+        if ip_address(host).is_unspecified:  # every address of this machine
+            host = "::1" if ":" in host else "127.0.0.1"
+        host = f"[{host}]" if ":" in host else host
+        access = replace(access, names=(*access.names, f"{host}:{port}"))
+        token = secrets.token_urlsafe(24)
+        address = f"http://{host}:{port}{access.base}/{token}/"
+        announce = partial(_announce, address, access, show)
+        with _noted(address, folder / ADDRESS):
+            asyncio.run(_run(Store(folder), setup, token, access, listener, announce))
 
 
 async def _run(
-    store: Store, setup: Setup, token: str, listener: socket.socket, announce: Callable[[], None]
+    store: Store,
+    setup: Setup,
+    token: str,
+    access: Access,
+    listener: socket.socket,
+    announce: Callable[[], None],
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -53,12 +74,16 @@ async def _run(
 
     studio = Studio(store, setup, call_soon)
     config = uvicorn.Config(
-        make_app(studio, token, listener.getsockname()[1]),
+        make_app(studio, Intake(), token, access),
+        http=Connection,
+        ws="none",
+        proxy_headers=False,  # `Access` says whose are believed
         log_level="error",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,
-        limit_concurrency=200,
+        limit_concurrency=MOST_STRANGERS + MOST_KNOWN,
+        backlog=BACKLOG,
         h11_max_incomplete_event_size=2**16,
     )
     server = _Server(config, announce, studio.close_streams)
@@ -87,43 +112,79 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._announce()
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # once a second
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.check()
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._close_streams()
+        logging.getLogger("uvicorn.error").setLevel(
+            logging.CRITICAL
+        )  # what is under way ends without a traceback
         await super().shutdown(sockets)
 
 
-def _announce(address: str, show: bool) -> None:
+def _announce(address: str, access: Access, show: bool) -> None:
     click.echo(
         f"The studio is at {address}\nThe address is a key to it: keep it to yourself. Ctrl-C ends it."
     )
+    if not ip_address(access.host).is_loopback:
+        click.echo(
+            f"Other machines reach it (--host {access.host}): the token in the address is all that keeps them out, and "
+            "what is sent can be read on the way unless a proxy speaks HTTPS."
+        )
     if show:
         webbrowser.open(address)
 
 
-def _token(folder: Path) -> str:
-    """Drawn once and kept where nobody else reads it: a page that is open finds its server after a restart."""
-    path = folder / "token"
-    with suppress(OSError, UnicodeDecodeError):
-        token = path.read_text().strip()
-        if len(token) >= 32:
-            return token
-    token = secrets.token_urlsafe(24)
+def _lock(folder: Path) -> AbstractContextManager[Any]:
+    """The folder is made, and ours."""
     try:
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(token)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FileLock(folder / ".lock").acquire(timeout=0)
+    except Timeout:
+        running = f"in {folder}"
+        with suppress(OSError, UnicodeDecodeError):
+            running = f"at {(folder / ADDRESS).read_text().strip()}"
+        raise NSTError(
+            f"the studio is running already {running}: open that, or give another --folder"
+        ) from None
     except OSError as error:
-        raise NSTError(f"cannot write {path}: {error.strerror}; give another --folder") from error
-    return token
+        raise _unwritable(folder, error) from error
 
 
-def _listener(port: int) -> socket.socket:
-    listener = socket.socket()
+@contextmanager
+def _noted(address: str, path: Path) -> Iterator[None]:
+    """Where we are, for one who starts another; readable to the owner alone."""
+    try:
+        for before in (path, path.with_name("token")):  # of a server that was killed, and of older ones
+            before.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(address)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> NSTError:
+    return NSTError(f"cannot write into {folder}: {error.strerror or error}; give another --folder")
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if os.name != "nt":  # where it would let two servers share a port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise NSTError(f"cannot listen to port {port}: {error}; give another --port, or 0 for any") from error
+        raise NSTError(
+            f"cannot listen to port {port} of {host}: {error}; give another --port (0 for any) or --host"
+        ) from error
     return listener

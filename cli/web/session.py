@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Set
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ __all__ = ["Session", "Snapshot", "Store", "Work"]
 
 MOST = 100
 """Sessions that are kept; the one that was not used for longest goes."""
+
+NAME = re.compile("[0-9a-f]{16}")
+"""Of a session."""
 
 HISTORY, UNDO = 24, 30
 
@@ -155,6 +159,10 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise NSTError(f"cannot write into {folder}: {error.strerror}; give another --folder") from error
+        for path in folder.iterdir():  # of a server that was killed
+            if NAME.fullmatch(path.name):
+                with suppress(OSError):
+                    path.rmdir()  # which leaves what is not empty
         found = (_read(path) for path in folder.glob("*/session.json"))
         self._sessions = {session.name: session for session in found if session is not None}
 
@@ -170,10 +178,18 @@ class Store:
         return self.folder / session.name
 
     def make(self) -> Session:
-        """A new one; its folder is there."""
+        """A new one; its folder is there.
+
+        Raises:
+            OSError: it cannot be written, and there is none.
+        """
         session = Session(secrets.token_hex(8))
         self.path(session).mkdir(mode=0o700)
-        return self.save(session)
+        try:
+            return self.save(session)
+        except OSError:
+            self.remove(session)
+            raise
 
     def save(self, session: Session) -> Session:
         """Keep what it is now."""
@@ -189,12 +205,15 @@ class Store:
         self.save(replace(session, numbers=session.numbers + 1))
         return session.numbers
 
-    def tidy(self, session: Session, runs: Set[int]) -> None:
-        """Remove the files that nothing of a session leads to any more, nor a large picture that waits (`runs`)."""
+    def tidy(self, session: Session, runs: Set[int], fresh: float = FRESH) -> None:
+        """Remove the files that nothing of a session leads to any more, nor a large picture that waits (`runs`).
+
+        Those that are younger than `fresh` seconds may be of a request that is not finished.
+        """
         wanted = session.wanted | {f"start-{run}.png" for run in runs}
         for path in self.path(session).iterdir():
-            fresh = time.time() - path.stat().st_mtime < FRESH  # of a request that is not finished
-            if path.suffix != ".json" and path.name not in wanted and not fresh:
+            old = time.time() - path.stat().st_mtime >= fresh
+            if path.suffix != ".json" and path.name not in wanted and old:
                 path.unlink(missing_ok=True)
 
     def surplus(self) -> list[Session]:
@@ -212,7 +231,7 @@ def _read(path: Path) -> Session | None:
     """None for a file that is damaged or of another version: nothing of it can be shown."""
     try:
         document = read_json(path.read_bytes(), _FORM)
-        named = re.fullmatch("[0-9a-f]{16}", document["name"]) and document["name"] == path.parent.name
+        named = NAME.fullmatch(document["name"]) and document["name"] == path.parent.name
         return _session(document) if named else None
     except (OSError, ValueError, KeyError, TypeError, NSTError):
         return None

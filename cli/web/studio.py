@@ -35,13 +35,11 @@ from nst.cli.web.messages import (
 from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
 from nst.cli.web.queue import LargeJob, LargeJobs
-from nst.cli.web.recipe import Composition, Upload, changed
-from nst.cli.web.session import Session, Store, Work
+from nst.cli.web.recipe import MOST_STYLES, Composition, Upload, changed
+from nst.cli.web.session import FRESH, Session, Store, Work
 from nst.errors import SettingsError
 
-__all__ = ["MOST_STYLES", "EventStream", "Studio"]
-
-MOST_STYLES = 4
+__all__ = ["EventStream", "Studio"]
 
 
 class Studio:
@@ -71,7 +69,9 @@ class Studio:
         self._large_jobs = LargeJobs(store, setup, slow, self._handle_large)
 
     def open(self) -> None:
-        """Start to work; large pictures that were under way go on."""
+        """Start to work; large pictures that were under way go on, what a server left that was killed goes."""
+        for session in self.store:
+            self._tidy(session, fresh=0.0)
         self._live.start()
         self._large_jobs.start_next()
 
@@ -171,12 +171,16 @@ class Studio:
         only_color = subject.colored(before.recipe.color) == before
         self._go_on_with(replace(session.remembered(gesture), subject=subject), only_color)
 
+    def check_mask_name(self, session: Session, name: str) -> None:
+        """Before anything is written for it."""
+        names = ["protect", *(f"style{number + 1}" for number in range(len(session.subject.styles)))]
+        if name not in names:
+            raise SettingsError(f"there is no mask {name!r}: choose from {', '.join(names)}")
+
     def set_mask(self, session: Session, name: str, file: str | None, gesture: str) -> None:
         """What the brush painted; None where that is nothing."""
         subject = session.subject
-        names = ["protect", *(f"style{number + 1}" for number in range(len(subject.styles)))]
-        if name not in names:
-            raise SettingsError(f"there is no mask {name!r}: choose from {', '.join(names)}")
+        self.check_mask_name(session, name)
         masks = {other: path for other, path in subject.masks.items() if other != name}
         if file is not None:
             masks[name] = file
@@ -349,10 +353,13 @@ class Studio:
 
     def _end(self, session: Session) -> None:
         """A live picture is no longer under way; large ones may go on if none is."""
-        session = self._save(session)
-        self.store.tidy(session, {job.order.run for _, job in self._large_jobs.of(session.name)})
+        self._tidy(self._save(session))
         if not any(other.work.under_way for other in self.store):
             self._large_jobs.start_next()
+
+    def _tidy(self, session: Session, fresh: float = FRESH) -> None:
+        with suppress(OSError):
+            self.store.tidy(session, {job.order.run for _, job in self._large_jobs.of(session.name)}, fresh)
 
     def _restart_process(self) -> None:
         """What it was painting fails, and another one is started."""

@@ -1,90 +1,167 @@
-"""Pictures that come in: bounded, decoded by the reader that the command line has, with a view for the page."""
+"""Pictures that come in: to the disk, within bounds; decoded as the command line does it; kept if they are good."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import io
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+from starlette.concurrency import run_in_threadpool
 
-from nst.cli.web.painting import MAX_UPLOAD_PIXELS, jpeg
+from nst.cli.web.decoding import Decoder, decode_mask, decode_picture
 from nst.cli.web.recipe import Upload
 from nst.errors import ImageError, SettingsError
 from nst.files import write_atomically
 from nst.pictures.masks import fit, from_picture
-from nst.pictures.picture import fit_longest_side, resize, to_uint8
+from nst.pictures.picture import to_uint8
 from nst.pictures.reading import read_picture
 from nst.pictures.subjects import faces
-from nst.pictures.writing import to_pil
 
-__all__ = ["MOST_BYTES", "TooLargeError", "bounded", "find_faces", "store_mask", "store_picture"]
+__all__ = ["Intake", "TooLargeError", "bounded", "find_faces"]
+
+T = TypeVar("T")
 
 MOST_BYTES = 64 * 2**20
 """Of an upload."""
 
-VIEW = 1024
-"""Longest side in pixels of what the page shows."""
+MOST_PIXELS = 2**26
+"""That a decoder holds; see `nst.pictures.large`. Larger ones are reduced while they are decoded, if they can be."""
 
-PAINTING = 2048
-"""Longest side in pixels of a painting that is kept: strokes are never asked for finer."""
+MASK_BYTES = 8 * 2**20
+"""Of a mask, which is small and in black and white."""
+
+AT_ONCE = 2
+"""Pictures that are decoded at a time; others wait, on the disk."""
 
 
 class TooLargeError(ImageError):
     """More bytes than an upload may have."""
 
 
-async def bounded(chunks: AsyncIterator[bytes], most: int = MOST_BYTES) -> bytes:
-    """The whole of an upload.
+async def chunks(stream: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """An upload as it comes.
 
     Raises:
         TooLargeError: more than `most` bytes; the rest is not read.
     """
-    data = bytearray()
-    async for chunk in chunks:
-        data += chunk
-        if len(data) > most:
-            raise TooLargeError(f"the picture has more than {most // 2**20} MB: make a smaller copy")
-    return bytes(data)
+    size = 0
+    async for chunk in stream:
+        size += len(chunk)
+        if size > most:
+            raise TooLargeError(f"the upload has more than {most / 2**20:g} MB: make a smaller copy")
+        yield chunk
 
 
-def store_picture(
-    data: bytes, folder: Path, number: int, name: str, painting: bool, credit: str = ""
-) -> Upload:
-    """Keep a picture in the folder of a session under a number; a painting no larger than `PAINTING`.
-
-    Raises:
-        ImageError: it is not a picture, damaged, or too large.
-    """
-    picture = read_picture(data, PAINTING if painting else None, MAX_UPLOAD_PIXELS)
-    if picture.hidden:
-        raise ImageError(f"{name} is transparent all over: give a picture that can be seen")
-    file, view = f"source-{number}{_suffix(data)}", f"view-{number}.jpg"
-    if painting and max(picture.size) > PAINTING:
-        file = f"source-{number}.png"
-        to_pil(resize(picture, *fit_longest_side(*picture.size, PAINTING))).save(
-            folder / file, compress_level=1
-        )
-    else:
-        write_atomically(folder / file, data)
-    width, height = fit_longest_side(*picture.size, min(VIEW, max(picture.size)))
-    write_atomically(folder / view, jpeg(resize(picture, width, height)))
-    return Upload(name[:80], file, view, width, height, credit)
+async def bounded(stream: AsyncIterator[bytes], most: int) -> bytes:
+    """The whole of a small upload; see `chunks`."""
+    return b"".join([chunk async for chunk in chunks(stream, most)])
 
 
-def store_mask(data: bytes, folder: Path) -> str | None:
-    """Keep what the brush has painted; the name of the file, or None where it is black all over.
+class Intake:
+    """What comes in, at most `AT_ONCE` pictures at once in decoders of their own."""
 
-    Raises:
-        ImageError: it is not a picture.
-    """
-    picture = read_picture(data, VIEW, MAX_UPLOAD_PIXELS)
-    if not (picture.rgb > 0).any():
-        return None
-    name = f"mask-{hashlib.sha256(data).hexdigest()[:12]}.png"
-    write_atomically(folder / name, data)
-    return name
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._decoders = [Decoder() for _ in range(AT_ONCE)]
+        self._idle = list(self._decoders)  # the last one is taken first, others start where it is busy
+
+    def open(self) -> None:
+        """Start the decoder that is used first, so that the first picture does not wait for it."""
+        self._decoders[-1].start()
+
+    def close(self) -> None:
+        """End the decoders."""
+        for decoder in self._decoders:
+            decoder.close()
+
+    async def picture(
+        self,
+        stream: AsyncIterator[bytes],
+        folder: Path,
+        number: int,
+        name: str,
+        painting: bool,
+        credit: str = "",
+    ) -> Upload:
+        """Keep a picture in the folder of a session under a number; a painting no larger than is needed.
+
+        Raises:
+            ImageError: it is not a picture, damaged, or too large.
+        """
+
+        def keep(decoder: Decoder) -> Upload:
+            found = decoder(decode_picture, str(path), name, painting, MOST_PIXELS)
+            file, view = f"source-{number}{found.suffix}", f"view-{number}.jpg"
+            write_atomically(folder / view, found.view)
+            try:
+                if found.smaller is None:
+                    path.replace(folder / file)
+                else:
+                    write_atomically(folder / file, found.smaller)
+            except OSError:
+                (folder / view).unlink()
+                raise
+            return Upload(name, file, view, found.width, found.height, credit)
+
+        with _arriving(folder) as path:
+            await _receive(stream, path, MOST_BYTES)
+            return await self._with_decoder(keep)
+
+    async def mask(self, stream: AsyncIterator[bytes], folder: Path) -> str | None:
+        """Keep what the brush has painted; the name of the file, or None where it is black all over.
+
+        Raises:
+            ImageError: it is not a picture, or larger than the page makes them.
+        """
+
+        def keep(decoder: Decoder) -> str | None:
+            if not decoder(decode_mask, str(path)):
+                return None
+            name = f"mask-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}.png"
+            path.replace(folder / name)
+            return name
+
+        with _arriving(folder) as path:
+            await _receive(stream, path, MASK_BYTES)
+            return await self._with_decoder(keep)
+
+    async def _with_decoder(self, keep: Callable[[Decoder], T]) -> T:
+        def work() -> T:
+            decoder = self._idle.pop()
+            try:
+                return keep(decoder)
+            finally:
+                self._idle.append(decoder)
+
+        async with self._free:
+            return await run_in_threadpool(work)
+
+
+@contextmanager
+def _arriving(folder: Path) -> Iterator[Path]:
+    """A place for what is not known yet; it is gone afterwards, unless it was given a name."""
+    path = folder / f"arriving-{secrets.token_hex(8)}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _receive(stream: AsyncIterator[bytes], path: Path, most: int) -> None:
+    """An upload into a new file, which reaches the disk."""
+    with path.open("xb") as file:
+        async for chunk in chunks(stream, most):
+            file.write(chunk)
+        file.flush()
+        await run_in_threadpool(os.fsync, file.fileno())
 
 
 def find_faces(photo: Path, painted: Path | None) -> str:
@@ -93,21 +170,13 @@ def find_faces(photo: Path, painted: Path | None) -> str:
     Raises:
         NSTError: no face is found, or what finds one is not installed.
     """
-    picture = read_picture(photo, VIEW, MAX_UPLOAD_PIXELS)
-    mask = faces(picture)
+    mask = faces(read_picture(photo))
     if mask is None:
         raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")
     if painted is not None:
         mask = np.maximum(mask, fit(from_picture(read_picture(painted)), mask.shape[1], mask.shape[0]))
-    name = f"mask-{hashlib.sha256(mask.tobytes()).hexdigest()[:12]}.png"
-    Image.fromarray(to_uint8(mask)).save(photo.parent / name)
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(mask)).save(file, "PNG")
+    name = f"mask-{hashlib.sha256(file.getvalue()).hexdigest()[:12]}.png"
+    write_atomically(photo.parent / name, file.getvalue())
     return name
-
-
-def _suffix(data: bytes) -> str:
-    """So that the file can be opened by its name as well."""
-    if data[:3] == b"\xff\xd8\xff":
-        return ".jpg"
-    if data[:4] == b"\x89PNG":
-        return ".png"
-    return ".webp" if data[8:12] == b"WEBP" else ""

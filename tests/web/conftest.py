@@ -1,7 +1,10 @@
 """A studio without processes: what it would say to those that paint is written down."""
 
+import asyncio
 import io
 import os
+import threading
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,14 +15,20 @@ pytest.importorskip("starlette")
 
 from starlette.testclient import TestClient
 
+from nst.cli.web import serve
 from nst.cli.web.app import make_app
+from nst.cli.web.guard import Access
 from nst.cli.web.messages import Finished, HistoryEntry, Preview
 from nst.cli.web.painting import Setup
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio
+from nst.cli.web.uploads import Intake
+from nst.errors import NSTError
 
 TOKEN, PORT = "t" * 32, 8484
 ORIGIN = f"http://127.0.0.1:{PORT}"
+INTAKE = Intake()
+"""One for all tests: a decoder takes a second or two to start."""
 
 
 class Scribe:
@@ -46,7 +55,7 @@ def png(seed=0, width=40, height=30):
     return held.getvalue()
 
 
-def open_studio(folder, setup=None):
+def open_studio(folder, setup=None, access=None):
     """(studio, client, live, slow) over a folder, as after a start of the server."""
     scribes = []
 
@@ -55,7 +64,8 @@ def open_studio(folder, setup=None):
         return scribes[-1]
 
     studio = Studio(Store(folder), setup or Setup(size=96), lambda call, value: call(value), painter)
-    client = TestClient(make_app(studio, TOKEN, PORT), base_url=f"{ORIGIN}/{TOKEN}/")
+    app = make_app(studio, INTAKE, TOKEN, access or Access())
+    client = TestClient(app, base_url=f"{ORIGIN}/{TOKEN}/", follow_redirects=False)
     live, slow = scribes
     return SimpleNamespace(studio=studio, client=client, live=live, slow=slow, folder=folder)
 
@@ -97,3 +107,30 @@ def tell_finished(place, run, why="done"):
 def entry_of(place, run, why, size, names):
     subject = place.studio.store.get(place.name).subject
     return HistoryEntry(run, why, subject, size, 40, 40, 2.5, 10.0**9, names, f"nst stylize {run}")
+
+
+@contextmanager
+def serving(folder, monkeypatch, access=None):
+    """The port of the server itself, over a studio without processes."""
+    access, studios, ready = access or Access(), [], threading.Event()
+
+    def studio(store, setup, call_soon):
+        studios.append((Studio(store, setup, call_soon, Scribe), call_soon))
+        return studios[0][0]
+
+    def run(listener):
+        with suppress(NSTError):  # by which it is ended
+            asyncio.run(serve._run(Store(folder), Setup(size=96), TOKEN, access, listener, ready.set))
+
+    monkeypatch.setattr(serve, "Studio", studio)
+    with serve._listener(access.host, 0) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=run, args=(listener,))
+        thread.start()
+        try:
+            assert ready.wait(60)
+            yield port
+        finally:
+            (held, call_soon) = studios[0]
+            call_soon(held.give_up, "enough")
+            thread.join(60)

@@ -1,6 +1,8 @@
 """The queue of large pictures: on disk, one at a time, there again after a restart, within the memory."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -58,6 +60,21 @@ def test_the_second_waits_for_the_first(done):
 @pytest.mark.parametrize("size", [8, 10**6, "big", None, True])
 def test_a_size_that_cannot_be_is_refused(done, size):
     assert done.client.post(f"{done.at}/large", json={"size": size}).status_code == 422
+
+
+def test_a_full_disk_queues_nothing(done, monkeypatch):
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nst.cli.web.queue.write_atomically", no_space)
+        assert enlarge(done).status_code == 507
+        assert larges(done) == document(done)["jobs"] == []
+    enlarge(done)
+    with monkeypatch.context() as patch:  # what happens to one that is in the queue is told all the same
+        patch.setattr("nst.cli.web.queue.write_atomically", no_space)
+        done.slow.handle(None)
+    assert len(larges(done)) == 2
 
 
 def test_a_picture_that_is_under_way_is_not_made_large(ready):

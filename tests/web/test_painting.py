@@ -307,6 +307,24 @@ def test_the_plan_of_a_large_picture(context, order, quick):
     assert estimate.seconds > 0
 
 
+def test_of_many_plans_the_newest_of_a_session_is_worked_out(context, order, monkeypatch):
+    """A hundred clicks; another page does not wait for them, and what is asked meanwhile takes their place."""
+    worked = []
+
+    def work_out(_, plan):
+        worked.append((plan.order.session, plan.order.size))
+        if len(worked) == 1:
+            pipe.requests += [Large(order(2, size=size), "", SIZE) for size in (500, 600)]
+        return Estimate(plan.order.session, plan.order.size)
+
+    monkeypatch.setattr("nst.cli.web.live.estimate", work_out)
+    other = Large(replace(order(1, size=90), session="other"), "", SIZE)
+    pipe = Pipe([*(Large(order(2, size=size), "", SIZE) for size in range(100, 200)), other])
+    with pytest.raises(EOFError):
+        LiveWorker(pipe, context).run()
+    assert worked == [(order(1).session, 199), ("other", 90), (order(1).session, 600)]
+
+
 @pytest.fixture
 def large(context, order, tmp_path, quick):
     """large(run): a request for 64 pixels of a picture of 32."""

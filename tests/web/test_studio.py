@@ -55,6 +55,36 @@ def test_what_a_slider_cannot_be_is_refused(ready, sliders):
     assert len(paints(ready)) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 10_000 + "]" * 10_000,
+        '{"blend": ' + "[" * 10_000 + "]" * 10_000 + "}",
+        '{"gesture": ' + '{"a":' * 500 + "1" + "}" * 501,
+        '{"strength": ' + "9" * 5000 + "}",
+        '{"strength": ' + "9" * 4000 + "}",
+        '{"strength": 1e999}',
+        '{"' + "x" * 60_000 + '": 1}',
+        '{"blend": [' + ",".join(["0.5"] * 5000) + "]}",
+        '{"gesture": "a", "strength": ["x"]}',
+        "\xff",
+    ],
+)
+def test_what_nobody_means_is_refused_briefly(ready, body):
+    for method, path in (("PATCH", "recipe"), ("POST", "do/plan"), ("POST", "large"), ("POST", "do/restore")):
+        answer = ready.client.request(method, f"{ready.at}/{path}", content=body.encode("latin-1"))
+        assert answer.status_code == 422
+        assert 0 < len(answer.json()["error"]) < 600
+    assert len(paints(ready)) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["styles/" + "9" * 5000, "styles/x", "large/" + "x" * 5000, "masks/" + "x" * 5000]
+)
+def test_long_numbers_and_names_in_addresses(ready, path):
+    assert ready.client.delete(f"{ready.at}/{path}").status_code in (204, 404, 422)
+
+
 def test_the_same_value_begins_nothing(ready):
     patch(ready, strength=0.5)
     assert len(paints(ready)) == 1

@@ -1,13 +1,22 @@
 """What comes in: bounded in size and count, decoded by the reader of the command line, kept as it came."""
 
+import asyncio
+import errno
 import io
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from nst.children import safe_children
 from nst.cli.web import uploads
-from tests.web.conftest import document, png
+from nst.cli.web.decoding import Decoded, Decoder, decode_picture
+from nst.errors import ImageError
+from tests.web.conftest import document, open_studio, png
 
 
 def test_a_photograph_is_kept_as_it_came(ready):
@@ -26,7 +35,7 @@ def test_what_is_no_picture_is_called_by_its_name(ready):
 
 
 def test_too_many_bytes_are_not_read(ready, monkeypatch):
-    monkeypatch.setattr(uploads.bounded, "__defaults__", (1000,))
+    monkeypatch.setattr(uploads, "MOST_BYTES", 1000)
     answer = ready.client.put(f"{ready.at}/photo", content=iter([bytes(500)] * 3))
     assert answer.status_code == 413
     assert "smaller copy" in answer.json()["error"]
@@ -34,10 +43,136 @@ def test_too_many_bytes_are_not_read(ready, monkeypatch):
 
 
 def test_a_bomb_is_refused(ready, monkeypatch):
-    monkeypatch.setattr(uploads, "MAX_UPLOAD_PIXELS", 40 * 30)  # a third of that where it is not reduced
+    monkeypatch.setattr(uploads, "MOST_PIXELS", 40 * 30)  # a third of that where it is not reduced
     answer = ready.client.put(f"{ready.at}/photo", content=png(9))
     assert answer.status_code == 422
     assert "decompression bombs" in answer.json()["error"]
+
+
+def files(ready):
+    return sorted(path.name for path in (ready.folder / ready.name).iterdir())
+
+
+def no_space(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("PUT", "photo", b"no picture"),
+        ("PUT", "masks/style7", png(1)),
+        ("PUT", "masks/protect", b"no picture"),
+        ("PUT", "masks/protect", png(1, 1200, 1000)),  # more pixels than the page makes
+        ("POST", "styles", b""),
+    ],
+)
+def test_what_is_refused_leaves_nothing(ready, method, path, content):
+    before = files(ready)
+    assert ready.client.request(method, f"{ready.at}/{path}", content=content).status_code == 422
+    assert files(ready) == before
+
+
+def test_a_painting_too_many_that_came_meanwhile_leaves_nothing(ready, monkeypatch):
+    before = files(ready)
+    monkeypatch.setattr("nst.cli.web.studio.MOST_STYLES", 1)  # as after another request
+    assert ready.client.post(f"{ready.at}/styles", content=png(3)).status_code == 422
+    assert files(ready) == before
+
+
+@pytest.mark.parametrize("method", ["replace", "write"])
+def test_a_full_disk_is_said_and_leaves_nothing(ready, monkeypatch, method):
+    before = files(ready)
+    with monkeypatch.context() as patch:
+        if method == "replace":
+            patch.setattr("pathlib.Path.replace", no_space)
+        else:
+            patch.setattr(uploads, "write_atomically", no_space)
+        answer = ready.client.post(f"{ready.at}/styles", content=png(3))
+    assert answer.status_code == 507
+    assert "full" in answer.json()["error"]
+    assert str(ready.folder) in answer.json()["error"]
+    assert files(ready) == before
+
+
+def test_a_session_that_finds_no_disk_is_not_begun(place, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("nst.cli.web.session.write_atomically", no_space)
+        assert place.client.post("sessions").status_code == 507
+    assert [path.name for path in place.folder.iterdir()] == ["queue"]
+    assert list(place.studio.store) == []
+
+
+def test_what_a_server_left_that_was_killed_goes(ready):
+    folder = ready.folder / ready.name
+    (ready.folder / "0123456789abcdef").mkdir()
+    (ready.folder / "mine").mkdir()
+    for path in (folder / "arriving-1", folder / ".nst-1.tmp", ready.folder / "queue" / "1.checkpoint"):
+        path.write_bytes(b"half")
+    before = document(ready)["subject"]
+    again = open_studio(ready.folder)
+    again.studio.open()
+    again.at = ready.at
+    assert document(again)["subject"] == before
+    assert [file for file in files(ready) if not file.startswith(("source-", "view-"))] == ["session.json"]
+    assert len(files(ready)) == 5
+    assert sorted(path.name for path in ready.folder.iterdir()) == sorted(["mine", "queue", ready.name])
+    assert not list((ready.folder / "queue").iterdir())
+
+
+def test_two_pictures_are_decoded_at_once_and_no_more(tmp_path, monkeypatch):
+    """The others wait, and none of them in the thread that serves."""
+    present, most, together = [], [], threading.Barrier(2, timeout=60)
+
+    def decode(decoder, function, *arguments):
+        present.append(decoder)
+        most.append(len(present))
+        together.wait()  # there are two at once
+        present.remove(decoder)
+        return Decoded(".png", b"", 1, 1)
+
+    monkeypatch.setattr(uploads.Decoder, "__call__", decode)
+
+    async def come():
+        intake = uploads.Intake()
+        await asyncio.gather(*[intake.picture(once(b"x"), tmp_path, n, "name", False) for n in range(8)])
+
+    async def once(data):
+        yield data
+
+    asyncio.run(come())
+    assert max(most) == 2
+    assert len(list(tmp_path.glob("source-*.png"))) == 8
+
+
+def test_decoders_start_from_any_thread(tmp_path):
+    """While the program itself is one whose children are safe, as `nst` is."""
+    decoders = [Decoder(), Decoder()]
+    with safe_children(), ThreadPoolExecutor() as threads:
+        started = [threads.submit(decoder, len, b"abc") for decoder in decoders]
+        assert [one.result(60) for one in started] == [3, 3]
+    for decoder in decoders:
+        decoder.close()
+
+
+def test_a_decoder_that_dies_is_the_failure_of_its_picture(tmp_path):
+    decoder = Decoder()
+    with pytest.raises(ImageError, match="smaller copy"):
+        decoder(os._exit, 1)
+    (tmp_path / "a.png").write_bytes(png(1))
+    assert decoder(decode_picture, str(tmp_path / "a.png"), "a.png", False, 2**20).width == 40
+    decoder.close()
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not hold a process to its address space"
+)
+def test_a_decoder_is_held_to_its_memory():
+    decoder = Decoder()
+    with pytest.raises(ImageError, match=r"1\.5 GB"):
+        decoder(bytearray, 2 * 10**9)
+    assert len(decoder(bytearray, 10**6)) == 10**6
+    decoder.close()
 
 
 def test_four_paintings_and_no_more(ready):

@@ -1,6 +1,8 @@
 // What the server is asked for. The token is in the address of the page, so relative addresses have it.
 import { complain } from "./dom.js";
 
+const STRANGER = "The studio was started anew: open the address that 'nst web' has printed.";
+
 let session = "";
 
 async function ask(path, options = {}) {
@@ -12,7 +14,7 @@ async function ask(path, options = {}) {
     return null;
   }
   if (answer.ok) return answer;
-  const document = await answer.json().catch(() => ({}));
+  const document = answer.status === 403 ? { error: STRANGER } : await answer.json().catch(() => ({}));
   if (answer.status !== 404) complain(document.error ?? `The studio refused this (${answer.status}).`);
   return null;
 }
@@ -41,6 +43,13 @@ export async function enter(fresh = false) {
 }
 
 export const stream = () => new EventSource(of("/events"));
+
+/** Whether there is a point in listening again: each start of the server has a token of its own. */
+export async function known() {
+  const refused = (await fetch(of("")).catch(() => null))?.status === 403;
+  if (refused) complain(STRANGER);
+  return !refused;
+}
 
 const give = (kind, query, body) =>
   kind === "photo" ? ask(`${of("/photo")}?${query}`, { method: "PUT", body }) : ask(`${of("/styles")}?${query}`, { method: "POST", body });

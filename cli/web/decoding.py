@@ -1,0 +1,183 @@
+"""Decoding what strangers have drawn, in a process of its own: bounded in memory and time, and it may die."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psutil
+from PIL import Image
+
+from nst.children import safe_children
+from nst.errors import ImageError, NSTError
+from nst.pictures.picture import Picture, fit_longest_side, resize
+from nst.pictures.reading import read_picture
+from nst.pictures.writing import to_pil
+
+__all__ = ["Decoded", "Decoder", "decode_mask", "decode_picture", "jpeg"]
+
+MEMORY = 1_500_000_000
+"""Bytes that a decoder may take beyond what it has from the start."""
+
+SECONDS = 300.0
+"""That a picture may take."""
+
+VIEW = 1024
+"""Longest side in pixels of what the page shows, and of a mask."""
+
+PAINTING = 2048
+"""Longest side in pixels of a painting that is kept: strokes are never asked for finer."""
+
+
+class Decoder:
+    """A process that decodes; it is started when it is first needed, and again when it has died."""
+
+    def __init__(self) -> None:
+        self._process: Any = None
+        self._pipe: Connection | None = None
+
+    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What the function returns there.
+
+        Raises:
+            NSTError: that it raised, or the picture takes too much.
+        """
+        if self._process is None:
+            self.start()
+        assert self._pipe is not None
+        try:
+            self._pipe.send((function, arguments))
+            if not self._pipe.poll(SECONDS):
+                self.close()
+            answer = self._pipe.recv()  # nothing is left to come from a process that has ended
+        except (EOFError, OSError):
+            self.close()
+            answer = _too_much()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.join()
+
+    def start(self) -> None:
+        """Start the process."""
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        with safe_children():
+            self._process.start()
+        theirs.close()
+
+
+def _too_much() -> ImageError:
+    most = f"{MEMORY / 1e9:g} GB of memory or {SECONDS:.0f} seconds"
+    return ImageError(f"the picture takes more than {most} to read: make a smaller copy")
+
+
+def _work(pipe: Connection) -> None:
+    """What the process does, until the server ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
+    if sys.platform != "win32":
+        import resource
+
+        most = psutil.Process().memory_info().vms + MEMORY
+        with suppress(OSError, ValueError):  # where there is no such limit
+            resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    with suppress(EOFError, OSError):
+        while True:
+            function, arguments = pipe.recv()
+            try:
+                answer = function(*arguments)
+            except NSTError as error:
+                answer = _too_much() if isinstance(error.__cause__, MemoryError) else error
+            except MemoryError:
+                answer = _too_much()
+            pipe.send(answer)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What is to be kept of a picture beside its file.
+
+    Attributes:
+        suffix: so that the file can be opened by its name as well.
+        view: a JPEG of `width` x `height` pixels for the page.
+        smaller: PNG in place of the file, where that is larger than a painting need be.
+    """
+
+    suffix: str
+    view: bytes
+    width: int
+    height: int
+    smaller: bytes | None = None
+
+
+def decode_picture(file: str, name: str, painting: bool, max_pixels: int) -> Decoded:
+    """A photograph or a painting.
+
+    Raises:
+        ImageError: it is not a picture, damaged, or too large.
+    """
+    data = Path(file).read_bytes()
+    picture = read_picture(_named(data, name), PAINTING if painting else VIEW, max_pixels)
+    if picture.hidden:
+        raise ImageError(f"{name} is transparent all over: give a picture that can be seen")
+    smaller, suffix = None, _suffix(data)
+    if painting and max(picture.size) > PAINTING:
+        held, suffix = io.BytesIO(), ".png"
+        to_pil(resize(picture, *fit_longest_side(*picture.size, PAINTING))).save(
+            held, "PNG", compress_level=1
+        )
+        smaller = held.getvalue()
+    width, height = fit_longest_side(*picture.size, min(VIEW, max(picture.size)))
+    return Decoded(suffix, jpeg(resize(picture, width, height)), width, height, smaller)
+
+
+def decode_mask(file: str) -> bool:
+    """Whether the brush has painted anything.
+
+    Raises:
+        ImageError: it is not a picture, or larger than the page makes them.
+    """
+    picture = read_picture(_named(Path(file).read_bytes(), "the mask"), None, 3 * VIEW**2)
+    return bool((picture.rgb > 0).any())
+
+
+def jpeg(picture: Picture, longest: int = 4096) -> bytes:
+    """For a page; transparency is laid on white."""
+    image = to_pil(picture)
+    if image.mode == "RGBA":
+        ground = Image.new("RGB", image.size, "white")
+        ground.paste(image, mask=image.getchannel("A"))
+        image = ground
+    image.thumbnail((longest, longest))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=90, subsampling=0)
+    return file.getvalue()
+
+
+def _named(data: bytes, name: str) -> io.BytesIO:
+    file = io.BytesIO(data)
+    file.name = name  # for messages
+    return file
+
+
+def _suffix(data: bytes) -> str:
+    if data[:3] == b"\xff\xd8\xff":
+        return ".jpg"
+    if data[:4] == b"\x89PNG":
+        return ".png"
+    return ".webp" if data[8:12] == b"WEBP" else ""
