@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,10 +19,12 @@ from nst.cli.console import harmless, interruptible, progress_bar
 from nst.cli.engine import find_network, library_arguments
 from nst.cli.like import with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
+from nst.description import Labels
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.models.store.cache import is_cached
 from nst.models.store.catalogue import CATALOGUE
 from nst.models.store.resolve import require_here
+from nst.settings import Metadata
 
 __all__ = ["FAILED", "is_table", "rows_of", "run_batch", "table_rows"]
 
@@ -40,6 +43,8 @@ def run_batch(
     timeout: float | None,
     quiet: bool,
     offline: bool,
+    metadata: Metadata,
+    dpi: float | None,
     like: Mapping[str, Any] | None,
     ray: str | None,
     ray_workers: int | None,
@@ -54,7 +59,11 @@ def run_batch(
         table = is_table(contents[0])
         recipe, options = with_like(like, tuple(styles), options)
         styles = () if table else recipe
-    rows = rows_of(contents, styles, pair, name, options)
+    labels = Labels(metadata, dpi).typed
+    rows = [
+        replace(row, options={**row.options, **labels})
+        for row in rows_of(contents, styles, pair, name, options)
+    ]
     executor = None
     if ray is not None:
         from nst.batch.cluster import Cluster

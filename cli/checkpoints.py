@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.description import Fingerprints, Sources
+from nst.description import (
+    STYLIZE,
+    Fingerprints,
+    Labels,
+    Sources,
+    bare_name,
+    describe,
+    without_folders,
+)
 from nst.documents import read_json, require
 from nst.errors import NSTError, SettingsError
 from nst.files import check_writable
@@ -57,7 +65,8 @@ class Job:
         checkpoint: where the run is saved; None for beside the output, "off" for nowhere.
         checkpoint_every: seconds between.
         inputs: SHA-256 of the files that were read, by their whole paths.
-        long_side: of the poster in pixels; None for none.
+        command: its name, and options of its own; of a poster, its long side in pixels.
+        labels: what the pictures say of themselves.
         folder: in which the command was run; the pictures are named from there.
     """
 
@@ -70,8 +79,18 @@ class Job:
     checkpoint: str | None = None
     checkpoint_every: float = 60.0
     inputs: Mapping[str, str] = field(default_factory=dict)
-    long_side: int | None = None
+    command: Mapping[str, Any] = field(default_factory=lambda: dict(STYLIZE))
+    labels: Labels = field(default_factory=Labels)
     folder: str = field(default_factory=os.getcwd)
+
+    @property
+    def long_side(self) -> int | None:
+        """Of the poster; None for none."""
+        return self.command.get("long_side")
+
+    def describe(self, transfer: StyleTransfer, record: Progress) -> dict[str, Any]:
+        """See `nst.description.describe`."""
+        return describe(transfer, self.paths, record.settings, record.step, self.command)
 
     @property
     def saved(self) -> str | None:
@@ -231,7 +250,8 @@ _JOB = {
     "checkpoint?": (str, None),
     "checkpoint_every?": float,
     "inputs?": {str: str},
-    "long_side?": (int, None),
+    "command?": {"name": str, "long_side?": int, "layer?": str, "size?": str},
+    "labels?": {"metadata": str, "dpi": (float, None)},
     "folder?": str,
 }
 """What a checkpoint holds besides the transfer; see `nst.documents`."""
@@ -310,14 +330,16 @@ def job_of(saved: Checkpoint, path: str, places: Places) -> Job:
         }
         known = [name.removesuffix("?") for name in _JOB]
         sources = Sources(**{**paths, "styles": tuple(paths["styles"]), "masks": masks})
-        job = Job(**{**{name: document[name] for name in known if name in document}, "paths": sources})
+        labels = Labels(**document.get("labels", {}))
+        given = {name: document[name] for name in known if name in document}
+        job = Job(**{**given, "paths": sources, "labels": labels})
         if (
             not 0 <= job.checkpoint_every < 2**31
             or (job.save_every or 1) < 1
             or min(job.save_at, default=1) < 0
         ):
             raise ValueError("job is not what it must be")
-    except ValueError as error:
+    except (ValueError, SettingsError) as error:
         raise _damaged(error) from error
 
     def place(option: str, given: str | None, name: str | None, suffixes: Sequence[str]) -> str | None:
@@ -403,23 +425,20 @@ def _is_own(path: str, saved: Checkpoint, job: Job) -> bool:
             found = read_settings(path)
     except (OSError, ValueError, NSTError):
         return False
-    settings, network = found.get("settings"), found.get("weights")
-    if not isinstance(settings, dict) or not isinstance(network, dict):
+    try:
+        settings = without_folders(found)["settings"]  # which is all that a picture says of its files
+        sha256 = found["weights"]["sha256"]
+    except (LookupError, TypeError, AttributeError):
         return False
-    content, *styles, start = map(_text, (job.paths.content, *job.paths.styles, job.paths.init))
-    typed = {"content": content, "styles": styles, "init": start}
+    names = [bare_name(path) for path in (job.paths.content, *job.paths.styles, job.paths.init)]
     same = ("seed", "steps", "scales", "optimizer", "style_layers", "content_layers", "style_loss")
+    decided = {name: saved.document["settings"].get(name) for name in same}
     wanted = json.loads(
-        json.dumps({**{name: saved.document["settings"].get(name) for name in same}, **typed})
+        json.dumps({**decided, "content": names[0], "styles": names[1:-1], "init": names[-1]})
     )
-    return network.get("sha256") == saved.weights["sha256"] and all(
+    return sha256 == saved.weights["sha256"] and all(
         settings.get(name) == value for name, value in wanted.items()
     )
-
-
-def _text(path: str) -> str:
-    """As metadata have it, see `nst.description`."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 LARGEST_TRACE = 1 << 30

@@ -15,7 +15,7 @@ import click
 
 from nst.errors import SettingsError
 from nst.presets import PRESETS, preset
-from nst.settings import Rule, Settings, rule_of
+from nst.settings import METADATA, Rule, Settings, rule_of
 
 __all__ = [
     "FIRST",
@@ -31,6 +31,7 @@ __all__ = [
     "exported_options",
     "folder_option",
     "frame_options",
+    "label_options",
     "mask_options",
     "masks_by_name",
     "meant",
@@ -208,7 +209,7 @@ def _read_steps(_: click.Context, __: click.Parameter, text: str | None) -> tupl
 def painting_options(command: Command) -> Command:
     """What the commands that paint a content picture in the style of others have in common."""
     options = (preset_option, engine_options(*PAINTING), mask_options, trace_option, checkpoint_options)
-    return _all(*options)(command)
+    return _all(*options, label_options)(command)
 
 
 def output_option(command: Command) -> Command:
@@ -351,6 +352,27 @@ def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]
     return decorate
 
 
+def label_options(command: Command) -> Command:
+    """--metadata and --dpi: what the file of a result says besides its pixels."""
+    options = (
+        click.option(
+            "--metadata",
+            type=click.Choice(METADATA),
+            default="settings",
+            show_default=True,
+            help="In the file of the result: settings with the names of your files; all: with their folders; none. "
+            "Author and copyright of the photograph are kept, a place never is.",
+        ),
+        click.option(
+            "--dpi",
+            type=click.FloatRange(1, 65535),
+            metavar="N",
+            help="Dots per inch, for printing.  [default: as in the photograph]",
+        ),
+    )
+    return _all(*options)(command)
+
+
 def preset_option(command: Command) -> Command:
     """The option itself."""
     option = click.option(
@@ -423,7 +445,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("weights", "offline", "pooling", "precision", "memory", "tile", "max_pixels", "ray", "ray_workers"),
     ),
     "What is kept": (
-        *("save_every", "save_at", "animate", "trace", "checkpoint", "checkpoint_every", "quiet", "help"),
+        *("metadata", "dpi", "save_every", "save_at", "animate", "trace", "checkpoint", "checkpoint_every"),
+        *("quiet", "help"),
     ),
 }
 """Section -> parameters of the commands that paint, in the order of the page.

@@ -92,5 +92,5 @@ def write_poster(
             told=lambda done, total: show(done, total, "bringing up"),
         )
     del content
-    write_picture(image, job.output, {**description, "long_side": job.long_side})
+    write_picture(image, job.output, **job.labels.of(description, transfer.output.original.tags))
     return size

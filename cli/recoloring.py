@@ -30,7 +30,7 @@ def recolored(
         color: that acts afterwards.
 
     Returns:
-        The picture, its metadata where a run can be named that makes it, and a line for people.
+        The picture, its metadata where it is known what it was made with, and a line for people.
 
     Raises:
         SettingsError: the photograph is neither given nor in the metadata.
@@ -38,6 +38,8 @@ def recolored(
     """
     result, document = read_picture(path), _metadata(path)
     found = document.get("settings", {})
+    command = {"name": "recolor", "result": path, "color": color.mode, "color_strength": color.strength}
+    command |= {"content": content} if content else {}
     content = content or found.get("content")
     if not content:
         raise SettingsError(f"{path} does not say which photograph it was painted from: give --content")
@@ -52,15 +54,13 @@ def recolored(
     before = settings_of(document) if found else None
     own = Color() if before is None else Color(before.color, before.color_strength, before.color_when)
     picture = Output(color, resize(photograph, *result.size), to_pil, masks).finish(result)
-    if own.active:
-        return (
-            picture,
-            None,
-            f"{path} has been painted with --color {own.mode}: its colours were changed twice",
-        )
     if not found:
         return picture, None, None
-    return picture, with_color({**document, "settings": {**found, "content": content}}, color), None
+    described = {**document, "settings": {**found, "content": content}, "command": command}
+    if own.active:
+        line = f"{path} has been painted with --color {own.mode}: its colours were changed twice"
+        return picture, described, line
+    return picture, with_color(described, color), None
 
 
 def with_color(document: Mapping[str, Any], color: Color) -> dict[str, Any]:

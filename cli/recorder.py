@@ -24,8 +24,7 @@ from nst.pictures.writing import write_picture
 from nst.progress import Progress
 
 if TYPE_CHECKING:
-    from nst.description import Sources
-    from nst.progress import Progress
+    from nst.cli.checkpoints import Job
     from nst.transfer import StyleTransfer
 
 __all__ = [
@@ -82,11 +81,7 @@ class Recorder:
 
     Args:
         transfer: what is run.
-        sources: of its inputs, for the metadata.
-        output: the picture that the run writes.
-        every: save every so many steps.
-        at: and these.
-        animate: the animation to write.
+        job: what is asked for.
         frames: PNG files of the animation by step, of a run that goes on.
 
     Raises:
@@ -96,19 +91,15 @@ class Recorder:
     def __init__(
         self,
         transfer: StyleTransfer,
-        sources: Sources,
-        output: str,
-        every: int | None,
-        at: Sequence[int],
-        animate: str | None,
+        job: Job,
         frames: Mapping[int, bytes] | None = None,
     ) -> None:
         counts = [count for _, count in transfer.schedule]
-        self._transfer, self._sources, self._output, self._animate = transfer, sources, output, animate
+        self._transfer, self._job = transfer, job
         self._steps = sum(counts)
-        self._saved = saved_steps(every, at, self._steps)
-        self._shown = frozenset(frame_steps(counts) if animate else ())
-        self._folder = Scratch() if animate else None
+        self._saved = saved_steps(job.save_every, job.save_at, self._steps)
+        self._shown = frozenset(frame_steps(counts) if job.animate else ())
+        self._folder = Scratch() if job.animate else None
         self.frames: dict[int, Path] = {}
         for step, data in (frames or {}).items():
             self._frame(step).write_bytes(data)
@@ -120,16 +111,14 @@ class Recorder:
         Raises:
             ImageError: a picture cannot be written.
         """
-        from nst.description import describe
-        from nst.pictures.writing import write_picture
-
         if record.stopped:  # the last good iterate once more
             return
         self._last = record
         if record.step in self._saved:
-            description = describe(self._transfer, self._sources, record)
-            path = step_path(self._output, record.step, self._steps)
-            write_picture(record.picture(), path, {**description, "step": record.step})
+            description, picture = self._job.describe(self._transfer, record), record.picture()
+            description["command"]["save_at"] = record.step
+            path = step_path(self._job.output, record.step, self._steps)
+            write_picture(picture, path, **self._job.labels.of(description, picture.tags))
         if record.step in self._shown:
             self._show(record)
 
@@ -139,15 +128,14 @@ class Recorder:
         Raises:
             ImageError: it cannot be written.
         """
-        from nst.description import describe
-
-        if self._folder is None or self._animate is None or self._last is None:
+        if self._folder is None or self._job.animate is None or self._last is None:
             return
         with self._folder:
             if self._last.step not in self._shown:
                 self._show(self._last)
-            description = {**describe(self._transfer, self._sources, self._last), "step": self._last.step}
-            write_animation(self._animate, list(self.frames.values()), description)
+            description = self._job.describe(self._transfer, self._last)
+            told = self._job.labels.of(description, self._transfer.content.tags)["settings"]
+            write_animation(self._job.animate, list(self.frames.values()), told)
 
     def _show(self, record: Progress) -> None:
         """Keep a frame: the iterate at the final size, on white."""
@@ -271,34 +259,27 @@ def _unwritable(path: str, error: OSError) -> SettingsError:
 
 
 def save_results(
-    picture: Picture,
-    step: int,
-    output: str,
-    description: dict[str, Any],
-    trace: str | None,
-    steps: Sequence[dict[str, Any]],
+    picture: Picture, job: Job, description: dict[str, Any], steps: Sequence[dict[str, Any]]
 ) -> None:
     """The picture and the trace of a run; where one cannot be written, the other is all the same.
 
     Args:
         picture: the last iterate.
-        step: which one that is.
-        output: where it goes.
+        job: what is asked for.
         description: of the run, as of `nst.description.describe`.
-        trace: the JSON file, or None.
-        steps: what goes into it, a record for each step.
+        steps: what goes into the trace, a record for each step.
 
     Raises:
         NSTError: one of them, or both, could not be written.
     """
     problems: list[NSTError] = []
     try:
-        save_picture(picture, output, {**description, "step": step})
+        save_picture(picture, job.output, **job.labels.of(description, picture.tags))
     except NSTError as error:
         problems.append(error)
     try:
-        if trace is not None:
-            write_trace(trace, description, steps)
+        if job.trace is not None:
+            write_trace(job.trace, description, steps)
     except NSTError as error:
         problems.append(error)
     if len(problems) == 1:
@@ -307,19 +288,21 @@ def save_results(
         raise NSTError("; ".join(map(str, problems)))
 
 
-def save_picture(picture: Picture, path: str, settings: Mapping[str, Any]) -> None:
+def save_picture(picture: Picture, path: str, **labels: Any) -> None:
     """`write_picture`, or else the same into the folder of temporary files or the one that the program runs in.
+
+    Labels are those of `nst.description.Labels`.
 
     Raises:
         ImageError: it could not be written to `path`; where it is instead.
     """
     try:
-        write_picture(picture, path, settings)
+        write_picture(picture, path, **labels)
     except ImageError as error:
         name = f"{Path(path).stem}-{secrets.token_hex(3)}{Path(path).suffix}"
         for place in (folder / name for folder in _folders()):
             try:
-                write_picture(picture, place, settings)
+                write_picture(picture, place, **labels)
             except ImageError:  # full as well
                 continue
             raise ImageError(f"{error}; the picture is in {place}") from error

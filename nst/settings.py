@@ -24,6 +24,7 @@ __all__ = [
     "CONTENT_LAYERS",
     "MAX_PIXELS",
     "MEANS",
+    "METADATA",
     "NETWORK_KINDS",
     "OPTIMIZERS",
     "PADDINGS",
@@ -60,6 +61,7 @@ ColorMode: TypeAlias = Literal[
     "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"
 ]
 ColorTime: TypeAlias = Literal["before", "after"]
+Metadata: TypeAlias = Literal["all", "settings", "none"]
 Mean: TypeAlias = Literal["content", "tv"]
 NetworkKind: TypeAlias = Literal["caffe", "normalised", "torchvision", "other"]
 OptimizerName: TypeAlias = Literal["lbfgs", "adam"]
@@ -71,6 +73,7 @@ StyleLossName: TypeAlias = Literal["gram", "moments", "covariance", "w2"]
 COLORS: tuple[ColorMode, ...] = get_args(ColorMode)
 COLOR_TIMES: tuple[ColorTime, ...] = get_args(ColorTime)
 MEANS: tuple[Mean, ...] = get_args(Mean)
+METADATA: tuple[Metadata, ...] = get_args(Metadata)
 NETWORK_KINDS: tuple[NetworkKind, ...] = get_args(NetworkKind)
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 PADDINGS: tuple[Padding, ...] = get_args(Padding)

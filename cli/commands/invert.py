@@ -10,6 +10,7 @@ from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
     engine_options,
+    label_options,
     output_option,
     preset_option,
     trace_option,
@@ -32,6 +33,7 @@ __all__ = ["invert"]
 @engine_options("size", "run", "losses", "content", "start", without=("content_layers",))
 @trace_option
 @checkpoint_options
+@label_options
 def invert(content: str, output: str, layer: str, **options: Any) -> int:
     """Show what a layer of the network keeps of CONTENT: another picture with the same features.
 
@@ -41,4 +43,10 @@ def invert(content: str, output: str, layer: str, **options: Any) -> int:
     """
     from nst.cli.running import run
 
-    return run(content, (), output, content_layers=layer, style_layers=(), **options)
+    return run(
+        *(content, (), output),
+        command={"name": "invert", "layer": layer},
+        content_layers=layer,
+        style_layers=(),
+        **options,
+    )

@@ -10,6 +10,7 @@ from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
     engine_options,
+    label_options,
     output_option,
     preset_option,
     trace_option,
@@ -43,6 +44,7 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @engine_options("run", "losses", "style", "start")
 @trace_option
 @checkpoint_options
+@label_options
 def texture(
     style: tuple[str, ...],
     output: str,
@@ -60,4 +62,7 @@ def texture(
     from nst.synthesis import texture_arguments
 
     arguments = texture_arguments(style, sides, {**options, "style_scale": own_scale})
-    return run(arguments.pop("content"), style, output, **arguments)
+    content = arguments.pop("content")
+    height, width, _ = content.shape
+    command = {"name": "texture", "size": f"{width}x{height}"}
+    return run(content, style, output, command=command, **arguments)

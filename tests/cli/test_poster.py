@@ -27,7 +27,7 @@ def test_it_is_the_small_painting_brought_up(poster, command, pictures, weights_
     assert (result.status, result.stderr) == (0, "")
     assert result.stdout.startswith("out.png: 100x75, 2 of 2 steps in ")
     found = read_settings("out.png")
-    assert (found["settings"]["size"], found["step"], found["long_side"]) == (24, 2, 100)
+    assert (found["settings"]["size"], found["step"], found["command"]["long_side"]) == (24, 2, 100)
     transfer = StyleTransfer(
         pictures.content, pictures.style, backend="numpy", weights=weights_file, size=24, steps=2
     )

@@ -202,7 +202,7 @@ def test_names_that_look_like_options(command, pictures):
     shown = command(
         "show", described(pictures, {"content": "--trace=/tmp/x", "styles": ["-o", "--ray"]})
     ).stdout
-    words = shlex.split(shown.splitlines()[-1])
+    words = shlex.split(shown.splitlines()[0])
     assert words[2:5] == ["./--trace=/tmp/x", "./-o", "./--ray"]
 
 
@@ -233,7 +233,8 @@ def test_a_table_imports_nothing_and_sets_no_bounds(command, pictures, tmp_path)
 
 def test_a_posters_photograph_is_the_one_it_began_with(cut_off, command, pictures, tmp_path):
     path = cut_off()
-    change(path, lambda document: document["notes"]["job"].update(long_side=64, inputs={}))
+    change(path, lambda document: document["notes"]["job"]["command"].update(long_side=64))
+    change(path, lambda document: document["notes"]["job"].update(inputs={}))
     refused(command("resume", "run.nst", "--anyway"), "the poster needs", "as it was")
 
 

@@ -115,7 +115,7 @@ def documents() -> dict[str, bytes]:
                     job = asdict(Job(paths, "out.png", "trace.json", animate="out.gif"))
                     transfer.save(path, {"job": job, "first": 1.5, "frames": []}, {"trace": _bytes(b"[]")})
             found[f"run{number}.nst"] = path.read_bytes()
-            made = describe(transfer, paths, record)
+            made = describe(transfer, paths, record.settings, record.step)
             write_picture(record.picture(), Path(folder, "made.png"), {**made, "step": 4})
             found[f"made{number}.png"] = Path(folder, "made.png").read_bytes()
             found[f"made{number}.metadata"] = json.dumps({**made, "step": 4}).encode()
