@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.description import (
-    STYLIZE,
-    Fingerprints,
-    Labels,
-    Sources,
-    bare_name,
-    describe,
-    without_folders,
-)
+from nst.cli.job import Job
+from nst.description import Fingerprints, Labels, Sources, bare_name, without_folders
 from nst.documents import read_json, require
 from nst.errors import NSTError, SettingsError
-from nst.files import check_writable
 
 if TYPE_CHECKING:
     from nst.checkpoint import Checkpoint
@@ -33,8 +25,8 @@ if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
 __all__ = [
+    "PICTURES",
     "Before",
-    "Job",
     "Keeper",
     "Places",
     "before",
@@ -49,99 +41,6 @@ AFTER = 300.0
 
 SHARE = 20.0
 """The time between two checkpoints is this many times what the last one took, or more."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run writes, and what it is made of; with the transfer all that a command is.
-
-    Attributes:
-        paths: of its inputs, for the metadata.
-        output: the picture to write.
-        trace: the JSON file to write.
-        save_every: save every so many steps.
-        save_at: and these.
-        animate: the animation to write.
-        checkpoint: where the run is saved; None for beside the output, "off" for nowhere.
-        checkpoint_every: seconds between.
-        inputs: SHA-256 of the files that were read, by their whole paths.
-        command: its name, and options of its own; of a poster, its long side in pixels.
-        labels: what the pictures say of themselves.
-        folder: in which the command was run; the pictures are named from there.
-    """
-
-    paths: Sources
-    output: str
-    trace: str | None = None
-    save_every: int | None = None
-    save_at: Sequence[int] = ()
-    animate: str | None = None
-    checkpoint: str | None = None
-    checkpoint_every: float = 60.0
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    command: Mapping[str, Any] = field(default_factory=lambda: dict(STYLIZE))
-    labels: Labels = field(default_factory=Labels)
-    folder: str = field(default_factory=os.getcwd)
-
-    @property
-    def long_side(self) -> int | None:
-        """Of the poster; None for none."""
-        return self.command.get("long_side")
-
-    def describe(self, transfer: StyleTransfer, record: Progress) -> dict[str, Any]:
-        """See `nst.description.describe`."""
-        return describe(transfer, self.paths, record.settings, record.step, self.command)
-
-    @property
-    def saved(self) -> str | None:
-        """Where the run is saved."""
-        return {"off": None, None: f"{self.output}.checkpoint"}.get(self.checkpoint, self.checkpoint)
-
-    def beside(self, checkpoint: str) -> Job:
-        """The same, as its checkpoint has it: what is written is named from the checkpoint's folder."""
-        folder = os.path.dirname(os.path.realpath(checkpoint))
-
-        def seen(name: str | None) -> str | None:
-            if name is None:
-                return None
-            place = os.path.realpath(os.path.dirname(os.path.abspath(name)))
-            if place == folder:
-                return os.path.basename(name)
-            return os.path.join(place, os.path.basename(name))
-
-        return replace(
-            self, output=seen(self.output) or "", trace=seen(self.trace), animate=seen(self.animate)
-        )
-
-    def check(self) -> None:
-        """Before the work starts.
-
-        Raises:
-            NSTError: a file that cannot be written, two that are one, or one of the pictures that go in.
-        """
-        from nst.cli.recorder import check_frames, check_trace_path
-        from nst.pictures.writing import check_output
-
-        check_output(self.output)
-        if self.trace is not None:
-            check_trace_path(self.trace, self.output)
-        check_frames(self.animate, self.output, self.trace)
-        start = os.path.realpath(self.paths.init)  # a result that is gone on from may be replaced
-        originals = {os.path.realpath(path) for path in self.inputs} - {start}
-        for written in (self.output, self.trace, self.animate):
-            if written and os.path.realpath(written) in originals:
-                raise SettingsError(f"{written} is a picture that goes in: give the output another name")
-        if self.checkpoint is None or self.saved is None:
-            return
-        others = [os.path.realpath(path) for path in (self.output, self.trace, self.animate) if path]
-        if os.path.realpath(self.saved) in others:
-            raise SettingsError(
-                f"the checkpoint {self.saved} is another output too: give them different names"
-            )
-        try:
-            check_writable(self.saved)
-        except OSError as error:
-            raise SettingsError(f"cannot write the checkpoint {self.saved}: {error.strerror}") from error
 
 
 @dataclass(frozen=True)

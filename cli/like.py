@@ -15,9 +15,8 @@ import click
 from click.core import ParameterSource
 
 from nst.cli.options import PAINTING, as_typed, option_name
-from nst.documents import require
 from nst.errors import ImageError, NSTError
-from nst.settings import Settings, make_settings, rule_of
+from nst.settings import Settings, rule_of
 
 __all__ = [
     "absent",
@@ -25,28 +24,9 @@ __all__ = [
     "command_of",
     "like_option",
     "read_picture_settings",
-    "settings_of",
     "typed",
     "with_like",
 ]
-
-_FORM = {
-    "settings": {
-        "content": str,
-        "styles": [str],
-        "init": str,
-        "backend": str,
-        "device": str,
-        "optimizer": str,
-        "precision?": (str, None),
-        "masks?": ({str: str}, None),
-    },
-    "versions?": {str: str},
-    "weights?": {"name?": str, "sha256?": str, "from?": str},
-    "step?": int,
-    "command?": {str: (str, int, float)},
-}
-"""What the metadata of a picture must be; see `nst.documents`. The settings are checked by `nst.settings`."""
 
 COMMANDS: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
     "stylize": ((), {}),
@@ -62,12 +42,6 @@ ALL = ("metadata", "dpi", "save_at")
 """Such options of every command."""
 
 NOTHING: Mapping[str, Any] = {}
-
-OURS = ("max_pixels",)
-"""Settings that are bounds against strangers' files: they come from the person and from no picture."""
-
-TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
-"""As they are typed; float32 is every backend's own."""
 
 
 def like_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,12 +75,11 @@ def read_picture_settings(path: str) -> dict[str, Any]:
         ImageError: there are none.
     """
     from nst.backends.selection import parse_device
-    from nst.pictures.writing import read_settings
+    from nst.description import read_description
 
-    document = read_settings(path)
+    document = read_description(path)
+    found = document["settings"]
     try:
-        require(document, _FORM)
-        found = document["settings"]
         if ":" in found["backend"]:  # package.module:Class: no file may say what is imported
             raise ValueError("its backend is code")
         parse_device(found["device"])  # one of this machine
@@ -115,7 +88,6 @@ def read_picture_settings(path: str) -> dict[str, Any]:
                 ("\\\\", "//")
             ):  # of another machine, where Windows would log in
                 raise ValueError("a picture's name is not one of a file here")
-        settings_of(document)
     except (ValueError, NSTError) as error:
         raise ImageError(f"{path} carries no settings of a run of nst ({error})") from error
     return _nearby(document, path)
@@ -184,20 +156,6 @@ def absent(document: Mapping[str, Any], picture: str) -> list[tuple[str, str]]:
     return [(typed, name) for typed, name in dict.fromkeys(_files(document)) if not _is_here(name, picture)]
 
 
-def settings_of(document: Mapping[str, Any]) -> Settings:
-    """The settings in the metadata, checked.
-
-    Raises:
-        SettingsError: values that they cannot have.
-    """
-    found, names = document["settings"], {declared.name for declared in fields(Settings)}
-    given = {name: value for name, value in found.items() if name in names}
-    own = given["init"] not in _words("init")
-    precision = TYPED_PRECISIONS.get(given.get("precision") or "")
-    given |= {name: getattr(Settings(), name) for name in OURS}
-    return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
-
-
 def typed(document: Mapping[str, Any], usual: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
     """The values of the options that differ from their defaults, as one would type them, by parameter name.
 
@@ -207,7 +165,9 @@ def typed(document: Mapping[str, Any], usual: Mapping[str, Any] = NOTHING) -> di
         document: the metadata.
         usual: values of a command that are not those of `Settings`.
     """
-    settings, found = settings_of(document), document["settings"]
+    from nst.description import settings_in
+
+    settings, found = settings_in(document), document["settings"]
     plain = {**{one.name: getattr(Settings(), one.name) for one in fields(Settings)}, **usual}
     values: dict[str, Any] = {}
     for declared in fields(Settings):
@@ -276,7 +236,9 @@ def _is_given(context: click.Context, needed: str) -> bool:
 
 def _library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that no option has, where they differ from their defaults."""
-    settings, plain = settings_of(document), Settings()
+    from nst.description import settings_in
+
+    settings, plain = settings_in(document), Settings()
     return {
         declared.name: getattr(settings, declared.name)
         for declared in fields(Settings)
@@ -327,7 +289,7 @@ def command_of(
 def again(document: Mapping[str, Any], picture: str) -> str:
     """A name for what a command of `command_of` writes: beside the picture, and not in its place."""
     path, command = Path(picture), document["command"]
-    if command["name"] == "video":
+    if command.get("name") == "video":
         return f"{path.parent}-again"
     stem = re.sub(r"-\d+$", "", path.stem) if "save_at" in command else path.stem
     return str(path.with_name(f"{stem}-again{path.suffix}"))

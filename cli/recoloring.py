@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nst.cli.like import read_picture_settings, settings_of
+from nst.cli.like import absent, read_picture_settings
 from nst.cli.options import masks_by_name
+from nst.description import settings_in
 from nst.errors import ImageError, SettingsError
 from nst.pictures.color import Color
 from nst.pictures.masks import make_masks
@@ -43,6 +44,10 @@ def recolored(
     content = content or found.get("content")
     if not content:
         raise SettingsError(f"{path} does not say which photograph it was painted from: give --content")
+    if "content" not in command and ("CONTENT", content) in absent(document, path):
+        raise ImageError(
+            f"{content}, from which {path} was painted, is neither here nor beside it: give --content"
+        )
     longest = max(result.size)
     photograph = read_picture(content, longest)
     masks: Any = None
@@ -51,7 +56,7 @@ def recolored(
         feather = float(found.get("feather", 0.0))
         masks = with_found(masks_by_name({"protect": found["masks"]["protect"]}), photograph)
         masks = make_masks(masks, 1, feather, longest)
-    before = settings_of(document) if found else None
+    before = settings_in(document) if found else None
     own = Color() if before is None else Color(before.color, before.color_strength, before.color_when)
     picture = Output(color, resize(photograph, *result.size), to_pil, masks).finish(result)
     if not found:

@@ -17,22 +17,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from nst.cli.job import Job, unwritable_trace
 from nst.errors import ImageError, NSTError, SettingsError
-from nst.files import check_writable, write_atomically
+from nst.files import write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
 
 if TYPE_CHECKING:
-    from nst.cli.checkpoints import Job
     from nst.transfer import StyleTransfer
 
 __all__ = [
     "Recorder",
     "Scratch",
-    "check_animation",
-    "check_frames",
-    "check_trace_path",
     "frame_steps",
     "save_picture",
     "save_results",
@@ -42,20 +39,6 @@ __all__ = [
     "write_animation",
     "write_trace",
 ]
-
-
-def check_frames(animate: str | None, output: str, trace: str | None) -> None:
-    """Before the work starts.
-
-    Raises:
-        ImageError: the animation cannot be written.
-        SettingsError: it is the picture or the trace.
-    """
-    if animate is None:
-        return
-    if os.path.realpath(animate) in [os.path.realpath(path) for path in (output, trace) if path]:
-        raise SettingsError(f"the animation {animate} is another output too: give them different names")
-    check_animation(animate)
 
 
 def saved_steps(every: int | None, at: Sequence[int], steps: int) -> frozenset[int]:
@@ -158,20 +141,6 @@ FRAMES = 60
 FRAME_MS, HOLD_MS = 80, 2000
 
 
-def check_animation(path: str) -> None:
-    """Before the work starts.
-
-    Raises:
-        ImageError: another extension, a folder that cannot be written to, MP4 without PyAV.
-    """
-    from nst.cli.movies.writing import ANIMATIONS, check_movie
-
-    suffix = Path(path).suffix.lower()
-    if suffix not in (*ANIMATIONS, ".mp4"):
-        raise ImageError(f"cannot write {path}: an animation is .gif, .webp or .mp4")
-    check_movie(Path(path))
-
-
 def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
     """The steps that make good frames: the start, and more of the early ones at each size.
 
@@ -212,22 +181,6 @@ def write_animation(path: str, frames: Sequence[Path], description: Mapping[str,
     write_movie(Path(path), shown, timing, description)
 
 
-def check_trace_path(path: str, output: str) -> None:
-    """Before the work starts.
-
-    Raises:
-        SettingsError: the folder is not there or cannot be written to, or `path` is a device or the picture.
-    """
-    if os.path.realpath(path) == os.path.realpath(output):
-        raise SettingsError(f"the trace and the picture are both {path}: give them different names")
-    if Path(path).exists() and not Path(path).is_file():  # a file would take the place of /dev/null
-        raise SettingsError(f"cannot write the trace {path}: it is not a regular file; give another name")
-    try:
-        check_writable(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
 def step_record(record: Progress) -> dict[str, Any]:
     """One line of the trace; waits for the device."""
     losses = record.losses()
@@ -251,11 +204,7 @@ def write_trace(path: str, description: dict[str, Any], steps: Sequence[dict[str
     try:
         write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: str, error: OSError) -> SettingsError:
-    return SettingsError(f"cannot write the trace {path}: {error.strerror}")
+        raise unwritable_trace(path, error) from error
 
 
 def save_results(

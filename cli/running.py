@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import numpy as np
 
-from nst.cli.checkpoints import Before, Job, Keeper, hashes
+from nst.cli.checkpoints import Before, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
+from nst.cli.job import Job
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import save_results, step_record
 from nst.control import duration_text
@@ -79,6 +80,7 @@ def run_transfer(
     last: Progress | None = None
     failure: Exception | None = None
     with interruptible() as interrupted, progress_bar(quiet) as show:
+        show(0, None, "setting up")
         try:
             for record in transfer.iterate():
                 first, last = record if first is None else first, record

@@ -10,19 +10,22 @@ import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from nst._version import __version__
-from nst.errors import NSTError, SettingsError
+from nst.documents import require
+from nst.errors import ImageError, NSTError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks
+from nst.pictures.opening import FileSource, name_of
 from nst.pictures.picture import Picture
 from nst.pictures.tags import DENSEST, Tags
-from nst.settings import METADATA, Metadata, Settings
-from nst.transfer import StyleTransfer
+from nst.pictures.writing import read_settings
+from nst.protocol import Backend
+from nst.settings import METADATA, STARTS, Metadata, Settings, make_settings
 
 __all__ = [
     "STYLIZE",
@@ -32,6 +35,9 @@ __all__ = [
     "bare_name",
     "describe",
     "digest",
+    "read_description",
+    "settings_in",
+    "settings_of",
     "without_folders",
 ]
 
@@ -145,8 +151,18 @@ FILES = ("result", "content")
 """Values of `command` that are files."""
 
 
+class Made(Protocol):
+    """By what a picture is made: a transfer."""
+
+    @property
+    def backend(self) -> Backend[Any]: ...
+
+    @property
+    def weights(self) -> NetworkWeights: ...
+
+
 def describe(
-    transfer: StyleTransfer,
+    transfer: Made,
     sources: Sources,
     settings: Settings,
     step: int,
@@ -186,6 +202,88 @@ def describe(
         },
         "step": step,
         "command": dict(command),
+    }
+
+
+FORM = {
+    "settings": {
+        "content": str,
+        "styles": [str],
+        "init": str,
+        "backend": str,
+        "device": str,
+        "optimizer": str,
+        "precision?": (str, None),
+        "masks?": ({str: str}, None),
+    },
+    "versions?": {str: str},
+    "weights?": {"name?": str, "sha256?": str, "from?": str},
+    "step?": int,
+    "command?": {str: (str, int, float)},
+}
+"""What the metadata of a picture must be; see `nst.documents`. The settings are checked by `nst.settings`."""
+
+OURS = ("max_pixels",)
+"""Settings that are bounds against strangers' files: they come from the person and from no picture."""
+
+TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
+"""As they are typed; float32 is every backend's own."""
+
+
+def read_description(path: FileSource) -> dict[str, Any]:
+    """What a picture of nst says that it was made with, held to its form.
+
+    Raises:
+        ImageError: it says nothing of that kind.
+    """
+    document = read_settings(path)
+    try:
+        require(document, FORM)
+        settings_in(document)
+    except (ValueError, NSTError) as error:
+        raise ImageError(f"{name_of(path)} carries no settings of a run of nst ({error})") from error
+    return document
+
+
+def settings_in(document: Mapping[str, Any]) -> Settings:
+    """The settings in the metadata, checked.
+
+    Raises:
+        SettingsError: values that they cannot have.
+    """
+    found, names = document["settings"], {declared.name for declared in fields(Settings)}
+    given = {name: value for name, value in found.items() if name in names}
+    own = given["init"] not in STARTS
+    precision = TYPED_PRECISIONS.get(given.get("precision") or "")
+    given |= {name: getattr(Settings(), name) for name in OURS}
+    return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
+
+
+def settings_of(picture: FileSource) -> dict[str, Any]:
+    """The settings that nst painted a picture with, to be used again: arguments of `stylize` and `StyleTransfer`.
+
+    Args:
+        picture: a file that nst has written, by its command line or by `Result.save`.
+
+    Returns:
+        Those that differ from the defaults, by name. Pictures are not among them, nor `max_pixels`, nor an optimiser of
+        one's own.
+
+    Raises:
+        ImageError: nst has not written it, or without its settings.
+
+    Examples:
+        >>> nst.StyleTransfer(content, style, steps=2, size=40).paint().save("painted.png")
+        >>> nst.settings_of("painted.png")["steps"]
+        2
+    """
+    settings, plain = settings_in(read_description(picture)), Settings()
+    values = {one.name: getattr(settings, one.name) for one in fields(Settings)}
+    lost = {"init": "picture", "optimizer": "custom"}
+    return {
+        name: value
+        for name, value in values.items()
+        if value != getattr(plain, name) and lost.get(name) != value
     }
 
 

@@ -70,6 +70,7 @@ class _Batch(SectionedCommand):
     metavar="SECONDS",
     help="For each picture; one that takes longer has failed.",
 )
+@click.option("-y", "--yes", is_flag=True, help="Begin a batch of hours without asking.")
 @like_option
 @preset_option
 @engine_options(*PAINTING)

@@ -10,6 +10,7 @@ from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
     engine_options,
+    free_name,
     label_options,
     output_option,
     preset_option,
@@ -34,7 +35,7 @@ __all__ = ["invert"]
 @trace_option
 @checkpoint_options
 @label_options
-def invert(content: str, output: str, layer: str, **options: Any) -> int:
+def invert(content: str, output: str | None, layer: str, **options: Any) -> int:
     """Show what a layer of the network keeps of CONTENT: another picture with the same features.
 
     \b
@@ -43,6 +44,7 @@ def invert(content: str, output: str, layer: str, **options: Any) -> int:
     """
     from nst.cli.running import run
 
+    output = output or free_name(content, layer.replace(",", "+"))
     return run(
         *(content, (), output),
         command={"name": "invert", "layer": layer},

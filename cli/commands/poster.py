@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from nst.cli.like import like_option, with_like
-from nst.cli.options import SectionedCommand, output_option, painting_options
+from nst.cli.options import SectionedCommand, free_name, output_option, painting_options
 
 __all__ = ["poster"]
 
@@ -30,7 +30,7 @@ __all__ = ["poster"]
 def poster(
     content: str,
     style: tuple[str, ...],
-    output: str,
+    output: str | None,
     long_side: int,
     like: dict[str, Any] | None,
     **options: Any,
@@ -42,8 +42,12 @@ def poster(
     \b
     nst poster photo.jpg painting.jpg -o wall.png --size 1024 --long-side 8192
     """
+    from nst.cli.engine import begin
+
+    begin(content, options["quiet"])
     from nst.cli.running import run
 
     style, options = with_like(like, style, options)
+    output = output or free_name(content, *style, "poster")
     command = {"name": "poster", "long_side": long_side}
     return run(content, style, output, command=command, **options)

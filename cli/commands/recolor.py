@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nst.cli.options import label_options, output_option, quiet_option
+from nst.cli.options import free_name, label_options, output_option, quiet_option
 from nst.settings import COLORS, Metadata
 
 __all__ = ["recolor"]
@@ -40,7 +40,7 @@ __all__ = ["recolor"]
 @label_options
 def recolor(
     result: str,
-    output: str,
+    output: str | None,
     content: str | None,
     quiet: bool,
     metadata: Metadata,
@@ -60,6 +60,7 @@ def recolor(
     from nst.pictures.color import Color
     from nst.pictures.writing import check_output, write_picture
 
+    output = output or free_name(result, color["color"])
     check_output(output)
     picture, description, note = recolored(
         result, content, Color(color["color"], color["color_strength"], "after")

@@ -37,11 +37,11 @@ def show(picture: str, everything: bool, as_json: bool) -> None:
 
 def _rows(document: Mapping[str, Any], everything: bool) -> dict[str, str]:
     """Text by name: what differs from the defaults, or all of it."""
-    from nst.cli.like import settings_of
     from nst.cli.options import as_typed
+    from nst.description import settings_in
     from nst.settings import Settings
 
-    plain, own = Settings().as_dict(), settings_of(document).as_dict()
+    plain, own = Settings().as_dict(), settings_in(document).as_dict()
     found, weights, command = document["settings"], document["weights"], document["command"]
     rows = {
         name: value

@@ -10,6 +10,7 @@ from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
     engine_options,
+    free_name,
     label_options,
     output_option,
     preset_option,
@@ -47,7 +48,7 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @label_options
 def texture(
     style: tuple[str, ...],
-    output: str,
+    output: str | None,
     sides: tuple[int, int] | None,
     own_scale: float | None,
     **options: Any,
@@ -61,6 +62,7 @@ def texture(
     from nst.cli.running import run
     from nst.synthesis import texture_arguments
 
+    output = output or free_name(style[0], "texture")
     arguments = texture_arguments(style, sides, {**options, "style_scale": own_scale})
     content = arguments.pop("content")
     height, width, _ = content.shape

@@ -88,10 +88,10 @@ def video(
     nst video clip.mp4 painting.jpg -o out.mp4 --size 640
     nst video frames/ painting.jpg -o painted/
     """
+    from nst.cli.job import check_trace_path
     from nst.cli.movies.frame_store import FrameStore
     from nst.cli.movies.reading import open_source
     from nst.cli.movies.writing import check_movie, write_movie
-    from nst.cli.recorder import check_trace_path
     from nst.cli.videos import About, made_with, paint_frames
     from nst.description import Labels, Sources
 

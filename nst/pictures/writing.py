@@ -21,7 +21,7 @@ from nst._version import __version__
 from nst.documents import parse
 from nst.errors import ImageError
 from nst.files import check_writable, write_atomically
-from nst.pictures.opening import open_file, open_picture
+from nst.pictures.opening import FileSource, name_of, open_file, open_picture
 from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
 from nst.pictures.tags import NO_TAGS, Tags
@@ -121,21 +121,24 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
         raise _unwritable(path, error) from error
 
 
-def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings that `write_picture` put into a file.
+def read_settings(path: FileSource) -> dict[str, Any]:
+    """The settings that `write_picture` put into a file: a path, its bytes, or an open one.
 
     Raises:
         ImageError: the file cannot be read, or carries no settings of nst.
     """
     with open_file(path) as file:
-        image = open_picture(file, path)
+        image = open_picture(file, name_of(path))
         text = image.info.get("nst") if image.format == "PNG" else image.getexif().get(_DESCRIPTION)
     try:
         settings = parse(text or "")
     except (TypeError, ValueError):
         settings = None
     if not isinstance(settings, dict):
-        raise ImageError(f"{path} carries no settings of nst; another program has written or stripped it")
+        raise ImageError(
+            f"{name_of(path)} carries no settings of nst: it was written without them, or another program has "
+            "written or stripped it"
+        )
     return settings
 
 

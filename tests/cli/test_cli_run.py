@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from nst.backends.numpy.backend import NumpyBackend
-from nst.cli.checkpoints import Job
+from nst.cli.job import Job
 from nst.cli.running import run_transfer
 from nst.description import Sources
 from nst.errors import NSTError
@@ -278,6 +278,8 @@ def test_progress_bar_on_a_terminal(tmp_path, pictures, weights_file, environmen
     text = shown.decode()
     assert "32x24" in text
     assert "40 of 40" in text
+    assert text.startswith(f"reading {pictures.content}")
+    assert text.index("setting up") < text.index("32x24")
     assert re.search(r"loss \d", text)
     assert output.startswith(b"out.png: 32x24, 40 of 40")
 

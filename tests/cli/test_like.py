@@ -8,7 +8,9 @@ import shutil
 import pytest
 from PIL import Image
 
+import nst
 from nst.cli.options import PRESETS
+from nst.errors import ImageError
 
 # every kind of option, and numbers that ten digits do not hold
 OPTIONS = [
@@ -90,6 +92,27 @@ def shown_again(command, made, folder):
         and ("-1" in made.name) == ("-1" in path.name)
     }  # fmt: skip
     return again.read_bytes()
+
+
+def test_a_result_of_the_library(here, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"backend": "numpy", "weights": "net.safetensors", "size": 32, "steps": 2, "pooling": "max"}
+    result = nst.StyleTransfer("photo.png", "painting.png", **options).paint(progress=False)
+    made = tmp_path / "made.png"
+    result.save(made)
+    assert shown_again(command, made, tmp_path) == made.read_bytes()
+    assert nst.settings_of("made.png") == {"pooling": "max", "steps": 2, "size": 32}
+    assert nst.settings_of(made.read_bytes()) == nst.settings_of(made)
+    result.image.save("plain.png")
+    with pytest.raises(ImageError, match="it was written without them, or another program"):
+        nst.settings_of("plain.png")
+    result.save("none.jpg", metadata="none")
+    with pytest.raises(ImageError, match="carries no settings"):
+        nst.settings_of("none.jpg")
+    unnamed = nst.StyleTransfer(Image.open("photo.png"), "painting.png", **options).paint(progress=False)
+    unnamed.save("made.png")
+    assert nst.settings_of("made.png")["steps"] == 2
+    assert command("show", "made.png").stdout.startswith("pooling ")  # no command names a picture in memory
 
 
 def test_what_is_recoloured(here, command, tmp_path):

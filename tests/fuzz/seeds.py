@@ -89,7 +89,7 @@ def weights() -> dict[str, bytes]:
 def documents() -> dict[str, bytes]:
     """What nst writes for itself, one of each kind; the suffix says which reader takes it."""
     import nst
-    from nst.cli.checkpoints import Job
+    from nst.cli.job import Job
     from nst.cli.web.recipe import Recipe, Upload
     from nst.cli.web.session import Session
     from nst.description import Sources
