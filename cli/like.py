@@ -84,9 +84,7 @@ def read_picture_settings(path: str) -> dict[str, Any]:
             raise ValueError("its backend is code")
         parse_device(found["device"])  # one of this machine
         for _, name in _files(document):
-            if "\0" in name or name.startswith(
-                ("\\\\", "//")
-            ):  # of another machine, where Windows would log in
+            if "\0" in name or name.startswith(ELSEWHERE):
                 raise ValueError("a picture's name is not one of a file here")
     except (ValueError, NSTError) as error:
         raise ImageError(f"{path} carries no settings of a run of nst ({error})") from error
@@ -109,6 +107,9 @@ def _files(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(typed, name) for typed, name in named if name and name not in FINDERS]
 
 
+ELSEWHERE = ("\\\\", "//")
+"""What a name on another machine begins with: even to ask whether it is there makes Windows log in."""
+
 FINDERS = ("face", "subject")
 """Words of `nst.pictures.subjects`, which is slow to load."""
 
@@ -116,7 +117,8 @@ FINDERS = ("face", "subject")
 def _mask_file(mask: str) -> str:
     """The file of map.png:red; a colon may also be part of a file's name."""
     path, colon, _ = mask.rpartition(":")
-    return path if colon and os.path.splitext(path)[1] and not os.path.exists(mask) else mask
+    colored = colon and os.path.splitext(path)[1] and not mask.startswith(ELSEWHERE)
+    return path if colored and not os.path.exists(mask) else mask
 
 
 def _nearby(document: dict[str, Any], picture: str) -> dict[str, Any]:
@@ -277,7 +279,12 @@ def command_of(
     elif _library_alone(document):
         if "--like" not in known:
             return None
-        pictures, options = ["--like", picture], {**changes, **chosen}
+        # files by the names that are known here, which need not be beside the picture
+        files = {
+            key: value for key, value in typed(document).items() if key in ("mask", "protect", "weights")
+        }
+        files |= {"init": found["init"]} if found["init"] not in (*_words("init"), "picture") else {}
+        options = {"like": picture, **files, **changes, **chosen}
     else:
         options = typed(document, usual)
         options.pop("content", None)  # it stands above

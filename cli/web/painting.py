@@ -365,14 +365,22 @@ def _start_file(order: Order, present: Picture) -> str:
     return str(path)
 
 
-def recolor_result(order: Order, raw: Picture) -> Colored:
+def recolor_result(order: Order, raw: Picture, weights: str) -> Colored:
     """Write a picture and its thumbnail anew, in the colours of the order, from what the optimisation made.
+
+    `weights` are as they were typed: the picture has but the names of what it was made from.
 
     Raises:
         NSTError: a file cannot be read or written.
     """
     path, color, longest = order.file("picture"), order.subject.recipe.coloring, max(raw.size)
-    document = with_color(read_picture_settings(str(path)), color)
+    made = with_color(read_picture_settings(str(path)), color)
+    own = {"content": order.photo, "styles": list(order.styles), "masks": dict(order.masks)}
+    document = {
+        **made,
+        "settings": {**made["settings"], **own},
+        "weights": {**made["weights"], "from": weights},
+    }
     picture = Output(color, sized(order.photo, longest), to_pil, _masks(order, longest)).finish(raw)
     write_picture(picture, path, **Labels().of(document, picture.tags))
     order.file("thumb").write_bytes(jpeg(picture, THUMB))

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -175,13 +176,17 @@ def test_what_is_typed_wins(stylize, command, pictures):
     assert Image.open("again.png").tobytes() == Image.open("out.png").tobytes()
 
 
-def test_settings_that_no_option_has(stylize, command):
+def test_settings_that_no_option_has(stylize, command, pictures):
     """Of a preset: the power of the total variation. Weights that were carried over to this network stay."""
     assert PRESETS["neural-style-pt"].settings["tv_power"] == 1
     preset = ["--preset", "neural-style-pt", "--steps", 2, "--history", 5]
     assert stylize(*preset, "--metadata", "all", output="made.png").status == 0
     shown = command("show", "made.png").stdout
-    assert shown.startswith("nst stylize --like made.png -o made-again.png --metadata all\n\n")
+    words = shlex.split(shown.splitlines()[0])
+    assert words[2:4] == [str(pictures.content), str(pictures.style)]
+    assert words[4:8] == ["-o", "made-again.png", "--like", "made.png"]
+    assert command(*words[1:]).status == 0
+    assert Path("made-again.png").read_bytes() == Path("made.png").read_bytes()
     assert command("stylize", "--like", "made.png", "-o", "again.png").status == 0
     assert Image.open("again.png").tobytes() == Image.open("made.png").tobytes()
 

@@ -206,6 +206,21 @@ def test_names_that_look_like_options(command, pictures):
     assert words[2:5] == ["./--trace=/tmp/x", "./-o", "./--ray"]
 
 
+def test_no_name_on_another_machine_is_looked_for(command, pictures, monkeypatch):
+    exists = os.path.exists
+
+    def here(path):
+        assert not str(path).startswith(("//", "\\\\")), path
+        return exists(path)
+
+    monkeypatch.setattr(os.path, "exists", here)
+    for name in ("//192.0.2.1/x.png", "\\\\host\\x.png:red"):
+        for where in ({"content": name}, {"styles": [name]}, {"init": name}, {"masks": {"style1": name}}):
+            refused(command("show", described(pictures, where)), "not one of a file here")
+        made = described(pictures, command={"name": "recolor", "result": name, "color": "lab"})
+        refused(command("show", made), "not one of a file here")
+
+
 def test_escapes_are_spelt_out(command, pictures):
     sly = "\x1b]0;gone\x07\x1b[2Ja\u202egnp.exe\x9b1m\r"
     shown = command("show", described(pictures, {"content": sly, "init": sly}, versions={"nst": sly})).stdout
