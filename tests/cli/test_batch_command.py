@@ -105,7 +105,7 @@ def test_pairs_and_names(batch, gallery):
 def test_as_one_picture_was_made(batch, command, gallery, weights_file):
     """One is made until it is right, and then all of them like it."""
     one = ("contents/c0.png", "styles/s1.png", "--weights", weights_file, "--backend", "numpy", "--size", 32)
-    more = ("--steps", 1, "--style-loss", "moments", "-o", "one.png")
+    more = ("--steps", 1, "--style-loss", "moments", "--metadata", "all", "-o", "one.png")
     assert command("stylize", *one, *more).status == 0
     done = command("batch", "contents", "--like", "one.png", "-o", "out")
     assert (done.status, done.stdout) == (0, "out: 3 painted\n")
