@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# as a path, which type checkers and editors follow
+EDITABLE := --config-settings editable_mode=compat --editable
 
 # a process for each core and one thread in each; a file's tests stay together, and with them what they share
 TEST := NST_REQUIRE_BACKENDS=torch,tf,onnx OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
@@ -59,15 +61,15 @@ clean:
 	cd docs/browser && rm -rf node_modules vendor models samples
 
 .venv/.demo: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[onnx,cli]'
+	$(PIP) $(EDITABLE) '.[onnx,cli]'
 	touch $@
 
 .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[all,dev]'
+	$(PIP) $(EDITABLE) '.[all,dev]'
 	touch $@ .venv/.demo
 
 .venv/.docs: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[cli,docs]'
+	$(PIP) $(EDITABLE) '.[cli,docs]'
 	touch $@
 
 .venv/bin/python:

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from importlib.metadata import EntryPoint, entry_points
+from contextlib import suppress
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 from nst.errors import BackendError
 from nst.protocol import Backend
 
-__all__ = ["BUILTIN", "backend_class", "backend_names", "choose_backend", "get_backend", "how_to_install"]
+__all__ = [
+    "BUILTIN",
+    "backend_class",
+    "backend_names",
+    "choose_backend",
+    "get_backend",
+    "how_to_install",
+    "installed_versions",
+]
 
 BUILTIN = {
     "torch": ("nst.backends.torch.backend:TorchBackend", ("torch",)),
@@ -24,6 +33,11 @@ BUILTIN = {
 """name -> (where the class is, modules it needs), in the order in which "auto" prefers them."""
 
 ALIASES = {"tensorflow": "tf", "keras": "tf", "pytorch": "torch", "onnxruntime": "onnx"}
+BUILDS = {
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
+    "tensorflow": ("tensorflow-cpu", "tensorflow-macos", "tf-nightly"),
+}
+"""Other packages that a module comes in."""
 EXTRAS = {"torch": "torch", "onnx": "onnx", "tf": "tensorflow"}
 
 
@@ -36,6 +50,21 @@ def how_to_install(name: str) -> str | None:
     """The command that installs what a backend lacks, or None if nothing is missing."""
     missing = [m for m in BUILTIN[name][1] if importlib.util.find_spec(m) is None] if name in BUILTIN else []
     return f"pip install 'nst[{EXTRAS[name]}]'" if missing else None
+
+
+def installed_versions(name: str) -> dict[str, str]:
+    """The versions of what a backend is installed of, by package, without importing any of it."""
+    if name in BUILTIN:
+        wanted = [(module, (module, *BUILDS.get(module, ()))) for module in BUILTIN[name][1]]
+    else:
+        package = _plugins()[name].dist
+        wanted = [] if package is None else [(package.name, (package.name,))]
+    found: dict[str, str] = {}
+    for shown, builds in wanted:
+        for build in builds:
+            with suppress(PackageNotFoundError):
+                found.setdefault(shown, version(build))
+    return found
 
 
 def choose_backend() -> str:

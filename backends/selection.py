@@ -47,5 +47,6 @@ def parse_device(device: str) -> tuple[str, int]:
     """Split "cuda:1" into ("cuda", 1); "auto", "cpu", "cuda" and "mps" have index 0. BackendError for anything else."""
     kind, colon, index = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
-        raise BackendError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps")
+        meant = "; a GPU is cuda, or mps on a Mac" if kind == "gpu" else ""
+        raise BackendError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps{meant}")
     return kind, int(index or 0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,22 @@ import click
 from click.core import ParameterSource
 
 from nst.batch import Batch, Row, Status, Summary
+from nst.batch.painter import labels_among
 from nst.batch.rows import beside, named, paired_rows, text_in
 from nst.children import add_working_folder
 from nst.cli.console import harmless, interruptible, progress_bar
 from nst.cli.engine import find_network, library_arguments
 from nst.cli.like import with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
+from nst.control import duration_text
+from nst.description import Labels
 from nst.errors import ImageError, NSTError, SettingsError
+from nst.forecast import forecast
 from nst.models.store.cache import is_cached
 from nst.models.store.catalogue import CATALOGUE
 from nst.models.store.resolve import require_here
+from nst.settings import Metadata
+from nst.transfer import StyleTransfer
 
 __all__ = ["FAILED", "is_table", "rows_of", "run_batch", "table_rows"]
 
@@ -42,6 +50,9 @@ def run_batch(
     timeout: float | None,
     quiet: bool,
     offline: bool,
+    metadata: Metadata,
+    dpi: float | None,
+    yes: bool,
     like: Mapping[str, Any] | None,
     ray: str | None,
     ray_workers: int | None,
@@ -56,7 +67,11 @@ def run_batch(
         table = is_table(contents[0])
         recipe, options = with_like(like, tuple(styles), options)
         styles = () if table else recipe
-    rows = rows_of(contents, styles, pair, name, options)
+    labels = Labels(metadata, dpi).typed
+    rows = [
+        replace(row, options={**row.options, **labels})
+        for row in rows_of(contents, styles, pair, name, options)
+    ]
     executor = None
     if ray is not None:
         from nst.batch.cluster import Cluster
@@ -68,6 +83,8 @@ def run_batch(
     if offline:
         os.environ["NST_OFFLINE"] = "1"  # for the workers
     _fetch(rows, offline, quiet)
+    if not (yes or quiet or ray is not None):
+        _ask(rows, output, jobs)
     last: Status | None = None
 
     def watch(status: Status) -> None:
@@ -88,6 +105,33 @@ def run_batch(
         )
         return 130
     return _report(summary, output, quiet)
+
+
+MANY = 5
+"""Pictures from which on it is worth a few steps of a small version to tell how long a batch will take."""
+
+HOURS = 3600.0
+"""Seconds after which somebody is asked."""
+
+
+def _ask(rows: Sequence[Row], output: str, jobs: int) -> None:
+    """Before a batch of hours, where somebody can answer.
+
+    Raises:
+        click.Abort: the answer is no.
+    """
+    left = [row for row in rows if not os.path.exists(os.path.join(output, row.output))]
+    if len(left) < MANY or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    options, _ = labels_among(left[0].options)
+    try:
+        each = forecast(StyleTransfer(left[0].content, list(left[0].styles), **options)).total
+    except NSTError:  # which is told as the failure of its picture
+        return
+    seconds = each * len(left) / jobs
+    if seconds >= HOURS:
+        told = f"{len(left)} pictures, about {duration_text(seconds)}"
+        click.confirm(f"{told}: go on?", default=True, abort=True, err=True)
 
 
 def rows_of(
@@ -112,7 +156,8 @@ def rows_of(
             raise SettingsError(f"{tables[0]} is a table, which has its own styles: give it alone")
         return table_rows(tables[0], name, options)
     if not styles:
-        raise SettingsError("no style picture: give some after --styles, behind the contents")
+        meant = f": did you mean --styles {contents[-1]}?" if len(contents) > 1 else ""
+        raise SettingsError(f"no style picture{meant or ': give some after --styles, behind the contents'}")
     return paired_rows(contents, styles, pair, name, library_arguments(**options))
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.description import Fingerprints, Sources
+from nst.cli.job import Job
+from nst.description import Fingerprints, Labels, Sources, bare_name, without_folders
 from nst.documents import read_json, require
 from nst.errors import NSTError, SettingsError
-from nst.files import check_writable, unwritten
 
 if TYPE_CHECKING:
     from nst.checkpoint import Checkpoint
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
 __all__ = [
+    "PICTURES",
     "Before",
-    "Job",
     "Keeper",
     "Places",
     "before",
@@ -41,88 +41,6 @@ AFTER = 300.0
 
 SHARE = 20.0
 """The time between two checkpoints is this many times what the last one took, or more."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run writes, and what it is made of; with the transfer all that a command is.
-
-    Attributes:
-        paths: of its inputs, for the metadata.
-        output: the picture to write.
-        trace: the JSON file to write.
-        save_every: save every so many steps.
-        save_at: and these.
-        animate: the animation to write.
-        checkpoint: where the run is saved; None for beside the output, "off" for nowhere.
-        checkpoint_every: seconds between.
-        inputs: SHA-256 of the files that were read, by their whole paths.
-        long_side: of the poster in pixels; None for none.
-        folder: in which the command was run; the pictures are named from there.
-    """
-
-    paths: Sources
-    output: str
-    trace: str | None = None
-    save_every: int | None = None
-    save_at: Sequence[int] = ()
-    animate: str | None = None
-    checkpoint: str | None = None
-    checkpoint_every: float = 60.0
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    long_side: int | None = None
-    folder: str = field(default_factory=os.getcwd)
-
-    @property
-    def saved(self) -> str | None:
-        """Where the run is saved."""
-        return {"off": None, None: f"{self.output}.checkpoint"}.get(self.checkpoint, self.checkpoint)
-
-    def beside(self, checkpoint: str) -> Job:
-        """The same, as its checkpoint has it: what is written is named from the checkpoint's folder."""
-        folder = os.path.dirname(os.path.realpath(checkpoint))
-
-        def seen(name: str | None) -> str | None:
-            if name is None:
-                return None
-            place = os.path.realpath(os.path.dirname(os.path.abspath(name)))
-            if place == folder:
-                return os.path.basename(name)
-            return os.path.join(place, os.path.basename(name))
-
-        return replace(
-            self, output=seen(self.output) or "", trace=seen(self.trace), animate=seen(self.animate)
-        )
-
-    def check(self) -> None:
-        """Before the work starts.
-
-        Raises:
-            NSTError: a file that cannot be written, two that are one, or one of the pictures that go in.
-        """
-        from nst.cli.recorder import check_frames, check_trace_path
-        from nst.pictures.writing import check_output
-
-        check_output(self.output)
-        if self.trace is not None:
-            check_trace_path(self.trace, self.output)
-        check_frames(self.animate, self.output, self.trace)
-        start = os.path.realpath(self.paths.init)  # a result that is gone on from may be replaced
-        originals = {os.path.realpath(path) for path in self.inputs} - {start}
-        for written in (self.output, self.trace, self.animate):
-            if written and os.path.realpath(written) in originals:
-                raise SettingsError(f"{written} is a picture that goes in: give the output another name")
-        if self.checkpoint is None or self.saved is None:
-            return
-        others = [os.path.realpath(path) for path in (self.output, self.trace, self.animate) if path]
-        if os.path.realpath(self.saved) in others:
-            raise SettingsError(
-                f"the checkpoint {self.saved} is another output too: give them different names"
-            )
-        try:
-            check_writable(self.saved)
-        except OSError as error:
-            raise SettingsError(f"cannot write the checkpoint {self.saved}: {unwritten(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -233,7 +151,8 @@ _JOB = {
     "checkpoint?": (str, None),
     "checkpoint_every?": float,
     "inputs?": {str: str},
-    "long_side?": (int, None),
+    "command?": {"name": str, "long_side?": int, "layer?": str, "size?": str},
+    "labels?": {"metadata": str, "dpi": (float, None)},
     "folder?": str,
 }
 """What a checkpoint holds besides the transfer; see `nst.documents`."""
@@ -312,14 +231,16 @@ def job_of(saved: Checkpoint, path: str, places: Places) -> Job:
         }
         known = [name.removesuffix("?") for name in _JOB]
         sources = Sources(**{**paths, "styles": tuple(paths["styles"]), "masks": masks})
-        job = Job(**{**{name: document[name] for name in known if name in document}, "paths": sources})
+        labels = Labels(**document.get("labels", {}))
+        given = {name: document[name] for name in known if name in document}
+        job = Job(**{**given, "paths": sources, "labels": labels})
         if (
             not 0 <= job.checkpoint_every < 2**31
             or (job.save_every or 1) < 1
             or min(job.save_at, default=1) < 0
         ):
             raise ValueError("job is not what it must be")
-    except ValueError as error:
+    except (ValueError, SettingsError) as error:
         raise _damaged(error) from error
 
     def place(option: str, given: str | None, name: str | None, suffixes: Sequence[str]) -> str | None:
@@ -405,23 +326,20 @@ def _is_own(path: str, saved: Checkpoint, job: Job) -> bool:
             found = read_settings(path)
     except (OSError, ValueError, NSTError):
         return False
-    settings, network = found.get("settings"), found.get("weights")
-    if not isinstance(settings, dict) or not isinstance(network, dict):
+    try:
+        settings = without_folders(found)["settings"]  # which is all that a picture says of its files
+        sha256 = found["weights"]["sha256"]
+    except (LookupError, TypeError, AttributeError):
         return False
-    content, *styles, start = map(_text, (job.paths.content, *job.paths.styles, job.paths.init))
-    typed = {"content": content, "styles": styles, "init": start}
+    names = [bare_name(path) for path in (job.paths.content, *job.paths.styles, job.paths.init)]
     same = ("seed", "steps", "scales", "optimizer", "style_layers", "content_layers", "style_loss")
+    decided = {name: saved.document["settings"].get(name) for name in same}
     wanted = json.loads(
-        json.dumps({**{name: saved.document["settings"].get(name) for name in same}, **typed})
+        json.dumps({**decided, "content": names[0], "styles": names[1:-1], "init": names[-1]})
     )
-    return network.get("sha256") == saved.weights["sha256"] and all(
+    return sha256 == saved.weights["sha256"] and all(
         settings.get(name) == value for name, value in wanted.items()
     )
-
-
-def _text(path: str) -> str:
-    """As metadata have it, see `nst.description`."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 LARGEST_TRACE = 1 << 30

@@ -18,7 +18,7 @@ import click
 from nst.children import add_working_folder
 from nst.cli.console import harmless, progress_bar
 from nst.cli.options import masks_by_name, with_preset
-from nst.control import duration_text
+from nst.control import duration_text, is_watched
 from nst.errors import NSTError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
 __all__ = [
+    "begin",
     "engine_arguments",
     "exported_arguments",
     "find_network",
@@ -38,6 +39,12 @@ __all__ = [
     "plan_rows",
     "size_text",
 ]
+
+
+def begin(content: str, quiet: bool) -> None:
+    """Say at once, where somebody looks, that something is going on: reading and setting up may take seconds."""
+    if not quiet and is_watched():
+        click.echo(f"reading {harmless(content)}", err=True)
 
 
 def load_backend(name: str, device: str, precision: str | None = None) -> Backend[Any]:

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from nst.cli.options import PAINTING, as_typed, option_name
-from nst.documents import require
 from nst.errors import ImageError, NSTError
-from nst.settings import Settings, make_settings, rule_of
+from nst.settings import Settings, rule_of
 
-__all__ = ["command_of", "like_option", "read_picture_settings", "settings_of", "typed", "with_like"]
+__all__ = [
+    "absent",
+    "again",
+    "command_of",
+    "like_option",
+    "read_picture_settings",
+    "typed",
+    "with_like",
+]
 
-_FORM = {
-    "settings": {
-        "content": str,
-        "styles": [str],
-        "init": str,
-        "backend": str,
-        "device": str,
-        "optimizer": str,
-        "precision?": (str, None),
-        "masks?": ({str: str}, None),
-    },
-    "versions?": {str: str},
-    "weights?": {"name?": str, "sha256?": str, "from?": str},
-    "step?": int,
+COMMANDS: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
+    "stylize": ((), {}),
+    "poster": (("long_side",), {}),
+    "video": (("temporal_weight", "next_steps"), {}),
+    "texture": (("size",), {"init": "noise", "style_scale": None}),
+    "invert": (("layer",), {"init": "noise", "scales": 1}),
+    "recolor": (("color", "color_strength", "content"), {}),
 }
-"""What the metadata of a picture must be; see `nst.documents`. The settings are checked by `nst.settings`."""
+"""What a picture may say that it was made by -> options that are no settings, and what settings usually are there."""
 
-OURS = ("max_pixels",)
-"""Settings that are bounds against strangers' files: they come from the person and from no picture."""
+ALL = ("metadata", "dpi", "save_at")
+"""Such options of every command."""
 
-TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
-"""As they are typed; float32 is every backend's own."""
+NOTHING: Mapping[str, Any] = {}
 
 
 def like_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,60 +63,118 @@ def _take(context: click.Context, _: click.Parameter, path: str | None) -> dict[
         return None
     document = read_picture_settings(path)
     context.default_map = {**(context.default_map or {}), **typed(document)}
-    return document
+    return {**document, "absent": absent(document, path)}
 
 
 def read_picture_settings(path: str) -> dict[str, Any]:
     """The metadata of a picture that `nst stylize` or one of its kin has written.
 
+    Files that are named without a folder are looked for in this one and beside the picture, see `absent`.
+
     Raises:
         ImageError: there are none.
     """
     from nst.backends.selection import parse_device
-    from nst.pictures.writing import read_settings
+    from nst.description import read_description
 
-    document = read_settings(path)
+    document = read_description(path)
+    found = document["settings"]
     try:
-        require(document, _FORM)
-        found = document["settings"]
         if ":" in found["backend"]:  # package.module:Class: no file may say what is imported
             raise ValueError("its backend is code")
         parse_device(found["device"])  # one of this machine
-        for name in (found["content"], *found["styles"], found["init"], *(found.get("masks") or {}).values()):
-            if "\0" in name or name.startswith(
-                ("\\\\", "//")
-            ):  # of another machine, where Windows would log in
+        for _, name in _files(document):
+            if "\0" in name or name.startswith(ELSEWHERE):
                 raise ValueError("a picture's name is not one of a file here")
-        settings_of(document)
     except (ValueError, NSTError) as error:
         raise ImageError(f"{path} carries no settings of a run of nst ({error})") from error
-    return document
+    return _nearby(document, path)
 
 
-def settings_of(document: Mapping[str, Any]) -> Settings:
-    """The settings in the metadata, checked.
+def _files(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The files that a document names, each after what one types it for."""
+    found, command = document["settings"], document.get("command", NOTHING)
+    named = [("CONTENT", found["content"]), *(("STYLE", style) for style in found["styles"])]
+    named += [("--init", found["init"])] if found["init"] not in (*_words("init"), "picture") else []
+    named += [("--mask", _mask_file(mask)) for mask in (found.get("masks") or {}).values()]
+    weights = document.get("weights", NOTHING).get("from", "")
+    named += [("--weights", weights)] if os.path.splitext(weights)[1] else []  # else a word
+    named += [
+        (typed, command[name])
+        for name, typed in (("result", "RESULT"), ("content", "--content"))
+        if isinstance(command.get(name), str)
+    ]
+    return [(typed, name) for typed, name in named if name and name not in FINDERS]
 
-    Raises:
-        SettingsError: values that they cannot have.
-    """
-    found, names = document["settings"], {declared.name for declared in fields(Settings)}
-    given = {name: value for name, value in found.items() if name in names}
-    own = given["init"] not in _words("init")
-    precision = TYPED_PRECISIONS.get(given.get("precision") or "")
-    given |= {name: getattr(Settings(), name) for name in OURS}
-    return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
+
+ELSEWHERE = ("\\\\", "//")
+"""What a name on another machine begins with: even to ask whether it is there makes Windows log in."""
+
+FINDERS = ("face", "subject")
+"""Words of `nst.pictures.subjects`, which is slow to load."""
 
 
-def typed(document: Mapping[str, Any]) -> dict[str, Any]:
+def _mask_file(mask: str) -> str:
+    """The file of map.png:red; a colon may also be part of a file's name."""
+    path, colon, _ = mask.rpartition(":")
+    colored = colon and os.path.splitext(path)[1] and not mask.startswith(ELSEWHERE)
+    return path if colored and not os.path.exists(mask) else mask
+
+
+def _nearby(document: dict[str, Any], picture: str) -> dict[str, Any]:
+    """A document whose files have the folder where they are."""
+    folder = os.path.dirname(picture)
+    places = {
+        name: beside
+        for _, name in _files(document)
+        if not _is_here(name, picture) and _is_here(beside := os.path.join(folder, name), picture)
+    }
+
+    def place(name: Any) -> Any:
+        if not isinstance(name, str):
+            return name
+        file = _mask_file(name)
+        return places.get(file, file) + name[len(file) :]
+
+    found = document["settings"]
+    found = {
+        **found,
+        **{name: place(found[name]) for name in ("content", "init")},
+        "styles": [place(style) for style in found["styles"]],
+        "masks": {name: place(mask) for name, mask in (found.get("masks") or {}).items()},
+    }
+    command = {name: place(value) for name, value in document.get("command", {"name": "stylize"}).items()}
+    weights = {name: place(value) for name, value in document.get("weights", NOTHING).items()}
+    return {**document, "settings": found, "weights": weights, "command": command}
+
+
+def _is_here(name: str, picture: str) -> bool:
+    """Whether there is such a file, and another one than the picture that names it."""
+    return os.path.exists(name) and not os.path.samefile(name, picture)
+
+
+def absent(document: Mapping[str, Any], picture: str) -> list[tuple[str, str]]:
+    """The files that a picture names and that are not here, each after what one types it for."""
+    return [(typed, name) for typed, name in dict.fromkeys(_files(document)) if not _is_here(name, picture)]
+
+
+def typed(document: Mapping[str, Any], usual: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
     """The values of the options that differ from their defaults, as one would type them, by parameter name.
 
     The content picture, an argument, is among them.
+
+    Args:
+        document: the metadata.
+        usual: values of a command that are not those of `Settings`.
     """
-    settings, found, plain = settings_of(document), document["settings"], Settings()
+    from nst.description import settings_in
+
+    settings, found = settings_in(document), document["settings"]
+    plain = {**{one.name: getattr(Settings(), one.name) for one in fields(Settings)}, **usual}
     values: dict[str, Any] = {}
     for declared in fields(Settings):
         name, value = declared.name, getattr(settings, declared.name)
-        if rule_of(declared).group not in (*PAINTING, "masks") or value == getattr(plain, name):
+        if rule_of(declared).group not in (*PAINTING, "masks") or value == plain[name]:
             continue
         if name in ("content_layers", "style_layers"):
             values[name] = [_layers(value)]
@@ -152,6 +213,10 @@ def with_like(
             from nst.models.store.resolve import require_here
 
             require_here(options["weights"])  # no picture starts a download
+        for needed, name in like["absent"]:
+            given = bool(style) if needed == "STYLE" else _is_given(context, needed)
+            if not given and needed not in ("RESULT", "--content"):
+                raise ImageError(f"{name}, {AGAIN}: give {needed}, or put it there")
         style = style or tuple(like["settings"]["styles"])  # click gives defaults to single arguments alone
         found = {**_library_alone(like), **options}
     if not style:
@@ -159,9 +224,23 @@ def with_like(
     return style, found
 
 
+AGAIN = "which the picture of --like was made with, is neither in this folder nor beside it"
+
+
+def _is_given(context: click.Context, needed: str) -> bool:
+    """Whether somebody has typed what a picture names too."""
+    names = {"CONTENT": ("content", "contents"), "--mask": ("mask", "protect")}
+    return any(
+        context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        for name in names.get(needed, (needed.lstrip("-"),))
+    )
+
+
 def _library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that no option has, where they differ from their defaults."""
-    settings, plain = settings_of(document), Settings()
+    from nst.description import settings_in
+
+    settings, plain = settings_in(document), Settings()
     return {
         declared.name: getattr(settings, declared.name)
         for declared in fields(Settings)
@@ -172,26 +251,61 @@ def _library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
 def command_of(
     document: Mapping[str, Any], picture: str, output: str = "out.png", **changes: Any
 ) -> str | None:
-    """The command that makes such a picture, for a shell; None where `nst stylize` does not make it.
+    """The command that makes such a picture, for a shell; None where none does.
 
     Args:
         document: the metadata.
         picture: that it stands in, for settings that cannot be typed.
-        output: the picture that the command writes.
+        output: what the command writes.
         changes: settings that are to be others.
     """
-    found = {**document["settings"], **changes}
-    document = {**document, "settings": found}
-    if not found["content"] or not found["styles"] or found["optimizer"] == "custom":
+    found, command = {**document["settings"], **changes}, document.get("command", {"name": "stylize"})
+    document, name = {**document, "settings": found}, command.get("name")
+    if name not in COMMANDS or found["optimizer"] == "custom":
         return None
-    if _library_alone(document):
-        words = ["nst", "stylize", "--like", picture, "-o", output]
-        return shlex.join([*words, *(word for name in changes for word in _option(name, changes[name]))])
-    pictures = [_as_file(name) for name in (found["content"], *found["styles"])]
-    words = ["nst", "stylize", *pictures, "-o", output]
-    options = typed(document)
-    del options["content"]  # it stands above
-    return shlex.join([*words, *(word for name in options for word in _option(name, options[name]))])
+    own, usual = COMMANDS[name]
+    known = _options_of(name)
+    pictures = {
+        "texture": found["styles"],
+        "invert": [found["content"]],
+        "recolor": [command.get("result", "")],
+    }.get(name, [found["content"], *(found["styles"] or [""])])
+    chosen = {key: command[key] for key in (*own, *ALL) if key in command}
+    if not pictures or not all(pictures):
+        return None
+    pictures = [_as_file(picture) for picture in pictures]
+    if name == "recolor":
+        options = chosen
+    elif _library_alone(document):
+        if "--like" not in known:
+            return None
+        # files by the names that are known here, which need not be beside the picture
+        files = {
+            key: value for key, value in typed(document).items() if key in ("mask", "protect", "weights")
+        }
+        files |= {"init": found["init"]} if found["init"] not in (*_words("init"), "picture") else {}
+        options = {"like": picture, **files, **changes, **chosen}
+    else:
+        options = typed(document, usual)
+        options.pop("content", None)  # it stands above
+        options |= chosen
+    written = [word for key in options if option_name(key) in known for word in _option(key, options[key])]
+    return shlex.join(["nst", name, *pictures, "-o", output, *written])
+
+
+def again(document: Mapping[str, Any], picture: str) -> str:
+    """A name for what a command of `command_of` writes: beside the picture, and not in its place."""
+    path, command = Path(picture), document["command"]
+    if command.get("name") == "video":
+        return f"{path.parent}-again"
+    stem = re.sub(r"-\d+$", "", path.stem) if "save_at" in command else path.stem
+    return str(path.with_name(f"{stem}-again{path.suffix}"))
+
+
+def _options_of(name: str) -> set[str]:
+    """As one types them."""
+    command = getattr(import_module(f"nst.cli.commands.{name}"), name)
+    return {option for parameter in command.params for option in parameter.opts}
 
 
 def _as_file(name: str) -> str:
@@ -204,8 +318,14 @@ def _option(name: str, value: Any) -> list[str]:
     return [
         word
         for one in (value if isinstance(value, list) else [value])
-        for word in ([option_name(name)] if one is True else [option_name(name), str(one)])
+        for word in _words_of(option_name(name), one)
     ]
+
+
+def _words_of(option: str, value: Any) -> list[str]:
+    if value is True:
+        return [option]
+    return [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
 
 
 def _layers(weights: Mapping[str, float]) -> str:

@@ -58,7 +58,7 @@ SECTIONS = {
     },
     "Networks and programs": {
         "weights": "List, download, import and check network weights.",
-        "backends": "Show the backends, their versions and the devices they see.",
+        "backends": "Show the backends, their versions, and the devices they see.",
         "export-onnx": "Write one step as an ONNX graph, for a browser, a phone or C++.",
         "export-style": "Write the targets of a style, for an exported graph.",
     },
@@ -67,6 +67,17 @@ SECTIONS = {
 
 COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
 """name -> short help; a command is imported only when it is run, from the module of its name with _ for -."""
+
+
+FIRST = """nst paints a photograph in the style of a painting.
+
+  nst web --open                        the studio in the browser
+  nst demo                              a first picture, of two that come along
+  nst stylize photo.jpg painting.jpg    your own, as photo-painting.png
+
+All commands: nst --help
+"""
+"""What `nst` alone says."""
 
 
 class LazyGroup(click.Group):
@@ -88,6 +99,14 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may be meant."""
+        name = args[0]
+        if name == "help" and len(args) == 1:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        if name == "help":
+            args = [*args[1:], "--help"]
+        elif name not in COMMANDS and os.path.isfile(name):  # nst photo.jpg painting.jpg
+            args = ["stylize", *args]
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             from nst.cli.options import meant
@@ -125,8 +144,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with _ended_by_sigterm(), _ended_for_certain(), safe_children(), warnings_as_notes():
             status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:  # `nst` alone: the help page, on stderr
-        error.show()
+    except click.exceptions.NoArgsIsHelpError as error:  # on stderr
+        if error.ctx.parent is None:
+            click.echo(FIRST, err=True)
+        else:
+            error.show()
         status = 2
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "nst"

@@ -7,15 +7,18 @@ wants. The others are arguments of `nst.StyleTransfer`, or concern the terminal.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import click
 
 from nst.errors import SettingsError
 from nst.presets import PRESETS, preset
-from nst.settings import Rule, Settings, rule_of
+from nst.settings import METADATA, Rule, Settings, rule_of
 
 __all__ = [
     "FIRST",
@@ -31,6 +34,8 @@ __all__ = [
     "exported_options",
     "folder_option",
     "frame_options",
+    "free_name",
+    "label_options",
     "mask_options",
     "masks_by_name",
     "meant",
@@ -58,6 +63,14 @@ class SettingOption(click.Option):
         super().__init__(*arguments, **more)
         self.rule, self.help = rule, rule.help
 
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """With one name, though there may be others."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
     def get_help_extra(self, ctx: click.Context) -> Any:
         """What stands in brackets."""
         extra = super().get_help_extra(ctx)
@@ -66,6 +79,27 @@ class SettingOption(click.Option):
         if self.rule.limits:
             extra["range"] = self.rule.limits
         return extra
+
+
+class _Number(click.types.FloatParamType):
+    """A number, which may be typed as 70%."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click."""
+        text = str(value).strip()
+        return click.FLOAT(text.removesuffix("%"), param, ctx) / (100 if text.endswith("%") else 1)
+
+
+class _Recipe(click.Choice[str]):
+    """The presets; the best one has the name of what it is for."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click."""
+        return super().convert("quality" if value == "best" else value, param, ctx)
+
+
+ALSO = {"style_strength": ("--strength",)}
+"""Further names of options, by setting."""
 
 
 def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
@@ -180,8 +214,9 @@ def _setting(declared: Field[Any]) -> Callable[[Command], Command]:
     elif rule.kind == "word":
         more["type"] = click.Choice(rule.words)
     else:
-        more["type"] = int if rule.kind == "integer" else float
-    return click.option(option_name(declared.name), cls=SettingOption, rule=rule, **more)
+        more["type"] = int if rule.kind == "integer" else _Number()
+    names = option_name(declared.name), *ALSO.get(declared.name, ())
+    return click.option(*names, cls=SettingOption, rule=rule, **more)
 
 
 def _reader(rule: Rule) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -193,9 +228,18 @@ def _reader(rule: Rule) -> Callable[[click.Context, click.Parameter, Any], Any]:
         try:
             return None if text is None else read(str(text))
         except ValueError:
-            raise click.BadParameter(f"{text!r} is not {rule.want}") from None
+            raise click.BadParameter(f"{text!r} is not {rule.want}{_pixels_meant(str(text))}") from None
 
     return callback
+
+
+def _pixels_meant(text: str) -> str:
+    """What may be meant by 4k and 512x384."""
+    if found := re.fullmatch(r"(\d{1,2})k", text.lower()):
+        return f": write {960 * int(found[1])}, or see nst poster"
+    if found := re.fullmatch(r"(\d+)x(\d+)", text.lower()):
+        return f": write the longest side, {max(int(found[1]), int(found[2]))}"
+    return ""
 
 
 def _read_steps(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -208,15 +252,33 @@ def _read_steps(_: click.Context, __: click.Parameter, text: str | None) -> tupl
 def painting_options(command: Command) -> Command:
     """What the commands that paint a content picture in the style of others have in common."""
     options = (preset_option, engine_options(*PAINTING), mask_options, trace_option, checkpoint_options)
-    return _all(*options)(command)
+    return _all(*options, label_options)(command)
 
 
 def output_option(command: Command) -> Command:
     """--output, a picture."""
     option = click.option(
-        "-o", "--output", required=True, type=click.Path(), help="The result: .png, .jpg, .webp or .tif."
+        "-o",
+        "--output",
+        type=click.Path(),
+        help="The result: .png, .jpg, .webp or .tif.  [default: a new .png beside the first picture]",
     )
     return option(command)
+
+
+def free_name(picture: str, *words: str) -> str:
+    """photo-painting.png beside photo.jpg, or photo-painting-2.png where that is there: nothing is overwritten.
+
+    Raises:
+        ImageError: there is no such picture.
+    """
+    from nst.pictures.opening import open_file
+
+    with open_file(picture):
+        pass
+    stem = "-".join([Path(picture).stem, *(Path(word).stem for word in words)])
+    names = (f"{stem}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
+    return next(str(path) for name in names if not os.path.lexists(path := Path(picture).with_name(name)))
 
 
 def folder_option(command: Command) -> Command:
@@ -311,6 +373,14 @@ def masks_by_name(options: Mapping[str, Any]) -> dict[str, str | tuple[str, str]
         SettingsError: a word without a picture, a name that comes twice, or a color that does not exist.
     """
     masks: dict[str, str | tuple[str, str]] = {}
+    typed = options.get("protect")
+    if (
+        typed is not None
+        and typed not in PROTECTED
+        and not os.path.splitext(typed)[1]
+        and not os.path.exists(typed)
+    ):
+        raise SettingsError(f"--protect {typed}: give face, subject or a mask picture")
     for word in options.get("mask", ()):
         name, equals, path = word.partition("=")
         if not equals or not path or name in masks:
@@ -322,6 +392,9 @@ def masks_by_name(options: Mapping[str, Any]) -> dict[str, str | tuple[str, str]
     if "protect" in masks:
         raise SettingsError("--protect and --mask protect=... are the same: give one of them")
     return {**masks, "protect": _with_color(protect)}
+
+
+PROTECTED = ("face", "subject")
 
 
 def _with_color(typed: str) -> str | tuple[str, str]:
@@ -351,11 +424,32 @@ def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]
     return decorate
 
 
+def label_options(command: Command) -> Command:
+    """--metadata and --dpi: what the file of a result says besides its pixels."""
+    options = (
+        click.option(
+            "--metadata",
+            type=click.Choice(METADATA),
+            default="settings",
+            show_default=True,
+            help="In the file of the result: settings with the names of your files; all: with their folders; none. "
+            "Author and copyright of the photograph are kept, a place never is.",
+        ),
+        click.option(
+            "--dpi",
+            type=click.FloatRange(1, 65535),
+            metavar="N",
+            help="Dots per inch, for printing.  [default: as in the photograph]",
+        ),
+    )
+    return _all(*options)(command)
+
+
 def preset_option(command: Command) -> Command:
     """The option itself."""
     option = click.option(
         "--preset",
-        type=click.Choice(list(PRESETS)),
+        type=_Recipe(list(PRESETS)),
         is_eager=True,
         callback=_take,
         help="A recipe for all other options; those that are given win. See 'nst presets'.",
@@ -423,7 +517,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("weights", "offline", "pooling", "precision", "memory", "tile", "max_pixels", "ray", "ray_workers"),
     ),
     "What is kept": (
-        *("save_every", "save_at", "animate", "trace", "checkpoint", "checkpoint_every", "quiet", "help"),
+        *("metadata", "dpi", "save_every", "save_at", "animate", "trace", "checkpoint", "checkpoint_every"),
+        *("quiet", "help", "help_all"),
     ),
 }
 """Section -> parameters of the commands that paint, in the order of the page.
@@ -440,14 +535,42 @@ SECTION_OF: Mapping[str, str] = {
 """Section of the settings of a group."""
 
 
+EVERYTHING = "nst.everything"
+"""In `Context.meta`: the help page is to have every option."""
+
+
+def _show_all(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        ctx.meta[EVERYTHING] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
 class SectionedCommand(click.Command):
     """A command with many options, whose help page has them in sections."""
 
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        shown = click.Option(
+            ["--help-all"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_all,
+            help="Show every option and exit.",
+        )
+        self.params.append(shown)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options by section."""
-        for title, rows in self.option_sections(ctx):
+        """The options that are needed first, or with --help-all every one, by section."""
+        sections = list(self.option_sections(ctx))
+        rest = sum(len(rows) for _, rows in sections[1:])
+        for title, rows in sections if ctx.meta.get(EVERYTHING) else sections[:1]:
             with formatter.section(title):
                 formatter.write_dl(rows)
+        if not ctx.meta.get(EVERYTHING):
+            formatter.write_paragraph()
+            formatter.write_text(f"{rest} more: {ctx.command_path} --help-all")
 
     def option_sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         """(title, rows of option and help) for each section that has any."""

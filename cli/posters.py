@@ -17,7 +17,7 @@ from nst.pictures.reading import read_picture
 from nst.pictures.writing import check_output, write_picture
 
 if TYPE_CHECKING:
-    from nst.cli.checkpoints import Job
+    from nst.cli.job import Job
     from nst.transfer import StyleTransfer
 
 __all__ = ["check_poster", "plan_poster", "poster_bytes", "poster_size", "write_poster"]
@@ -92,5 +92,5 @@ def write_poster(
             told=lambda done, total: show(done, total, "bringing up"),
         )
     del content
-    write_picture(image, job.output, {**description, "long_side": job.long_side})
+    write_picture(image, job.output, **job.labels.of(description, transfer.output.original.tags))
     return size

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nst.cli.like import read_picture_settings, settings_of
+from nst.cli.like import absent, read_picture_settings
 from nst.cli.options import masks_by_name
+from nst.description import settings_in
 from nst.errors import ImageError, SettingsError
 from nst.pictures.color import Color
 from nst.pictures.masks import make_masks
@@ -30,7 +31,7 @@ def recolored(
         color: that acts afterwards.
 
     Returns:
-        The picture, its metadata where a run can be named that makes it, and a line for people.
+        The picture, its metadata where it is known what it was made with, and a line for people.
 
     Raises:
         SettingsError: the photograph is neither given nor in the metadata.
@@ -38,9 +39,15 @@ def recolored(
     """
     result, document = read_picture(path), _metadata(path)
     found = document.get("settings", {})
+    command = {"name": "recolor", "result": path, "color": color.mode, "color_strength": color.strength}
+    command |= {"content": content} if content else {}
     content = content or found.get("content")
     if not content:
         raise SettingsError(f"{path} does not say which photograph it was painted from: give --content")
+    if "content" not in command and ("CONTENT", content) in absent(document, path):
+        raise ImageError(
+            f"{content}, from which {path} was painted, is neither here nor beside it: give --content"
+        )
     longest = max(result.size)
     photograph = read_picture(content, longest)
     masks: Any = None
@@ -49,18 +56,16 @@ def recolored(
         feather = float(found.get("feather", 0.0))
         masks = with_found(masks_by_name({"protect": found["masks"]["protect"]}), photograph)
         masks = make_masks(masks, 1, feather, longest)
-    before = settings_of(document) if found else None
+    before = settings_in(document) if found else None
     own = Color() if before is None else Color(before.color, before.color_strength, before.color_when)
     picture = Output(color, resize(photograph, *result.size), to_pil, masks).finish(result)
-    if own.active:
-        return (
-            picture,
-            None,
-            f"{path} has been painted with --color {own.mode}: its colours were changed twice",
-        )
     if not found:
         return picture, None, None
-    return picture, with_color({**document, "settings": {**found, "content": content}}, color), None
+    described = {**document, "settings": {**found, "content": content}, "command": command}
+    if own.active:
+        line = f"{path} has been painted with --color {own.mode}: its colours were changed twice"
+        return picture, described, line
+    return picture, with_color(described, color), None
 
 
 def with_color(document: Mapping[str, Any], color: Color) -> dict[str, Any]:

@@ -17,23 +17,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from nst.cli.job import Job, unwritable_trace
 from nst.errors import ImageError, NSTError, SettingsError
-from nst.files import check_writable, unwritten, write_atomically
+from nst.files import unwritten, write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 from nst.progress import Progress
 
 if TYPE_CHECKING:
-    from nst.description import Sources
-    from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
 __all__ = [
     "Recorder",
     "Scratch",
-    "check_animation",
-    "check_frames",
-    "check_trace_path",
     "frame_steps",
     "save_picture",
     "save_results",
@@ -43,20 +39,6 @@ __all__ = [
     "write_animation",
     "write_trace",
 ]
-
-
-def check_frames(animate: str | None, output: str, trace: str | None) -> None:
-    """Before the work starts.
-
-    Raises:
-        ImageError: the animation cannot be written.
-        SettingsError: it is the picture or the trace.
-    """
-    if animate is None:
-        return
-    if os.path.realpath(animate) in [os.path.realpath(path) for path in (output, trace) if path]:
-        raise SettingsError(f"the animation {animate} is another output too: give them different names")
-    check_animation(animate)
 
 
 def saved_steps(every: int | None, at: Sequence[int], steps: int) -> frozenset[int]:
@@ -82,11 +64,7 @@ class Recorder:
 
     Args:
         transfer: what is run.
-        sources: of its inputs, for the metadata.
-        output: the picture that the run writes.
-        every: save every so many steps.
-        at: and these.
-        animate: the animation to write.
+        job: what is asked for.
         frames: PNG files of the animation by step, of a run that goes on.
 
     Raises:
@@ -96,19 +74,15 @@ class Recorder:
     def __init__(
         self,
         transfer: StyleTransfer,
-        sources: Sources,
-        output: str,
-        every: int | None,
-        at: Sequence[int],
-        animate: str | None,
+        job: Job,
         frames: Mapping[int, bytes] | None = None,
     ) -> None:
         counts = [count for _, count in transfer.schedule]
-        self._transfer, self._sources, self._output, self._animate = transfer, sources, output, animate
+        self._transfer, self._job = transfer, job
         self._steps = sum(counts)
-        self._saved = saved_steps(every, at, self._steps)
-        self._shown = frozenset(frame_steps(counts) if animate else ())
-        self._folder = Scratch(Path(animate).parent) if animate else None
+        self._saved = saved_steps(job.save_every, job.save_at, self._steps)
+        self._shown = frozenset(frame_steps(counts) if job.animate else ())
+        self._folder = Scratch(Path(job.animate).parent) if job.animate else None
         self.frames: dict[int, Path] = {}
         for step, data in (frames or {}).items():
             self._frame(step).write_bytes(data)
@@ -120,16 +94,14 @@ class Recorder:
         Raises:
             ImageError: a picture cannot be written.
         """
-        from nst.description import describe
-        from nst.pictures.writing import write_picture
-
         if record.stopped:  # the last good iterate once more
             return
         self._last = record
         if record.step in self._saved:
-            description = describe(self._transfer, self._sources, record)
-            path = step_path(self._output, record.step, self._steps)
-            write_picture(record.picture(), path, {**description, "step": record.step})
+            description, picture = self._job.describe(self._transfer, record), record.picture()
+            description["command"]["save_at"] = record.step
+            path = step_path(self._job.output, record.step, self._steps)
+            write_picture(picture, path, **self._job.labels.of(description, picture.tags))
         if record.step in self._shown:
             self._show(record)
 
@@ -139,15 +111,14 @@ class Recorder:
         Raises:
             ImageError: it cannot be written.
         """
-        from nst.description import describe
-
-        if self._folder is None or self._animate is None or self._last is None:
+        if self._folder is None or self._job.animate is None or self._last is None:
             return
         with self._folder:
             if self._last.step not in self._shown:
                 self._show(self._last)
-            description = {**describe(self._transfer, self._sources, self._last), "step": self._last.step}
-            write_animation(self._animate, list(self.frames.values()), description)
+            description = self._job.describe(self._transfer, self._last)
+            told = self._job.labels.of(description, self._transfer.content.tags)["settings"]
+            write_animation(self._job.animate, list(self.frames.values()), told)
 
     def _show(self, record: Progress) -> None:
         """Keep a frame: the iterate at the final size, on white."""
@@ -163,7 +134,7 @@ class Recorder:
             whole.save(frame, compress_level=1)
         except OSError as error:
             raise ImageError(
-                f"cannot keep a frame of {self._animate} in {frame.parent}: {unwritten(error)}"
+                f"cannot keep a frame of {self._job.animate} in {frame.parent}: {unwritten(error)}"
             ) from error
 
     def _frame(self, step: int) -> Path:
@@ -174,20 +145,6 @@ class Recorder:
 
 FRAMES = 60
 FRAME_MS, HOLD_MS = 80, 2000
-
-
-def check_animation(path: str) -> None:
-    """Before the work starts.
-
-    Raises:
-        ImageError: another extension, a folder that cannot be written to, MP4 without PyAV.
-    """
-    from nst.cli.movies.writing import ANIMATIONS, check_movie
-
-    suffix = Path(path).suffix.lower()
-    if suffix not in (*ANIMATIONS, ".mp4"):
-        raise ImageError(f"cannot write {path}: an animation is .gif, .webp or .mp4")
-    check_movie(Path(path))
 
 
 def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
@@ -230,22 +187,6 @@ def write_animation(path: str, frames: Sequence[Path], description: Mapping[str,
     write_movie(Path(path), shown, timing, description)
 
 
-def check_trace_path(path: str, output: str) -> None:
-    """Before the work starts.
-
-    Raises:
-        SettingsError: the folder is not there or cannot be written to, or `path` is a device or the picture.
-    """
-    if os.path.realpath(path) == os.path.realpath(output):
-        raise SettingsError(f"the trace and the picture are both {path}: give them different names")
-    if Path(path).exists() and not Path(path).is_file():  # a file would take the place of /dev/null
-        raise SettingsError(f"cannot write the trace {path}: it is not a regular file; give another name")
-    try:
-        check_writable(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
 def step_record(record: Progress) -> dict[str, Any]:
     """One line of the trace; waits for the device."""
     losses = record.losses()
@@ -269,42 +210,31 @@ def write_trace(path: str, description: dict[str, Any], steps: Sequence[dict[str
     try:
         write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: str, error: OSError) -> SettingsError:
-    return SettingsError(f"cannot write the trace {path}: {unwritten(error)}")
+        raise unwritable_trace(path, error) from error
 
 
 def save_results(
-    picture: Picture,
-    step: int,
-    output: str,
-    description: dict[str, Any],
-    trace: str | None,
-    steps: Sequence[dict[str, Any]],
+    picture: Picture, job: Job, description: dict[str, Any], steps: Sequence[dict[str, Any]]
 ) -> None:
     """The picture and the trace of a run; where one cannot be written, the other is all the same.
 
     Args:
         picture: the last iterate.
-        step: which one that is.
-        output: where it goes.
+        job: what is asked for.
         description: of the run, as of `nst.description.describe`.
-        trace: the JSON file, or None.
-        steps: what goes into it, a record for each step.
+        steps: what goes into the trace, a record for each step.
 
     Raises:
         NSTError: one of them, or both, could not be written.
     """
     problems: list[NSTError] = []
     try:
-        save_picture(picture, output, {**description, "step": step})
+        save_picture(picture, job.output, **job.labels.of(description, picture.tags))
     except NSTError as error:
         problems.append(error)
     try:
-        if trace is not None:
-            write_trace(trace, description, steps)
+        if job.trace is not None:
+            write_trace(job.trace, description, steps)
     except NSTError as error:
         problems.append(error)
     if len(problems) == 1:
@@ -313,19 +243,21 @@ def save_results(
         raise NSTError("; ".join(map(str, problems)))
 
 
-def save_picture(picture: Picture, path: str, settings: Mapping[str, Any]) -> None:
+def save_picture(picture: Picture, path: str, **labels: Any) -> None:
     """`write_picture`, or else the same into the folder of temporary files or the one that the program runs in.
+
+    Labels are those of `nst.description.Labels`.
 
     Raises:
         ImageError: it could not be written to `path`; where it is instead.
     """
     try:
-        write_picture(picture, path, settings)
+        write_picture(picture, path, **labels)
     except ImageError as error:
         name = f"{Path(path).stem}-{secrets.token_hex(3)}{Path(path).suffix}"
         for place in (folder / name for folder in _folders()):
             try:
-                write_picture(picture, place, settings)
+                write_picture(picture, place, **labels)
             except ImageError:  # full as well
                 continue
             raise ImageError(f"{error}; the picture is in {place}") from error

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import numpy as np
 
-from nst.cli.checkpoints import Before, Job, Keeper, hashes
+from nst.cli.checkpoints import Before, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
 from nst.cli.engine import make_transfer, out_of_memory
+from nst.cli.job import Job
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import save_results, step_record
 from nst.control import duration_text
-from nst.description import Sources, describe
+from nst.description import STYLIZE, Labels, Sources
 from nst.errors import NSTError
 from nst.pictures.masks import fit
 from nst.pictures.picture import Picture
@@ -24,6 +25,7 @@ from nst.pictures.subjects import FINDERS
 from nst.pictures.writing import write_picture
 from nst.planning.memory import is_out_of_memory
 from nst.progress import Progress
+from nst.settings import Metadata
 from nst.transfer import StyleTransfer, show_record
 
 if TYPE_CHECKING:
@@ -54,9 +56,7 @@ class RunOutcome:
 
 def run_transfer(
     transfer: StyleTransfer,
-    sources: Sources,
-    output: str,
-    trace: str | None,
+    job: Job,
     quiet: bool,
     watch: Callable[[Progress], None] | None = None,
     keeper: Keeper | None = None,
@@ -66,9 +66,7 @@ def run_transfer(
 
     Args:
         transfer: set up and not yet run.
-        sources: of its inputs, for the metadata.
-        output: the picture to write.
-        trace: the JSON file to write.
+        job: what to write.
         quiet: no progress bar.
         watch: called with every record; see `nst.cli.recorder`.
         keeper: that saves the run.
@@ -82,10 +80,11 @@ def run_transfer(
     last: Progress | None = None
     failure: Exception | None = None
     with interruptible() as interrupted, progress_bar(quiet) as show:
+        show(0, None, "setting up")
         try:
             for record in transfer.iterate():
                 first, last = record if first is None else first, record
-                if trace is not None:
+                if job.trace is not None:
                     steps.append(step_record(record))
                 show_record(show, record)
                 if watch is not None:
@@ -101,10 +100,10 @@ def run_transfer(
     if keeper is not None and keeper.active and interrupted() and failure is None and first is not None:
         keeper.save(steps, first)
     if last is not None:
-        description, picture = describe(transfer, sources, last), last.picture()
-        save_results(picture, last.step, output, description, trace, steps)
+        description, picture = job.describe(transfer, last), last.picture()
+        save_results(picture, job, description, steps)
     if failure is not None:
-        explain(failure, transfer, output if last else None)
+        explain(failure, transfer, job.output if last else None)
     assert first is not None
     assert last is not None
     finished = last.step >= last.steps
@@ -112,8 +111,8 @@ def run_transfer(
     began = first if isinstance(first, float) else first.losses().total
     return RunOutcome(
         *(status, last.step, last.steps, began, last.losses().total, last.seconds, last.stopped),
-        picture=picture,
-        description={**description, "step": last.step},
+        picture=picture if job.long_side is None else transfer.full_size(last),
+        description=description,
     )
 
 
@@ -137,11 +136,15 @@ def run(
     animate: str | None = None,
     checkpoint: str | None = None,
     checkpoint_every: float = 60.0,
-    long_side: int | None = None,
+    metadata: Metadata = "settings",
+    dpi: float | None = None,
+    command: Mapping[str, Any] = STYLIZE,
     plan: bool = False,
     **options: Any,
 ) -> int:
     """Set up, run and save; the exit status. Options are arguments of `StyleTransfer` beside those named here.
+
+    `command` is its name and what options of its own it has that are no settings.
 
     Raises:
         NSTError: bad input, found before any work where that is possible.
@@ -153,12 +156,13 @@ def run(
     job = Job(
         *(sources, output, trace, save_every, save_at, animate, checkpoint, checkpoint_every),
         inputs=hashes(sources),
-        long_side=long_side,
+        command=command,
+        labels=Labels(metadata, dpi),
     )
     job.check()
     transfer = make_transfer(content, style, quiet=quiet, **options)
     check_output(output, transfer.size)
-    if long_side is not None:
+    if job.long_side is not None:
         from nst.cli.posters import check_poster, plan_poster
 
         check_poster(transfer, job)
@@ -189,12 +193,12 @@ def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None
     from nst.cli.recorder import Recorder
 
     shown = before.frames if before else {}
-    frames = Recorder(transfer, job.paths, job.output, job.save_every, job.save_at, job.animate, shown)
+    frames = Recorder(transfer, job, shown)
     keeper = Keeper(transfer, job, frames, resumed=before is not None)
-    outcome = run_transfer(transfer, job.paths, job.output, job.trace, quiet, frames.see, keeper, before)
+    outcome = run_transfer(transfer, job, quiet, frames.see, keeper, before)
     frames.finish()
     size = transfer.size
-    if job.long_side is not None and outcome.status == 0:
+    if job.long_side is not None:  # also of what an interrupted run has come to
         from nst.cli.posters import write_poster
 
         size = write_poster(transfer, job, outcome.picture, outcome.description, quiet)

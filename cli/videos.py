@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from nst.cli.movies.reading import FrameSource
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.description import Fingerprints, Sources, describe
+from nst.description import Fingerprints, Labels, Sources, describe
 from nst.pictures.kinds import from_any
+from nst.progress import Progress
 from nst.video import Last, VideoTransfer
 
-__all__ = ["made_with", "paint_frames"]
+__all__ = ["About", "made_with", "paint_frames"]
 
 
 def made_with(
@@ -48,11 +50,25 @@ def made_with(
     }
 
 
+@dataclass(frozen=True)
+class About:
+    """What frames and trace say: where the inputs come from, the command, and what of it pictures say."""
+
+    sources: Sources
+    command: Mapping[str, Any]
+    labels: Labels
+
+    def of(self, video: VideoTransfer, record: Progress) -> dict[str, Any]:
+        """See `nst.description.describe`; every frame has the settings of the first."""
+        settings = replace(video.first.settings, size=max(video.first.size))
+        return describe(video.first, self.sources, settings, record.step, self.command)
+
+
 def paint_frames(
     video: VideoTransfer,
     source: FrameSource,
     store: FrameStore,
-    sources: Sources,
+    about: About,
     trace: str | None,
     quiet: bool,
 ) -> int:
@@ -62,7 +78,7 @@ def paint_frames(
         video: set up with the first frame.
         source: all frames.
         store: where the results go.
-        sources: of the inputs, for the trace.
+        about: for frames and trace.
         trace: the JSON file to write: the last step of each frame that was painted.
         quiet: no progress bar.
 
@@ -90,10 +106,12 @@ def paint_frames(
                 if record.stopped == "non-finite" or not finished:
                     status = 1 if record.stopped == "non-finite" else 130
                     break
-                store.save(number, record.picture(), record.raw_picture().rgb)
+                description, picture = about.of(video, record), record.picture()
+                labels = about.labels.of(description, picture.tags)
+                store.save(number, picture, record.raw_picture().rgb, **labels)
                 steps.append({"frame": number + 1, **step_record(record)})
                 if trace is not None:
-                    write_trace(trace, describe(video.first, sources, record), steps)
+                    write_trace(trace, description, steps)
             if interrupted():
                 status = 130
                 break

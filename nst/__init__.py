@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nst import plot as plot
     from nst.backends import get_backend
     from nst.batch import Batch
+    from nst.description import settings_of
     from nst.engine.cache import Cache
     from nst.errors import BackendError, ImageError, NSTError, SettingsError, WeightsError
     from nst.models.store.resolve import resolve_weights
@@ -50,6 +51,7 @@ __all__ = [
     "invert",
     "preset",
     "resolve_weights",
+    "settings_of",
     "stylize",
     "texture",
 ]
@@ -69,6 +71,7 @@ _HOME = {
     "Cache": "nst.engine.cache",
     "get_backend": "nst.backends",
     "preset": "nst.presets",
+    "settings_of": "nst.description",
     "resolve_weights": "nst.models.store.resolve",
     **dict.fromkeys(("invert", "texture"), "nst.synthesis"),
 }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nst.losses.term import Loss
     from nst.models.weights import NetworkWeights
     from nst.optim import Optimizer
+    from nst.pictures.kinds import Layout
     from nst.pictures.masks import Masks
     from nst.planning.plan import Plan
     from nst.progress import Progress
@@ -38,6 +39,7 @@ __all__ = [
     "ControlArguments",
     "File",
     "InvertArguments",
+    "Kind",
     "PaintArguments",
     "SettingsArguments",
     "StylizeArguments",
@@ -63,6 +65,14 @@ class _Tensor(Protocol):
 
 
 AnyTensor = TypeVar("AnyTensor", bound=_Tensor)
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as WithDefault
+
+    Kind = WithDefault("Kind", default=Any)
+else:
+    Kind = TypeVar("Kind")
+"""What a result is: of the kind that the content picture was."""
 
 
 class _Always(TypedDict, total=False):
@@ -114,6 +124,7 @@ class _Engine(TypedDict, total=False):
     weights: str | Path | NetworkWeights | Callable[[], NetworkWeights]
     init: Any
     masks: Masks | Mapping[str, Any] | None
+    layout: Layout
     optimizer: str | Optimizer
     memory: int | Plan | None
     extra_terms: Sequence[Loss]

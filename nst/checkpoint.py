@@ -15,7 +15,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ from nst.optim import Optimizer, State
 from nst.optim.serialise import pack, unpack
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
+from nst.pictures.tags import clean_tags
 from nst.planning.memory import free_memory
 from nst.planning.plan import Plan
 from nst.protocol import Backend
@@ -60,9 +61,10 @@ _MASKS = {
     "content": (str, None),
     "feather": float,
 }
+_TAGS = {"dpi": ([float], None), "author": str, "copyright": str}
 _FORM = {
     "settings": {str: object},
-    "pictures": {"styles": int, "start": bool, "masks": (_MASKS, None)},
+    "pictures": {"styles": int, "start": bool, "masks": (_MASKS, None), "tags?": _TAGS},
     "plan": {
         "side": (int, None),
         "history": int,
@@ -143,7 +145,8 @@ class Checkpoint:
                 _checked(0 <= masks.feather < MOST, "feather")
             styles = tuple(self._picture(f"style {number}") for number in range(1, named["styles"] + 1))
             start = self._picture("start") if named["start"] else None
-            return Pictures(self._picture("content"), styles, start, masks)
+            tags = clean_tags(*(named.get("tags", {}).get(name) for name in ("dpi", "author", "copyright")))
+            return Pictures(replace(self._picture("content"), tags=tags), styles, start, masks)
 
     @property
     def plan(self) -> Plan:
@@ -384,6 +387,7 @@ def _pictures(pictures: Pictures) -> tuple[dict[str, NDArray[Any]], dict[str, An
             if picture.alpha is not None:
                 arrays[f"{name} alpha"] = picture.alpha
     named: dict[str, Any] = {"styles": len(pictures.styles), "start": pictures.start is not None}
+    named["tags"] = asdict(pictures.content.tags)
 
     def put(name: str, mask: NDArray[Any] | None) -> str | None:
         if mask is None:

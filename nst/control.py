@@ -120,8 +120,8 @@ def duration_text(seconds: float) -> str:
 
 
 def _count_text(done: float, total: float | None) -> str:
-    """Whole ones, of which the last may be under way."""
-    return f"{int(done)} of {total:.0f}" if total else f"{int(done)}"
+    """Whole ones, of which the last may be under way; empty before the first where nobody knows how many."""
+    return f"{int(done)} of {total:.0f}" if total else f"{int(done)}" if done else ""
 
 
 def _left_text(seconds: float, done: float, total: float | None) -> str:

@@ -9,21 +9,37 @@ import platform
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 
 from nst._version import __version__
-from nst.errors import NSTError
+from nst.documents import require
+from nst.errors import ImageError, NSTError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks
+from nst.pictures.opening import FileSource, name_of
 from nst.pictures.picture import Picture
-from nst.progress import Progress
-from nst.transfer import StyleTransfer
+from nst.pictures.tags import DENSEST, Tags
+from nst.pictures.writing import read_settings
+from nst.protocol import Backend
+from nst.settings import METADATA, STARTS, Metadata, Settings, make_settings
 
-__all__ = ["Fingerprints", "Sources", "describe", "digest"]
+__all__ = [
+    "STYLIZE",
+    "Fingerprints",
+    "Labels",
+    "Sources",
+    "bare_name",
+    "describe",
+    "digest",
+    "read_description",
+    "settings_in",
+    "settings_of",
+    "without_folders",
+]
 
 
 @dataclass(frozen=True)
@@ -71,17 +87,99 @@ def _named(value: Any, unnamed: str = "picture") -> str:
     return os.fsdecode(value) if isinstance(value, (str, os.PathLike)) else unnamed
 
 
-def describe(transfer: StyleTransfer, sources: Sources, record: Progress) -> dict[str, Any]:
+STYLIZE: Mapping[str, Any] = {"name": "stylize"}
+"""The command that makes a picture where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the file of a result says of how it was made.
+
+    Attributes:
+        metadata: the settings, with the names of files as they were typed ("all") or without their folders, which may
+            name a person ("settings"); or nothing beside profile and dots per inch ("none").
+        dpi: dots per inch; None: as in the photograph.
+
+    Raises:
+        SettingsError: one of them cannot be.
+    """
+
+    metadata: Metadata = "settings"
+    dpi: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.metadata not in METADATA:
+            raise SettingsError(f"metadata is {self.metadata!r}: choose from {', '.join(METADATA)}")
+        if self.dpi is not None and not 1 <= self.dpi <= DENSEST:
+            raise SettingsError(f"dpi is {self.dpi!r}: it must be a number from 1 to {DENSEST}")
+
+    def of(self, description: Mapping[str, Any] | None, tags: Tags) -> dict[str, Any]:
+        """What `write_picture` is told beside the picture: the settings if known, and the tags of the photograph."""
+        tags = tags if self.dpi is None else replace(tags, dpi=(self.dpi, self.dpi))
+        if self.metadata == "none" or description is None:
+            return {"settings": None, "tags": Tags(dpi=tags.dpi) if self.metadata == "none" else tags}
+        kept = description if self.metadata == "all" else without_folders(description)
+        return {"settings": {**kept, "command": {**kept["command"], **self.typed}}, "tags": tags}
+
+    @property
+    def typed(self) -> dict[str, Any]:
+        """The options by which they come about, where they are not as always."""
+        plain = Labels()
+        return {
+            one.name: value
+            for one in fields(self)
+            if (value := getattr(self, one.name)) != getattr(plain, one.name)
+        }
+
+
+def without_folders(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description with the mere names of its files."""
+    settings, weights, command = (description[part] for part in ("settings", "weights", "command"))
+    settings = {
+        **settings,
+        "content": bare_name(settings["content"]),
+        "styles": [bare_name(style) for style in settings["styles"]],
+        "masks": {name: bare_name(mask) for name, mask in (settings.get("masks") or {}).items()},
+        "init": bare_name(settings["init"]),
+    }
+    command = {name: bare_name(value) if name in FILES else value for name, value in command.items()}
+    weights = {**weights, "from": bare_name(weights.get("from", ""))}
+    return {**description, "settings": settings, "weights": weights, "command": command}
+
+
+FILES = ("result", "content")
+"""Values of `command` that are files."""
+
+
+class Made(Protocol):
+    """By what a picture is made: a transfer."""
+
+    @property
+    def backend(self) -> Backend[Any]: ...
+
+    @property
+    def weights(self) -> NetworkWeights: ...
+
+
+def describe(
+    transfer: Made,
+    sources: Sources,
+    settings: Settings,
+    step: int,
+    command: Mapping[str, Any] = STYLIZE,
+) -> dict[str, Any]:
     """Everything that decides the result, for traces and for the metadata of the picture.
 
     Args:
         transfer: what is run.
         sources: of its inputs.
-        record: the last iterate.
+        settings: with the size worked out.
+        step: of the picture.
+        command: of the command line: its name, and options of its own that are no settings.
     """
     return {
         "settings": {
-            **record.settings.as_dict(),
+            **settings.as_dict(),
             "content": _text(sources.content),
             "styles": [_text(path) for path in sources.styles],
             "masks": {name: _mask(typed) for name, typed in sources.masks.items()},
@@ -102,7 +200,96 @@ def describe(transfer: StyleTransfer, sources: Sources, record: Progress) -> dic
             "sha256": transfer.weights.sha256,
             "from": _text(sources.weights),
         },
+        "step": step,
+        "command": dict(command),
     }
+
+
+FORM = {
+    "settings": {
+        "content": str,
+        "styles": [str],
+        "init": str,
+        "backend": str,
+        "device": str,
+        "optimizer": str,
+        "precision?": (str, None),
+        "masks?": ({str: str}, None),
+    },
+    "versions?": {str: str},
+    "weights?": {"name?": str, "sha256?": str, "from?": str},
+    "step?": int,
+    "command?": {str: (str, int, float)},
+}
+"""What the metadata of a picture must be; see `nst.documents`. The settings are checked by `nst.settings`."""
+
+OURS = ("max_pixels",)
+"""Settings that are bounds against strangers' files: they come from the person and from no picture."""
+
+TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
+"""As they are typed; float32 is every backend's own."""
+
+
+def read_description(path: FileSource) -> dict[str, Any]:
+    """What a picture of nst says that it was made with, held to its form.
+
+    Raises:
+        ImageError: it says nothing of that kind.
+    """
+    document = read_settings(path)
+    try:
+        require(document, FORM)
+        settings_in(document)
+    except (ValueError, NSTError) as error:
+        raise ImageError(f"{name_of(path)} carries no settings of a run of nst ({error})") from error
+    return document
+
+
+def settings_in(document: Mapping[str, Any]) -> Settings:
+    """The settings in the metadata, checked.
+
+    Raises:
+        SettingsError: values that they cannot have.
+    """
+    found, names = document["settings"], {declared.name for declared in fields(Settings)}
+    given = {name: value for name, value in found.items() if name in names}
+    own = given["init"] not in STARTS
+    precision = TYPED_PRECISIONS.get(given.get("precision") or "")
+    given |= {name: getattr(Settings(), name) for name in OURS}
+    return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
+
+
+def settings_of(picture: FileSource) -> dict[str, Any]:
+    """The settings that nst painted a picture with, to be used again: arguments of `stylize` and `StyleTransfer`.
+
+    Args:
+        picture: a file that nst has written, by its command line or by `Result.save`.
+
+    Returns:
+        Those that differ from the defaults, by name. Pictures are not among them, nor `max_pixels`, nor an optimiser of
+        one's own.
+
+    Raises:
+        ImageError: nst has not written it, or without its settings.
+
+    Examples:
+        >>> nst.StyleTransfer(content, style, steps=2, size=40).paint().save("painted.png")
+        >>> nst.settings_of("painted.png")["steps"]
+        2
+    """
+    settings, plain = settings_in(read_description(picture)), Settings()
+    values = {one.name: getattr(settings, one.name) for one in fields(Settings)}
+    lost = {"init": "picture", "optimizer": "custom"}
+    return {
+        name: value
+        for name, value in values.items()
+        if value != getattr(plain, name) and lost.get(name) != value
+    }
+
+
+def bare_name(path: str) -> str:
+    """A file's name without its folder, as text; a word is one too."""
+    return os.path.basename(_text(path))
 
 
 def _text(path: str) -> str:

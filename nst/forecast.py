@@ -36,7 +36,7 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     width, height = transfer.size
     longest = max(transfer.size)
     small = [side for side in SMALL if side < longest] or [longest]
-    timed = scale_sizes(small, longest, *transfer.limits)[: len(small)]
+    timed = scale_sizes(small, longest, *transfer._limits)[: len(small)]
     fixed, per_pixel = _line([(_pixels(transfer, side), _seconds(transfer, side)) for side in timed])
     layers, convolutions = transfer.layers, transfer.weights.layer_names
     side = transfer.plan.side
@@ -69,7 +69,7 @@ def _line(points: list[tuple[float, float]]) -> tuple[float, float]:
 
 def _seconds(transfer: StyleTransfer, longest: int) -> float:
     """Of one evaluation of the objective at a size: the quicker of two, after one that warms up."""
-    stage = transfer.stage(longest)
+    stage = transfer._stage(longest)
     x = transfer.backend.from_numpy(transfer.start.first(*stage.scene.size))
     space = transfer.backend.space
     seconds = []

@@ -59,7 +59,8 @@ class Output:
 
     def finish(self, picture: Picture) -> Picture:
         """An iterate with its colours as `settings.color` says, and the photograph where it is protected."""
-        return restore_protected(self.color.finish(picture, self.original), self.original, self.masks)
+        finished = restore_protected(self.color.finish(picture, self.original), self.original, self.masks)
+        return replace(finished, tags=self.original.tags)
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import numpy as np
 
+from nst.arguments import Kind
 from nst.control import Ended, duration_text
+from nst.description import Labels
 from nst.optim import Stop
 from nst.pictures.picture import Picture
-from nst.pictures.writing import with_caption
+from nst.pictures.writing import with_caption, write_picture
 from nst.progress import Progress
-from nst.settings import Settings
+from nst.settings import Metadata, Settings
 
 if TYPE_CHECKING:
     from nst.plot import Chart
@@ -22,7 +25,7 @@ __all__ = ["History", "Result"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Generic[Kind]):
     """A picture, and how it came to be.
 
     Attributes:
@@ -54,7 +57,8 @@ class Result:
     settings: Settings
     backend: str
     weights: str
-    _restore: Callable[[Picture], Any]
+    _restore: Callable[[Picture], Kind]
+    _made: Mapping[str, Any] | None = None  # see `nst.description.describe`
 
     def __repr__(self) -> str:
         return f"Result({self._told}, {self.backend}, {self.weights})"
@@ -85,8 +89,26 @@ class Result:
 
         return course(self.picture, self.losses)
 
+    def save(
+        self, path: str | os.PathLike[str], *, metadata: Metadata = "settings", dpi: float | None = None
+    ) -> None:
+        """Write the picture as `nst stylize` does: whole or not at all, in sRGB, with the settings that made it.
+
+        `nst show`, `--like` and `nst.settings_of` read them. Author, copyright and dots per inch are the content
+        picture's.
+
+        Args:
+            path: .png, .jpg, .webp or .tif.
+            metadata: "settings": with the names of files, without their folders; "all": with them; "none": nothing.
+            dpi: dots per inch; None: as in the content picture.
+
+        Raises:
+            NSTError: another extension, or it cannot be written.
+        """
+        write_picture(self.picture, path, **Labels(metadata, dpi).of(self._made, self.picture.tags))
+
     @property
-    def image(self) -> Any:
+    def image(self) -> Kind:
         """The picture, of the same kind as the content picture that came in."""
         return self._restore(self.picture)
 

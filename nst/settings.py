@@ -10,6 +10,7 @@ command line are read from there. What the words stand for are registries elsewh
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields
@@ -24,6 +25,7 @@ __all__ = [
     "CONTENT_LAYERS",
     "MAX_PIXELS",
     "MEANS",
+    "METADATA",
     "NETWORK_KINDS",
     "OPTIMIZERS",
     "PADDINGS",
@@ -60,6 +62,7 @@ ColorMode: TypeAlias = Literal[
     "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"
 ]
 ColorTime: TypeAlias = Literal["before", "after"]
+Metadata: TypeAlias = Literal["all", "settings", "none"]
 Mean: TypeAlias = Literal["content", "tv"]
 NetworkKind: TypeAlias = Literal["caffe", "normalised", "torchvision", "other"]
 OptimizerName: TypeAlias = Literal["lbfgs", "adam"]
@@ -71,6 +74,7 @@ StyleLossName: TypeAlias = Literal["gram", "moments", "covariance", "w2"]
 COLORS: tuple[ColorMode, ...] = get_args(ColorMode)
 COLOR_TIMES: tuple[ColorTime, ...] = get_args(ColorTime)
 MEANS: tuple[Mean, ...] = get_args(Mean)
+METADATA: tuple[Metadata, ...] = get_args(Metadata)
 NETWORK_KINDS: tuple[NetworkKind, ...] = get_args(NetworkKind)
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 PADDINGS: tuple[Padding, ...] = get_args(Padding)
@@ -134,7 +138,7 @@ def require_known(
         where: which one, for the error message.
 
     Raises:
-        SettingsError: one that does not exist, with the most similar one that does.
+        SettingsError: one that does not exist, with the most similar ones that do.
     """
     from difflib import get_close_matches
 
@@ -142,8 +146,13 @@ def require_known(
         if name in elsewhere:
             raise SettingsError(f"{name} is no setting: give it to {where}")
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(sorted(known))}"
+            near = get_close_matches(name, sorted(known), n=1)
+            five = get_close_matches(name, sorted(known), n=5, cutoff=0)
+            fix = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"the nearest are {', '.join(five)}; see nst.Settings"
+            )
             raise SettingsError(f"unknown setting {name!r}: {fix}")
 
 
@@ -671,6 +680,9 @@ def layer_weights(spec: LayerSpec, what: str = "layers") -> dict[str, float]:
         listed = [spec] if isinstance(spec, str) else list(spec)
         typed = [word.strip() for text in listed for word in text.split(",") if word.strip()]
         pairs = [_layer_pair(word, 1.0 / len(typed), what) for word in typed]
+    pairs = [
+        (re.sub(r"^relu(\d_\d)$", r"conv\1", name), weight) for name, weight in pairs
+    ]  # as many call them
     weights = dict(pairs)
     vgg.validate_layers(weights)
     if len(weights) != len(pairs):

@@ -73,7 +73,7 @@ def texture(style: Any, size: Size = None, **options: Unpack[TextureArguments]) 
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     arguments = texture_arguments(styles, size, given)
     _, restore = from_any(styles[0], *_limits(size, given))
-    return restore(StyleTransfer(style=styles, **arguments).paint_under(control).picture)
+    return restore(StyleTransfer(style=styles, **arguments)._paint_under(control).picture)
 
 
 def texture_arguments(styles: Sequence[Any], size: Size, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,4 +139,4 @@ def invert(content: Any, layer: LayerSpec = "conv4_2", **options: Unpack[InvertA
         "content_layers": layer,
         "style_layers": (),
     }
-    return StyleTransfer(content, [], **arguments).paint_under(control).image
+    return StyleTransfer(content, [], **arguments)._paint_under(control).image

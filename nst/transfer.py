@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +31,18 @@ from nst.arguments import (
     AnyDtype,
     AnyTensor,
     File,
+    Kind,
     PaintArguments,
     SettingsArguments,
     StylizeArguments,
+    TransferArguments,
     with_present_names,
 )
 from nst.backends import get_backend
 from nst.backends.autotune import backend_in
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import CONTROLS, Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
+from nst.description import STYLIZE, Sources, describe
 from nst.engine.cache import Cache, Context
 from nst.engine.loss_scaling import OVERFLOW
 from nst.engine.pyramid import RATIO, layers_read, limiting_picture, schedule, schedule_text, unit_of
@@ -54,7 +57,7 @@ from nst.models.store.resolve import network_of, weights_here
 from nst.models.weights import NetworkWeights
 from nst.optim import Averaged, Optimizer, State, named_optimizer
 from nst.pictures.color import Color
-from nst.pictures.kinds import from_any, pictures_of_batch
+from nst.pictures.kinds import Layout, from_any, laid_out, pictures_of_batch
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
 from nst.pictures.scene import Scene, make_scene, whole_units
@@ -286,7 +289,7 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
     control, arguments = control_among(given)
     batch = pictures_of_batch(content)
     if batch is None:
-        return StyleTransfer(content, style, **arguments).paint_under(control).image
+        return StyleTransfer(content, style, **arguments)._paint_under(control).image
     pictures, stack = batch
     results: list[Any] = []
     arguments["cache"] = arguments.get("cache") or Cache()
@@ -294,11 +297,11 @@ def stylize(content: Any, style: Any, **options: Unpack[StylizeArguments]) -> An
         share = control if control.left is None else control.renewed(control.left / (len(pictures) - done))
         transfer = StyleTransfer(picture, style, **arguments)
         arguments |= {"backend": transfer.backend, "weights": transfer.weights}
-        results.append(transfer.paint_under(share).image)
+        results.append(transfer._paint_under(share).image)
     return stack(results)
 
 
-class StyleTransfer(ReprHtml):
+class StyleTransfer(ReprHtml, Generic[Kind]):
     """A style transfer that is set up and not yet run.
 
     Args:
@@ -317,6 +320,7 @@ class StyleTransfer(ReprHtml):
         style_layers: the same.
         init: "content", "noise", "style", "statistics", or a picture of any of the kinds above.
         masks: where styles and content act: pictures by name, see `nst.pictures.masks.make_masks`.
+        layout: of torch tensors: "chw", or "hwc" for (H, W, C) and (B, H, W, C), as ComfyUI has them.
         optimizer: "lbfgs", "adam", or an `Optimizer` such as `nst.Adam(rate=0.05)`.
         extra_terms: losses of the caller's own, beside content, style and total variation; see `nst.losses.Loss`.
         memory: bytes to stay within, process and framework included, or the plan itself; None for what is free there.
@@ -331,6 +335,23 @@ class StyleTransfer(ReprHtml):
         (40, 32)
     """
 
+    @overload
+    def __init__(
+        self: StyleTransfer[Image], content: File, style: Any, **options: Unpack[TransferArguments]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: StyleTransfer[NDArray[AnyDtype]],
+        content: NDArray[AnyDtype],
+        style: Any,
+        **options: Unpack[TransferArguments],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: StyleTransfer[AnyTensor], content: AnyTensor, style: Any, **options: Unpack[TransferArguments]
+    ) -> None: ...
+    @overload
+    def __init__(self, content: Any, style: Any, **options: Unpack[TransferArguments]) -> None: ...
     def __init__(
         self,
         content: Any,
@@ -343,6 +364,7 @@ class StyleTransfer(ReprHtml):
         style_layers: LayerSpec = STYLE_LAYERS,
         init: Any = "content",
         masks: Masks | Mapping[str, Any] | None = None,
+        layout: Layout = "chw",
         optimizer: str | Optimizer = "lbfgs",
         memory: int | Plan | None = None,
         extra_terms: Sequence[Loss] = (),
@@ -352,6 +374,11 @@ class StyleTransfer(ReprHtml):
         given = with_present_names(settings)
         cache = given.pop("cache", cache)
         require_known(given, ARGUMENTS, CONTROLS, "paint() or run()")
+        if layout not in ("chw", "hwc"):
+            raise SettingsError(f"layout is {layout!r}: choose from chw, hwc")
+        self._layout: Layout = layout
+        sources = list(style) if isinstance(style, (list, tuple)) else [style]
+        self._sources = Sources.of(content, sources, {"masks": masks, "init": init, "weights": weights})
         named = isinstance(init, str) and init in STARTS
         self.settings = make_settings(
             content_layers=layer_weights(content_layers, "content layers"),
@@ -363,30 +390,35 @@ class StyleTransfer(ReprHtml):
         self._extra, self._memory = tuple(extra_terms), memory
         self._cache = Cache(0) if cache is None else cache
         self.layers = layers_read(self.settings, self._extra)
-        sources = list(style) if isinstance(style, (list, tuple)) else [style]
         shares = style_shares(self.settings.style_weights, len(sources), self.settings.uses_style)
-        self._pictures, restore = read_inputs(self.settings, self.layers, content, sources, init, masks)
+        first, last = laid_out(content, layout)
+        init, *planes = (laid_out(one, layout)[0] for one in (init, *sources))
+        self._pictures, own = read_inputs(self.settings, self.layers, first, planes, init, masks)
+
+        def restore(picture: Picture) -> Any:
+            return last(own(picture))
+
         original, (width, height) = self._pictures.content, self._pictures.content.size
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         seen, styles = color.prepare(original, self._pictures.styles)
         self.output = Output(color, original, restore, self._pictures.masks)
         self.scene = make_scene(seen, styles, shares, self._pictures.masks)
         self.start = Start(self.settings, seen, styles, self._pictures.start)
-        self.devices = devices_of(device)
+        self._devices = devices_of(device)
         if isinstance(backend, str):
-            backend = backend_in(backend, self.devices.first, self.settings.precision)
+            backend = backend_in(backend, self._devices.first, self.settings.precision)
         self.backend: Backend[Any] = backend() if callable(backend) else backend
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self._group = worker_group_of(self.devices, self.backend, self.weights, self._cache)
+        self._group = worker_group_of(self._devices, self.backend, self.weights, self._cache)
         asked, self.settings = self.settings, resolved(self.settings, self.weights, height, width)
         self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             pairs = min(self.plan.history, max(1, sum(steps for _, steps in self.schedule)))
             optimizer = named_optimizer(optimizer, self.settings.rate, pairs, self.plan.half)
         self._optimizer = optimizer
-        self._frame: Stage | None = None  # of the last frame, see `frame`
+        self._last_frame: Stage | None = None  # of the last frame, see `_frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`
         self._position: RunState | None = None  # of a run that was saved, see `resume`
 
@@ -428,10 +460,10 @@ class StyleTransfer(ReprHtml):
         scales = self.settings.scales
         if scales == "auto" and self.settings.init == "picture":
             scales = 1  # to go on from a picture, not to paint over it
-        return schedule(scales, self.settings.steps, max(self.size), *self.limits)
+        return schedule(scales, self.settings.steps, max(self.size), *self._limits)
 
     @property
-    def limits(self) -> tuple[int, int]:
+    def _limits(self) -> tuple[int, int]:
         """See `nst.engine.pyramid.limiting_picture`."""
         styles = [style.picture for style in self.scene.styles]
         return limiting_picture(self.layers, self.settings.padding, self.content, styles)
@@ -466,7 +498,7 @@ class StyleTransfer(ReprHtml):
         if not ended:
             self._last = None
 
-    def stage(self, longest: int) -> Stage:
+    def _stage(self, longest: int) -> Stage:
         """What is minimised at a longest side of that many pixels."""
         run = self._run
         return Stage(run.scene_at(longest), run.losses, run.context)
@@ -482,7 +514,7 @@ class StyleTransfer(ReprHtml):
         progress: Literal["auto"] | bool = "auto",
         deadline: float | None = None,
         cancel: Cancel | None = None,
-    ) -> Result:
+    ) -> Result[Kind]:
         """Iterate to the end, to a deadline or until it is cancelled; the picture, its losses and why it ended.
 
         Args:
@@ -495,15 +527,18 @@ class StyleTransfer(ReprHtml):
         Raises:
             NSTError: as `iterate`, or an argument that cannot be.
         """
-        return self.paint_under(Control(callback, progress, deadline, cancel))
+        return self._paint_under(Control(callback, progress, deadline, cancel))
 
-    def paint_under(self, control: Control) -> Result:
+    def _paint_under(self, control: Control) -> Result[Kind]:
         """`paint` with its arguments as one value, whose time may have begun before."""
-        return follow(self._run, self.iterate, control)
+        result = follow(self._run, self.iterate, control)
+        command = {"name": "python"} if self._extra else STYLIZE
+        made = describe(self, self._sources, result.settings, result.steps, command)
+        return replace(result, _made=made)
 
     def run(
         self, callback: Callable[[Progress], object] | None = None, **options: Unpack[PaintArguments]
-    ) -> Any:
+    ) -> Kind:
         """The picture of `paint`, of the same kind as the content picture."""
         return self.paint(callback, **options).image
 
@@ -534,7 +569,7 @@ class StyleTransfer(ReprHtml):
             losses=[loss.name for loss in self._extra],
             position=record.position,
             backend=self.backend,
-            devices=self.devices,
+            devices=self._devices,
             weights=self.weights,
             spec=self._spec,
             notes=notes or {},
@@ -604,7 +639,7 @@ class StyleTransfer(ReprHtml):
         transfer._position = saved.position(transfer.backend, transfer.schedule, transfer._run.shape_at)
         return transfer
 
-    def frame(self, content: Any, init: Any, extra_terms: Sequence[Loss] = ()) -> Run:
+    def _frame(self, content: Any, init: Any, extra_terms: Sequence[Loss] = ()) -> Run:
         """A run for another content picture, such as the next frame of a video, at the size of the result alone.
 
         Weights of the losses are those of the frame before; its targets of the styles and what is compiled are in the
@@ -616,21 +651,22 @@ class StyleTransfer(ReprHtml):
             extra_terms: as this transfer has them, with other targets.
         """
         longest = max(self.size)
-        picture, restore = from_any(content, longest, self.settings.max_pixels)
+        first, last = laid_out(content, self._layout)
+        picture, own = from_any(first, longest, self.settings.max_pixels)
         original = resize(picture, *self.size)
         seen, _ = self.output.color.prepare(original, [])
         scene = replace(self.scene, content=seen)
         losses = (*losses_of(self.settings, self.weights), *extra_terms)
-        before = self._frame or self.stage(longest)
-        self._frame = Stage(scene, losses, self._run.context, before.state)
+        before = self._last_frame or self._stage(longest)
+        self._last_frame = Stage(scene, losses, self._run.context, before.state)
         return replace(
             self._run,
             scene=scene,
             losses=losses,
-            start=replace(self.start, content=seen, picture=from_any(init)[0]),
+            start=replace(self.start, content=seen, picture=from_any(laid_out(init, self._layout)[0])[0]),
             schedule=self.schedule[-1:],
-            output=replace(self.output, original=original, restore=restore),
-            ready=self._frame,
+            output=replace(self.output, original=original, restore=lambda result: last(own(result))),
+            ready=self._last_frame,
         )
 
     @cached_property

@@ -12,9 +12,10 @@ from PIL import Image
 
 from nst.batch import Row
 from nst.batch.manifest import inputs_of, key_of
-from nst.cli.checkpoints import Job, changed_inputs, hashes
+from nst.cli.checkpoints import changed_inputs, hashes
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.runs import RunContext
+from nst.cli.job import Job
 from nst.cli.videos import made_with
 from nst.description import Fingerprints, Sources
 from nst.optim import Adam

@@ -140,6 +140,32 @@ def test_torch_tensors(dtype, batched, content, style, options, expected, need):
     assert torch.equal(given, before)
 
 
+def test_torch_with_channels_last(content, style, options, need):
+    """As ComfyUI has pictures: (B, H, W, C); one of them, and a style and a start of the same kind."""
+    need("torch")
+    import torch
+
+    given, other = (torch.from_numpy(array.copy()).float() / 255 for array in (content, style))
+    planes = nst.stylize(given.permute(2, 0, 1), style, **options)
+    assert torch.equal(nst.stylize(given, other, layout="hwc", **options), planes.permute(1, 2, 0))
+    both = torch.stack([given, given.flip(1)])
+    result = nst.stylize(both, other, layout="hwc", **options)
+    assert result.shape == both.shape
+    assert torch.equal(result[0], planes.permute(1, 2, 0))
+    started = nst.stylize(given, other, init=given, layout="hwc", scales=1, **options)
+    np.testing.assert_array_equal(started, planes.permute(1, 2, 0))
+    with pytest.raises(ImageError, match="layout='hwc'"):
+        nst.stylize(given, style, **options)
+    with pytest.raises(SettingsError, match="choose from chw, hwc"):
+        nst.stylize(given, style, layout="whc", **options)
+
+
+def test_what_a_transfer_shows_of_itself():
+    """To run it, what it will do, and no inner things."""
+    inner = {"paint_under", "stage", "limits", "frame", "devices"}
+    assert not inner & set(dir(nst.StyleTransfer))
+
+
 def test_torch_tensor_that_requires_grad(content, style, options, need):
     need("torch")
     import torch

@@ -217,13 +217,17 @@ def test_an_unknown_argument_names_the_nearest(pictures, small_network):
     ):
         with pytest.raises(SettingsError, match=f"^unknown setting '{wrong}': did you mean '{right}'\\?$"):
             paint(pictures.content, pictures.style, **{wrong: 1})
+    with pytest.raises(SettingsError) as raised:
+        nst.stylize(pictures.content, pictures.style, verbose=True)
+    assert str(raised.value).startswith("unknown setting 'verbose': the nearest are ")
+    assert str(raised.value).count(", ") == 4
     with pytest.raises(SettingsError, match=r"^deadline is no setting: give it to paint\(\) or run\(\)$"):
         nst.StyleTransfer(pictures.content, pictures.style, deadline=3)
     with pytest.raises(SettingsError, match="did you mean 'memory'"):
         nst.invert(pictures.content, memori=1)
     with pytest.raises(SettingsError, match="did you mean 'next_steps'"):
         VideoTransfer(pictures.content, pictures.style, next_stepz=3)
-    with pytest.raises(SettingsError, match="choose from average, backend, balance, "):
+    with pytest.raises(SettingsError, match="the nearest are "):
         nst.stylize(pictures.content, pictures.style, qqq=3)
     with pytest.raises(SettingsError, match="did you mean 'style_scale'"):
         make_settings(style_scales=3)

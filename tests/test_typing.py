@@ -53,7 +53,14 @@ assert_type(watched, NDArray[np.uint8])
 assert_type(nst.texture(style, 32, progress="auto", deadline=None), Image.Image)
 assert_type(nst.invert(array, callback=lambda record: None, cancel=cancel), NDArray[np.uint8])
 transfer = nst.StyleTransfer(image, style, size="content")
-assert_type(transfer.paint(print, deadline=1), nst.Result)
+assert_type(transfer, nst.StyleTransfer[Image.Image])
+assert_type(transfer.paint(print, deadline=1), nst.Result[Image.Image])
+assert_type(nst.StyleTransfer("photo.jpg", style).paint().image, Image.Image)
+assert_type(nst.StyleTransfer(array, style, steps=3).run(), NDArray[np.uint8])
+assert_type(nst.StyleTransfer(Tensor(), style, layout="hwc").paint().image, Tensor)
+transfer.paint().save("painted.png", metadata="none", dpi=300)
+anything: nst.Result = transfer.paint()
+nst.stylize("photo.jpg", style, **nst.settings_of("painted.png"))
 transfer.run(records.append, progress=False, cancel=cancel)
 chart: nst.plot.Chart = nst.plot.losses(transfer.paint(), labels=["one"])
 for record in transfer.iterate(until=cancel.is_set):
@@ -89,6 +96,8 @@ stylize_frames([image], style, next_steps="ten")  # refused
 VideoTransfer(image, style, pooling="bogus")  # refused
 nst.Settings(pooling="bogus")  # refused
 nst.Settings(stepz=3)  # refused
+nst.StyleTransfer(Tensor(), style, layout="whc")  # refused
+transfer.paint().save("painted.png", metadata="some")  # refused
 """
 LINES = PROGRAM.splitlines()
 REFUSED = [number for number, line in enumerate(LINES, start=1) if line.endswith("# refused")]

@@ -71,7 +71,7 @@ def measure(backend: str, weights: str, devices: str, size: int, rounds: int) ->
         "width": width,
         "height": height,
         "side": side,
-        "windows": len(shared.stage(max(shared.size)).problem.encoder.views),
+        "windows": len(shared._stage(max(shared.size)).problem.encoder.views),
         **{name: statistics.median(times) for name, times in seconds.items()},
         "gain": statistics.median(a / s for a, s in zip(seconds["alone"], seconds["shared"], strict=True)),
         "gain_whole": statistics.median(
@@ -96,7 +96,7 @@ def processor_time() -> dict[int, float]:
 
 def evaluation(subject: Any) -> Callable[[], None]:
     """Losses and gradient at the start picture, waiting for the device."""
-    stage, backend = subject.stage(max(subject.size)), subject.backend
+    stage, backend = subject._stage(max(subject.size)), subject.backend
     x = backend.from_numpy(subject.start.first(*subject.size))
 
     def call() -> None:

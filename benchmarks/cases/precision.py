@@ -47,7 +47,7 @@ def measure(
     net = network(weights)
     width, height = dimensions(size, device)
     exact = get_backend(backend, device, precision="fp32")
-    judge = transfer(exact, net, width, height, init=start).stage(width)
+    judge = transfer(exact, net, width, height, init=start)._stage(width)
     found, seen = [], []
     for name in ("fp32", precision):
         engine = get_backend(backend, device, precision=name)

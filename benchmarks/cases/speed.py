@@ -90,7 +90,7 @@ def _engine(
     seconds = [after - before for before, after in pairwise(stamps[WARM:])]
     memory = peak_memory(device, free)
     exact = get_backend(backend, device, precision="fp32")
-    stage = transfer(exact, weights, width, height, history=10, tile="off").stage(width)
+    stage = transfer(exact, weights, width, height, history=10, tile="off")._stage(width)
     found = stage.evaluate(exact.from_numpy(engine.to_numpy(last._state.x)))
     return {
         "step": statistics.median(seconds),

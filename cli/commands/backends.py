@@ -21,16 +21,21 @@ print(json.dumps({"versions": cls.versions(), "devices": devices, "dtypes": dtyp
 
 
 @click.command()
+@click.option("--devices", is_flag=True, help="Load each, to see devices and data types; takes a while.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def backends(as_json: bool) -> None:
-    """Show the backends: installed or how to install, versions, devices found, data types."""
+def backends(devices: bool, as_json: bool) -> None:
+    """Show the backends: installed, with versions, or how to install; with --devices what each sees."""
     from nst.backends import backend_names
-    from nst.backends.registry import how_to_install
+    from nst.backends.registry import how_to_install, installed_versions
 
     names = backend_names()
     # a process each: some frameworks do not bear each other's company, and all are slow to import
-    probes = {name: _start(name) for name in names if how_to_install(name) is None}
-    rows = [_row(name, how_to_install(name), probes.get(name)) for name in names]
+    probes = {name: _start(name) for name in names if devices and how_to_install(name) is None}
+    rows = [
+        _row(name, how_to_install(name), probes.get(name))
+        | ({} if devices else {"versions": installed_versions(name)})
+        for name in names
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -38,14 +43,18 @@ def backends(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("backend", "installed", "devices", "dtypes", box=None, pad_edge=False, header_style="bold")
+    columns = ("devices", "dtypes") if devices else ()
+    table = Table("backend", "installed", *columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        installed = ", ".join(f"{k} {v}" for k, v in row["versions"].items()) or f"no: {row['problem']}"
-        table.add_row(row["backend"], installed, ", ".join(row["devices"]), ", ".join(row["dtypes"]))
+        versions = ", ".join(f"{k} {v}" for k, v in row["versions"].items())
+        installed = f"no: {row['problem']}" if row["problem"] else versions or "yes"
+        table.add_row(row["backend"], installed, *(", ".join(row[column]) for column in columns))
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 200  # a pipe has no width to fit into
     console.print(table)
+    if not devices:
+        console.print("devices and data types: nst backends --devices")
 
 
 def _start(name: str) -> subprocess.Popen[str]:

@@ -7,7 +7,14 @@ from typing import Any
 import click
 
 from nst.cli.like import like_option
-from nst.cli.options import PAINTING, SectionedCommand, engine_options, mask_options, preset_option
+from nst.cli.options import (
+    PAINTING,
+    SectionedCommand,
+    engine_options,
+    label_options,
+    mask_options,
+    preset_option,
+)
 
 __all__ = ["batch"]
 
@@ -63,10 +70,12 @@ class _Batch(SectionedCommand):
     metavar="SECONDS",
     help="For each picture; one that takes longer has failed.",
 )
+@click.option("-y", "--yes", is_flag=True, help="Begin a batch of hours without asking.")
 @like_option
 @preset_option
 @engine_options(*PAINTING)
 @mask_options
+@label_options
 def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **options: Any) -> int:
     """Paint every picture of CONTENTS in every style.
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from nst.cli.options import PAINTING, SectionedCommand, engine_options, preset_option, trace_option
+from nst.cli.options import (
+    PAINTING,
+    SectionedCommand,
+    engine_options,
+    label_options,
+    preset_option,
+    trace_option,
+)
 
 __all__ = ["demo"]
 
@@ -27,6 +34,7 @@ DEFAULTS = {"size": 384, "steps": 72, "offline": True}
 @preset_option
 @engine_options(*PAINTING)
 @trace_option
+@label_options
 def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
     """Paint a cup of coffee as van Gogh painted The Starry Night.
 

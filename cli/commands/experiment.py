@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nst.cli.options import PAINTING, engine_options, folder_option
+from nst.cli.options import PAINTING, engine_options, folder_option, label_options
 
 if TYPE_CHECKING:
     from nst.cli.experiments.catalogue import Experiment, SweepValue
+    from nst.settings import Metadata
 
 __all__ = ["experiment"]
 
@@ -58,6 +59,7 @@ def list_() -> None:
     help="Sweep any option; a list has plus signs: conv1_1+conv2_1.",
 )
 @engine_options(*PAINTING)
+@label_options
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -68,6 +70,8 @@ def run(
     grid: tuple[str, ...],
     quiet: bool,
     offline: bool,
+    metadata: Metadata,
+    dpi: float | None,
     **options: Any,
 ) -> int:
     """Run the experiment NAME on CONTENT and STYLE, or on those of 'nst demo'.
@@ -79,6 +83,7 @@ def run(
     from nst.cli.experiments.grid import given_settings, make_grid, parse_sweeps, with_base
     from nst.cli.experiments.report import write_report
     from nst.cli.experiments.runs import RunContext, run_cells
+    from nst.description import Labels
 
     chosen = _experiment(name)
     given = given_settings(ctx, options)
@@ -86,7 +91,7 @@ def run(
     content, styles = _pictures(pictures, chosen, Path(output))
     table = with_base(make_grid(chosen, sweeps, given, len(styles)), BASE)
 
-    context = RunContext(Path(output), content, styles, offline, quiet)
+    context = RunContext(Path(output), content, styles, offline, quiet, Labels(metadata, dpi))
     done = run_cells(context, table.cells, chosen.judges, quiet)
     missing = len(table.cells) - len(done)
     if done:

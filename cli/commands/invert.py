@@ -10,6 +10,8 @@ from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
     engine_options,
+    free_name,
+    label_options,
     output_option,
     preset_option,
     trace_option,
@@ -32,7 +34,8 @@ __all__ = ["invert"]
 @engine_options("size", "run", "losses", "content", "start", without=("content_layers",))
 @trace_option
 @checkpoint_options
-def invert(content: str, output: str, layer: str, **options: Any) -> int:
+@label_options
+def invert(content: str, output: str | None, layer: str, **options: Any) -> int:
     """Show what a layer of the network keeps of CONTENT: another picture with the same features.
 
     \b
@@ -41,4 +44,11 @@ def invert(content: str, output: str, layer: str, **options: Any) -> int:
     """
     from nst.cli.running import run
 
-    return run(content, (), output, content_layers=layer, style_layers=(), **options)
+    output = output or free_name(content, layer.replace(",", "+"))
+    return run(
+        *(content, (), output),
+        command={"name": "invert", "layer": layer},
+        content_layers=layer,
+        style_layers=(),
+        **options,
+    )

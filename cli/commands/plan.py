@@ -11,7 +11,10 @@ from nst.cli.options import SectionedCommand, frame_options, painting_options
 
 __all__ = ["plan"]
 
-FILES = ("output", "trace", "animate", "save_at", "save_every", "checkpoint", "checkpoint_every")
+FILES = (
+    *("output", "metadata", "dpi", "trace", "animate"),
+    *("save_at", "save_every", "checkpoint", "checkpoint_every"),
+)
 """Options of `nst stylize` that change neither memory nor time: its command line can be given as it is."""
 
 

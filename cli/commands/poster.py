@@ -6,15 +6,17 @@ from typing import Any
 
 import click
 
-from nst.cli.options import SectionedCommand, output_option, painting_options
+from nst.cli.like import like_option, with_like
+from nst.cli.options import SectionedCommand, free_name, output_option, painting_options
 
 __all__ = ["poster"]
 
 
 @click.command(cls=SectionedCommand)
 @click.argument("content", type=click.Path())
-@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.argument("style", type=click.Path(), nargs=-1)
 @output_option
+@like_option
 @click.option(
     "--long-side",
     type=click.IntRange(1, 65535),
@@ -25,7 +27,14 @@ __all__ = ["poster"]
 )
 @click.option("--plan", is_flag=True, help="Predict memory and time, and do nothing.")
 @painting_options
-def poster(content: str, style: tuple[str, ...], output: str, long_side: int, **options: Any) -> int:
+def poster(
+    content: str,
+    style: tuple[str, ...],
+    output: str | None,
+    long_side: int,
+    like: dict[str, Any] | None,
+    **options: Any,
+) -> int:
     """Paint CONTENT in the style of STYLE at --size, and bring what has changed up to --long-side.
 
     The strokes are those of the small picture, enlarged; detail comes from the photograph, where they follow it.
@@ -33,6 +42,12 @@ def poster(content: str, style: tuple[str, ...], output: str, long_side: int, **
     \b
     nst poster photo.jpg painting.jpg -o wall.png --size 1024 --long-side 8192
     """
+    from nst.cli.engine import begin
+
+    begin(content, options["quiet"])
     from nst.cli.running import run
 
-    return run(content, style, output, long_side=long_side, **options)
+    style, options = with_like(like, style, options)
+    output = output or free_name(content, *style, "poster")
+    command = {"name": "poster", "long_side": long_side}
+    return run(content, style, output, command=command, **options)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from nst.cli.options import output_option, quiet_option
-from nst.settings import COLORS
+from nst.cli.options import free_name, label_options, output_option, quiet_option
+from nst.settings import COLORS, Metadata
 
 __all__ = ["recolor"]
 
@@ -37,7 +37,16 @@ __all__ = ["recolor"]
     help="Strength of the change of colours.",
 )
 @quiet_option
-def recolor(result: str, output: str, content: str | None, quiet: bool, **color: Any) -> int:
+@label_options
+def recolor(
+    result: str,
+    output: str | None,
+    content: str | None,
+    quiet: bool,
+    metadata: Metadata,
+    dpi: float | None,
+    **color: Any,
+) -> int:
     """Give RESULT, a picture that nst has painted, the colours of its photograph.
 
     The picture is what a run with these colours (and --color-when after) would have made of the same strokes.
@@ -47,14 +56,16 @@ def recolor(result: str, output: str, content: str | None, quiet: bool, **color:
     nst recolor out.png --content photo.jpg --color histogram --color-strength 0.5 -o half.png
     """
     from nst.cli.recoloring import recolored
+    from nst.description import Labels
     from nst.pictures.color import Color
     from nst.pictures.writing import check_output, write_picture
 
+    output = output or free_name(result, color["color"])
     check_output(output)
     picture, description, note = recolored(
         result, content, Color(color["color"], color["color_strength"], "after")
     )
-    write_picture(picture, output, description)
+    write_picture(picture, output, **Labels(metadata, dpi).of(description, picture.tags))
     if not quiet:
         click.echo(f"{output}: {picture.width}x{picture.height}, colours by {color['color']}")
         if note:

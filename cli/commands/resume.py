@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from nst.cli.options import address
@@ -78,7 +80,7 @@ def resume(
     from functools import partial
 
     from nst.checkpoint import read_checkpoint
-    from nst.cli.checkpoints import Places, before, changed_inputs, job_of, photograph, require_own
+    from nst.cli.checkpoints import PICTURES, Places, before, changed_inputs, job_of, photograph, require_own
     from nst.cli.engine import find_network, load_backend
     from nst.cli.running import finish
     from nst.errors import NSTError
@@ -86,6 +88,12 @@ def resume(
     from nst.transfer import StyleTransfer
     from nst.workers import Devices
 
+    if os.path.splitext(checkpoint)[1].lower() in PICTURES:  # of which the checkpoint may lie beside it
+        picture, checkpoint = checkpoint, f"{checkpoint}.checkpoint"
+        if not os.path.exists(checkpoint):
+            raise NSTError(
+                f"{picture} is a picture, and there is no {checkpoint}: see nst show, or nst stylize --like {picture}"
+            )
     saved, places = read_checkpoint(checkpoint), Places(output, trace, animate)
     job = job_of(saved, checkpoint, places)
     job.check()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -11,36 +13,50 @@ __all__ = ["show"]
 
 @click.command()
 @click.argument("picture", type=click.Path())
+@click.option("--all", "everything", is_flag=True, help="Every setting, also those that are as always.")
 @click.option("--json", "as_json", is_flag=True, help="The metadata as they are, as JSON.")
-def show(picture: str, as_json: bool) -> None:
-    """Print the settings that PICTURE of nst was made with, and the command that makes it."""
+def show(picture: str, everything: bool, as_json: bool) -> None:
+    """Print the command that makes PICTURE of nst, and the settings that it was made with."""
     from nst.cli.console import harmless
-    from nst.cli.like import command_of, read_picture_settings
-    from nst.cli.options import as_typed
+    from nst.cli.like import absent, again, command_of, read_picture_settings
+    from nst.pictures.writing import read_settings
 
     document = read_picture_settings(picture)
     if as_json:
-        click.echo(json.dumps(document, indent=1))
+        click.echo(json.dumps(read_settings(picture), indent=1))
         return
-    versions = ", ".join(f"{name} {version}" for name, version in document.get("versions", {}).items())
-    weights = document.get("weights", {})
+    command = command_of(document, picture, again(document, picture))
+    lines = [] if command is None else [command, ""]
+    missing = [
+        f"{name} is neither in this folder nor beside {picture}" for _, name in absent(document, picture)
+    ]
+    lines += [*missing, ""] if missing else []
+    lines += [f"{name.replace('_', ' '):17} {text}" for name, text in _rows(document, everything).items()]
+    click.echo(harmless("\n".join(lines)))
+
+
+def _rows(document: Mapping[str, Any], everything: bool) -> dict[str, str]:
+    """Text by name: what differs from the defaults, or all of it."""
+    from nst.cli.options import as_typed
+    from nst.description import settings_in
+    from nst.settings import Settings
+
+    plain, own = Settings().as_dict(), settings_in(document).as_dict()
+    found, weights, command = document["settings"], document["weights"], document["command"]
     rows = {
-        **document["settings"],
-        "step": document.get("step"),
-        "weights": f"{weights.get('name')} (SHA-256 {str(weights.get('sha256'))[:16]}...)",
-        "versions": versions,
+        name: value
+        for name, value in found.items()
+        if everything or name not in plain or own[name] != plain[name]
     }
-    for name, value in rows.items():
-        if value is None or value in ([], {}):
-            continue
-        text = (
-            _paths(value) if name == "masks" else as_typed(tuple(value) if isinstance(value, list) else value)
-        )
-        click.echo(harmless(f"{name.replace('_', ' '):17} {text}"))
-    command = command_of(document, picture)
-    if command is not None:
-        click.echo(f"\n{harmless(command)}")
-
-
-def _paths(masks: dict[str, str]) -> str:
-    return ",".join(f"{name}={path}" for name, path in masks.items())
+    rows |= {name: value for name, value in command.items() if name != "name"}
+    rows["step"] = document.get("step")
+    rows["weights"] = f"{weights.get('name')} (SHA-256 {str(weights.get('sha256'))[:16]}...)"
+    rows["versions"] = ", ".join(f"{name} {number}" for name, number in document.get("versions", {}).items())
+    shown = {name: value for name, value in rows.items() if value is not None and value not in ([], {}, "")}
+    masks = {"masks": ",".join(f"{name}={path}" for name, path in (found.get("masks") or {}).items())}
+    return {
+        name: masks[name]
+        if name in masks
+        else str(as_typed(tuple(value) if isinstance(value, list) else value))
+        for name, value in shown.items()
+    }

@@ -10,6 +10,8 @@ from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
     engine_options,
+    free_name,
+    label_options,
     output_option,
     preset_option,
     trace_option,
@@ -43,9 +45,10 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @engine_options("run", "losses", "style", "start")
 @trace_option
 @checkpoint_options
+@label_options
 def texture(
     style: tuple[str, ...],
-    output: str,
+    output: str | None,
     sides: tuple[int, int] | None,
     own_scale: float | None,
     **options: Any,
@@ -59,5 +62,9 @@ def texture(
     from nst.cli.running import run
     from nst.synthesis import texture_arguments
 
+    output = output or free_name(style[0], "texture")
     arguments = texture_arguments(style, sides, {**options, "style_scale": own_scale})
-    return run(arguments.pop("content"), style, output, **arguments)
+    content = arguments.pop("content")
+    height, width, _ = content.shape
+    command = {"name": "texture", "size": f"{width}x{height}"}
+    return run(content, style, output, command=command, **arguments)

@@ -13,12 +13,14 @@ from nst.cli.options import (
     SectionedCommand,
     engine_options,
     folder_option,
+    label_options,
     mask_options,
     option_name,
     preset_option,
 )
 
 if TYPE_CHECKING:
+    from nst.settings import Metadata
     from nst.transfer import StyleTransfer
 
 __all__ = ["vary"]
@@ -72,6 +74,7 @@ def _varied(setting: str, text: str) -> Callable[..., Any]:
 @preset_option
 @engine_options(*PAINTING, without=("style_weights", *VARIED))
 @mask_options
+@label_options
 @click.pass_context
 def vary(
     ctx: click.Context,
@@ -85,6 +88,8 @@ def vary(
     plan: bool,
     quiet: bool,
     offline: bool,
+    metadata: Metadata,
+    dpi: float | None,
     **options: Any,
 ) -> int:
     """Paint CONTENT in the style of STYLE with every strength, size of strokes and colour that is asked for.
@@ -104,6 +109,7 @@ def vary(
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
     from nst.cli.running import save_found
+    from nst.description import Labels
     from nst.errors import ImageError
 
     varied = axes({name: str(options.pop(name)) for name in VARIED}, style, blends)
@@ -119,7 +125,7 @@ def vary(
             Path(output).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImageError(f"cannot make the folder {output}: {error.strerror}") from error
-    context = RunContext(Path(output), content, style, offline, quiet)
+    context = RunContext(Path(output), content, style, offline, quiet, Labels(metadata, dpi))
 
     def announce(transfers: Sequence[StyleTransfer]) -> bool:
         if transfers and not plan:

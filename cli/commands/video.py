@@ -13,6 +13,7 @@ from nst.cli.options import (
     PAINTING,
     SectionedCommand,
     engine_options,
+    label_options,
     mask_options,
     masks_by_name,
     preset_option,
@@ -21,6 +22,7 @@ from nst.cli.options import (
 from nst.errors import NSTError, SettingsError
 
 if TYPE_CHECKING:
+    from nst.settings import Metadata
     from nst.video import VideoTransfer
 
 __all__ = ["video"]
@@ -73,6 +75,7 @@ def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction |
 @engine_options(*PAINTING)
 @mask_options
 @trace_option
+@label_options
 def video(
     source: str,
     style: tuple[str, ...],
@@ -83,6 +86,8 @@ def video(
     yes: bool,
     trace: str | None,
     quiet: bool,
+    metadata: Metadata,
+    dpi: float | None,
     **options: Any,
 ) -> int:
     """Paint the video or the folder of frames IN in the style of one or more STYLE pictures.
@@ -93,12 +98,12 @@ def video(
     nst video clip.mp4 painting.jpg -o out.mp4 --size 640
     nst video frames/ painting.jpg -o painted/
     """
+    from nst.cli.job import check_trace_path
     from nst.cli.movies.frame_store import FrameStore
     from nst.cli.movies.reading import open_source
     from nst.cli.movies.writing import check_movie, try_movie, write_movie
-    from nst.cli.recorder import check_trace_path
-    from nst.cli.videos import made_with, paint_frames
-    from nst.description import Sources
+    from nst.cli.videos import About, made_with, paint_frames
+    from nst.description import Labels, Sources
 
     target = Path(output)
     single = bool(target.suffix) and not target.is_dir()
@@ -117,7 +122,9 @@ def video(
         try_movie(target, transfer.first.output.original, reader.timing)
     store = FrameStore(folder, made_with(transfer, first, style, options), restart)
     sources = Sources.of(source, style, {**options, "masks": masks_by_name(options)})
-    status = paint_frames(transfer, reader, store, sources, trace, quiet)
+    own = {name: options[name] for name in ("temporal_weight", "next_steps")}
+    about = About(sources, {"name": "video", **own}, Labels(metadata, dpi))
+    status = paint_frames(transfer, reader, store, about, trace, quiet)
     count = store.done
     if status == 0 and single:
         frames = [store.path(number) for number in range(count)]

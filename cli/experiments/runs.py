@@ -15,7 +15,7 @@ from nst.cli.experiments.measure import distances
 from nst.cli.recoloring import with_color
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
-from nst.description import Fingerprints, Sources, describe
+from nst.description import Fingerprints, Labels, Sources, describe
 from nst.engine.cache import Cache
 from nst.errors import ImageError, NSTError
 from nst.files import write_atomically
@@ -33,6 +33,8 @@ from nst.transfer import StyleTransfer
 from nst.workers.devices import Devices
 
 __all__ = ["Done", "RunContext", "run_cells"]
+
+PLAIN = Labels()
 
 COLORS = ("color", "color_strength", "color_when")
 
@@ -65,12 +67,22 @@ class RunContext:
         styles: paths of the style pictures.
         offline: never download weights.
         quiet: no line and no bar for networks that are fetched or built.
+        labels: what the pictures say of themselves.
     """
 
-    def __init__(self, folder: Path, content: str, styles: Sequence[str], offline: bool, quiet: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        content: str,
+        styles: Sequence[str],
+        offline: bool,
+        quiet: bool,
+        labels: Labels = PLAIN,
+    ) -> None:
         from nst.cli.engine import find_network, load_backend
 
         self.folder, self.content, self.styles = folder / "cells", content, list(styles)
+        self.labels = labels
         for path in (content, *styles):  # before a network is loaded
             with open_file(path):
                 pass
@@ -102,6 +114,7 @@ class RunContext:
             "weights": self.network(cell.settings).sha256,
             "judges": list(judges),
             "pictures": [self.content, *self.styles],
+            **self.labels.typed,
         }
         return self.folder / f"{self._files.of(deciding)[:16]}.png"
 
@@ -279,7 +292,8 @@ def _keep_run(
     context: RunContext, judges: Sequence[str], run: _Open, record: Progress, steps: Sequence[dict[str, Any]]
 ) -> None:
     sources = Sources.of(context.content, context.styles, run.cell.settings)
-    description = {**describe(run.transfer, sources, record), "step": record.step, "stopped": record.stopped}
+    made = describe(run.transfer, sources, record.settings, record.step)
+    description = {**made, "stopped": record.stopped}
     timeless = [{name: value for name, value in step.items() if name != "seconds"} for step in steps]
     _keep(context, judges, run, record.picture(), description, timeless, record.seconds)
 
@@ -313,7 +327,7 @@ def _keep(
             )
     context.folder.mkdir(parents=True, exist_ok=True)
     about = {name: value for name, value in description.items() if name != "stopped"}
-    write_picture(result, run.path, about)
+    write_picture(result, run.path, **context.labels.of(about, result.tags))
     _write_seconds(run.path.with_suffix(_SECONDS), seconds)
     write_trace(
         str(run.path.with_suffix(".json")),

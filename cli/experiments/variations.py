@@ -126,7 +126,7 @@ def write_page(
             for row in range(1 + max(cell.row for cell in table.cells))
         ],
         size=size,
-        folder=str(Path.cwd()),
+        folder=Path.cwd().name,  # without the folders above, which may name a person
         missing=len(table.cells) - len(done),
         version=__version__,
     )

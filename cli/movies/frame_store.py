@@ -63,18 +63,19 @@ class FrameStore:
             number += 1
         return number
 
-    def save(self, number: int, result: Picture, raw: NDArray[np.float32]) -> None:
+    def save(self, number: int, result: Picture, raw: NDArray[np.float32], **labels: Any) -> None:
         """Keep a frame, and what the next one goes on from.
 
         Args:
             number: from 0.
             result: as it shall be seen.
             raw: as the optimisation left it, (H, W, 3).
+            labels: what the frame says of itself, see `nst.description.Labels`.
 
         Raises:
             ImageError: it cannot be written.
         """
-        write_picture(result, self.path(number))
+        write_picture(result, self.path(number), **labels)
         buffer = io.BytesIO()
         np.savez(buffer, number=number, raw=raw)
         try:

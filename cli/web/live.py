@@ -225,7 +225,7 @@ class LiveWorker:
             run, raw = self._present.get(session, (0, None))
             if raw is None or run != order.run:
                 raw = read_upload(str(path))
-            self._send(recolor_result(order, raw))
+            self._send(recolor_result(order, raw, self._context.setup.weights))
 
     def _current(self, session: str, path: str | None) -> Picture | None:
         """The present picture of a session, which is the one at `path` unless that is what was painted last."""

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from nst.cli.engine import load_backend
-from nst.cli.like import command_of
+from nst.cli.like import command_of, read_picture_settings
 from nst.cli.recoloring import with_color
 from nst.cli.web.decoding import jpeg
 from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, Order, Preview
 from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
-from nst.description import Sources, describe
+from nst.description import Labels, Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
 from nst.errors import NSTError
@@ -27,7 +27,7 @@ from nst.models.weights import NetworkWeights
 from nst.pictures.masks import Masks, make_masks, restore_protected
 from nst.pictures.picture import Picture, fit_longest_side, planar, resize
 from nst.pictures.reading import read_picture
-from nst.pictures.writing import read_settings, to_pil, write_picture
+from nst.pictures.writing import to_pil, write_picture
 from nst.planning.memory import free_memory, is_out_of_memory
 from nst.progress import Output, Progress
 from nst.protocol import Backend
@@ -237,10 +237,10 @@ class Canvas:
         order, record = self.order, self._colored
         init = "content" if self._init is None else self._init
         typed = Sources(order.photo, order.styles, order.masks, init, self._setup.weights)
-        document = {**describe(self.transfer, typed, record), "step": record.step}
+        document = describe(self.transfer, typed, record.settings, record.step)
         picture = record.picture()
         paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}
-        write_picture(picture, paths["picture"], document)
+        write_picture(picture, paths["picture"], **Labels().of(document, picture.tags))
         try:
             paths["thumb"].write_bytes(jpeg(picture, THUMB))
             to_pil(record.raw_picture()).save(paths["raw"], compress_level=1)
@@ -349,16 +349,24 @@ def _start_file(order: Order, present: Picture) -> str:
     return str(path)
 
 
-def recolor_result(order: Order, raw: Picture) -> Colored:
+def recolor_result(order: Order, raw: Picture, weights: str) -> Colored:
     """Write a picture and its thumbnail anew, in the colours of the order, from what the optimisation made.
+
+    `weights` are as they were typed: the picture has but the names of what it was made from.
 
     Raises:
         NSTError: a file cannot be read or written.
     """
     path, color, longest = order.file("picture"), order.subject.recipe.coloring, max(raw.size)
-    document = with_color(read_settings(path), color)
+    made = with_color(read_picture_settings(str(path)), color)
+    own = {"content": order.photo, "styles": list(order.styles), "masks": dict(order.masks)}
+    document = {
+        **made,
+        "settings": {**made["settings"], **own},
+        "weights": {**made["weights"], "from": weights},
+    }
     picture = Output(color, sized(order.photo, longest), to_pil, _masks(order, longest)).finish(raw)
-    write_picture(picture, path, document)
+    write_picture(picture, path, **Labels().of(document, picture.tags))
     order.file("thumb").write_bytes(jpeg(picture, THUMB))
     return Colored(order.session, order.run, _command(document, path))
 

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
@@ -121,7 +121,7 @@ def stylize(
         size=size,
         steps=steps,
         style_strength=style_strength,
-        color=color,  # type: ignore[arg-type]  # nst checks it
+        color=cast(Any, color),  # nst checks it
         memory=MEMORY,
         **machine(),
     )

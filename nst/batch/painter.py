@@ -15,7 +15,7 @@ from typing import Any
 from nst.backends.autotune import backend_in
 from nst.batch.manifest import files_in
 from nst.batch.rows import Row
-from nst.description import Sources, describe
+from nst.description import Labels, Sources, describe
 from nst.engine.cache import LRU, Cache
 from nst.errors import BackendError, NSTError, WeightsError
 from nst.models.store.resolve import network_of
@@ -27,7 +27,7 @@ from nst.settings import STARTS, Settings, layer_weights, make_settings, require
 from nst.transfer import ARGUMENTS, StyleTransfer
 from nst.workers.devices import devices_of
 
-__all__ = ["Painted", "RowInputs", "RowPainter", "check_options", "paths_of"]
+__all__ = ["Painted", "RowInputs", "RowPainter", "check_options", "labels_among", "paths_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,8 @@ class RowPainter:
         began = time.perf_counter()
         try:
             content, styles = inputs.filled(row.content), inputs.filled(list(row.styles))
-            transfer = StyleTransfer(content, styles, **self._ready(row.options, inputs))
+            given, labels = labels_among(row.options)
+            transfer = StyleTransfer(content, styles, **self._ready(given, inputs))
             first = last = None
             for last in transfer.iterate():
                 first = last.losses().total if first is None else first
@@ -135,7 +136,7 @@ class RowPainter:
                 self._check(last, time.perf_counter() - began)
             assert last is not None
             assert first is not None
-            data, facts = _finished(row, transfer, first, last)
+            data, facts = _finished(row, transfer, first, last, labels)
         except Exception as error:
             facts, said = {"seconds": _since(began)}, self._said(error)
             yield Painted(row, None, facts, said, isinstance(error, (BackendError, WeightsError)))
@@ -177,13 +178,22 @@ class RowPainter:
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
+def labels_among(options: Mapping[str, Any]) -> tuple[dict[str, Any], Labels]:
+    """The options of a row for `StyleTransfer`, and what the file of its result says."""
+    names = Labels.__dataclass_fields__
+    rest = {name: value for name, value in options.items() if name not in names}
+    return rest, Labels(**{name: options[name] for name in names if name in options})
+
+
 def _finished(
-    row: Row, transfer: StyleTransfer, first: float, record: Progress
+    row: Row, transfer: StyleTransfer, first: float, record: Progress, labels: Labels
 ) -> tuple[bytes, dict[str, Any]]:
     """The file, and the facts about it."""
     sources = Sources.of(row.content, row.styles, row.options)
-    description, losses = describe(transfer, sources, record), record.losses()
-    data = encoded(record.picture(), row.output, {**description, "step": record.step})
+    description = describe(transfer, sources, record.settings, record.step)
+    losses = record.losses()
+    picture = record.picture()
+    data = encoded(picture, row.output, **labels.of(description, picture.tags))
     own = {"steps": record.step, "size": record.size}
     return data, {**own, "losses": {"start": first, "total": losses.total, **losses.terms}, **description}
 
@@ -202,6 +212,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: an option that does not exist, or has a value that it cannot have.
     """
+    options, _ = labels_among(options)
     require_known(options, ARGUMENTS - {*OURS})
     settings = {name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
     for name in ("content_layers", "style_layers"):

@@ -207,7 +207,7 @@ class ExportedLosses:
     @classmethod
     def of(cls, transfer: StyleTransfer) -> ExportedLosses:
         """The losses of a transfer at its size."""
-        return cls(transfer, transfer.stage(max(transfer.size)).problem)
+        return cls(transfer, transfer._stage(max(transfer.size)).problem)
 
     @property
     def encoder(self) -> Encoder:

@@ -18,6 +18,7 @@ from nst.pictures.large import reduced
 from nst.pictures.opening import CODE_POINTS, bomb, damaged
 from nst.pictures.picture import Picture, fill_hidden
 from nst.pictures.profiles import SRGB_CHROMATICITIES, from_code_points, from_gamma, needs_conversion, to_srgb
+from nst.pictures.tags import tags_of
 
 __all__ = ["check_range", "decode", "full_range"]
 
@@ -66,7 +67,7 @@ def decode(image: Image.Image, name: str, factor: int = 1) -> Picture:
             raise bomb(error, name) from error
         except Exception as error:  # damaged data can raise anything from Pillow's decoders
             raise damaged(error, name) from error
-    return Picture(rgb) if alpha is None else Picture(fill_hidden(rgb, alpha), alpha)
+    return Picture(rgb if alpha is None else fill_hidden(rgb, alpha), alpha, tags_of(image))
 
 
 def check_range(values: NDArray[np.floating], low: float, high: float, name: str) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,20 @@ from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 from nst.settings import MAX_PIXELS
 
-__all__ = ["GROUP", "Reader", "Restore", "from_any", "from_object", "pictures_of_batch", "reader_of"]
+__all__ = [
+    "GROUP",
+    "Layout",
+    "Reader",
+    "Restore",
+    "from_any",
+    "from_object",
+    "laid_out",
+    "pictures_of_batch",
+    "reader_of",
+]
+
+Layout: TypeAlias = Literal["chw", "hwc"]
+"""Of a torch.Tensor: where its channels are."""
 
 Restore: TypeAlias = Callable[[Picture], Any]
 """Turns a result into the kind of object that the input was; the size may differ."""
@@ -166,6 +179,14 @@ def from_any(
     return from_object(picture, longest, max_pixels)
 
 
+def laid_out(picture: Any, layout: Layout) -> tuple[Any, Callable[[Any], Any]]:
+    """A torch.Tensor (..., H, W, C) of layout "hwc" with channels first, and the way back; anything else as it is."""
+    torch: Any = sys.modules.get("torch")
+    if layout == "chw" or torch is None or not isinstance(picture, torch.Tensor) or picture.ndim < 3:
+        return picture, lambda result: result
+    return picture.movedim(-1, -3), lambda result: result.movedim(-3, -1)
+
+
 def _from_torch(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     torch: Any = sys.modules["torch"]
 
@@ -173,8 +194,8 @@ def _from_torch(tensor: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     planes = tensor[0] if batch else tensor
     if planes.ndim != 3 or planes.shape[0] not in (1, 3, 4):
         raise ImageError(
-            f"a torch picture has shape {tuple(tensor.shape)}: it must be (C, H, W) or (1, C, H, W) with C 1, 3 or 4 "
-            "(nst.stylize takes batches as well)"
+            f"a torch picture has shape {tuple(tensor.shape)}: it must be (C, H, W) or (1, C, H, W) with C 1, 3 or 4, "
+            "or (H, W, C) with layout='hwc' (nst.stylize takes batches as well)"
         )
     floats = tensor.dtype.is_floating_point
     host = planes.detach().cpu()

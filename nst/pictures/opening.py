@@ -67,10 +67,15 @@ def open_file(path: FileSource) -> BinaryIO:
         return BytesIO(rest)
     try:
         if Path(path).exists() and not Path(path).is_file():
-            kind = "a folder" if Path(path).is_dir() else "not a regular file"
-            raise ImageError(f"cannot read {path}: it is {kind}; give a picture file")
+            if Path(path).is_dir():
+                raise ImageError(f"cannot read {path}: it is a folder; give a picture file, or see nst batch")
+            raise ImageError(f"cannot read {path}: it is not a regular file; give a picture file")
         return Path(path).open("rb")
     except FileNotFoundError as error:
+        if re.match("https?:", str(path)):
+            raise ImageError(f"cannot read {path}: it is an address; save the picture first") from error
+        if "*" in str(path):
+            raise ImageError(f"cannot read {path}: no such file; for many pictures see nst batch") from error
         raise ImageError(f"cannot read {path}: no such file; check the name and the folder") from error
     except PermissionError as error:
         raise ImageError(f"cannot read {path}: permission denied; make it readable to you") from error

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nst.pictures.tags import NO_TAGS, Tags
+
 __all__ = [
     "Picture",
     "cover",
@@ -46,6 +48,7 @@ class Picture:
             every pixel.
         alpha: (H, W) float32 in [0, 1], 1 is opaque; None when the input had no alpha channel. An alpha
             channel that is opaque everywhere is kept, so that the output has the channels of the input.
+        tags: what its file says besides, see `nst.pictures.tags`.
 
     Examples:
         >>> Picture(np.zeros((32, 40, 3), np.float32)).size
@@ -54,6 +57,7 @@ class Picture:
 
     rgb: NDArray[np.float32]
     alpha: NDArray[np.float32] | None = None
+    tags: Tags = NO_TAGS
 
     def __repr__(self) -> str:
         return f"Picture({self.width}x{self.height}{'' if self.alpha is None else ' with alpha'})"
@@ -180,11 +184,11 @@ def _resample(picture: Picture, size: tuple[int, int], box: _Box) -> Picture:
     shrinks = size[0] <= box[2] - box[0] and size[1] <= box[3] - box[1]
     method = Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC
     if picture.alpha is None:
-        return Picture(np.clip(_scaled(picture.rgb, size, method, box), 0, 1))
+        return Picture(np.clip(_scaled(picture.rgb, size, method, box), 0, 1), tags=picture.tags)
     alpha = np.clip(_scaled(picture.alpha, size, method, box), 0, 1)
     rgb = _scaled(picture.rgb * picture.alpha[..., None], size, method, box)
     rgb /= np.maximum(alpha, _VISIBLE)[..., None]
-    return Picture(fill_hidden(np.clip(rgb, 0, 1), alpha), alpha)
+    return Picture(fill_hidden(np.clip(rgb, 0, 1), alpha), alpha, picture.tags)
 
 
 def _scaled(

@@ -24,6 +24,7 @@ from nst.pictures.large import check_packing, check_pixels, reduction
 from nst.pictures.opening import damaged
 from nst.pictures.picture import Picture, fill_hidden, to_uint8
 from nst.pictures.profiles import to_srgb
+from nst.pictures.tags import NUMBERS, tags_in
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -206,7 +207,8 @@ def _in_srgb(page: TiffPage, values: NDArray[np.float32]) -> Picture:
     if rgb.shape[2] == 4:
         rgb = (1 - rgb[..., :3]) * (1 - rgb[..., 3:])  # as Pillow does without a profile
     rgb = np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3)))
-    return Picture(rgb) if alpha is None else Picture(fill_hidden(rgb, alpha), alpha)
+    tags = tags_in({number: page.tags.valueof(number) for number in NUMBERS})
+    return Picture(rgb if alpha is None else fill_hidden(rgb, alpha), alpha, tags)
 
 
 def _upright(values: NDArray[np.float32], orientation: Any) -> NDArray[np.float32]:

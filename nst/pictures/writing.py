@@ -21,9 +21,10 @@ from nst._version import __version__
 from nst.documents import parse
 from nst.errors import ImageError
 from nst.files import check_writable, unwritten, write_atomically
-from nst.pictures.opening import open_file, open_picture
+from nst.pictures.opening import FileSource, name_of, open_file, open_picture
 from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
+from nst.pictures.tags import NO_TAGS, Tags
 
 __all__ = [
     "check_output",
@@ -77,7 +78,10 @@ def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = No
 
 
 def write_picture(
-    picture: Picture | Image.Image, path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None
+    picture: Picture | Image.Image,
+    path: str | os.PathLike[str],
+    settings: Mapping[str, Any] | None = None,
+    tags: Tags | None = None,
 ) -> None:
     """Write PNG, JPEG, WebP or TIFF by the extension of `path`, replacing an older file at once.
 
@@ -91,6 +95,7 @@ def write_picture(
         picture: what to write; an image is RGB or RGBA, sRGB.
         path: .png, .jpg, .jpeg, .webp, .tif or .tiff, upper or lower case.
         settings: go into the metadata as JSON, if given; numpy scalars as numbers, other objects as text.
+        tags: dots per inch, author and copyright; None for those of the picture.
 
     Raises:
         ImageError: the extension is unknown, or encoding or writing failed; `path` is as it was before.
@@ -101,7 +106,7 @@ def write_picture(
         >>> read_settings("grey.png")["steps"]
         3
     """
-    write_file(path, encoded(picture, path, settings))
+    write_file(path, encoded(picture, path, settings, tags))
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:
@@ -116,21 +121,24 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
         raise _unwritable(path, error) from error
 
 
-def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings that `write_picture` put into a file.
+def read_settings(path: FileSource) -> dict[str, Any]:
+    """The settings that `write_picture` put into a file: a path, its bytes, or an open one.
 
     Raises:
         ImageError: the file cannot be read, or carries no settings of nst.
     """
     with open_file(path) as file:
-        image = open_picture(file, path)
+        image = open_picture(file, name_of(path))
         text = image.info.get("nst") if image.format == "PNG" else image.getexif().get(_DESCRIPTION)
     try:
         settings = parse(text or "")
     except (TypeError, ValueError):
         settings = None
     if not isinstance(settings, dict):
-        raise ImageError(f"{path} carries no settings of nst; another program has written or stripped it")
+        raise ImageError(
+            f"{name_of(path)} carries no settings of nst: it was written without them, or another program has "
+            "written or stripped it"
+        )
     return settings
 
 
@@ -153,11 +161,14 @@ def _on_white(picture: Picture | Image.Image) -> Picture | Image.Image:
     if picture.alpha is None:
         return picture
     alpha = picture.alpha[..., None]
-    return Picture(picture.rgb * alpha + (1 - alpha))
+    return Picture(picture.rgb * alpha + (1 - alpha), tags=picture.tags)
 
 
 def encoded(
-    picture: Picture | Image.Image, path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None
+    picture: Picture | Image.Image,
+    path: str | os.PathLike[str],
+    settings: Mapping[str, Any] | None = None,
+    tags: Tags | None = None,
 ) -> bytes:
     """The file that `write_picture` writes, as bytes.
 
@@ -169,16 +180,21 @@ def encoded(
     if kind is _JPEG:
         picture = _on_white(picture)
     options = dict(kind.options, icc_profile=srgb_profile())
+    tags = tags or (picture.tags if isinstance(picture, Picture) else NO_TAGS)
+    if tags.dpi is not None:
+        options["dpi"] = tags.dpi
     software = f"nst {__version__}"
     if kind is _PNG:
         options["pnginfo"] = info = PngInfo()
-        info.add_text("Software", software)
+        tags.in_png(info)
         if settings is not None:
+            info.add_text("Software", software)
             info.add_itxt("nst", json.dumps(settings, default=_plain, ensure_ascii=False))
     else:
         options["exif"] = exif = Image.Exif()
-        exif[_SOFTWARE] = software
+        tags.in_exif(exif)
         if settings is not None:
+            exif[_SOFTWARE] = software
             # EXIF text is ASCII; JSON can say every other character in ASCII.
             exif[_DESCRIPTION] = json.dumps(settings, default=_plain)
     buffer = io.BytesIO()

@@ -124,7 +124,7 @@ class VideoTransfer:
         warped = warp(last.result, back, sharp=True)
         seen, _ = self._later.output.color.prepare(content, [])
         start = _start(seen.rgb, warped, believed)
-        return self._later.frame(frame, start, self._losses(warped, believed))
+        return self._later._frame(frame, start, self._losses(warped, believed))
 
     def _losses(self, warped: NDArray[np.float32], believed: NDArray[np.float32]) -> tuple[Loss, ...]:
         """Those beside content, style and total variation: the caller's own and the temporal loss."""

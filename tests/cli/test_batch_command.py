@@ -1,13 +1,16 @@
 """`nst batch` as people use it, kill -9 included."""
 
 import hashlib
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -48,6 +51,32 @@ def entries(folder):
     return [json.loads(line) for line in (folder / "nst-batch.jsonl").read_text().splitlines()]
 
 
+class Terminal(io.StringIO):
+    """Where somebody answers."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_batch_of_hours_is_asked_about(batch, gallery, monkeypatch):
+    monkeypatch.setattr("nst.cli.batches.forecast", lambda transfer: SimpleNamespace(total=1800.0))
+    for answer, options, begins in (("n\n", ["--jobs", 2], False), ("\n", [], True), ("", ["--yes"], True)):
+        monkeypatch.setattr("sys.stdin", Terminal(answer))
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.stderr, "isatty", lambda: True)
+            patch.setenv("TERM", "dumb")
+            done = batch("contents", "--styles", "styles", *options)
+        asked = (
+            "6 pictures, about 90 min: go on? [Y/n]"
+            if options == ["--jobs", 2]
+            else "about 3 h 0 min: go on?"
+        )
+        assert (asked in done.stderr) == (options != ["--yes"])
+        assert done.status == (0 if begins else 130), done.stderr
+        assert len(list(gallery.glob("out/*.png"))) == (6 if begins else 0)
+        shutil.rmtree(gallery / "out", ignore_errors=True)
+
+
 def test_words_behind_styles_are_styles_and_failures_are_listed_at_the_end(batch, gallery):
     (gallery / "contents" / "c9.png").write_text("no picture")
     done = batch("contents", "--styles", "styles/s0.png", "styles/s1.png", "--jobs", 2)
@@ -76,7 +105,7 @@ def test_pairs_and_names(batch, gallery):
 def test_as_one_picture_was_made(batch, command, gallery, weights_file):
     """One is made until it is right, and then all of them like it."""
     one = ("contents/c0.png", "styles/s1.png", "--weights", weights_file, "--backend", "numpy", "--size", 32)
-    more = ("--steps", 1, "--style-loss", "moments", "-o", "one.png")
+    more = ("--steps", 1, "--style-loss", "moments", "--metadata", "all", "-o", "one.png")
     assert command("stylize", *one, *more).status == 0
     done = command("batch", "contents", "--like", "one.png", "-o", "out")
     assert (done.status, done.stdout) == (0, "out: 3 painted\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from PIL import Image
 
 from nst._version import __version__
 from nst.models.weights import save_weights
-from nst.pictures.writing import _FORMATS
+from nst.pictures.writing import _FORMATS, read_settings
+from nst.transfer import StyleTransfer
 
 HEAVY = {
     "torch",
@@ -80,18 +82,18 @@ def test_version_and_help_texts(command):
     page = command("--help").stdout
     for name in ("stylize", "backends", "weights", "demo"):
         assert f"\n  {name} " in page
-    options = command("stylize", "--help").stdout
+    options = command("stylize", "--help-all").stdout
     wanted = "backend device weights size steps optimizer init seed content-weight style-weight tv-weight "
     wanted += "content-layers style-layers style-weights style-scale pooling trace quiet output"
     for option in wanted.split():
         assert f"--{option}" in options
 
 
-def test_a_bare_command_shows_its_help_page(command):
-    for arguments in ([], ["weights"]):
-        result = command(*arguments)
+def test_a_bare_group_shows_its_help_page(command):
+    for group in ("weights", "experiment"):
+        result = command(group)
         assert result.status == 2
-        assert result.stderr.startswith("Usage: nst")
+        assert result.stderr.startswith(f"Usage: nst {group}")
         assert "\nOptions:\n" in result.stderr
 
 
@@ -255,8 +257,85 @@ def test_unwritable_folder(stylize, monkeypatch):
 def test_missing_arguments(command):
     assert_one_line(command("stylize"), "Missing argument 'CONTENT'")
     assert_one_line(command("stylize", "a.png", "-o", "out.png"), "Missing argument 'STYLE...'")
-    assert_one_line(command("stylize", "a.png", "b.png"), "Missing option '-o'")
     assert_one_line(command("paint"), "there is no command 'paint'")
+
+
+def test_without_a_name_for_the_result(command, pictures, small_run, tmp_path):
+    """It is written beside the photograph, and over nothing; the command's name may be left out."""
+    photo, painting = tmp_path / "sub" / "photo.jpg", tmp_path / "painting.png"
+    photo.parent.mkdir()
+    Image.open(pictures.content).save(photo)
+    shutil.copy(pictures.style, painting)
+    small = [*small_run, "--size", 32, "--steps", 0]
+    for words, name in (
+        (["stylize", photo, painting], "photo-painting.png"),
+        ([photo, painting], "photo-painting-2.png"),
+        (["poster", photo, painting, "--long-side", 40], "photo-painting-poster.png"),
+        (["invert", photo], "photo-conv4_2.png"),
+    ):
+        result = command(*words, *small)
+        assert (result.status, result.stdout.split(":")[0]) == (0, str(photo.with_name(name))), result.stderr
+    assert command("recolor", photo.with_name("photo-painting.png"), "--content", photo).status == 0
+    assert command("texture", painting, *small_run, "--steps", 0).status == 0
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    names = ("conv4_2", "painting-2", "painting-lab", "painting-poster", "painting")
+    assert found == ["painting-texture.png", "painting.png", *(f"sub/photo-{name}.png" for name in names)]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["stylize", "photo.png", "painting.png", "out.png"],
+            "there is no out.png: did you mean -o out.png?",
+        ),
+        (["stylize", "photo.png", "painting.png", "--size", "4k"], "write 3840, or see nst poster"),
+        (["stylize", "photo.png", "painting.png", "--size", "512x384"], "write the longest side, 512"),
+        (
+            ["stylize", "photo.png", "painting.png", "--protect", "hair"],
+            "give face, subject or a mask picture",
+        ),
+        (["stylize", "photo.png", "painting.png", "--device", "gpu"], "a GPU is cuda, or mps on a Mac"),
+        (["stylize", "https://a.b/c.jpg", "painting.png"], "it is an address; save the picture first"),
+        (["stylize", ".", "painting.png"], "it is a folder; give a picture file, or see nst batch"),
+        (["stylize", "*.jpg", "painting.png"], "for many pictures see nst batch"),
+        (["batch", "photo.png", "painting.png", "-o", "out"], "did you mean --styles painting.png?"),
+        (
+            ["resume", "photo.png"],
+            "photo.png is a picture, and there is no photo.png.checkpoint: see nst show",
+        ),
+        (["photo.png"], "Missing argument 'STYLE...'"),
+    ],
+)
+def test_what_is_typed_by_mistake_is_told_in_one_line(words, says, command, pictures, tmp_path):
+    shutil.copy(pictures.content, tmp_path / "photo.png")
+    shutil.copy(pictures.style, tmp_path / "painting.png")
+    assert_one_line(command(*words), says)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["painting.png", "photo.png"]
+
+
+def test_other_words_for_the_same(stylize):
+    assert stylize("--strength", "70%", "--style-layers", "relu1_1,relu2_1", "--steps", 0).status == 0
+    found = read_settings("out.png")["settings"]
+    assert found["balance"] == pytest.approx(30 * (7 / 3) ** 2)
+    assert list(found["style_layers"]) == ["conv1_1", "conv2_1"]
+
+
+def test_a_picture_stands_for_its_checkpoint(stylize, command, monkeypatch, tmp_path):
+    iterate = StyleTransfer.iterate
+
+    def one_step(self):
+        for record in iterate(self):
+            yield record
+            if record.step == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StyleTransfer, "iterate", one_step)
+        stylize("--checkpoint", "out.png.checkpoint", "--checkpoint-every", 0)
+    assert (tmp_path / "out.png.checkpoint").exists()
+    assert command("resume", "out.png").status == 0
+    assert read_settings("out.png")["step"] == 3
 
 
 def test_pictures_are_checked_before_a_backend_or_weights_are_loaded(stylize, monkeypatch):

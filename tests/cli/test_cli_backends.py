@@ -101,7 +101,7 @@ def test_other_name_of_tensorflow(need, python, pictures, weights_file):
 
 
 def test_table_of_backends(python, need):
-    done = python("-m", "nst", "backends", "--json")
+    done = python("-m", "nst", "backends", "--devices", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     rows = {row["backend"]: row for row in json.loads(done.stdout)}
     assert {"torch", "onnx", "tf", "numpy"} <= set(rows)
@@ -114,6 +114,22 @@ def test_table_of_backends(python, need):
         elif name in FRAMEWORKS:
             assert row["problem"].startswith("pip install 'nst[")
             need(name)
+
+
+def test_versions_are_found_without_loading_anything(python):
+    """15 seconds of processor time were TensorFlow's."""
+    program = (
+        "import sys\nfrom nst.cli.main import main\ntry: main(['backends', *sys.argv[1:]])\n"
+        "except SystemExit as end: print(end.code, {'torch', 'tensorflow', 'onnx', 'keras'} & set(sys.modules))"
+    )
+    done = python("-c", program, "--json")
+    assert done.stdout.endswith("]\n0 set()\n"), done.stderr
+    rows = {row["backend"]: row for row in json.loads(done.stdout.rpartition("0 set()")[0])}
+    assert rows["numpy"]["versions"] == {"numpy": np.__version__}
+    for row in rows.values():
+        assert bool(row["versions"]) == (row["problem"] is None)
+        assert row["devices"] == []
+    assert "nst backends --devices" in python("-c", program).stdout
 
 
 def test_a_class_in_the_folder_one_works_in(stylize, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from nst.backends.numpy.backend import NumpyBackend
+from nst.cli.job import Job
 from nst.cli.running import run_transfer
 from nst.description import Sources
 from nst.errors import NSTError
@@ -101,7 +102,7 @@ def test_every_format_carries_the_settings(suffix, stylize, pictures):
     expected = {
         "style_layers": {"conv1_1": 2.0, "conv2_1": 0.5}, "content_layers": {"conv4_2": 1.0}, "seed": 7,
         "init": "noise", "style_scale": 0.9, "tv_weight": 0.5, "style_weights": [3.0, 1.0], "steps": 3, "size": 32,
-        "content": str(pictures.content), "styles": [str(pictures.style), str(pictures.other)],
+        "content": "content.png", "styles": ["style.png", "other.png"],
         "backend": "numpy", "device": "cpu", "dtype": "float64", "optimizer": "lbfgs", "pooling": "avg",
     }  # fmt: skip
     assert {key: found["settings"][key] for key in expected} == expected
@@ -140,7 +141,7 @@ def test_trace_has_exactly_what_is_promised(stylize, tmp_path, weights_file, pic
     options = ["--tv-weight", 0.25, "--init", pictures.other, "--trace", "trace.json"]
     assert stylize(*options, style=[pictures.style, pictures.other]).status == 0
     trace = json.loads((tmp_path / "trace.json").read_text(), parse_constant=pytest.fail)
-    assert list(trace) == ["settings", "versions", "weights", "steps"]
+    assert list(trace) == ["settings", "versions", "weights", "step", "command", "steps"]
     assert list(trace["settings"]) == SETTINGS
     assert trace["settings"]["init"] == str(pictures.other)
     assert {"nst", "python", "numpy"} <= set(trace["versions"])
@@ -277,6 +278,8 @@ def test_progress_bar_on_a_terminal(tmp_path, pictures, weights_file, environmen
     text = shown.decode()
     assert "32x24" in text
     assert "40 of 40" in text
+    assert text.startswith(f"reading {pictures.content}")
+    assert text.index("setting up") < text.index("32x24")
     assert re.search(r"loss \d", text)
     assert output.startswith(b"out.png: 32x24, 40 of 40")
 
@@ -363,7 +366,7 @@ def failing_run(pictures, small_network, tmp_path, monkeypatch):
         transfer = StyleTransfer(
             pictures.content, pictures.style, backend=backend, weights=small_network, **settings
         )
-        return run_transfer(transfer, Sources("p.png", ["a.png"]), "out.png", "t.json", quiet=True)
+        return run_transfer(transfer, Job(Sources("p.png", ["a.png"]), "out.png", "t.json"), quiet=True)
 
     return run
 

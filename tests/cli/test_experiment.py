@@ -15,6 +15,7 @@ from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.report import loss_chart, write_report
 from nst.cli.experiments.runs import Done
 from nst.cli.experiments.sheet import Tile, beside, contact_sheet, fit
+from nst.description import without_folders
 from nst.pictures.writing import read_settings
 from nst.transfer import StyleTransfer
 
@@ -60,7 +61,10 @@ def test_files_and_summary(experiment, tmp_path, pictures):
         assert trace["settings"]["size"] == 32
         assert list(trace["measures"]) == ["random-0"]
         assert list(trace["measures"]["random-0"]["gram"]) == [f"conv{k}_1" for k in range(1, 6)]
-        assert read_settings(tmp_path / "r" / "cells" / f"{name}.png")["settings"] == trace["settings"]
+        assert (
+            read_settings(tmp_path / "r" / "cells" / f"{name}.png")["settings"]
+            == without_folders(trace)["settings"]
+        )
 
 
 def test_equal_experiments_have_equal_bytes(experiment, tmp_path):

@@ -36,7 +36,7 @@ def test_every_group_of_settings_has_its_section():
 
 @pytest.mark.parametrize("name", SECTIONED)
 def test_a_page_has_every_option_once_and_the_most_used_first(name, command):
-    page = command(name, "--help").stdout
+    page = command(name, "--help-all").stdout
     titles = [line[:-1] for line in page.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert titles[0] == FIRST
     assert set(titles) <= set(SECTIONS)
@@ -46,6 +46,33 @@ def test_a_page_has_every_option_once_and_the_most_used_first(name, command):
         max(param.opts, key=len) for param in command_named(name).params if not getattr(param, "hidden", True)
     ]
     assert sorted(shown) == sorted([*own, "--help"])
+
+
+@pytest.mark.parametrize("name", SECTIONED)
+def test_the_short_page_has_what_is_needed_first(name, command):
+    short, whole = (command(name, option).stdout for option in ("--help", "--help-all"))
+    assert f"\n{FIRST}:\n" in short
+    assert not [title for title in SECTIONS if title != FIRST and f"\n{title}:\n" in short]
+    assert short.endswith(f" more: nst {name} --help-all\n")
+    assert len(short.splitlines()) < 0.7 * len(whole.splitlines())
+
+
+def test_the_best_preset():
+    (option,) = (one for one in command_named("stylize").params if one.name == "preset")
+    assert option.type.convert("best", option, None) == "quality"
+
+
+def test_help_is_a_word_too(command):
+    assert command("help").stdout == command("--help").stdout
+    assert command("help", "vary").stdout == command("vary", "--help").stdout
+    assert "there is no command 'varry': did you mean vary?" in command("help", "varry").stderr
+
+
+def test_nst_alone_offers_the_studio_and_an_example(command):
+    result = command()
+    assert (result.status, result.stdout) == (2, "")
+    for words in ("nst web --open", "nst stylize photo.jpg painting.jpg", "nst --help"):
+        assert words in result.stderr
 
 
 def test_the_page_of_nst_lists_every_command_in_a_section(command):
@@ -79,7 +106,7 @@ def test_an_option_that_does_not_exist(command):
 
 @pytest.mark.parametrize(
     ("typed", "own"),
-    [("relu1_1", "conv1_1"), ("block4_conv2", "conv4_2"), ("r31", "conv3_1"), ("conv5-1", "conv5_1")],
+    [("block1_conv1", "conv1_1"), ("block4_conv2", "conv4_2"), ("r31", "conv3_1"), ("conv5-1", "conv5_1")],
 )
 def test_layers_by_the_names_of_other_programs(stylize, typed, own):
     result = stylize("--content-layers", typed)

@@ -77,7 +77,7 @@ def test_painters_of_the_studio(planted, tmp_path):
 
 
 def test_probes_of_the_backends(planted):
-    done = planted("backends")
+    done = planted("backends", "--devices")
     assert (done.ran, done.returncode) == ("", 0), done.stderr
     assert "numpy 2" in done.stdout
 

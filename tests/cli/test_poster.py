@@ -1,5 +1,8 @@
 """`nst poster`: painted at --size, brought up to --long-side; planned, resumed, refused."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,7 +30,7 @@ def test_it_is_the_small_painting_brought_up(poster, command, pictures, weights_
     assert (result.status, result.stderr) == (0, "")
     assert result.stdout.startswith("out.png: 100x75, 2 of 2 steps in ")
     found = read_settings("out.png")
-    assert (found["settings"]["size"], found["step"], found["long_side"]) == (24, 2, 100)
+    assert (found["settings"]["size"], found["step"], found["command"]["long_side"]) == (24, 2, 100)
     transfer = StyleTransfer(
         pictures.content, pictures.style, backend="numpy", weights=weights_file, size=24, steps=2
     )
@@ -72,6 +75,26 @@ def test_a_poster_that_was_cut_off_goes_on(poster, command, monkeypatch, tmp_pat
         assert command("resume", "run.nst").status == 0
         assert (tmp_path / "out.png").read_bytes() == whole
         assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
+
+
+def test_what_an_interrupted_poster_has_come_to_is_brought_up(poster, monkeypatch):
+    """Also from a coarser scale than the last."""
+    iterate = StyleTransfer.iterate
+
+    def interrupted(self):
+        for record in iterate(self):
+            if record.step == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield record
+
+    monkeypatch.setattr(StyleTransfer, "iterate", interrupted)
+    result = poster("--size", 32, "--scales", "20,32")
+    assert result.status == 130
+    assert "100x75, 1 of 2 steps" in result.stderr
+    assert "; interrupted" in result.stderr
+    image = Image.open("out.png")
+    assert image.size == (100, 75)
+    assert read_settings("out.png")["step"] == 1
 
 
 def test_the_plan_tells_memory_and_does_nothing(poster, tmp_path):

@@ -203,8 +203,23 @@ def test_names_that_look_like_options(command, pictures):
     shown = command(
         "show", described(pictures, {"content": "--trace=/tmp/x", "styles": ["-o", "--ray"]})
     ).stdout
-    words = shlex.split(shown.splitlines()[-1])
+    words = shlex.split(shown.splitlines()[0])
     assert words[2:5] == ["./--trace=/tmp/x", "./-o", "./--ray"]
+
+
+def test_no_name_on_another_machine_is_looked_for(command, pictures, monkeypatch):
+    exists = os.path.exists
+
+    def here(path):
+        assert not str(path).startswith(("//", "\\\\")), path
+        return exists(path)
+
+    monkeypatch.setattr(os.path, "exists", here)
+    for name in ("//192.0.2.1/x.png", "\\\\host\\x.png:red"):
+        for where in ({"content": name}, {"styles": [name]}, {"init": name}, {"masks": {"style1": name}}):
+            refused(command("show", described(pictures, where)), "not one of a file here")
+        made = described(pictures, command={"name": "recolor", "result": name, "color": "lab"})
+        refused(command("show", made), "not one of a file here")
 
 
 def test_escapes_are_spelt_out(command, pictures):
@@ -234,7 +249,8 @@ def test_a_table_imports_nothing_and_sets_no_bounds(command, pictures, tmp_path)
 
 def test_a_posters_photograph_is_the_one_it_began_with(cut_off, command, pictures, tmp_path):
     path = cut_off()
-    change(path, lambda document: document["notes"]["job"].update(long_side=64, inputs={}))
+    change(path, lambda document: document["notes"]["job"]["command"].update(long_side=64))
+    change(path, lambda document: document["notes"]["job"].update(inputs={}))
     refused(command("resume", "run.nst", "--anyway"), "the poster needs", "as it was")
 
 

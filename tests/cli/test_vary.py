@@ -106,10 +106,12 @@ def test_several_styles_and_their_blends(vary, begun, pictures):
     assert len(begun) == 3
 
 
-def test_the_page_needs_nothing_from_elsewhere(vary):
+def test_the_page_needs_nothing_from_elsewhere(vary, tmp_path):
     assert vary("--style-strength", 0.5, "--style-scale", 1, "--color", "none").status == 0
     page = Path("s/vary.html").read_text()
     assert "http" not in page
+    assert f"in the folder {tmp_path.name}." in page
+    assert str(tmp_path) not in page
     assert all(
         source.startswith("data:image/jpeg;base64,") for source in re.findall(r'<img[^>]* src="([^"]*)', page)
     )

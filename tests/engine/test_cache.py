@@ -211,7 +211,7 @@ def test_terms_of_other_pictures_are_equal(small_network):
             content, [faint * style, style], weights=small_network, backend=get_backend("numpy"), masks=masks,
             scales=1, **LAYERS,
         )  # fmt: skip
-        terms.append([term for term, _ in transfer.stage(48).problem.terms])
+        terms.append([term for term, _ in transfer._stage(48).problem.terms])
     assert terms[0] == terms[1]
     assert all(isinstance(part, StyleTerm) for part, _ in terms[0][1].parts)
 
@@ -225,13 +225,13 @@ def test_where_memory_gets_short_other_sizes_go_and_the_plan_stays(small_network
     options = {"weights": small_network, "backend": get_backend("numpy"), "cache": cache, **LAYERS}
     options |= {"steps": 20, "scales": 1}
     first = nst.StyleTransfer(CONTENTS[0], STYLES[0], **options)
-    first.stage(48)
+    first._stage(48)
     assert (first.plan.side, first.plan.history, len(cache.sizes)) == (None, 10, 1)
     free["bytes"] = 2**20
     again = nst.StyleTransfer(CONTENTS[1], STYLES[0], **options)
     assert again.plan == first.plan
     assert len(cache.sizes) == 0
-    again.stage(48)
+    again._stage(48)
 
     def freed(device):  # by the clearing
         return 2**20 if len(cache.sizes) else 2**40

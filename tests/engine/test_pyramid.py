@@ -195,7 +195,7 @@ def test_a_size_begins_with_as_much_noise_as_there_is_style(options, changes, fi
     )
     run = transfer._run
     for number, longest, ratio, amount in ((1, 24, 2**-0.5, first), (2, 48, 0.5, second)):
-        stage = transfer.stage(longest)
+        stage = transfer._stage(longest)
         noise = run._noise(number, stage)
         if amount == 0:
             assert noise is None

@@ -148,7 +148,7 @@ def test_losses_and_gradient_of_other_settings_are_those_of_the_library(name, tm
     transfer = nst.StyleTransfer(
         content, style, backend="numpy", weights=network, scales=1, size=WIDTH, **settings
     )
-    want = transfer.stage(WIDTH).evaluate(transfer.backend.from_numpy(planar(now)))
+    want = transfer._stage(WIDTH).evaluate(transfer.backend.from_numpy(planar(now)))
     got = runner.run({**runner.targets(content, "content"), **filed, "picture": planar(now)})
     assert error(got["total"], want.total, "loss") < 1
     assert error(got["gradient"], want.gradient, "gradient") < 1
@@ -163,7 +163,7 @@ def test_a_style_of_several_pictures_of_any_size_comes_from_its_file(exported, n
     targets = runner.targets(content, "content") | read_style(tmp_path / "both.safetensors", exported)
     total, _ = runner.descend(content, targets, 0, RATE)
     transfer = nst.StyleTransfer(content, styles, scales=1, size=WIDTH, **options)
-    want = transfer.stage(WIDTH).evaluate(transfer.backend.from_numpy(planar(content)))
+    want = transfer._stage(WIDTH).evaluate(transfer.backend.from_numpy(planar(content)))
     assert error(total, want.total, "loss") < 1
 
 

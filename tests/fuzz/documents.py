@@ -10,14 +10,16 @@ from nst.backends import get_backend
 from nst.checkpoint import read_checkpoint
 from nst.cli.batches import rows_of
 from nst.cli.checkpoints import Places, before, changed_inputs, job_of, require_own
-from nst.cli.like import command_of, read_picture_settings, settings_of, typed
+from nst.cli.like import absent, again, command_of, read_picture_settings, typed
 from nst.cli.movies.frame_store import FrameStore
 from nst.cli.web.queue import LargeJobs
 from nst.cli.web.session import Store
+from nst.description import Labels, settings_of
 from nst.errors import NSTError
 from nst.export.style import read_style
 from nst.models.random import random_weights
 from nst.pictures.picture import Picture
+from nst.pictures.tags import NO_TAGS
 from nst.pictures.writing import read_settings, write_picture
 from nst.transfer import StyleTransfer
 
@@ -60,11 +62,14 @@ def _metadata(path):
     info = PngInfo()
     info.add_itxt("nst", path.read_bytes().decode("latin-1"))
     Image.new("RGB", (8, 8)).save(path.with_suffix(".png"), pnginfo=info)
-    document = read_picture_settings(str(path.with_suffix(".png")))
-    settings_of(document)
+    picture = str(path.with_suffix(".png"))
+    settings_of(picture)
+    document = read_picture_settings(picture)
     typed(document)
-    command_of(document, "made.png")
-    read_settings(path.with_suffix(".png"))
+    command_of(document, picture, again(document, picture))
+    absent(document, picture)
+    Labels().of(document, NO_TAGS)
+    read_settings(picture)
 
 
 def _style(path):

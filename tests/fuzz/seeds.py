@@ -148,7 +148,7 @@ def weights() -> dict[str, bytes]:
 def documents() -> dict[str, bytes]:
     """What nst writes for itself, one of each kind; the suffix says which reader takes it."""
     import nst
-    from nst.cli.checkpoints import Job
+    from nst.cli.job import Job
     from nst.cli.web.recipe import Recipe, Upload
     from nst.cli.web.session import Session
     from nst.description import Sources
@@ -174,7 +174,7 @@ def documents() -> dict[str, bytes]:
                     job = asdict(Job(paths, "out.png", "trace.json", animate="out.gif"))
                     transfer.save(path, {"job": job, "first": 1.5, "frames": []}, {"trace": _bytes(b"[]")})
             found[f"run{number}.nst"] = path.read_bytes()
-            made = describe(transfer, paths, record)
+            made = describe(transfer, paths, record.settings, record.step)
             write_picture(record.picture(), Path(folder, "made.png"), {**made, "step": 4})
             found[f"made{number}.png"] = Path(folder, "made.png").read_bytes()
             found[f"made{number}.metadata"] = json.dumps({**made, "step": 4}).encode()

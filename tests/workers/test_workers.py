@@ -54,7 +54,7 @@ def test_three_processes_have_the_bits_of_one(shared_out, alone):
     made, result = shared_out
     assert len(set(pids(made))) == 3
     assert os.getpid() not in pids(made)
-    assert len(made.stage(203).problem.encoder.views) == 6
+    assert len(made._stage(203).problem.encoder.views) == 6
     np.testing.assert_array_equal(result, alone)
     assert np.abs(result.astype(int) - CONTENT).max() > 20  # something was painted
 
@@ -76,7 +76,7 @@ def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_
     with pytest.raises(NSTError, match="say again among which, with device="):
         nst.StyleTransfer.resume(tmp_path / "run.nst", **same)
     again = nst.StyleTransfer.resume(tmp_path / "run.nst", device=["cpu"] * 3, **same)
-    assert again.devices.names == ("cpu", "cpu", "cpu")
+    assert again._devices.names == ("cpu", "cpu", "cpu")
     again._group = made._group  # three more processes would do the same
     np.testing.assert_array_equal(again.run(), alone)
 
@@ -86,7 +86,7 @@ def test_pictures_in_turn_have_their_own_targets(shared_out, small_network):
     other, made = np.ascontiguousarray(CONTENT[::-1]), shared_out[0]
     gradients = []
     for transfers in (made, transfer(small_network)):
-        stages = [transfers.stage(203), transfers.frame(other, other).ready]
+        stages = [transfers._stage(203), transfers._frame(other, other).ready]
         x = transfers.backend.from_numpy(transfers.start.first(*transfers.size))
         gradients.append([stages[i].evaluate(x).gradient for i in (0, 1, 0, 1)])
     for got, want in zip(*gradients, strict=True):
