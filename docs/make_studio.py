@@ -1,4 +1,4 @@
-"""Make the pictures that are in the package for `nst web`: the cards of the looks.
+"""Make the pictures that are in the package for `nst web`: that of the door, and the cards of the looks.
 
     python docs/make_studio.py                     all of them
     python docs/make_studio.py fine broad          these
@@ -22,9 +22,14 @@ STATIC = Path(__file__).parents[1] / "cli" / "web" / "static"
 CARD = 240, 180
 
 
+DOOR = Path(__file__).with_name("pictures") / "gallery" / "cat-starry-night.jpg"
+"""The cat of the samples, painted."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", default=list(LOOKS), help="of looks")
+    save(Image.open(DOOR), "hero.jpg", 80)
     looks(parser.parse_args().names)
 
 

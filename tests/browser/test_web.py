@@ -1,5 +1,7 @@
 """The studio in Chromium: one server and its painters for all tests, a small random network on numpy."""
 
+import base64
+import io
 import json
 import os
 import subprocess
@@ -24,6 +26,8 @@ pytest.importorskip("uvicorn")
 pytestmark = pytest.mark.slow
 
 SIZE = 64
+GIVEN = "#hero[data-photo]:not([data-photo=''])"
+"""The door where the server has a photograph."""
 PATIENCE = 180_000  # ms; of a machine that is busy with other things
 
 
@@ -180,7 +184,7 @@ def test_the_first_preview_the_result_and_its_download(page, server, files):
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
     upload(page, "#door-photo", files.photo)
-    page.wait_for_selector("#door-photo.filled")
+    page.wait_for_selector(GIVEN)
     upload(page, "#door-style", files.art)
     studio = page
     studio.wait_for_selector("#result[data-ready]")  # while it is painted
@@ -448,7 +452,7 @@ def test_another_page_can_do_nothing(page, server, stranger):
     })"""
     page.evaluate(frame_it, server.address)
     assert len(page.frames) == 2
-    assert page.frames[1].query_selector("#doors") is None
+    assert page.frames[1].query_selector("#wall") is None
 
 
 def test_a_picture_that_is_pasted(page, server, files):
@@ -462,7 +466,7 @@ def test_a_picture_that_is_pasted(page, server, files):
             dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}));
         }"""
     )
-    page.wait_for_selector("#door-photo.filled")
+    page.wait_for_selector(GIVEN)
 
 
 def test_what_is_no_picture_is_said(page, server, tmp_path):
@@ -472,3 +476,102 @@ def test_what_is_no_picture_is_said(page, server, tmp_path):
     upload(page, "#door-photo", tmp_path / "page.png")
     page.wait_for_selector("#alert:not([hidden])")
     assert "web page" in page.text_content("#alert")
+    assert page.get_attribute("#hero", "class").split()[:2] == ["frame", "comparing"]  # the door as it was
+
+
+DROP = """async ([width, height, times]) => {
+    const sheet = new OffscreenCanvas(width, height);
+    sheet.getContext("2d").drawImage(document.getElementById("hero-before"), 0, 0, width, height);
+    const file = new File([await sheet.convertToBlob({type: "image/jpeg"})], "holiday.jpg", {type: "image/jpeg"});
+    const passed = [];
+    for (let time = 0; time < times; time++) {
+        const data = new DataTransfer(), before = document.getElementById("hero-before").src;
+        data.items.add(file);
+        let began = performance.now();
+        const bare = new Image();
+        bare.src = URL.createObjectURL(file);
+        await bare.decode();
+        await new Promise(requestAnimationFrame);
+        const least = performance.now() - began;
+        began = performance.now();
+        dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
+        await new Promise((resolve) => {
+            const look = () => {
+                const image = document.getElementById("hero-before");
+                const there = image.src !== before && image.complete && image.naturalWidth === width;
+                there ? resolve() : requestAnimationFrame(look);
+            };
+            look();
+        });
+        passed.push(performance.now() - began - least);
+    }
+    return passed;
+}"""
+"""Drops a photograph of some pixels: milliseconds until the page shows it, beyond what decoding takes this machine."""
+
+
+def test_a_photograph_is_seen_at_once(page, server):
+    """From the browser's own file: the server never gets it here."""
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    held = []
+    page.route("**/photo?*", lambda route: held.append(route))
+    passed = page.evaluate(DROP, [1600, 1066, 6])
+    assert min(passed) < 200  # of several, as the machine may be busy
+    assert page.eval_on_selector("#hero-before", "image => getComputedStyle(image).visibility") == "visible"
+    assert page.get_attribute("#hero-before", "src").startswith("blob:")
+    for route in held:
+        route.abort()
+
+
+def test_a_photograph_is_sent_no_larger_than_it_is_used(page, server):
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    page.evaluate(DROP, [5000, 100, 1])
+    page.wait_for_selector(GIVEN)
+    (file,) = (server.folder / page.url.split("#")[1]).glob("source-*.jpg")
+    assert Image.open(file).size == (4096, 82)
+    assert page.get_attribute("#hero-before", "src").startswith("blob:")  # which is sharper than the server's
+
+
+def test_one_click_on_a_painting_starts(page, server):
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    titles = page.locator("#wall .tile").all_inner_texts()
+    assert titles[0] == "The Starry Night"
+    assert titles[-5:] == ["Strokes", "Dots", "Waves", "Glass", "Your own"]
+    page.click("#try-great-wave")
+    page.wait_for_selector("body[data-state=studio]")
+    subject = state(page)["subject"]
+    assert [source["name"] for source in (subject["photo"], *subject["styles"])] == ["Cat", "The Great Wave"]
+    page.click("#fresh")
+    page.wait_for_selector("body[data-state=welcome]")
+    assert page.get_attribute("#hero-before", "src") == "samples/cat"
+
+
+def laplacian(picture):
+    """Its finest detail: what a pixel differs from its neighbours by."""
+    grey = np.asarray(picture.convert("L"), float)
+    return 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+
+
+def test_paint_flows_over_the_sharp_photograph(unhurried, files):
+    """What is painted at a quarter of the size is shown at all of it, with the photograph's detail."""
+    studio, _ = unhurried
+    preview = studio.evaluate(
+        """() => new Promise((resolve) => {
+            const news = new EventSource(`sessions/${location.hash.slice(1)}/events`);
+            news.addEventListener("preview", (event) => { news.close(); resolve(JSON.parse(event.data)); });
+        })"""
+    )
+    assert max(preview["size"]) == LARGE // 2
+    assert preview["step"] <= 40
+    picture = Image.open(io.BytesIO(base64.b64decode(preview["picture"].split(",")[1])))
+    photo = Image.open(files.photo).resize((LARGE, LARGE * 3 // 4), Image.Resampling.LANCZOS)
+    assert picture.size == photo.size
+    assert laplacian(picture).std() > 0.8 * laplacian(photo).std()
+    assert "loss" not in studio.inner_text(".deck")  # words; numbers are for who opens them
+    assert studio.text_content("#status") in ("Sketching", "Painting", "Finishing the fine strokes")

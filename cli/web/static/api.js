@@ -45,7 +45,7 @@ export const stream = () => new EventSource(of("/events"));
 const give = (kind, query, body) =>
   kind === "photo" ? ask(`${of("/photo")}?${query}`, { method: "PUT", body }) : ask(`${of("/styles")}?${query}`, { method: "POST", body });
 
-export const upload = (kind, file) => give(kind, `name=${encodeURIComponent(file.name ?? "picture")}`, file);
+export const upload = (kind, file, name = "picture") => give(kind, `name=${encodeURIComponent(name)}`, file);
 export const sample = (kind, name) => give(kind, `sample=${name}`);
 
 export const removeStyle = (number) => ask(of(`/styles/${number}`), { method: "DELETE" });

@@ -2,9 +2,14 @@
 import * as api from "./api.js";
 import { announce, fill, find, h, icon, renew } from "./dom.js";
 import { busy, send } from "./sliders.js";
+import { dropOwn, showOwn } from "./stage.js";
+
+const LONGEST = { photo: 4096, style: 2048 }; // pixels of the longest side: no picture of the studio asks for more
+const FIRST = "cat"; // the photograph of the door, for those who begin with a painting
 
 let about;
 let state;
+let sending = null; // the file that is on its way, or was sent last in this session
 
 /** Let the user choose files from the disk. */
 function choose(kind) {
@@ -18,28 +23,39 @@ async function take(kind, files) {
     announce(`Reading ${file.name ?? "the picture"}`);
     const places = [find(`door-${kind}`), find("sources")];
     for (const place of places) place.setAttribute("aria-busy", "true");
-    await api.upload(kind, file);
+    if (kind === "photo") await showOwn(file);
+    sending = reduced(file, LONGEST[kind]).then((small) => api.upload(kind, small, file.name));
+    if (!(await sending) && kind === "photo") dropOwn(state);
     for (const place of places) place.removeAttribute("aria-busy");
     kind = "style"; // of several, the first may be the photograph
   }
 }
 
+/** The file as it is; where it is larger than any use of it, a smaller copy. */
+async function reduced(file, longest) {
+  const known = ["image/jpeg", "image/png", "image/webp"].includes(file.type);
+  const bitmap = known && (await createImageBitmap(file).catch(() => null));
+  const scale = bitmap ? longest / Math.max(bitmap.width, bitmap.height) : 1;
+  if (scale >= 1) return file;
+  const sheet = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+  const ink = sheet.getContext("2d");
+  ink.imageSmoothingQuality = "high";
+  ink.drawImage(bitmap, 0, 0, sheet.width, sheet.height);
+  return sheet.convertToBlob({ type: file.type, quality: 0.95 });
+}
+
 /** Where a picture goes that nobody said it of: first the photograph, then paintings. */
 const likely = () => (state?.subject.photo ? "style" : "photo");
 
-function door(kind, title, text) {
-  const target = h("button", { type: "button", className: "door-target", id: `door-${kind}`, onclick: () => choose(kind) },
-    h("span", { className: "door-text" }, icon("photo"), h("strong", {}, title), h("span", {}, text)));
-  const tries = about.samples.filter((sample) => sample.photo === (kind === "photo"));
-  return h("div", { className: "door" }, target, h("div", { className: "tries" }, h("span", {}, "Or try"),
-    ...tries.map((sample) => trial(kind, sample))));
+/** One click on a painting starts: with the photograph that is there, or with that of the door. */
+async function begin(name) {
+  if (!(await sending) && !state?.subject.photo) await api.sample("photo", FIRST);
+  await api.sample("style", name);
 }
 
-function trial(kind, sample) {
-  return h("button", {
-    type: "button", className: "try", id: `try-${sample.name}`, title: `${sample.title}: ${sample.credit}`,
-    "aria-label": `Try ${sample.title}`, onclick: () => api.sample(kind, sample.name),
-  }, h("img", { src: `samples/${sample.name}`, alt: "" }));
+function tile(sample) {
+  return h("button", { type: "button", className: "tile", id: `try-${sample.name}`, title: `${sample.title}: ${sample.credit}`,
+    onclick: () => begin(sample.name) }, h("img", { src: `samples/${sample.name}`, alt: "" }), h("span", {}, sample.title));
 }
 
 /** Those that are there to try, as a dialog. */
@@ -59,9 +75,10 @@ function offer(kind) {
 
 export function makeSources(facts) {
   about = facts;
-  find("doors").append(
-    door("photo", "A photograph", "Drop it here, paste it, or click to choose"),
-    door("style", "A painting", "Its colours and strokes will be taken over"));
+  find("door-photo").addEventListener("click", () => choose("photo"));
+  find("wall").append(...about.samples.filter((sample) => !sample.photo).map(tile),
+    h("button", { type: "button", className: "tile", id: "door-style", onclick: () => choose("style") },
+      h("span", { className: "blank" }, icon("plus")), h("span", {}, "Your own")));
   addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
     if (files.length) take(likely(), files);
@@ -119,11 +136,21 @@ export function showSources(next) {
       fill(input);
     });
   }
-  for (const [kind, source] of [["photo", photo], ["style", styles[0]]]) {
-    const target = find(`door-${kind}`);
-    const shown = target.querySelector("img");
-    target.classList.toggle("filled", Boolean(source));
-    if (!source) shown?.remove();
-    else if (!shown) target.append(h("img", { src: api.address(source.view), alt: source.name }));
-  }
+  welcome(photo, styles[0]);
+}
+
+/** What the door still asks for. */
+function welcome(photo, style) {
+  const [title, lead] = photo ? ["Now a painting.", "Click one, or drop one of your own. It begins at once."]
+    : style ? ["Now a photograph.", "Drop it anywhere, paste it, or choose it here."]
+    : ["Your photograph, in a painter’s hand.", "Drop a photograph anywhere, or click a painting and see the cat turn into it. Everything happens on this computer."];
+  find("welcome-title").textContent = title;
+  find("lead").textContent = lead;
+  find("door-photo").classList.toggle("tool", Boolean(photo));
+  find("door-photo").querySelector("span").textContent = photo ? "Another photograph" : "Choose a photograph";
+  find("door-style").classList.toggle("filled", Boolean(style));
+  find("hero").dataset.photo = photo?.view ?? "";
+  const [shown] = find("door-style").children;
+  if (style) shown.replaceWith(h("img", { src: api.address(style.view), alt: "" }));
+  else if (shown.tagName === "IMG") shown.replaceWith(h("span", { className: "blank" }, icon("plus")));
 }
