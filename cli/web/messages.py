@@ -1,4 +1,4 @@
-"""What the server asks of the processes that paint (four requests), and what these report (six events)."""
+"""What the server asks of the processes that paint (four requests), and what these report (seven events)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ __all__ = [
     "Finished",
     "HistoryEntry",
     "Large",
+    "LookPainted",
     "Order",
     "Paint",
     "Preview",
@@ -223,6 +224,23 @@ class Colored:
 
 
 @dataclass(frozen=True)
+class LookPainted:
+    """A card: what a look makes of the photograph and the paintings of a session.
+
+    Attributes:
+        session: whose it is.
+        pair: of which pictures, as `Composition.pair`.
+        look: its name.
+        jpeg: the picture.
+    """
+
+    session: str
+    pair: str
+    look: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
 class Status:
     """A picture without anything new to see.
 
@@ -266,4 +284,4 @@ class Estimate:
     error: str = ""
 
 
-Event: TypeAlias = Ready | Preview | Finished | Colored | Status | Estimate
+Event: TypeAlias = Ready | Preview | Finished | Colored | LookPainted | Status | Estimate

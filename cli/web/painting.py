@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from PIL import Image
 from nst.cli.engine import load_backend
 from nst.cli.like import command_of
 from nst.cli.recoloring import with_color
-from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, Order, Preview
-from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
+from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, LookPainted, Order, Preview
+from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, LOOKS, MORE_STEPS, changed
 from nst.description import Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
@@ -25,6 +25,7 @@ from nst.errors import NSTError
 from nst.forecast import forecast
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
+from nst.pictures.enlarging import enlarged
 from nst.pictures.masks import Masks, make_masks, restore_protected
 from nst.pictures.picture import Picture, fit_longest_side, planar, resize
 from nst.pictures.reading import read_picture
@@ -45,6 +46,7 @@ __all__ = [
     "jpeg",
     "large_transfer",
     "live_canvas",
+    "paint_looks",
     "read_upload",
     "recolor_result",
 ]
@@ -56,6 +58,9 @@ THUMB = 256
 
 PAUSE, SHARE = 0.2, 10.0
 """Seconds between two previews, and how many times what the last one took: they take a tenth of the time at most."""
+
+CARD, CARD_SIZE, CARD_STEPS = 240, 96, 12
+"""Longest side in pixels of the card of a look, and of what is painted for it, in so many steps."""
 
 POLISH = 20
 """Steps at the full size, when a picture that is done goes on."""
@@ -140,9 +145,9 @@ def sized(path: str, longest: int) -> Picture:
     return resize(picture, *fit_longest_side(*picture.size, longest))
 
 
-def jpeg(picture: Picture, longest: int = 4096) -> bytes:
+def jpeg(picture: Picture | Image.Image, longest: int = 4096) -> bytes:
     """For a page; transparency is laid on white."""
-    image = to_pil(picture)
+    image = to_pil(picture) if isinstance(picture, Picture) else picture
     if image.mode == "RGBA":
         ground = Image.new("RGB", image.size, "white")
         ground.paste(image, mask=image.getchannel("A"))
@@ -294,6 +299,23 @@ class Canvas:
             ends += steps
             total += min(steps, max(0, ends - record.step)) * each * longest**2
         return total
+
+
+def paint_looks(context: PaintingContext, order: Order) -> Iterator[LookPainted | None]:
+    """What each look makes of the pictures of an order; None after a step, so that what is asked for need not wait.
+
+    Raises:
+        NSTError: bad input, or not enough memory.
+    """
+    for name, look in LOOKS.items():
+        recipe = changed(order.subject.recipe, look.sliders)
+        small = replace(order, subject=replace(order.subject, recipe=recipe, masks={}), size=CARD_SIZE)
+        for record in context.transfer(small, context.memory_left(), None, steps=CARD_STEPS).iterate():
+            record.losses()
+            yield None
+        picture, photo = record.colored(recipe.coloring).picture(), sized(order.photo, CARD)
+        card = enlarged(picture, sized(order.photo, CARD_SIZE), photo, *photo.size)
+        yield LookPainted(order.session, order.subject.pair, name, jpeg(card))
 
 
 def live_canvas(

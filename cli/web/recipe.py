@@ -148,6 +148,11 @@ class Composition:
         """The photograph and the paintings."""
         return [upload for upload in (self.photo, *self.styles) if upload is not None]
 
+    @property
+    def pair(self) -> str:
+        """Names the photograph and the paintings: what a look is seen on."""
+        return ",".join(upload.file for upload in self.uploads)
+
     def colored(self, color: float) -> Composition:
         """The same with more or less of the photograph's colours."""
         return replace(self, recipe=replace(self.recipe, color=color))

@@ -24,6 +24,7 @@ from nst.cli.web.messages import (
     Finished,
     HistoryEntry,
     Large,
+    LookPainted,
     Order,
     Paint,
     Preview,
@@ -88,6 +89,7 @@ class Studio:
         shown.streams.add(stream)
         stream.send("state", self.document(session))
         stream.send("curve", {"run": shown.run, "points": shown.curve})
+        stream.send("looks", shown.looks)
         if shown.preview is not None and session.work.state == "painting":
             stream.send("preview", shown.preview)
         return stream
@@ -311,10 +313,18 @@ class Studio:
             if known is not None:
                 self._handle_of(known, event)
 
-    def _handle_of(self, session: Session, event: Preview | Finished | Colored | Status | Estimate) -> None:
+    def _handle_of(
+        self, session: Session, event: Preview | Finished | Colored | LookPainted | Status | Estimate
+    ) -> None:
         run = session.work.run
         if isinstance(event, Estimate):
             self._send(session, "plan", asdict(event))
+        elif isinstance(event, LookPainted):
+            shown = self._shown[session.name]
+            if shown.looks.get("pair") != event.pair:
+                shown.looks = {"pair": event.pair}
+            shown.looks[event.look] = _data_url(event.jpeg)
+            self._send(session, "looks", shown.looks)
         elif isinstance(event, Colored):
             entry = session.painted(event.run)
             if entry is not None:
@@ -342,7 +352,7 @@ class Studio:
             session = self._save(session.at_work(state="painting"))
         shown = self._shown[session.name]
         shown.preview = {name: value for name, value in vars(event).items() if name not in ("jpeg", "start")}
-        shown.preview["picture"] = "data:image/jpeg;base64," + base64.b64encode(event.jpeg).decode()
+        shown.preview["picture"] = _data_url(event.jpeg)
         if shown.run == event.run:
             shown.curve.append((event.step, event.loss))
         self._send(session, "preview", shown.preview)
@@ -379,6 +389,10 @@ class Studio:
             self._publish(session)
 
 
+def _data_url(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
 def _check_ready(session: Session) -> None:
     if not session.subject.ready:
         raise SettingsError("give a photograph and a painting first")
@@ -386,12 +400,13 @@ def _check_ready(session: Session) -> None:
 
 @dataclass
 class _Shown:
-    """What the pages of a session show: the losses by step of its newest run, and the last preview."""
+    """What the pages of a session show: the losses by step of its newest run, the last preview, the cards by look."""
 
     streams: set[EventStream] = field(default_factory=set)
     run: int = 0
     curve: list[tuple[int, float]] = field(default_factory=list)
     preview: dict[str, Any] | None = None
+    looks: dict[str, str] = field(default_factory=dict)
 
 
 HEARTBEAT = 15.0

@@ -194,6 +194,9 @@ def test_the_first_preview_the_result_and_its_download(page, server, files):
     assert picture.shape == (48, 64, 3)
     photo = np.asarray(Image.open(files.photo).resize((SIZE, 48)), float)
     assert np.abs(picture - photo).mean() > 1
+    studio.wait_for_function(
+        "() => [...document.querySelectorAll('.look img')].every((card) => card.src.startsWith('data:'))"
+    )  # each look of this photograph in this painting
     points = "line => line.getAttribute('points').split(' ').length"
     assert studio.eval_on_selector("#curve polyline", points) >= 3  # a quick run is not shown step by step
 

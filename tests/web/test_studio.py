@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from nst.cli.web.messages import Colored, Paint, Ready, Recolor, Status, Stop
+from nst.cli.web.messages import Colored, LookPainted, Paint, Ready, Recolor, Status, Stop
 from nst.cli.web.session import Store
 from tests.web.conftest import document, open_studio, png, tell_finished, tell_preview
 
@@ -253,6 +253,18 @@ def test_two_tabs_of_a_session_hear_the_same(ready):
     patch(ready, strength=0.9)
     told = [box._events["state"]["subject"]["recipe"]["strength"] for box in boxes]
     assert told == [0.9, 0.9]
+
+
+def test_cards_of_other_pictures_are_not_mixed(ready):
+    stream = ready.studio.subscribe(ready.studio.store.get(ready.name))
+    for pair, look in (("old", "bold"), ("new", "fine"), ("new", "broad")):
+        ready.live.handle(LookPainted(ready.name, pair, look, b"jpeg"))
+    cards = stream._events["looks"]
+    assert cards.pop("pair") == "new"
+    assert {look: url.split(",")[0] for look, url in cards.items()} == {
+        "fine": "data:image/jpeg;base64",
+        "broad": "data:image/jpeg;base64",
+    }
 
 
 def test_waiting_is_shown(ready):

@@ -5,7 +5,7 @@ import { announce, find } from "./dom.js";
 import { makeLarge, showPlan } from "./large.js";
 import { makeProgress, showCurve, showProgress, showWork } from "./progress.js";
 import { showShelf } from "./shelf.js";
-import { makeLooks, makeSliders, release, showRecipe } from "./sliders.js";
+import { keepCards, makeLooks, makeSliders, release, showCards, showRecipe } from "./sliders.js";
 import { makeSources, showSources } from "./sources.js";
 import { compare, makeStage, showPreview, showState } from "./stage.js";
 
@@ -23,6 +23,7 @@ function show(next) {
   find("machine").textContent = machine ? `${machine.backend} · ${machine.device} · ${machine.network}` : "Warming up …";
   showSources(state);
   showRecipe(state.subject.recipe, looks);
+  showCards(state.subject);
   showState(state, entry);
   showBrush(state);
   showWork(state);
@@ -40,6 +41,7 @@ function listen() {
   on("state", show);
   on("curve", showCurve);
   on("plan", showPlan);
+  on("looks", (painted) => { keepCards(painted); if (state) showCards(state.subject); });
   on("preview", (preview) => {
     if (preview.run !== state?.work.run) return;
     showPreview(preview);

@@ -78,6 +78,23 @@ export function makeLooks(looks) {
   return looks;
 }
 
+let cards = {}; // what the looks make of a pair of pictures, as far as they are painted
+
+export function keepCards(painted) {
+  cards = painted;
+}
+
+/** The cards show this photograph in this painting, once that is painted; the cat of the package until then. */
+export function showCards({ photo, styles }) {
+  const mine = photo && cards.pair === [photo, ...styles].map((source) => source.file).join(",");
+  for (const look of find("looks").children) {
+    const name = look.id.slice("look-".length);
+    const image = look.querySelector("img");
+    const wanted = (mine && cards[name]) || `static/looks/${name}.jpg`;
+    if (image.getAttribute("src") !== wanted) image.src = wanted;
+  }
+}
+
 let later = null; // shows the latest recipe once no slider is held any more
 
 export function showRecipe(recipe, looks) {
