@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -35,6 +36,9 @@ STATIC = "static"
 LARGEST = 8192
 """Longest side in pixels of a large picture."""
 
+LEAST_WITH_FACES = 128
+"""Longest side in pixels of a photograph in which faces are looked for."""
+
 
 def make_app(studio: Studio, token: str, port: int) -> App:
     """The application, guarded; the studio opens when it starts."""
@@ -55,6 +59,7 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         Route("/about", pages.about),
         Route("/samples/{name}", pages.sample),
         Route("/sessions", pages.make, methods=["POST"]),
+        Route("/find", pages.find, methods=["POST"]),
         of_session("", pages.state, "GET"),
         of_session("/events", pages.events, "GET"),
         of_session("/photo", pages.set_photo, "PUT"),
@@ -62,7 +67,6 @@ def make_app(studio: Studio, token: str, port: int) -> App:
         of_session("/styles/{number:int}", pages.remove_style, "DELETE"),
         of_session("/recipe", pages.change, "PATCH"),
         of_session("/masks/{name}", pages.set_mask, "PUT", "DELETE"),
-        of_session("/faces", pages.protect_faces, "POST"),
         of_session("/do/{action}", pages.act, "POST"),
         of_session("/large", pages.enlarge, "POST"),
         of_session("/large/{job}", pages.cancel, "DELETE"),
@@ -105,6 +109,11 @@ class _Pages:
     async def make(self, _: Request) -> Response:
         return JSONResponse({"session": self._studio.make().name}, 201)
 
+    async def find(self, request: Request) -> Response:
+        """Where a picture was made: looked for in the sessions that the page names, as nobody else's are told."""
+        data, names = await bounded(request.stream()), request.query_params.get("sessions", "").split(",")
+        return JSONResponse(await run_in_threadpool(self._studio.store.find_picture, data, names[:100]))
+
     async def with_session(self, handler: Handler, request: Request) -> Response:
         """Hand a request on with its session; what is done answers with nothing."""
         session = self._studio.store.get(request.path_params["session"])
@@ -127,9 +136,19 @@ class _Pages:
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
-    async def set_photo(self, request: Request, session: Session) -> None:
+    async def set_photo(self, request: Request, session: Session) -> Response:
         upload = await self._upload(request, session, painting=False)
         self._studio.set_photo(self._now(session), upload)
+        return Response(status_code=204, background=BackgroundTask(self._find_faces, session, upload))
+
+    async def _find_faces(self, session: Session, photo: Upload) -> None:
+        """In the photograph that was given, after the answer; without what finds them there are none."""
+        if max(photo.width, photo.height) < LEAST_WITH_FACES:
+            return
+        with suppress(NSTError):
+            found = await run_in_threadpool(find_faces, self._studio.store.path(session) / photo.file)
+            if found is not None:
+                self._studio.set_faces(self._now(session), photo, *found)
 
     async def add_style(self, request: Request, session: Session) -> None:
         if len(session.subject.styles) >= MOST_STYLES:
@@ -153,14 +172,6 @@ class _Pages:
         gesture = request.query_params.get("gesture", "")[:40]
         self._studio.set_mask(self._now(session), request.path_params["name"], file, gesture)
 
-    async def protect_faces(self, _: Request, session: Session) -> None:
-        photo, folder = session.subject.photo, self._studio.store.path(session)
-        if photo is None:
-            raise SettingsError("give a photograph first")
-        mask = session.subject.masks.get("protect")
-        file = await run_in_threadpool(find_faces, folder / photo.file, folder / mask if mask else None)
-        self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
-
     async def act(self, request: Request, session: Session) -> None:
         document, studio = await _json(request), self._studio
         actions: dict[str, Callable[[Session], None]] = {
@@ -168,7 +179,10 @@ class _Pages:
             "continue": studio.go_on,
             "restart": studio.restart,
             "undo": studio.undo,
+            "redo": studio.redo,
             "restore": lambda session: studio.restore(session, _integer(document, "run")),
+            "star": lambda session: studio.star(session, _integer(document, "run")),
+            "delete": lambda session: studio.delete(session, _integer(document, "run")),
             "plan": lambda session: studio.plan(session, _large_size(document)),
         }
         action = request.path_params["action"]
@@ -177,8 +191,9 @@ class _Pages:
         actions[action](self._now(session))
 
     async def enlarge(self, request: Request, session: Session) -> None:
-        size = _large_size(await _json(request))
-        self._studio.enlarge(self._now(session), size)
+        document = await _json(request)
+        size, quick = _large_size(document), document.get("quick") is True
+        self._studio.enlarge(self._now(session), size, quick)
 
     async def cancel(self, request: Request, session: Session) -> None:
         self._studio.cancel(session, request.path_params["job"])

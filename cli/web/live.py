@@ -194,7 +194,7 @@ class LiveWorker:
         session, looks = next(iter(self._looks.items()))
         try:
             painted = next(looks)
-        except (StopIteration, NSTError):
+        except Exception:  # also that there are no more
             del self._looks[session]
             return
         if painted is not None:

@@ -122,6 +122,7 @@ class Large:
         job: its name in the queue.
         checkpoint: path of the file that saves the run; what is there goes on.
         reserve: bytes of memory that are left to live pictures.
+        quick: the present picture is brought up to size, without a step.
     """
 
     order: Order
@@ -130,6 +131,7 @@ class Large:
     job: str = ""
     checkpoint: str = ""
     reserve: int = 0
+    quick: bool = False
 
 
 Request: TypeAlias = Paint | Recolor | Stop | Large
@@ -192,6 +194,7 @@ class HistoryEntry:
         made: seconds since 1970.
         files: names in the session's folder: "picture" (PNG), "thumb" (JPEG), "raw" (PNG without a change of colours).
         command: that makes it again.
+        star: it stays when others go.
     """
 
     run: int
@@ -204,6 +207,7 @@ class HistoryEntry:
     made: float
     files: Mapping[str, str]
     command: str
+    star: bool = False
 
 
 @dataclass(frozen=True)

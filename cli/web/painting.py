@@ -21,7 +21,7 @@ from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, LOOKS, MORE_STEPS, chan
 from nst.description import Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
-from nst.errors import NSTError
+from nst.errors import NSTError, SettingsError
 from nst.forecast import forecast
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
@@ -41,6 +41,7 @@ __all__ = [
     "Canvas",
     "PaintingContext",
     "Setup",
+    "bring_up",
     "error_line",
     "estimate",
     "jpeg",
@@ -343,6 +344,41 @@ def large_transfer(context: PaintingContext, request: Large) -> tuple[StyleTrans
     """
     init = _start_file(request.order, read_upload(request.present))
     return _transfer_above(context, request, init), init
+
+
+def bring_up(request: Large) -> Finished:
+    """Write the present picture at another size with the detail of the photograph, as `nst poster` does.
+
+    Raises:
+        NSTError: it is not larger than what there is, or a file cannot be read or written.
+    """
+    began, order = time.perf_counter(), request.order
+    content, result = read_upload(order.photo), read_upload(request.present)
+    if order.size <= max(result.size):
+        raise SettingsError(f"the picture has {max(result.size)} pixels already: choose a larger size")
+    size = fit_longest_side(*content.size, order.size)
+    image = enlarged(result, resize(content, *result.size), content, *size)
+    document = {**read_settings(request.present), "long_side": order.size}
+    picture, thumb = order.file("picture"), order.file("thumb")
+    write_picture(image, picture, document)
+    thumb.write_bytes(jpeg(image, THUMB))
+    files = {"picture": picture.name, "thumb": thumb.name, "raw": picture.name}
+    command = _command(document, picture).replace("nst stylize", "nst poster", 1)
+    return Finished(
+        order.session,
+        HistoryEntry(
+            run=order.run,
+            why="large",
+            subject=order.subject,
+            size=size,
+            step=0,
+            steps=0,
+            seconds=time.perf_counter() - began,
+            made=time.time(),
+            files=files,
+            command=f"{command} --long-side {order.size}",
+        ),
+    )
 
 
 def estimate(context: PaintingContext, request: Large) -> Estimate:

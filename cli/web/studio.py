@@ -37,12 +37,15 @@ from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
 from nst.cli.web.queue import LargeJob, LargeJobs
 from nst.cli.web.recipe import Composition, Upload, changed
-from nst.cli.web.session import Session, Store, Work
+from nst.cli.web.session import Session, Snapshot, Store, Work
 from nst.errors import SettingsError
 
 __all__ = ["MOST_STYLES", "EventStream", "Studio"]
 
 MOST_STYLES = 4
+
+LARGE_FACES = 0.02
+"""Share of a photograph that heads take up which are kept without being asked for."""
 
 
 class Studio:
@@ -109,7 +112,7 @@ class Studio:
         document = asdict(session)
         for name in ("name", "touched", "numbers"):
             del document[name]
-        document["undo"] = len(session.undo)
+        document["undo"], document["redo"] = len(session.undo), len(session.redo)
         document["jobs"] = [
             {name: getattr(job, name) for name in ("name", "state", "error", "step", "steps", "left")}
             | {"size": job.order.size, "place": place}
@@ -152,6 +155,20 @@ class Studio:
         """Another photograph: the picture begins anew, without what the brush painted."""
         self._renew(session, replace(session.subject, photo=photo, masks={}))
 
+    def set_faces(self, session: Session, photo: Upload, file: str, share: float) -> None:
+        """Heads were found in a photograph: where they are large they are kept, unless the brush came before."""
+        subject = session.subject
+        if subject.photo != photo:  # which is another by now
+            return
+        kept = share >= LARGE_FACES and not subject.masks
+        masks = {"protect": file} if kept else subject.masks
+        subject = replace(subject, photo=replace(photo, faces=file), masks=masks)
+        session = replace(session, subject=subject)
+        if kept and subject.ready:
+            self._paint(session, go_on=False)
+        else:
+            self._save(session)
+
     def add_style(self, session: Session, style: Upload) -> None:
         """A further painting."""
         if len(session.subject.styles) >= MOST_STYLES:
@@ -189,7 +206,20 @@ class Studio:
         if not session.undo:
             raise SettingsError("there is nothing to undo")
         *rest, shot = session.undo
-        session = replace(session, subject=shot.subject, undo=tuple(rest))
+        now = session.snapshot(shot.gesture)
+        self._go_back(replace(session, undo=tuple(rest), redo=(*session.redo, now)), shot)
+
+    def redo(self, session: Session) -> None:
+        """Forward to how it was before the last undo."""
+        if not session.redo:
+            raise SettingsError("there is nothing to do again")
+        *rest, shot = session.redo
+        now = session.snapshot(shot.gesture)
+        self._go_back(replace(session, undo=(*session.undo, now), redo=tuple(rest)), shot)
+
+    def _go_back(self, session: Session, shot: Snapshot) -> None:
+        """To how it was, and to the very picture where it was finished."""
+        session = replace(session, subject=shot.subject)
         entry = session.painted(shot.entry)
         if entry is not None:
             self._show(session, entry)
@@ -205,6 +235,19 @@ class Studio:
             raise SettingsError("there is no such picture any more")
         session = session.remembered(f"restore {run} {time.time()}")
         self._show(replace(session, subject=entry.subject), entry)
+
+    def star(self, session: Session, run: int) -> None:
+        """Give a picture of the history a star, or take it away."""
+        entries = session.history
+        self._save(
+            session.with_history([replace(e, star=not e.star) if e.run == run else e for e in entries])
+        )
+
+    def delete(self, session: Session, run: int) -> None:
+        """Take a picture out of the history, and its files with the next one."""
+        if run == session.work.run:
+            raise SettingsError("this picture is the present one: go back to another before it is deleted")
+        self._save(session.with_history([entry for entry in session.history if entry.run != run]))
 
     def stop(self, session: Session) -> None:
         """Show the picture so far."""
@@ -230,10 +273,13 @@ class Studio:
         """Find out what a large picture would take; the answer comes with the events."""
         self._live.send(self._large(session, size, session.work.run))
 
-    def enlarge(self, session: Session, size: int) -> None:
-        """Queue a large picture."""
+    def enlarge(self, session: Session, size: int, quick: bool = False) -> None:
+        """Queue a large picture: painted at further scales, or `quick`, by bringing the present one up to size."""
         large = self._large(session, size, self.store.number(session))
-        self._large_jobs.add(large.order, large.present, large.above)
+        if quick and session.entry is not None:
+            picture = str(self.store.path(session) / session.entry.files["picture"])
+            large = replace(large, present=picture, quick=True)
+        self._large_jobs.add(large)
         self._publish(session)
 
     def cancel(self, session: Session, job: str) -> None:

@@ -6,14 +6,12 @@ import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from nst.cli.web.painting import MAX_UPLOAD_PIXELS, jpeg
 from nst.cli.web.recipe import Upload
-from nst.errors import ImageError, SettingsError
+from nst.errors import ImageError
 from nst.files import write_atomically
-from nst.pictures.masks import fit, from_picture
 from nst.pictures.picture import fit_longest_side, resize, to_uint8
 from nst.pictures.reading import read_picture
 from nst.pictures.subjects import faces
@@ -87,21 +85,18 @@ def store_mask(data: bytes, folder: Path) -> str | None:
     return name
 
 
-def find_faces(photo: Path, painted: Path | None) -> str:
-    """Write a mask of the heads in a photograph beside it, joined with what the brush has painted; its name.
+def find_faces(photo: Path) -> tuple[str, float] | None:
+    """Write a mask of the heads in a photograph beside it; its name and their share of the picture, None without any.
 
     Raises:
-        NSTError: no face is found, or what finds one is not installed.
+        NSTError: the photograph cannot be read, or what finds faces is not installed.
     """
-    picture = read_picture(photo, VIEW, MAX_UPLOAD_PIXELS)
-    mask = faces(picture)
+    mask = faces(read_picture(photo, VIEW, MAX_UPLOAD_PIXELS))
     if mask is None:
-        raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")
-    if painted is not None:
-        mask = np.maximum(mask, fit(from_picture(read_picture(painted)), mask.shape[1], mask.shape[0]))
+        return None
     name = f"mask-{hashlib.sha256(mask.tobytes()).hexdigest()[:12]}.png"
     Image.fromarray(to_uint8(mask)).save(photo.parent / name)
-    return name
+    return name, float(mask.mean())
 
 
 def _suffix(data: bytes) -> str:

@@ -2,182 +2,35 @@
 
 import base64
 import io
-import json
-import os
-import subprocess
-import sys
-from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from types import SimpleNamespace
-from urllib.request import Request, urlopen
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, scene
+from tests.browser.conftest import (
+    LARGE,
+    PATIENCE,
+    SIZE,
+    download,
+    next_run,
+    slide,
+    state,
+    upload,
+    wait_for,
+    wait_until,
+)
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 pytestmark = pytest.mark.slow
 
-SIZE = 64
 GIVEN = "#hero[data-photo]:not([data-photo=''])"
 """The door where the server has a photograph."""
-PATIENCE = 180_000  # ms; of a machine that is busy with other things
-
-
-LARGE = 256
-"""Side of a live picture that takes some seconds: what a test does meanwhile is done before it is finished."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, weights_file):
-    """`nst web` in a process of its own: its address and its folder."""
-    with serving(tmp_path_factory.mktemp("studio"), weights_file, SIZE) as found:
-        yield found
-
-
-@pytest.fixture
-def unhurried(tmp_path, page, weights_file, files):
-    """The page of a session whose picture takes some seconds; and its server."""
-    with serving(tmp_path, weights_file, LARGE) as server:
-        yield enter(page, server, begin(server, files)), server
-
-
-@contextmanager
-def serving(folder, weights_file, size):
-    command = [
-        sys.executable,
-        "-m",
-        "nst",
-        "web",
-        "--port",
-        "0",
-        "--folder",
-        str(folder),
-        "--backend",
-        "numpy",
-    ]
-    command += ["--weights", str(weights_file), "--size", str(size)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
-    first = process.stdout.readline()
-    assert first.startswith("The studio is at http://127.0.0.1:"), first
-    try:
-        yield SimpleNamespace(address=first.split()[-1], folder=folder, pid=process.pid)
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        process.kill()
-        process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A photograph (120x90) and two paintings as files."""
-    folder = tmp_path_factory.mktemp("uploads")
-    for name, seed, size in (("me", 11, (120, 90)), ("art", 12, (80, 100)), ("ink", 13, (90, 90))):
-        Image.fromarray(scene(seed, *size)).save(folder / f"{name}.png")
-    return SimpleNamespace(photo=folder / "me.png", art=folder / "art.png", ink=folder / "ink.png")
-
-
-@pytest.fixture
-def studio(page, server, files):
-    """The page of a session that has a photograph and a painting, which are being painted."""
-    return enter(page, server, begin(server, files))
-
-
-@pytest.fixture(scope="module")
-def session(server, files):
-    """A session for tests that leave its picture alone."""
-    return begin(server, files)
-
-
-@pytest.fixture
-def finished(page, server, session):
-    """The page of that session."""
-    enter(page, server, session)
-    wait_for(page, "done")
-    return page
-
-
-def begin(server, files):
-    """A session with a photograph and a painting; its name."""
-    name = json.loads(ask(server, "POST", "sessions", b""))["session"]
-    ask(server, "PUT", f"sessions/{name}/photo?name=me.png", files.photo.read_bytes())
-    ask(server, "POST", f"sessions/{name}/styles?name=art.png", files.art.read_bytes())
-    return name
-
-
-def enter(page, server, session):
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{server.address}#{session}")
-    page.wait_for_selector("body[data-state=studio]")
-    return page
-
-
-def ask(server, method, path, data):
-    with urlopen(Request(server.address + path, data, method=method), timeout=60) as answer:
-        return answer.read()
-
-
-def upload(page, door, *paths):
-    with page.expect_file_chooser() as chooser:
-        page.click(door)
-    chooser.value.set_files(paths[0] if len(paths) == 1 else list(paths))
-
-
-def wait_for(page, work):
-    page.wait_for_selector(f"body[data-work={work}]")
-
-
-def state(page):
-    """What the server says of the session."""
-    return page.evaluate("async () => (await fetch(`sessions/${location.hash.slice(1)}`)).json()")
-
-
-def wait_until(page, test):
-    """Until the stream brings a state `s` of which an expression is true."""
-    page.evaluate(
-        f"""() => new Promise((resolve) => {{
-            const news = new EventSource(`sessions/${{location.hash.slice(1)}}/events`);
-            news.addEventListener("state", (event) => {{
-                const s = JSON.parse(event.data);
-                if ({test}) {{ news.close(); resolve(); }}
-            }});
-        }})"""
-    )
-
-
-def download(page):
-    """The picture that the button gives, as floats."""
-    with page.expect_download() as saved:
-        page.click("#download")
-    assert saved.value.suggested_filename.endswith(".png")
-    image = Image.open(saved.value.path())
-    assert image.format == "PNG"
-    return np.asarray(image.convert("RGB"), float)
-
-
-def slide(page, name, value):
-    page.eval_on_selector(
-        f"#slider-{name}",
-        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }",
-        value,
-    )
-
-
-def next_run(page, before):
-    """Until the page shows the result of a later run."""
-    page.wait_for_function(
-        "run => Number(document.body.dataset.run) > run && document.body.dataset.work === 'done'", arg=before
-    )
 
 
 def test_the_first_preview_the_result_and_its_download(page, server, files):
@@ -278,9 +131,14 @@ def test_the_brush_protects(studio, files):
 def test_the_brush_with_the_keyboard(finished):
     finished.keyboard.press("b")
     finished.focus("#canvas")
-    for key in ("ArrowLeft", "ArrowUp", " "):
+    for key in ("ArrowLeft", "ArrowUp", "]", " "):
         finished.keyboard.press(key)
     wait_until(finished, "'protect' in s.subject.masks")
+    assert float(finished.input_value("#brush-size")) == pytest.approx(0.145)  # 1.2 times what it was
+    painted = "image => getComputedStyle(image).visibility + getComputedStyle(image).display"
+    assert finished.eval_on_selector("#result", painted) == "visibleblock"  # under the brush
+    finished.keyboard.press("Shift+ ")  # at the same place
+    wait_until(finished, "!('protect' in s.subject.masks)")
 
 
 def test_stop_and_continue(unhurried):
@@ -332,27 +190,33 @@ def test_two_paintings_have_a_blend_and_a_brush_each(studio, files):
     run = state(studio)["work"]["run"]
     studio.click("#add-style")
     upload(studio, "#samples-dialog button:has-text('From this computer')", files.ink)
-    studio.wait_for_selector(".share >> nth=1")
+    studio.wait_for_selector("#ratio")
     next_run(studio, run)
+    assert studio.inner_text(".ratio output") == "50 : 50"
     studio.eval_on_selector(
-        ".share", "input => { input.value = 0.1; input.dispatchEvent(new Event('input')); }"
+        "#ratio", "input => { input.value = 0.4; input.dispatchEvent(new Event('input')); }"
     )
     wait_until(studio, "s.subject.recipe.blend.length === 2")
-    assert state(studio)["subject"]["recipe"]["blend"] == [0.1, 0.5]
+    assert state(studio)["subject"]["recipe"]["blend"] == [0.6, 0.4]
+    assert studio.inner_text(".ratio output") == "60 : 40"
     studio.click("#brush")
     assert studio.locator("#brush-tools [id^=layer-]").count() == 3
 
 
-def test_make_it_large(studio):
+@pytest.mark.parametrize(
+    ("button", "command"), [("#large-go", "--size 72"), ("#large-quick", "--long-side 72")]
+)
+def test_make_it_large(studio, button, command):
     wait_for(studio, "done")
     studio.click("#large")
     studio.evaluate("import('./static/large.js').then((m) => m.ask(72))")
     studio.wait_for_function("() => document.querySelector('#plan').textContent.includes('72 × 54 pixels')")
-    studio.click("#large-go")
+    studio.click(button)
     studio.wait_for_selector("#strip li >> nth=1")
     assert state(studio)["jobs"] == []
+    assert studio.inner_text("#strip button >> nth=0") == "Large, 72 px"
     studio.click("#strip button >> nth=0")
-    assert "--size 72" in studio.text_content("#command")
+    assert command in studio.text_content("#command")
     assert studio.text_content(".facts").startswith("Size72 × 54")
 
 
@@ -361,7 +225,7 @@ def test_compare_with_the_keyboard(finished):
     assert finished.evaluate("document.activeElement.id") == "split"
     finished.keyboard.press("Home")
     assert finished.eval_on_selector("#frame", "frame => frame.style.getPropertyValue('--split')") == "0%"
-    assert finished.eval_on_selector(".before", "image => getComputedStyle(image).visibility") == "visible"
+    assert finished.eval_on_selector("#before", "image => getComputedStyle(image).zIndex") == "1"
 
 
 def test_everything_that_is_operated_has_a_name(finished):

@@ -338,6 +338,20 @@ def large(context, order, tmp_path, quick):
     return lambda run: Large(order(run, size=64), present, SIZE, "job", str(tmp_path / f"{run}.checkpoint"))
 
 
+def test_a_quick_poster_and_its_command(context, large, command):
+    folder = Path(large(2).order.folder)
+    quick = replace(large(2), present=str(folder / "picture-1.png"), quick=True)
+    (done,) = serve(context, Pipe([quick]), LargeWorker).entries
+    assert (done.size, done.why, done.steps) == ((64, 48), "large", 0)
+    assert shlex.split(done.command)[:2] == ["nst", "poster"]
+    assert command(*shlex.split(done.command)[1:]).status == 0
+    # from the picture of 8 bits here, from the run itself there
+    np.testing.assert_allclose(pixels("out.png"), pixels(folder / "picture-2.png"), atol=1)
+    pipe = Pipe([replace(quick, order=replace(quick.order, size=32))])
+    LargeWorker(pipe, context)._paint(pipe.recv())
+    assert "larger size" in states(pipe, "failed")[0].error
+
+
 def test_a_large_picture_and_its_command(context, large, command):
     (done,) = serve(context, Pipe([large(2)]), LargeWorker).entries
     assert (done.size, done.why) == ((64, 48), "large")

@@ -87,18 +87,6 @@ function buttons(work, entry) {
   stop.querySelector("span").textContent = running ? "Stop" : work.state === "failed" ? "Try again" : "Continue";
   stop.querySelector("use").setAttribute("href", `static/icons.svg#${running ? "pause" : "play"}`);
   find("large").disabled = !entry;
-  const download = find("download");
-  download.setAttribute("aria-disabled", String(!entry));
-  if (entry) {
-    download.href = api.saved(entry.files.picture, fileName(entry));
-    download.download = fileName(entry);
-  } else download.removeAttribute("href");
-  download.title = entry ? "" : "Stop the picture, or let it finish";
-}
-
-export function fileName(entry) {
-  const name = (entry.subject.photo?.name ?? "picture").replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-");
-  return `${name || "picture"}-painted-${entry.run}.png`;
 }
 
 function draw() {

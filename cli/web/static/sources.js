@@ -21,6 +21,7 @@ function choose(kind) {
 async function take(kind, files) {
   for (const file of files) {
     announce(`Reading ${file.name ?? "the picture"}`);
+    if (kind === "photo" && (await api.bringBack(file))) return;
     const places = [find(`door-${kind}`), find("sources")];
     for (const place of places) place.setAttribute("aria-busy", "true");
     if (kind === "photo") await showOwn(file);
@@ -115,6 +116,21 @@ function row(source, kind, number, many) {
     share || h("span", { className: "source-note" }, source.credit || (kind === "photo" ? "Photograph" : "Painting")), remove);
 }
 
+/** Of two paintings one bar has both shares; a double click makes them equal. */
+function ratio() {
+  const output = h("output", { for: "ratio" });
+  const show = ({ target }) => {
+    const second = Math.round(100 * target.value);
+    output.textContent = `${100 - second} : ${second}`;
+    target.setAttribute("aria-valuetext", output.textContent);
+    fill(target);
+  };
+  const moved = (event) => { show(event); send("blend", { blend: [1 - event.target.value, Number(event.target.value)] }); };
+  const input = h("input", { type: "range", id: "ratio", min: 0, max: 1, step: 0.01, oninput: moved, onshown: show,
+    ondblclick: (event) => { event.target.value = 0.5; moved(event); } });
+  return h("label", { className: "ratio", htmlFor: "ratio" }, "First : second painting", output, input);
+}
+
 const shares = () => [...find("sources").querySelectorAll(".share")].map((input) => Number(input.value));
 
 export function showSources(next) {
@@ -125,16 +141,22 @@ export function showSources(next) {
     ...styles.map((source, index) => ({ source, kind: "style", number: index + 1 })),
     ...(styles.length < about.styles ? [{ kind: "add", number: 0 }] : []),
   ];
-  const many = styles.length > 1;
+  const many = styles.length > 2;
+  if (styles.length === 2) items.splice(3, 0, { kind: "ratio", number: 0 });
   renew(find("sources"), items, (item) => `${item.kind}-${item.number}-${item.source?.view}-${many}`, (item) =>
-    item.kind === "add"
+    item.kind === "ratio" ? ratio() : item.kind === "add"
       ? h("button", { type: "button", className: "add", id: "add-style", onclick: () => offer("style") }, icon("plus"), h("span", {}, "Add a painting"))
       : row(item.source, item.kind, item.number, many));
   if (!busy("blend")) {
+    const blend = recipe.blend.length === styles.length ? recipe.blend : styles.map(() => 0.5);
     find("sources").querySelectorAll(".share").forEach((input, index) => {
-      input.value = recipe.blend.length === styles.length ? recipe.blend[index] : 0.5;
+      input.value = blend[index];
       fill(input);
     });
+    if (styles.length === 2) {
+      find("ratio").value = blend[1] / (blend[0] + blend[1] || 1);
+      find("ratio").dispatchEvent(new Event("shown"));
+    }
   }
   welcome(photo, styles[0]);
 }
