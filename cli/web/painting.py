@@ -352,33 +352,33 @@ def bring_up(request: Large) -> Finished:
     Raises:
         NSTError: it is not larger than what there is, or a file cannot be read or written.
     """
-    began, order = time.perf_counter(), request.order
-    content, result = read_upload(order.photo), read_upload(request.present)
-    if order.size <= max(result.size):
-        raise SettingsError(f"the picture has {max(result.size)} pixels already: choose a larger size")
+    began, order, raw = time.perf_counter(), request.order, Path(request.present)
+    small = {"picture": raw.with_name(raw.name.replace("raw", "picture", 1)), "raw": raw}
+    content = read_upload(order.photo)
     size = fit_longest_side(*content.size, order.size)
-    image = enlarged(result, resize(content, *result.size), content, *size)
-    document = {**read_settings(request.present), "long_side": order.size}
-    picture, thumb = order.file("picture"), order.file("thumb")
-    write_picture(image, picture, document)
-    thumb.write_bytes(jpeg(image, THUMB))
-    files = {"picture": picture.name, "thumb": thumb.name, "raw": picture.name}
-    command = _command(document, picture).replace("nst stylize", "nst poster", 1)
-    return Finished(
-        order.session,
-        HistoryEntry(
-            run=order.run,
-            why="large",
-            subject=order.subject,
-            size=size,
-            step=0,
-            steps=0,
-            seconds=time.perf_counter() - began,
-            made=time.time(),
-            files=files,
-            command=f"{command} --long-side {order.size}",
-        ),
+    paths = {kind: order.file(kind) for kind in ("picture", "raw", "thumb")}
+    document = {**read_settings(small["picture"]), "long_side": order.size}
+    for kind, path in small.items():
+        result = read_upload(str(path))
+        if order.size <= max(result.size):
+            raise SettingsError(f"the picture has {max(result.size)} pixels already: choose a larger size")
+        image = enlarged(result, resize(content, *result.size), content, *size)
+        write_picture(image, paths[kind], document)
+        if kind == "picture":
+            paths["thumb"].write_bytes(jpeg(image, THUMB))
+    entry = HistoryEntry(
+        run=order.run,
+        why="large",
+        subject=order.subject,
+        size=size,
+        step=0,
+        steps=0,
+        seconds=time.perf_counter() - began,
+        made=time.time(),
+        files={kind: path.name for kind, path in paths.items()},
+        command=_command(document, paths["picture"]),
     )
+    return Finished(order.session, entry)
 
 
 def estimate(context: PaintingContext, request: Large) -> Estimate:
@@ -445,4 +445,6 @@ def _masks(order: Order, longest: int) -> Masks | None:
 
 def _command(document: Mapping[str, Any], picture: Path) -> str:
     """That makes a picture with such metadata."""
-    return command_of(document, picture.name) or f"nst stylize --like {picture.name} -o out.png"
+    command = command_of(document, picture.name) or f"nst stylize --like {picture.name} -o out.png"
+    side = document.get("long_side")
+    return command if side is None else f"{command.replace('stylize', 'poster', 1)} --long-side {side}"

@@ -276,10 +276,7 @@ class Studio:
     def enlarge(self, session: Session, size: int, quick: bool = False) -> None:
         """Queue a large picture: painted at further scales, or `quick`, by bringing the present one up to size."""
         large = self._large(session, size, self.store.number(session))
-        if quick and session.entry is not None:
-            picture = str(self.store.path(session) / session.entry.files["picture"])
-            large = replace(large, present=picture, quick=True)
-        self._large_jobs.add(large)
+        self._large_jobs.add(replace(large, quick=quick))
         self._publish(session)
 
     def cancel(self, session: Session, job: str) -> None:

@@ -340,7 +340,7 @@ def large(context, order, tmp_path, quick):
 
 def test_a_quick_poster_and_its_command(context, large, command):
     folder = Path(large(2).order.folder)
-    quick = replace(large(2), present=str(folder / "picture-1.png"), quick=True)
+    quick = replace(large(2), quick=True)
     (done,) = serve(context, Pipe([quick]), LargeWorker).entries
     assert (done.size, done.why, done.steps) == ((64, 48), "large", 0)
     assert shlex.split(done.command)[:2] == ["nst", "poster"]
