@@ -138,7 +138,8 @@ class Session:
     def snapshot(self, gesture: str) -> Snapshot:
         """How it is now."""
         entry = self.entry
-        return Snapshot(gesture, self.subject, entry and entry.files["raw"], entry.run if entry else 0)
+        present = None if entry is None else entry.files["raw"]
+        return Snapshot(gesture, self.subject, present, 0 if entry is None else entry.run)
 
     def started(self, start: str) -> Session:
         """The same when its run has begun with a picture: that is what undo goes back to."""

@@ -38,11 +38,16 @@ from nst.cli.web.process import PaintingProcess
 from nst.cli.web.queue import LargeJob, LargeJobs
 from nst.cli.web.recipe import Composition, Upload, changed
 from nst.cli.web.session import Session, Snapshot, Store, Work
+from nst.documents import read_json
 from nst.errors import SettingsError
+from nst.files import write_atomically
 
 __all__ = ["MOST_STYLES", "EventStream", "Studio"]
 
 MOST_STYLES = 4
+
+LOOKS_FILE = "looks.json"
+"""Of a session's folder: the cards, as the page has them."""
 
 LARGE_FACES = 0.02
 """Share of a photograph that heads take up which are kept without being asked for."""
@@ -92,6 +97,9 @@ class Studio:
         shown.streams.add(stream)
         stream.send("state", self.document(session))
         stream.send("curve", {"run": shown.run, "points": shown.curve})
+        if not shown.looks:
+            with suppress(OSError, ValueError):
+                shown.looks = read_json((self.store.path(session) / LOOKS_FILE).read_bytes(), {str: str})
         stream.send("looks", shown.looks)
         if shown.preview is not None and session.work.state == "painting":
             stream.send("preview", shown.preview)
@@ -367,6 +375,8 @@ class Studio:
             if shown.looks.get("pair") != event.pair:
                 shown.looks = {"pair": event.pair}
             shown.looks[event.look] = _data_url(event.jpeg)
+            with suppress(OSError):
+                write_atomically(self.store.path(session) / LOOKS_FILE, json.dumps(shown.looks).encode())
             self._send(session, "looks", shown.looks)
         elif isinstance(event, Colored):
             entry = session.painted(event.run)

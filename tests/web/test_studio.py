@@ -296,7 +296,9 @@ def test_cards_of_other_pictures_are_not_mixed(ready):
     stream = ready.studio.subscribe(ready.studio.store.get(ready.name))
     for pair, look in (("old", "bold"), ("new", "fine"), ("new", "broad")):
         ready.live.handle(LookPainted(ready.name, pair, look, b"jpeg"))
-    cards = stream._events["looks"]
+    again = open_studio(ready.folder).studio  # after a restart of the server
+    assert again.subscribe(again.store.get(ready.name))._events["looks"] == stream._events["looks"]
+    cards = dict(stream._events["looks"])
     assert cards.pop("pair") == "new"
     assert {look: url.split(",")[0] for look, url in cards.items()} == {
         "fine": "data:image/jpeg;base64",
