@@ -92,7 +92,7 @@ def test_metadata(built):
         points = wheel.read(f"{folder}/entry_points.txt").decode()
         assert {f"{folder}/licenses/LICENSE", f"{folder}/licenses/NOTICE"} <= set(wheel.namelist())
     assert (metadata["Name"], metadata["Version"]) == ("nst", __version__)
-    assert metadata["License-Expression"] == "Apache-2.0 AND CC-BY-4.0"
+    assert metadata["License-Expression"] == "Apache-2.0 AND CC-BY-4.0 AND OFL-1.1"
     assert metadata["Requires-Python"] == ">=3.10"
     extras = set(metadata.get_all("Provides-Extra"))
     assert {"torch", "tensorflow", "onnx", "cli", "dev", "all"} <= extras

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -24,7 +25,7 @@ from nst.cli.web.recipe import LOOKS, MOST_STYLES, Upload
 from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
 from nst.cli.web.studio import Studio
-from nst.cli.web.uploads import Intake, TooLargeError, bounded, find_faces
+from nst.cli.web.uploads import MOST_BYTES, Intake, TooLargeError, bounded, find_faces
 from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
 
@@ -37,6 +38,10 @@ LARGEST = 8192
 """Longest side in pixels of a large picture."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+LEAST_WITH_FACES = 128
+"""Longest side in pixels of a photograph in which faces are looked for."""
+
 
 VALUE = (str, float, bool, None, [float])
 """What a request says under a name."""
@@ -63,6 +68,7 @@ def make_app(studio: Studio, intake: Intake, token: str, access: Access) -> App:
         Route("/about", pages.about),
         Route("/samples/{name}", pages.sample),
         Route("/sessions", pages.make, methods=["POST"]),
+        Route("/find", pages.find, methods=["POST"]),
         of_session("", pages.state, "GET"),
         of_session("/events", pages.events, "GET"),
         of_session("/photo", pages.set_photo, "PUT"),
@@ -70,7 +76,6 @@ def make_app(studio: Studio, intake: Intake, token: str, access: Access) -> App:
         of_session("/styles/{number}", pages.remove_style, "DELETE"),
         of_session("/recipe", pages.change, "PATCH"),
         of_session("/masks/{name}", pages.set_mask, "PUT", "DELETE"),
-        of_session("/faces", pages.protect_faces, "POST"),
         of_session("/do/{action}", pages.act, "POST"),
         of_session("/large", pages.enlarge, "POST"),
         of_session("/large/{job}", pages.cancel, "DELETE"),
@@ -128,6 +133,12 @@ class _Pages:
     async def make(self, _: Request) -> Response:
         return JSONResponse({"session": self._studio.make().name}, 201)
 
+    async def find(self, request: Request) -> Response:
+        """Where a picture was made: looked for in the sessions that the page names, as nobody else's are told."""
+        data = await bounded(request.stream(), MOST_BYTES)
+        names = request.query_params.get("sessions", "").split(",")
+        return JSONResponse(await run_in_threadpool(self._studio.store.find_picture, data, names[:100]))
+
     async def with_session(self, handler: Handler, request: Request) -> Response:
         """Hand a request on with its session; what is done answers with nothing."""
         session = self._studio.store.get(request.path_params["session"])
@@ -151,9 +162,19 @@ class _Pages:
         unbuffered = {"x-accel-buffering": "no"}  # by nginx, which would hold events back
         return StreamingResponse(stream(), media_type="text/event-stream", headers=unbuffered)
 
-    async def set_photo(self, request: Request, session: Session) -> None:
+    async def set_photo(self, request: Request, session: Session) -> Response:
         upload = await self._upload(request, session, painting=False)
         self._studio.set_photo(self._now(session), upload)
+        return Response(status_code=204, background=BackgroundTask(self._find_faces, session, upload))
+
+    async def _find_faces(self, session: Session, photo: Upload) -> None:
+        """In the photograph that was given, after the answer; without what finds them there are none."""
+        if max(photo.width, photo.height) < LEAST_WITH_FACES:
+            return
+        with suppress(NSTError):
+            found = await run_in_threadpool(find_faces, self._studio.store.path(session) / photo.view)
+            if found is not None:
+                self._studio.set_faces(self._now(session), photo, *found)
 
     async def add_style(self, request: Request, session: Session) -> None:
         if len(session.subject.styles) >= MOST_STYLES:
@@ -185,14 +206,6 @@ class _Pages:
         gesture = request.query_params.get("gesture", "")[:40]
         self._studio.set_mask(self._now(session), name, file, gesture)
 
-    async def protect_faces(self, _: Request, session: Session) -> None:
-        photo, folder = session.subject.photo, self._studio.store.path(session)
-        if photo is None:
-            raise SettingsError("give a photograph first")
-        mask = session.subject.masks.get("protect")
-        file = await run_in_threadpool(find_faces, folder / photo.view, folder / mask if mask else None)
-        self._studio.set_mask(self._now(session), "protect", file, f"faces {file}")
-
     async def act(self, request: Request, session: Session) -> None:
         document, studio = await _json(request), self._studio
         actions: dict[str, Callable[[Session], None]] = {
@@ -200,7 +213,10 @@ class _Pages:
             "continue": studio.go_on,
             "restart": studio.restart,
             "undo": studio.undo,
+            "redo": studio.redo,
             "restore": lambda session: studio.restore(session, _integer(document, "run")),
+            "star": lambda session: studio.star(session, _integer(document, "run")),
+            "delete": lambda session: studio.delete(session, _integer(document, "run")),
             "plan": lambda session: studio.plan(session, _large_size(document)),
         }
         action = request.path_params["action"]
@@ -209,8 +225,9 @@ class _Pages:
         actions[action](self._now(session))
 
     async def enlarge(self, request: Request, session: Session) -> None:
-        size = _large_size(await _json(request))
-        self._studio.enlarge(self._now(session), size)
+        document = await _json(request)
+        size, quick = _large_size(document), document.get("quick") is True
+        self._studio.enlarge(self._now(session), size, quick)
 
     async def cancel(self, request: Request, session: Session) -> None:
         self._studio.cancel(session, request.path_params["job"])

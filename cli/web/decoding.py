@@ -156,9 +156,9 @@ def decode_mask(file: str) -> bool:
     return bool((picture.rgb > 0).any())
 
 
-def jpeg(picture: Picture, longest: int = 4096) -> bytes:
+def jpeg(picture: Picture | Image.Image, longest: int = 4096) -> bytes:
     """For a page; transparency is laid on white."""
-    image = to_pil(picture)
+    image = to_pil(picture) if isinstance(picture, Picture) else picture
     if image.mode == "RGBA":
         ground = Image.new("RGB", image.size, "white")
         ground.paste(image, mask=image.getchannel("A"))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from nst.cli.web.messages import Event, Large, Paint, Recolor, Request, Status, Stop
+from nst.cli.web.messages import Event, Large, LookPainted, Paint, Recolor, Request, Status, Stop
 from nst.cli.web.painting import (
     Canvas,
     PaintingContext,
     error_line,
     estimate,
     live_canvas,
+    paint_looks,
     read_upload,
     recolor_result,
 )
@@ -47,6 +48,8 @@ class LiveWorker:
         self._present: dict[str, tuple[int, Picture]] = {}  # and its run
         self._colors: dict[str, Recolor] = {}  # the newest of each session
         self._plans: dict[str, Large] = {}  # the newest of each session
+        self._looks: dict[str, Iterator[LookPainted | None]] = {}  # under way where nothing else is
+        self._seen: dict[str, str] = {}  # the pair of each session whose looks are painted, or under way
 
     def run(self) -> None:
         """Until the server ends, which is an EOFError."""
@@ -62,6 +65,8 @@ class LiveWorker:
                 self._try(self._begin, paint)
             if self._active:
                 self._advance(min(self._active.values(), key=lambda canvas: canvas.spent))
+            elif self._looks:
+                self._advance_looks()
 
     def _try(self, handle: Callable[[Any], None], request: Request) -> None:
         """Do what was asked for; what goes wrong concerns nobody else."""
@@ -81,7 +86,10 @@ class LiveWorker:
 
     def _receive(self) -> None:
         """Everything that was asked for since the last step; of many orders of a session the last one counts."""
-        while not (self._active or self._requested or self._colors or self._plans) or self._pipe.poll():
+        while (
+            not (self._active or self._requested or self._colors or self._plans or self._looks)
+            or self._pipe.poll()
+        ):
             request = self._pipe.recv()
             if request is None:
                 raise EOFError
@@ -185,6 +193,22 @@ class LiveWorker:
         self._keep(canvas.order.session, canvas.order.run, canvas.record.raw_picture())
         self._send(canvas.preview())
         self._send(canvas.finish(why))
+        order = canvas.order
+        if self._seen.get(order.session) != order.subject.pair:
+            self._seen[order.session] = order.subject.pair
+            _drop_oldest(self._seen, KEPT)
+            self._looks[order.session] = paint_looks(self._context, order)
+
+    def _advance_looks(self) -> None:
+        """A step of the cards of a session, in idle time; what goes wrong leaves them as they are."""
+        session, looks = next(iter(self._looks.items()))
+        try:
+            painted = next(looks)
+        except Exception:  # also that there are no more
+            del self._looks[session]
+            return
+        if painted is not None:
+            self._send(painted)
 
     def _forget(self, session: str) -> None:
         self._release(session)

@@ -1,4 +1,4 @@
-"""What the server asks of the processes that paint (four requests), and what these report (six events)."""
+"""What the server asks of the processes that paint (four requests), and what these report (seven events)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ __all__ = [
     "Finished",
     "HistoryEntry",
     "Large",
+    "LookPainted",
     "Order",
     "Paint",
     "Preview",
@@ -121,6 +122,7 @@ class Large:
         job: its name in the queue.
         checkpoint: path of the file that saves the run; what is there goes on.
         reserve: bytes of memory that are left to live pictures.
+        quick: the present picture is brought up to size, without a step.
     """
 
     order: Order
@@ -129,6 +131,7 @@ class Large:
     job: str = ""
     checkpoint: str = ""
     reserve: int = 0
+    quick: bool = False
 
 
 Request: TypeAlias = Paint | Recolor | Stop | Large
@@ -191,6 +194,7 @@ class HistoryEntry:
         made: seconds since 1970.
         files: names in the session's folder: "picture" (PNG), "thumb" (JPEG), "raw" (PNG without a change of colours).
         command: that makes it again.
+        star: it stays when others go.
     """
 
     run: int
@@ -203,6 +207,7 @@ class HistoryEntry:
     made: float
     files: Mapping[str, str]
     command: str
+    star: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,6 +225,23 @@ class Colored:
     session: str
     run: int
     command: str
+
+
+@dataclass(frozen=True)
+class LookPainted:
+    """A card: what a look makes of the photograph and the paintings of a session.
+
+    Attributes:
+        session: whose it is.
+        pair: of which pictures, as `Composition.pair`.
+        look: its name.
+        jpeg: the picture.
+    """
+
+    session: str
+    pair: str
+    look: str
+    jpeg: bytes
 
 
 @dataclass(frozen=True)
@@ -266,4 +288,4 @@ class Estimate:
     error: str = ""
 
 
-Event: TypeAlias = Ready | Preview | Finished | Colored | Status | Estimate
+Event: TypeAlias = Ready | Preview | Finished | Colored | LookPainted | Status | Estimate

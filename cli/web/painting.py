@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ from nst.cli.engine import load_backend
 from nst.cli.like import command_of, read_picture_settings
 from nst.cli.recoloring import with_color
 from nst.cli.web.decoding import jpeg
-from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, Order, Preview
-from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, MORE_STEPS
+from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, LookPainted, Order, Preview
+from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, LOOKS, MORE_STEPS, changed
 from nst.description import Labels, Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
-from nst.errors import NSTError
+from nst.errors import NSTError, SettingsError
 from nst.forecast import forecast
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
+from nst.pictures.enlarging import enlarged
 from nst.pictures.masks import Masks, make_masks, restore_protected
 from nst.pictures.picture import Picture, fit_longest_side, planar, resize
 from nst.pictures.reading import read_picture
@@ -38,10 +39,12 @@ __all__ = [
     "Canvas",
     "PaintingContext",
     "Setup",
+    "bring_up",
     "error_line",
     "estimate",
     "large_transfer",
     "live_canvas",
+    "paint_looks",
     "read_upload",
     "recolor_result",
 ]
@@ -53,6 +56,9 @@ THUMB = 256
 
 PAUSE, SHARE = 0.2, 10.0
 """Seconds between two previews, and how many times what the last one took: they take a tenth of the time at most."""
+
+CARD, CARD_SIZE, CARD_STEPS = 240, 96, 12
+"""Longest side in pixels of the card of a look, and of what is painted for it, in so many steps."""
 
 POLISH = 20
 """Steps at the full size, when a picture that is done goes on."""
@@ -280,6 +286,23 @@ class Canvas:
         return total
 
 
+def paint_looks(context: PaintingContext, order: Order) -> Iterator[LookPainted | None]:
+    """What each look makes of the pictures of an order; None after a step, so that what is asked for need not wait.
+
+    Raises:
+        NSTError: bad input, or not enough memory.
+    """
+    for name, look in LOOKS.items():
+        recipe = changed(order.subject.recipe, look.sliders)
+        small = replace(order, subject=replace(order.subject, recipe=recipe, masks={}), size=CARD_SIZE)
+        for record in context.transfer(small, context.memory_left(), None, steps=CARD_STEPS).iterate():
+            record.losses()
+            yield None
+        picture, photo = record.colored(recipe.coloring).picture(), sized(order.photo, CARD)
+        card = enlarged(picture, sized(order.photo, CARD_SIZE), photo, *photo.size)
+        yield LookPainted(order.session, order.subject.pair, name, jpeg(card))
+
+
 def live_canvas(
     context: PaintingContext, order: Order, present: Picture | None, polish: bool, memory: int | None
 ) -> Canvas:
@@ -305,6 +328,44 @@ def large_transfer(context: PaintingContext, request: Large) -> tuple[StyleTrans
     """
     init = _start_file(request.order, read_upload(request.present))
     return _transfer_above(context, request, init), init
+
+
+def bring_up(request: Large, weights: str) -> Finished:
+    """Write the present picture at another size with the detail of the photograph, as `nst poster` does.
+
+    `weights` are as they were typed.
+
+    Raises:
+        NSTError: it is not larger than what there is, or a file cannot be read or written.
+    """
+    began, order, raw = time.perf_counter(), request.order, Path(request.present)
+    small = {"picture": raw.with_name(raw.name.replace("raw", "picture", 1)), "raw": raw}
+    content = read_upload(order.photo)
+    size = fit_longest_side(*content.size, order.size)
+    paths = {kind: order.file(kind) for kind in ("picture", "raw", "thumb")}
+    made = _with_paths(read_picture_settings(str(small["picture"])), order, weights)
+    document = {**made, "command": {"name": "poster", "long_side": order.size}}
+    for kind, path in small.items():
+        result = read_upload(str(path))
+        if order.size <= max(result.size):
+            raise SettingsError(f"the picture has {max(result.size)} pixels already: choose a larger size")
+        image = enlarged(result, resize(content, *result.size), content, *size)
+        write_picture(image, paths[kind], **Labels().of(document, content.tags))
+        if kind == "picture":
+            paths["thumb"].write_bytes(jpeg(image, THUMB))
+    entry = HistoryEntry(
+        run=order.run,
+        why="large",
+        subject=order.subject,
+        size=size,
+        step=0,
+        steps=0,
+        seconds=time.perf_counter() - began,
+        made=time.time(),
+        files={kind: path.name for kind, path in paths.items()},
+        command=_command(document, paths["picture"]),
+    )
+    return Finished(order.session, entry)
 
 
 def estimate(context: PaintingContext, request: Large) -> Estimate:
@@ -358,17 +419,17 @@ def recolor_result(order: Order, raw: Picture, weights: str) -> Colored:
         NSTError: a file cannot be read or written.
     """
     path, color, longest = order.file("picture"), order.subject.recipe.coloring, max(raw.size)
-    made = with_color(read_picture_settings(str(path)), color)
-    own = {"content": order.photo, "styles": list(order.styles), "masks": dict(order.masks)}
-    document = {
-        **made,
-        "settings": {**made["settings"], **own},
-        "weights": {**made["weights"], "from": weights},
-    }
+    document = _with_paths(with_color(read_picture_settings(str(path)), color), order, weights)
     picture = Output(color, sized(order.photo, longest), to_pil, _masks(order, longest)).finish(raw)
     write_picture(picture, path, **Labels().of(document, picture.tags))
     order.file("thumb").write_bytes(jpeg(picture, THUMB))
     return Colored(order.session, order.run, _command(document, path))
+
+
+def _with_paths(document: Mapping[str, Any], order: Order, weights: str) -> dict[str, Any]:
+    own = {"content": order.photo, "styles": list(order.styles), "masks": dict(order.masks)}
+    settings, network = {**document["settings"], **own}, {**document["weights"], "from": weights}
+    return {**document, "settings": settings, "weights": network}
 
 
 def _masks(order: Order, longest: int) -> Masks | None:

@@ -21,7 +21,7 @@ from typing import Any
 from nst.children import safe_children
 from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import Event, Large, Ready, Request, Status
-from nst.cli.web.painting import Canvas, PaintingContext, Setup, error_line, large_transfer
+from nst.cli.web.painting import Canvas, PaintingContext, Setup, bring_up, error_line, large_transfer
 from nst.errors import NSTError
 from nst.transfer import StyleTransfer
 
@@ -147,6 +147,9 @@ class LargeWorker:
         """Paint to the end, or until any request interrupts it."""
         order = request.order
         try:
+            if request.quick:
+                self._pipe.send(bring_up(request, self._context.setup.weights))
+                return
             canvas = self._canvas(request)
             self._due = time.monotonic() + EVERY
             while canvas.advance():

@@ -46,6 +46,7 @@ class LargeJob:
         step: steps done, of `steps`.
         left: seconds that it will still take.
         asked: seconds since 1970.
+        quick: brought up to size, without a step.
     """
 
     name: str
@@ -59,6 +60,7 @@ class LargeJob:
     steps: int = 0
     left: float = 0.0
     asked: float = field(default_factory=time.time)
+    quick: bool = False
 
 
 _ORDER = {
@@ -86,6 +88,7 @@ _FORM = {
     "steps": int,
     "left": float,
     "asked": float,
+    "quick?": bool,
 }
 """What the file of a job must be; see `nst.documents`."""
 
@@ -136,13 +139,13 @@ class LargeJobs:
                 resident = psutil.Process(self._process.pid).memory_info().rss
         return max(0, self._peak - resident)
 
-    def add(self, order: Order, present: str, above: int) -> None:
+    def add(self, large: Large) -> None:
         """A further picture.
 
         Raises:
             OSError: it cannot be written, and is not in the queue.
         """
-        job = LargeJob(secrets.token_hex(6), order, present, above)
+        job = LargeJob(secrets.token_hex(6), large.order, large.present, large.above, quick=large.quick)
         self._write(job)
         self._jobs[job.name] = job
         self.start_next()
@@ -165,7 +168,9 @@ class LargeJobs:
         self._peak = 0
         self._save(replace(job, state="painting"))
         checkpoint = str(self._checkpoint(job))
-        self._process.send(Large(job.order, job.present, job.above, job.name, checkpoint, self.reserve))
+        self._process.send(
+            Large(job.order, job.present, job.above, job.name, checkpoint, self.reserve, job.quick)
+        )
 
     def make_room(self) -> None:
         """A live picture wants the memory: the present one is saved for a while."""

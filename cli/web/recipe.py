@@ -119,6 +119,7 @@ class Upload:
         file: its name in the session's folder, as it was uploaded.
         view: name of a JPEG of it for the page, of `width` x `height` pixels.
         credit: whose it is, and under which licence; "" for the user's own.
+        faces: name of a mask of the heads in it; "" where none were found.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Upload:
     width: int
     height: int
     credit: str = ""
+    faces: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ class Composition:
         """The photograph and the paintings."""
         return [upload for upload in (self.photo, *self.styles) if upload is not None]
 
+    @property
+    def pair(self) -> str:
+        """Names the photograph and the paintings: what a look is seen on."""
+        return ",".join(upload.file for upload in self.uploads)
+
     def colored(self, color: float) -> Composition:
         """The same with more or less of the photograph's colours."""
         return replace(self, recipe=replace(self.recipe, color=color))
@@ -170,7 +177,7 @@ class Composition:
         return Composition(self.photo, styles, replace(self.recipe, blend=()), masks)
 
 
-_UPLOAD = {"name": str, "file": str, "view": str, "width": int, "height": int, "credit?": str}
+_UPLOAD = {"name": str, "file": str, "view": str, "width": int, "height": int, "credit?": str, "faces?": str}
 COMPOSITION = {"photo": (_UPLOAD, None), "styles": [_UPLOAD], "recipe": {str: object}, "masks": {str: str}}
 """What a composition in a file must be; see `nst.documents`."""
 
@@ -196,7 +203,7 @@ def read_composition(document: Mapping[str, Any]) -> Composition:
     styles = tuple(Upload(**style) for style in document["styles"])
     for upload in (photo, *styles):
         if upload is not None:
-            in_the_folder(upload.file, upload.view)
+            in_the_folder(upload.file, upload.view, upload.faces or None)
     in_the_folder(*document["masks"].values())
     return Composition(photo, styles, changed(Recipe(), document["recipe"]), document["masks"])
 

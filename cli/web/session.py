@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -82,6 +82,7 @@ class Session:
         work: how far the present picture is.
         history: the newest first.
         undo: the newest last.
+        redo: what was undone, the newest last; until the next change.
         numbers: the next one, for runs and files.
         touched: seconds since 1970.
     """
@@ -91,6 +92,7 @@ class Session:
     work: Work = field(default_factory=Work)
     history: tuple[HistoryEntry, ...] = ()
     undo: tuple[Snapshot, ...] = ()
+    redo: tuple[Snapshot, ...] = ()
     numbers: int = 1
     touched: float = field(default_factory=time.time)
 
@@ -105,18 +107,22 @@ class Session:
         return [
             self.subject,
             *(entry.subject for entry in self.history),
-            *(shot.subject for shot in self.undo),
+            *(shot.subject for shot in (*self.undo, *self.redo)),
         ]
 
     @property
     def wanted(self) -> set[str]:
         """Names of the files that belong to its subjects and their pictures."""
         uploads = [upload for subject in self.subjects for upload in subject.uploads]
-        names = {name for upload in uploads for name in (upload.file, upload.view)}
+        names = {name for upload in uploads for name in (upload.file, upload.view, upload.faces)}
         names |= {file for subject in self.subjects for file in subject.masks.values()}
         names |= {file for entry in self.history for file in entry.files.values()}
         names |= {f"start-{entry.run}.png" for entry in self.history}  # which its command names
-        return names | {shot.present for shot in self.undo if shot.present} | {f"start-{self.work.run}.png"}
+        return (
+            names
+            | {shot.present for shot in (*self.undo, *self.redo) if shot.present}
+            | {f"start-{self.work.run}.png"}
+        )
 
     def painted(self, run: int) -> HistoryEntry | None:
         """A picture of the history."""
@@ -130,10 +136,13 @@ class Session:
         """The same with a snapshot of how it is now, unless the gesture has made one."""
         if not self.subject.ready or (self.undo and self.undo[-1].gesture == gesture):
             return self
+        return replace(self, undo=(*self.undo, self.snapshot(gesture))[-UNDO:], redo=())
+
+    def snapshot(self, gesture: str) -> Snapshot:
+        """How it is now."""
         entry = self.entry
         present = None if entry is None else entry.files["raw"]
-        now = Snapshot(gesture, self.subject, present, 0 if entry is None else entry.run)
-        return replace(self, undo=(*self.undo, now)[-UNDO:])
+        return Snapshot(gesture, self.subject, present, 0 if entry is None else entry.run)
 
     def started(self, start: str) -> Session:
         """The same when its run has begun with a picture: that is what undo goes back to."""
@@ -142,8 +151,13 @@ class Session:
 
     def with_entry(self, entry: HistoryEntry) -> Session:
         """The same with a further picture in its history, or another one of its run."""
-        others = tuple(other for other in self.history if other.run != entry.run)
-        return replace(self, history=(entry, *others)[:HISTORY])
+        return self.with_history([entry, *(other for other in self.history if other.run != entry.run)])
+
+    def with_history(self, entries: Sequence[HistoryEntry]) -> Session:
+        """The same with those; where they are too many the oldest without a star go, then the oldest."""
+        ranked = sorted(range(len(entries)), key=lambda place: (not entries[place].star, place))
+        kept = set(ranked[:HISTORY]) | {0}
+        return replace(self, history=tuple(entry for place, entry in enumerate(entries) if place in kept))
 
 
 class Store:
@@ -176,6 +190,16 @@ class Store:
     def path(self, session: Session) -> Path:
         """Its folder."""
         return self.folder / session.name
+
+    def find_picture(self, data: bytes, names: Iterable[str]) -> dict[str, Any]:
+        """The session of these names in whose history a picture is, byte by byte, and its run; empty without one."""
+        for session in filter(None, map(self.get, names)):
+            for entry in session.history:
+                path = self.path(session) / entry.files["picture"]
+                with suppress(OSError):
+                    if path.stat().st_size == len(data) and path.read_bytes() == data:
+                        return {"session": session.name, "run": entry.run}
+        return {}
 
     def make(self) -> Session:
         """A new one; its folder is there.
@@ -248,13 +272,16 @@ _ENTRY = {
     "made": float,
     "files": {"picture": str, "thumb": str, "raw": str},
     "command": str,
+    "star?": bool,
 }
+_SHOT = {"gesture": str, "subject": COMPOSITION, "present": (str, None), "entry": int}
 _FORM = {
     "name": str,
     "subject": COMPOSITION,
     "work": {"state": str, "run": int, "error": str, "start": (str, None)},
     "history": [_ENTRY],
-    "undo": [{"gesture": str, "subject": COMPOSITION, "present": (str, None), "entry": int}],
+    "undo": [_SHOT],
+    "redo?": [_SHOT],
     "numbers": int,
     "touched": float,
 }
@@ -267,7 +294,8 @@ def _session(document: dict[str, Any]) -> Session:
 
     work = Work(**document["work"])
     in_the_folder(work.start)
-    for shot in document["undo"]:
+    shots = {name: document.get(name, []) for name in ("undo", "redo")}
+    for shot in (*shots["undo"], *shots["redo"]):
         in_the_folder(shot["present"])
     for entry in document["history"]:
         in_the_folder(*entry["files"].values())
@@ -276,5 +304,5 @@ def _session(document: dict[str, Any]) -> Session:
     if work.under_way:  # when the server ended
         work = replace(work, state="stopped")
     history = tuple(HistoryEntry(**with_subject(e, size=tuple(e["size"]))) for e in document["history"])
-    undo = tuple(Snapshot(**with_subject(shot)) for shot in document["undo"])
-    return Session(**with_subject(document, work=work, history=history, undo=undo))
+    kept = {name: tuple(Snapshot(**with_subject(shot)) for shot in held) for name, held in shots.items()}
+    return Session(**with_subject(document, work=work, history=history, **kept))

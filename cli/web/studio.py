@@ -24,6 +24,7 @@ from nst.cli.web.messages import (
     Finished,
     HistoryEntry,
     Large,
+    LookPainted,
     Order,
     Paint,
     Preview,
@@ -36,10 +37,18 @@ from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
 from nst.cli.web.queue import LargeJob, LargeJobs
 from nst.cli.web.recipe import MOST_STYLES, Composition, Upload, changed
-from nst.cli.web.session import FRESH, Session, Store, Work
+from nst.cli.web.session import FRESH, Session, Snapshot, Store, Work
+from nst.documents import read_json
 from nst.errors import SettingsError
+from nst.files import write_atomically
 
 __all__ = ["EventStream", "Studio"]
+
+LOOKS_FILE = "looks.json"
+"""Of a session's folder: the cards, as the page has them."""
+
+LARGE_FACES = 0.02
+"""Share of a photograph that heads take up which are kept without being asked for."""
 
 
 class Studio:
@@ -88,6 +97,10 @@ class Studio:
         shown.streams.add(stream)
         stream.send("state", self.document(session))
         stream.send("curve", {"run": shown.run, "points": shown.curve})
+        if not shown.looks:
+            with suppress(OSError, ValueError):
+                shown.looks = read_json((self.store.path(session) / LOOKS_FILE).read_bytes(), {str: str})
+        stream.send("looks", shown.looks)
         if shown.preview is not None and session.work.state == "painting":
             stream.send("preview", shown.preview)
         return stream
@@ -107,7 +120,7 @@ class Studio:
         document = asdict(session)
         for name in ("name", "touched", "numbers"):
             del document[name]
-        document["undo"] = len(session.undo)
+        document["undo"], document["redo"] = len(session.undo), len(session.redo)
         document["jobs"] = [
             {name: getattr(job, name) for name in ("name", "state", "error", "step", "steps", "left")}
             | {"size": job.order.size, "place": place}
@@ -150,6 +163,20 @@ class Studio:
         """Another photograph: the picture begins anew, without what the brush painted."""
         self._renew(session, replace(session.subject, photo=photo, masks={}))
 
+    def set_faces(self, session: Session, photo: Upload, file: str, share: float) -> None:
+        """Heads were found in a photograph: where they are large they are kept, unless the brush came before."""
+        subject = session.subject
+        if subject.photo != photo:  # which is another by now
+            return
+        kept = share >= LARGE_FACES and not subject.masks
+        masks = {"protect": file} if kept else subject.masks
+        subject = replace(subject, photo=replace(photo, faces=file), masks=masks)
+        session = replace(session, subject=subject)
+        if kept and subject.ready:
+            self._paint(session, go_on=False)
+        else:
+            self._save(session)
+
     def add_style(self, session: Session, style: Upload) -> None:
         """A further painting."""
         if len(session.subject.styles) >= MOST_STYLES:
@@ -191,7 +218,20 @@ class Studio:
         if not session.undo:
             raise SettingsError("there is nothing to undo")
         *rest, shot = session.undo
-        session = replace(session, subject=shot.subject, undo=tuple(rest))
+        now = session.snapshot(shot.gesture)
+        self._go_back(replace(session, undo=tuple(rest), redo=(*session.redo, now)), shot)
+
+    def redo(self, session: Session) -> None:
+        """Forward to how it was before the last undo."""
+        if not session.redo:
+            raise SettingsError("there is nothing to do again")
+        *rest, shot = session.redo
+        now = session.snapshot(shot.gesture)
+        self._go_back(replace(session, undo=(*session.undo, now), redo=tuple(rest)), shot)
+
+    def _go_back(self, session: Session, shot: Snapshot) -> None:
+        """To how it was, and to the very picture where it was finished."""
+        session = replace(session, subject=shot.subject)
         entry = session.painted(shot.entry)
         if entry is not None:
             self._show(session, entry)
@@ -207,6 +247,19 @@ class Studio:
             raise SettingsError("there is no such picture any more")
         session = session.remembered(f"restore {run} {time.time()}")
         self._show(replace(session, subject=entry.subject), entry)
+
+    def star(self, session: Session, run: int) -> None:
+        """Give a picture of the history a star, or take it away."""
+        entries = session.history
+        self._save(
+            session.with_history([replace(e, star=not e.star) if e.run == run else e for e in entries])
+        )
+
+    def delete(self, session: Session, run: int) -> None:
+        """Take a picture out of the history, and its files with the next one."""
+        if run == session.work.run:
+            raise SettingsError("this picture is the present one: go back to another before it is deleted")
+        self._save(session.with_history([entry for entry in session.history if entry.run != run]))
 
     def stop(self, session: Session) -> None:
         """Show the picture so far."""
@@ -232,10 +285,10 @@ class Studio:
         """Find out what a large picture would take; the answer comes with the events."""
         self._live.send(self._large(session, size, session.work.run))
 
-    def enlarge(self, session: Session, size: int) -> None:
-        """Queue a large picture."""
+    def enlarge(self, session: Session, size: int, quick: bool = False) -> None:
+        """Queue a large picture: painted at further scales, or `quick`, by bringing the present one up to size."""
         large = self._large(session, size, self.store.number(session))
-        self._large_jobs.add(large.order, large.present, large.above)
+        self._large_jobs.add(replace(large, quick=quick))
         self._publish(session)
 
     def cancel(self, session: Session, job: str) -> None:
@@ -315,10 +368,20 @@ class Studio:
             if known is not None:
                 self._handle_of(known, event)
 
-    def _handle_of(self, session: Session, event: Preview | Finished | Colored | Status | Estimate) -> None:
+    def _handle_of(
+        self, session: Session, event: Preview | Finished | Colored | LookPainted | Status | Estimate
+    ) -> None:
         run = session.work.run
         if isinstance(event, Estimate):
             self._send(session, "plan", asdict(event))
+        elif isinstance(event, LookPainted):
+            shown = self._shown[session.name]
+            if shown.looks.get("pair") != event.pair:
+                shown.looks = {"pair": event.pair}
+            shown.looks[event.look] = _data_url(event.jpeg)
+            with suppress(OSError):
+                write_atomically(self.store.path(session) / LOOKS_FILE, json.dumps(shown.looks).encode())
+            self._send(session, "looks", shown.looks)
         elif isinstance(event, Colored):
             entry = session.painted(event.run)
             if entry is not None:
@@ -346,7 +409,7 @@ class Studio:
             session = self._save(session.at_work(state="painting"))
         shown = self._shown[session.name]
         shown.preview = {name: value for name, value in vars(event).items() if name not in ("jpeg", "start")}
-        shown.preview["picture"] = "data:image/jpeg;base64," + base64.b64encode(event.jpeg).decode()
+        shown.preview["picture"] = _data_url(event.jpeg)
         if shown.run == event.run:
             shown.curve.append((event.step, event.loss))
         self._send(session, "preview", shown.preview)
@@ -386,6 +449,10 @@ class Studio:
             self._publish(session)
 
 
+def _data_url(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
 def _check_ready(session: Session) -> None:
     if not session.subject.ready:
         raise SettingsError("give a photograph and a painting first")
@@ -393,12 +460,13 @@ def _check_ready(session: Session) -> None:
 
 @dataclass
 class _Shown:
-    """What the pages of a session show: the losses by step of its newest run, and the last preview."""
+    """What the pages of a session show: the losses by step of its newest run, the last preview, the cards by look."""
 
     streams: set[EventStream] = field(default_factory=set)
     run: int = 0
     curve: list[tuple[int, float]] = field(default_factory=list)
     preview: dict[str, Any] | None = None
+    looks: dict[str, str] = field(default_factory=dict)
 
 
 HEARTBEAT = 15.0

@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from nst.cli.web.decoding import Decoder, decode_mask, decode_picture
 from nst.cli.web.recipe import Upload
-from nst.errors import ImageError, SettingsError
+from nst.errors import ImageError
 from nst.files import write_atomically
-from nst.pictures.masks import fit, from_picture
 from nst.pictures.picture import to_uint8
 from nst.pictures.reading import read_picture
 from nst.pictures.subjects import faces
@@ -164,19 +162,17 @@ async def _receive(stream: AsyncIterator[bytes], path: Path, most: int) -> None:
         await run_in_threadpool(os.fsync, file.fileno())
 
 
-def find_faces(photo: Path, painted: Path | None) -> str:
-    """Write a mask of the heads in a photograph beside it, joined with what the brush has painted; its name.
+def find_faces(photo: Path) -> tuple[str, float] | None:
+    """Write a mask of the heads in a photograph beside it; its name and their share of the picture, None without any.
 
     Raises:
-        NSTError: no face is found, or what finds one is not installed.
+        NSTError: the photograph cannot be read, or what finds faces is not installed.
     """
     mask = faces(read_picture(photo))
     if mask is None:
-        raise SettingsError("no face that looks towards the camera was found: paint over it with the brush")
-    if painted is not None:
-        mask = np.maximum(mask, fit(from_picture(read_picture(painted)), mask.shape[1], mask.shape[0]))
+        return None
     file = io.BytesIO()
     Image.fromarray(to_uint8(mask)).save(file, "PNG")
     name = f"mask-{hashlib.sha256(file.getvalue()).hexdigest()[:12]}.png"
     write_atomically(photo.parent / name, file.getvalue())
-    return name
+    return name, float(mask.mean())

@@ -1,186 +1,43 @@
 """The studio in Chromium: one server and its painters for all tests, a small random network on numpy."""
 
-import json
-import os
-import subprocess
-import sys
-from contextlib import contextmanager, suppress
+import base64
+import io
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from types import SimpleNamespace
-from urllib.request import Request, urlopen
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, scene
+from tests.browser.conftest import (
+    LARGE,
+    PATIENCE,
+    SIZE,
+    download,
+    next_run,
+    slide,
+    state,
+    upload,
+    wait_for,
+    wait_until,
+)
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 pytestmark = pytest.mark.slow
 
-SIZE = 64
-PATIENCE = 180_000  # ms; of a machine that is busy with other things
-
-
-LARGE = 256
-"""Side of a live picture that takes some seconds: what a test does meanwhile is done before it is finished."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, weights_file):
-    """`nst web` in a process of its own: its address and its folder."""
-    with serving(tmp_path_factory.mktemp("studio"), weights_file, SIZE) as found:
-        yield found
-
-
-@pytest.fixture
-def unhurried(tmp_path, page, weights_file, files):
-    """The page of a session whose picture takes some seconds; and its server."""
-    with serving(tmp_path, weights_file, LARGE) as server:
-        yield enter(page, server, begin(server, files)), server
-
-
-@contextmanager
-def serving(folder, weights_file, size):
-    command = [
-        sys.executable,
-        "-m",
-        "nst",
-        "web",
-        "--port",
-        "0",
-        "--folder",
-        str(folder),
-        "--backend",
-        "numpy",
-    ]
-    command += ["--weights", str(weights_file), "--size", str(size)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
-    first = process.stdout.readline()
-    assert first.startswith("The studio is at http://127.0.0.1:"), first
-    try:
-        yield SimpleNamespace(address=first.split()[-1], folder=folder, pid=process.pid)
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        process.kill()
-        process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A photograph (120x90) and two paintings as files."""
-    folder = tmp_path_factory.mktemp("uploads")
-    for name, seed, size in (("me", 11, (120, 90)), ("art", 12, (80, 100)), ("ink", 13, (90, 90))):
-        Image.fromarray(scene(seed, *size)).save(folder / f"{name}.png")
-    return SimpleNamespace(photo=folder / "me.png", art=folder / "art.png", ink=folder / "ink.png")
-
-
-@pytest.fixture
-def studio(page, server, files):
-    """The page of a session that has a photograph and a painting, which are being painted."""
-    return enter(page, server, begin(server, files))
-
-
-@pytest.fixture(scope="module")
-def session(server, files):
-    """A session for tests that leave its picture alone."""
-    return begin(server, files)
-
-
-@pytest.fixture
-def finished(page, server, session):
-    """The page of that session."""
-    enter(page, server, session)
-    wait_for(page, "done")
-    return page
-
-
-def begin(server, files):
-    """A session with a photograph and a painting; its name."""
-    name = json.loads(ask(server, "POST", "sessions", b""))["session"]
-    ask(server, "PUT", f"sessions/{name}/photo?name=me.png", files.photo.read_bytes())
-    ask(server, "POST", f"sessions/{name}/styles?name=art.png", files.art.read_bytes())
-    return name
-
-
-def enter(page, server, session):
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{server.address}#{session}")
-    page.wait_for_selector("body[data-state=studio]")
-    return page
-
-
-def ask(server, method, path, data):
-    with urlopen(Request(server.address + path, data, method=method), timeout=60) as answer:
-        return answer.read()
-
-
-def upload(page, door, *paths):
-    with page.expect_file_chooser() as chooser:
-        page.click(door)
-    chooser.value.set_files(paths[0] if len(paths) == 1 else list(paths))
-
-
-def wait_for(page, work):
-    page.wait_for_selector(f"body[data-work={work}]")
-
-
-def state(page):
-    """What the server says of the session."""
-    return page.evaluate("async () => (await fetch(`sessions/${location.hash.slice(1)}`)).json()")
-
-
-def wait_until(page, test):
-    """Until the stream brings a state `s` of which an expression is true."""
-    page.evaluate(
-        f"""() => new Promise((resolve) => {{
-            const news = new EventSource(`sessions/${{location.hash.slice(1)}}/events`);
-            news.addEventListener("state", (event) => {{
-                const s = JSON.parse(event.data);
-                if ({test}) {{ news.close(); resolve(); }}
-            }});
-        }})"""
-    )
-
-
-def download(page):
-    """The picture that the button gives, as floats."""
-    with page.expect_download() as saved:
-        page.click("#download")
-    assert saved.value.suggested_filename.endswith(".png")
-    image = Image.open(saved.value.path())
-    assert image.format == "PNG"
-    return np.asarray(image.convert("RGB"), float)
-
-
-def slide(page, name, value):
-    page.eval_on_selector(
-        f"#slider-{name}",
-        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }",
-        value,
-    )
-
-
-def next_run(page, before):
-    """Until the page shows the result of a later run."""
-    page.wait_for_function(
-        "run => Number(document.body.dataset.run) > run && document.body.dataset.work === 'done'", arg=before
-    )
+GIVEN = "#hero[data-photo]:not([data-photo=''])"
+"""The door where the server has a photograph."""
 
 
 def test_the_first_preview_the_result_and_its_download(page, server, files):
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
     upload(page, "#door-photo", files.photo)
-    page.wait_for_selector("#door-photo.filled")
+    page.wait_for_selector(GIVEN)
     upload(page, "#door-style", files.art)
     studio = page
     studio.wait_for_selector("#result[data-ready]")  # while it is painted
@@ -190,6 +47,9 @@ def test_the_first_preview_the_result_and_its_download(page, server, files):
     assert picture.shape == (48, 64, 3)
     photo = np.asarray(Image.open(files.photo).resize((SIZE, 48)), float)
     assert np.abs(picture - photo).mean() > 1
+    studio.wait_for_function(
+        "() => [...document.querySelectorAll('.look img')].every((card) => card.src.startsWith('data:'))"
+    )  # each look of this photograph in this painting
     points = "line => line.getAttribute('points').split(' ').length"
     assert studio.eval_on_selector("#curve polyline", points) >= 3  # a quick run is not shown step by step
 
@@ -271,9 +131,14 @@ def test_the_brush_protects(studio, files):
 def test_the_brush_with_the_keyboard(finished):
     finished.keyboard.press("b")
     finished.focus("#canvas")
-    for key in ("ArrowLeft", "ArrowUp", " "):
+    for key in ("ArrowLeft", "ArrowUp", "]", " "):
         finished.keyboard.press(key)
     wait_until(finished, "'protect' in s.subject.masks")
+    assert float(finished.input_value("#brush-size")) == pytest.approx(0.145)  # 1.2 times what it was
+    painted = "image => getComputedStyle(image).visibility + getComputedStyle(image).display"
+    assert finished.eval_on_selector("#result", painted) == "visibleblock"  # under the brush
+    finished.keyboard.press("Shift+ ")  # at the same place
+    wait_until(finished, "!('protect' in s.subject.masks)")
 
 
 def test_stop_and_continue(unhurried):
@@ -325,27 +190,33 @@ def test_two_paintings_have_a_blend_and_a_brush_each(studio, files):
     run = state(studio)["work"]["run"]
     studio.click("#add-style")
     upload(studio, "#samples-dialog button:has-text('From this computer')", files.ink)
-    studio.wait_for_selector(".share >> nth=1")
+    studio.wait_for_selector("#ratio")
     next_run(studio, run)
+    assert studio.inner_text(".ratio output") == "50 : 50"
     studio.eval_on_selector(
-        ".share", "input => { input.value = 0.1; input.dispatchEvent(new Event('input')); }"
+        "#ratio", "input => { input.value = 0.4; input.dispatchEvent(new Event('input')); }"
     )
     wait_until(studio, "s.subject.recipe.blend.length === 2")
-    assert state(studio)["subject"]["recipe"]["blend"] == [0.1, 0.5]
+    assert state(studio)["subject"]["recipe"]["blend"] == [0.6, 0.4]
+    assert studio.inner_text(".ratio output") == "60 : 40"
     studio.click("#brush")
     assert studio.locator("#brush-tools [id^=layer-]").count() == 3
 
 
-def test_make_it_large(studio):
+@pytest.mark.parametrize(
+    ("button", "command"), [("#large-go", "--size 72"), ("#large-quick", "--long-side 72")]
+)
+def test_make_it_large(studio, button, command):
     wait_for(studio, "done")
     studio.click("#large")
     studio.evaluate("import('./static/large.js').then((m) => m.ask(72))")
     studio.wait_for_function("() => document.querySelector('#plan').textContent.includes('72 × 54 pixels')")
-    studio.click("#large-go")
+    studio.click(button)
     studio.wait_for_selector("#strip li >> nth=1")
     assert state(studio)["jobs"] == []
+    assert studio.inner_text("#strip button >> nth=0") == "Large, 72 px"
     studio.click("#strip button >> nth=0")
-    assert "--size 72" in studio.text_content("#command")
+    assert command in studio.text_content("#command")
     assert studio.text_content(".facts").startswith("Size72 × 54")
 
 
@@ -354,7 +225,7 @@ def test_compare_with_the_keyboard(finished):
     assert finished.evaluate("document.activeElement.id") == "split"
     finished.keyboard.press("Home")
     assert finished.eval_on_selector("#frame", "frame => frame.style.getPropertyValue('--split')") == "0%"
-    assert finished.eval_on_selector(".before", "image => getComputedStyle(image).visibility") == "visible"
+    assert finished.eval_on_selector("#before", "image => getComputedStyle(image).zIndex") == "1"
 
 
 def test_everything_that_is_operated_has_a_name(finished):
@@ -448,7 +319,7 @@ def test_another_page_can_do_nothing(page, server, stranger):
     })"""
     page.evaluate(frame_it, server.address)
     assert len(page.frames) == 2
-    assert page.frames[1].query_selector("#doors") is None
+    assert page.frames[1].query_selector("#wall") is None
 
 
 def test_a_picture_that_is_pasted(page, server, files):
@@ -462,7 +333,7 @@ def test_a_picture_that_is_pasted(page, server, files):
             dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}));
         }"""
     )
-    page.wait_for_selector("#door-photo.filled")
+    page.wait_for_selector(GIVEN)
 
 
 def test_what_is_no_picture_is_said(page, server, tmp_path):
@@ -472,3 +343,102 @@ def test_what_is_no_picture_is_said(page, server, tmp_path):
     upload(page, "#door-photo", tmp_path / "page.png")
     page.wait_for_selector("#alert:not([hidden])")
     assert "web page" in page.text_content("#alert")
+    assert page.get_attribute("#hero", "class").split()[:2] == ["frame", "comparing"]  # the door as it was
+
+
+DROP = """async ([width, height, times]) => {
+    const sheet = new OffscreenCanvas(width, height);
+    sheet.getContext("2d").drawImage(document.getElementById("hero-before"), 0, 0, width, height);
+    const file = new File([await sheet.convertToBlob({type: "image/jpeg"})], "holiday.jpg", {type: "image/jpeg"});
+    const passed = [];
+    for (let time = 0; time < times; time++) {
+        const data = new DataTransfer(), before = document.getElementById("hero-before").src;
+        data.items.add(file);
+        let began = performance.now();
+        const bare = new Image();
+        bare.src = URL.createObjectURL(file);
+        await bare.decode();
+        await new Promise(requestAnimationFrame);
+        const least = performance.now() - began;
+        began = performance.now();
+        dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
+        await new Promise((resolve) => {
+            const look = () => {
+                const image = document.getElementById("hero-before");
+                const there = image.src !== before && image.complete && image.naturalWidth === width;
+                there ? resolve() : requestAnimationFrame(look);
+            };
+            look();
+        });
+        passed.push(performance.now() - began - least);
+    }
+    return passed;
+}"""
+"""Drops a photograph of some pixels: milliseconds until the page shows it, beyond what decoding takes this machine."""
+
+
+def test_a_photograph_is_seen_at_once(page, server):
+    """From the browser's own file: the server never gets it here."""
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    held = []
+    page.route("**/photo?*", lambda route: held.append(route))
+    passed = page.evaluate(DROP, [1600, 1066, 6])
+    assert min(passed) < 200  # of several, as the machine may be busy
+    assert page.eval_on_selector("#hero-before", "image => getComputedStyle(image).visibility") == "visible"
+    assert page.get_attribute("#hero-before", "src").startswith("blob:")
+    for route in held:
+        route.abort()
+
+
+def test_a_photograph_is_sent_no_larger_than_it_is_used(page, server):
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    page.evaluate(DROP, [5000, 100, 1])
+    page.wait_for_selector(GIVEN)
+    (file,) = (server.folder / page.url.split("#")[1]).glob("source-*.jpg")
+    assert Image.open(file).size == (4096, 82)
+    assert page.get_attribute("#hero-before", "src").startswith("blob:")  # which is sharper than the server's
+
+
+def test_one_click_on_a_painting_starts(page, server):
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    page.wait_for_selector("body[data-state=welcome]")
+    titles = page.locator("#wall .tile").all_inner_texts()
+    assert titles[0] == "The Starry Night"
+    assert titles[-5:] == ["Strokes", "Dots", "Waves", "Glass", "Your own"]
+    page.click("#try-great-wave")
+    page.wait_for_selector("body[data-state=studio]")
+    subject = state(page)["subject"]
+    assert [source["name"] for source in (subject["photo"], *subject["styles"])] == ["Cat", "The Great Wave"]
+    page.click("#fresh")
+    page.wait_for_selector("body[data-state=welcome]")
+    assert page.get_attribute("#hero-before", "src") == "samples/cat"
+
+
+def laplacian(picture):
+    """Its finest detail: what a pixel differs from its neighbours by."""
+    grey = np.asarray(picture.convert("L"), float)
+    return 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+
+
+def test_paint_flows_over_the_sharp_photograph(unhurried, files):
+    """What is painted at a quarter of the size is shown at all of it, with the photograph's detail."""
+    studio, _ = unhurried
+    preview = studio.evaluate(
+        """() => new Promise((resolve) => {
+            const news = new EventSource(`sessions/${location.hash.slice(1)}/events`);
+            news.addEventListener("preview", (event) => { news.close(); resolve(JSON.parse(event.data)); });
+        })"""
+    )
+    assert max(preview["size"]) == LARGE // 2
+    assert preview["step"] <= 40
+    picture = Image.open(io.BytesIO(base64.b64decode(preview["picture"].split(",")[1])))
+    photo = Image.open(files.photo).resize((LARGE, LARGE * 3 // 4), Image.Resampling.LANCZOS)
+    assert picture.size == photo.size
+    assert laplacian(picture).std() > 0.8 * laplacian(photo).std()
+    assert "loss" not in studio.inner_text(".deck")  # words; numbers are for who opens them
+    assert studio.text_content("#status") in ("Sketching", "Painting", "Finishing the fine strokes")

@@ -15,6 +15,7 @@ from nst.cli.web.messages import (
     Estimate,
     Finished,
     Large,
+    LookPainted,
     Order,
     Paint,
     Preview,
@@ -24,7 +25,7 @@ from nst.cli.web.messages import (
 )
 from nst.cli.web.painting import PaintingContext, Setup
 from nst.cli.web.process import LargeWorker
-from nst.cli.web.recipe import Composition, Recipe, Upload
+from nst.cli.web.recipe import LOOKS, Composition, Recipe, Upload
 from tests.conftest import scene
 
 SIZE = 32
@@ -108,6 +109,13 @@ def step(count):
 
 def finished(event):
     return isinstance(event, Finished)
+
+
+@pytest.fixture(autouse=True)
+def small_cards(monkeypatch):
+    """Those of the looks, which follow a picture."""
+    monkeypatch.setattr("nst.cli.web.painting.CARD_SIZE", 64)
+    monkeypatch.setattr("nst.cli.web.painting.CARD_STEPS", 1)
 
 
 @pytest.fixture
@@ -296,6 +304,21 @@ def test_a_mask_that_leaves_no_style_is_said(context, order, tmp_path):
     assert "no region" in states(pipe, "failed")[0].error
 
 
+def test_the_looks_of_these_pictures_are_painted_in_idle_time_and_once(context, order, quick):
+    def first(event):
+        return isinstance(event, LookPainted)
+
+    later = Paint(order(2, strength=0.9), True)
+    pipe = serve(context, Pipe([Paint(order(1), False)]).when(first, later))
+    kinds = [type(event) for event in pipe.sent if isinstance(event, (LookPainted, Finished))]
+    assert kinds == [Finished, LookPainted, Finished, *5 * [LookPainted]]  # a picture does not wait for them
+    cards = pipe.of(LookPainted)
+    assert [card.look for card in cards] == list(LOOKS)
+    assert {card.pair for card in cards} == {order(1).subject.pair}
+    assert Image.open(io.BytesIO(cards[0].jpeg)).size == (240, 180)  # as sharp as the photograph
+    assert len({card.jpeg for card in cards}) == len(LOOKS)
+
+
 def test_the_plan_of_a_large_picture(context, order, quick):
     present = Path(order(1).folder) / "raw-1.png"
     plan = Large(order(2, size=64), str(present), 32)
@@ -331,6 +354,20 @@ def large(context, order, tmp_path, quick):
     serve(context, Pipe([Paint(order(1), False)]))
     present = str(Path(order(1).folder) / "raw-1.png")
     return lambda run: Large(order(run, size=64), present, SIZE, "job", str(tmp_path / f"{run}.checkpoint"))
+
+
+def test_a_quick_poster_and_its_command(context, large, command):
+    folder = Path(large(2).order.folder)
+    quick = replace(large(2), quick=True)
+    (done,) = serve(context, Pipe([quick]), LargeWorker).entries
+    assert (done.size, done.why, done.steps) == ((64, 48), "large", 0)
+    assert shlex.split(done.command)[:2] == ["nst", "poster"]
+    assert command(*shlex.split(done.command)[1:]).status == 0
+    # from the picture of 8 bits here, from the run itself there
+    np.testing.assert_allclose(pixels("out.png"), pixels(folder / "picture-2.png"), atol=1)
+    pipe = Pipe([replace(quick, order=replace(quick.order, size=32))])
+    LargeWorker(pipe, context)._paint(pipe.recv())
+    assert "larger size" in states(pipe, "failed")[0].error
 
 
 def test_a_large_picture_and_its_command(context, large, command):

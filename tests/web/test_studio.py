@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from nst.cli.web.messages import Colored, Paint, Ready, Recolor, Status, Stop
+from nst.cli.web.messages import Colored, LookPainted, Paint, Ready, Recolor, Status, Stop
 from nst.cli.web.session import Store
 from tests.web.conftest import document, open_studio, png, tell_finished, tell_preview
 
@@ -134,6 +134,24 @@ def test_undo_goes_on_from_the_picture_of_then(ready):
     assert paint.order.subject.recipe.strength == 0.5
 
 
+def test_redo_brings_back_what_was_undone(ready):
+    first = paints(ready)[0].order.run
+    tell_finished(ready, first)
+    patch(ready, "a", strength=0.8)
+    second = paints(ready)[-1].order.run
+    tell_finished(ready, second)
+    act(ready, "undo")
+    assert (document(ready)["work"]["run"], document(ready)["redo"]) == (first, 1)
+    act(ready, "redo")
+    held = document(ready)
+    assert (held["work"]["run"], held["subject"]["recipe"]["strength"]) == (second, 0.8)
+    assert (held["undo"], held["redo"]) == (1, 0)
+    act(ready, "undo")
+    assert open_studio(ready.folder).client.get(ready.at).json()["redo"] == 1  # after a restart of the server
+    patch(ready, "b", detail=0.9)
+    assert act(ready, "redo").json() == {"error": "there is nothing to do again"}  # another way was taken
+
+
 def test_stop_and_continue(ready):
     run = paints(ready)[0].order.run
     act(ready, "stop")
@@ -168,6 +186,25 @@ def test_history_brings_back_picture_and_settings(ready):
     patch(ready, detail=0.9, gesture="x")  # goes on from the picture that was brought back
     assert paints(ready)[-1].present == str(ready.folder / ready.name / f"raw-{first}.png")
     assert act(ready, "restore", run=10**6).status_code == 422
+
+
+def test_stars_stay_and_what_is_deleted_goes(ready):
+    first = paints(ready)[0].order.run
+    tell_finished(ready, first)
+    assert act(ready, "star", run=first).status_code == 204
+    for number in range(30):
+        patch(ready, str(number), strength=0.1 + number / 50)
+        tell_finished(ready, paints(ready)[-1].order.run)
+    runs = [entry["run"] for entry in document(ready)["history"]]
+    assert len(runs) == 24
+    assert first in runs  # the oldest, with its star
+    assert "the present one" in act(ready, "delete", run=runs[0]).json()["error"]
+    assert act(ready, "delete", run=runs[1]).status_code == 204
+    entries = (
+        open_studio(ready.folder).client.get(ready.at).json()["history"]
+    )  # after a restart of the server
+    assert [entry["run"] for entry in entries] == [run for run in runs if run != runs[1]]
+    assert [entry["run"] for entry in entries if entry["star"]] == [first]
 
 
 def test_other_colours_of_a_finished_picture_take_its_place(ready):
@@ -283,6 +320,20 @@ def test_two_tabs_of_a_session_hear_the_same(ready):
     patch(ready, strength=0.9)
     told = [box._events["state"]["subject"]["recipe"]["strength"] for box in boxes]
     assert told == [0.9, 0.9]
+
+
+def test_cards_of_other_pictures_are_not_mixed(ready):
+    stream = ready.studio.subscribe(ready.studio.store.get(ready.name))
+    for pair, look in (("old", "bold"), ("new", "fine"), ("new", "broad")):
+        ready.live.handle(LookPainted(ready.name, pair, look, b"jpeg"))
+    again = open_studio(ready.folder).studio  # after a restart of the server
+    assert again.subscribe(again.store.get(ready.name))._events["looks"] == stream._events["looks"]
+    cards = dict(stream._events["looks"])
+    assert cards.pop("pair") == "new"
+    assert {look: url.split(",")[0] for look, url in cards.items()} == {
+        "fine": "data:image/jpeg;base64",
+        "broad": "data:image/jpeg;base64",
+    }
 
 
 def test_waiting_is_shown(ready):

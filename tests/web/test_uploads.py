@@ -213,27 +213,45 @@ def test_an_unknown_sample_is_not_found(ready):
     assert ready.client.get("samples/mona-lisa").status_code == 404
 
 
-def test_faces_are_found_and_join_what_the_brush_has_painted(ready):
+@pytest.fixture
+def portrait():
+    """A photograph with a large face as a PNG file."""
     data = pytest.importorskip("skimage.data")
     pytest.importorskip("cv2")
     held = io.BytesIO()
     Image.fromarray(data.astronaut()).save(held, "PNG")
-    ready.client.put(f"{ready.at}/photo", content=held.getvalue())
-    painted = np.zeros((64, 64), np.uint8)
-    painted[56:, :8] = 255  # the lower left corner
-    held = io.BytesIO()
-    Image.fromarray(painted).save(held, "PNG")
-    ready.client.put(f"{ready.at}/masks/protect", content=held.getvalue())
-    assert ready.client.post(f"{ready.at}/faces").status_code == 204
-    mask = np.asarray(Image.open(ready.folder / ready.name / document(ready)["subject"]["masks"]["protect"]))
+    return held.getvalue()
+
+
+def test_a_large_face_is_found_and_kept(ready, portrait):
+    ready.client.put(f"{ready.at}/photo", content=portrait)
+    subject = document(ready)["subject"]
+    assert subject["masks"] == {"protect": subject["photo"]["faces"]}
+    mask = np.asarray(Image.open(ready.folder / ready.name / subject["photo"]["faces"]))
     assert mask[110, 224] == 255  # her nose
-    assert mask[500, 20] == 255
     assert mask[300, 60] == 0  # the flag
+    assert (
+        ready.live.sent[-1].order.subject.masks == subject["masks"]
+    )  # and painted like that, from the beginning
+    assert not ready.live.sent[-1].go_on
+    ready.client.delete(f"{ready.at}/masks/protect")  # the switch
+    assert document(ready)["subject"]["masks"] == {}
+    assert document(ready)["subject"]["photo"]["faces"] == subject["photo"]["faces"]
+    assert subject["photo"]["faces"] in ready.studio.store.get(ready.name).wanted
 
 
-def test_no_face_is_said(ready):
-    pytest.importorskip("skimage")
-    pytest.importorskip("cv2")
-    answer = ready.client.post(f"{ready.at}/faces")
-    assert answer.status_code == 422
-    assert "no face" in answer.json()["error"]
+def test_a_small_face_is_kept_when_the_switch_says_so(ready, portrait):
+    sheet = Image.new("RGB", (1200, 1200), "gray")
+    sheet.paste(Image.open(io.BytesIO(portrait)), (0, 0))
+    held = io.BytesIO()
+    sheet.save(held, "PNG")
+    ready.client.put(f"{ready.at}/photo", content=held.getvalue())
+    subject = document(ready)["subject"]
+    assert subject["photo"]["faces"]
+    assert subject["masks"] == {}
+
+
+def test_without_what_finds_faces_there_is_no_switch(ready, portrait, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert ready.client.put(f"{ready.at}/photo", content=portrait).status_code == 204
+    assert document(ready)["subject"]["photo"]["faces"] == ""

@@ -29,6 +29,19 @@ export async function about() {
   return (await ask("about"))?.json();
 }
 
+/** The sessions of this browser, the last one first. */
+const known = () => (localStorage.getItem("nst-sessions") ?? "").split(",").filter(Boolean);
+
+/** Go back to a picture that was made in one of them, with its settings, photograph and paintings; false for any other file. */
+export async function bringBack(file) {
+  if (file.type !== "image/png" || !(await file.slice(0, 2 ** 16).text()).includes("nst")) return false;
+  const found = await (await ask(`find?sessions=${known().join(",")}`, { method: "POST", body: file }))?.json();
+  if (!found?.session) return false;
+  await ask(`sessions/${found.session}/do/restore`, json("POST", { run: found.run }));
+  location.hash = found.session;
+  return true;
+}
+
 /** The session in the address or the last one of this browser, or a new one. */
 export async function enter(fresh = false) {
   const wanted = fresh ? "" : location.hash.slice(1) || localStorage.getItem("nst-session") || "";
@@ -38,6 +51,7 @@ export async function enter(fresh = false) {
     session = made?.session ?? "";
   }
   localStorage.setItem("nst-session", session);
+  localStorage.setItem("nst-sessions", [session, ...known().filter((name) => name !== session)].slice(0, 100).join(","));
   history.replaceState(null, "", `#${session}`);
   return session;
 }
@@ -54,16 +68,14 @@ export async function known() {
 const give = (kind, query, body) =>
   kind === "photo" ? ask(`${of("/photo")}?${query}`, { method: "PUT", body }) : ask(`${of("/styles")}?${query}`, { method: "POST", body });
 
-export const upload = (kind, file) => give(kind, `name=${encodeURIComponent(file.name ?? "picture")}`, file);
+export const upload = (kind, file, name = "picture") => give(kind, `name=${encodeURIComponent(name)}`, file);
 export const sample = (kind, name) => give(kind, `sample=${name}`);
 
 export const removeStyle = (number) => ask(of(`/styles/${number}`), { method: "DELETE" });
 export const change = (sliders, gesture) => ask(of("/recipe"), json("PATCH", { ...sliders, gesture }));
 export const act = (action, document = {}) => ask(of(`/do/${action}`), json("POST", document));
-export const enlarge = (size) => ask(of("/large"), json("POST", { size }));
+export const enlarge = (size, quick) => ask(of("/large"), json("POST", { size, quick }));
 export const cancel = (job) => ask(of(`/large/${job}`), { method: "DELETE" });
-
-export const findFaces = () => ask(of("/faces"), { method: "POST" });
 
 export function putMask(name, blob, gesture) {
   const path = `${of(`/masks/${name}`)}?gesture=${gesture}`;

@@ -31,6 +31,9 @@ export function duration(seconds) {
   return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** "a few seconds", "about 30 s", "about 2 min": of what is yet to come. */
+export const about = (seconds) => (seconds < 8 ? "a few seconds" : `about ${duration(seconds < 60 ? 10 * Math.ceil(seconds / 10) : 60 * Math.round(seconds / 60))}`);
+
 export const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 1 : 0)} GB`;
 
 let hiding;

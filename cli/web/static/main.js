@@ -2,12 +2,14 @@
 import * as api from "./api.js";
 import { makeBrush, showBrush, toggle } from "./brush.js";
 import { announce, find } from "./dom.js";
+import { keepFrame, makeKeep, showKeep } from "./keep.js";
 import { makeLarge, showPlan } from "./large.js";
 import { makeProgress, showCurve, showProgress, showWork } from "./progress.js";
 import { showShelf } from "./shelf.js";
-import { makeLooks, makeSliders, release, showRecipe } from "./sliders.js";
+import { keepCards, makeLooks, makeSliders, release, setOpacity, showCards, showRecipe } from "./sliders.js";
 import { makeSources, showSources } from "./sources.js";
 import { compare, makeStage, showPreview, showState } from "./stage.js";
+import { ZOOM_KEYS, makeZoom } from "./zoom.js";
 
 let looks = [];
 let state = null;
@@ -19,14 +21,17 @@ function show(next) {
   const ready = state.subject.photo && state.subject.styles.length;
   document.body.dataset.state = ready ? "studio" : "welcome";
   find("undo").disabled = !state.undo;
+  find("redo").disabled = !state.redo;
   const { machine } = state;
   find("machine").textContent = machine ? `${machine.backend} · ${machine.device} · ${machine.network}` : "Warming up …";
   showSources(state);
   showRecipe(state.subject.recipe, looks);
+  showCards(state.subject);
   showState(state, entry);
   showBrush(state);
   showWork(state);
-  showShelf(state);
+  showShelf(state, looks);
+  showKeep(state, entry);
 }
 
 function listen() {
@@ -40,27 +45,35 @@ function listen() {
   on("state", show);
   on("curve", showCurve);
   on("plan", showPlan);
+  on("looks", (painted) => { keepCards(painted); if (state) showCards(state.subject); });
   on("preview", (preview) => {
     if (preview.run !== state?.work.run) return;
     showPreview(preview);
     showProgress(preview);
+    keepFrame(preview);
   });
 }
 
 async function fresh() {
   compare(false);
   toggle(false);
+  setOpacity(1);
+  ZOOM_KEYS[0]();
   await api.enter(true);
   listen();
   announce("A new picture");
 }
 
-/** Keys without a modifier, where nothing is typed: u undo, c compare, b brush. */
+/** Keys without a modifier, where nothing is typed: they are listed in the dialog of "?". */
 function shortcut(event) {
-  if (event.ctrlKey || event.metaKey ? event.key === "z" : event.key === "u") find("undo").click();
-  else if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const command = event.ctrlKey || event.metaKey;
+  if (document.querySelector("dialog[open]")) return;
+  if (command ? event.key.toLowerCase() === "z" : event.key.toLowerCase() === "u") find(event.shiftKey ? "redo" : "undo").click();
+  else if (command || event.altKey) return;
   else if (event.key === "c") find("compare").click();
   else if (event.key === "b") find("brush").click();
+  else if (event.key === "?") find("keys").click();
+  else if (ZOOM_KEYS[event.key]) ZOOM_KEYS[event.key]();
   else return;
   event.preventDefault();
 }
@@ -72,8 +85,11 @@ looks = makeLooks(facts.looks);
 makeSources(facts);
 makeProgress();
 makeLarge();
+makeKeep();
+makeZoom();
 makeBrush();
-find("undo").addEventListener("click", () => { release(); api.act("undo"); });
+for (const way of ["undo", "redo"]) find(way).addEventListener("click", () => { release(); api.act(way); });
+find("keys").addEventListener("click", () => find("keys-dialog").showModal());
 find("fresh").addEventListener("click", fresh);
 addEventListener("keydown", shortcut);
 addEventListener("hashchange", async () => { await api.enter(); listen(); });

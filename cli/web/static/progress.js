@@ -1,6 +1,6 @@
-// How far the picture is: bar, words, the curve of the loss, and the buttons that depend on it.
+// How far the picture is: bar, words, the buttons that depend on it; numbers and the curve of the loss for who opens them.
 import * as api from "./api.js";
-import { announce, duration, find } from "./dom.js";
+import { about, announce, duration, find } from "./dom.js";
 
 let state;
 let run = 0;
@@ -34,29 +34,44 @@ export function showWork(next) {
   words();
 }
 
-const TITLES = { empty: "", waiting: "Waiting for its turn", painting: "Painting", stopped: "Stopped", done: "Finished", failed: "It did not work" };
+const TITLES = { empty: "", waiting: "Waiting for its turn", stopped: "Stopped", done: "Finished", failed: "It did not work" };
+
+const TIMED = 5; // steps after which the time that is left can be told
+
+/** What is done now, for people. */
+function phase(live) {
+  if (!live) return find("frame").classList.contains("plain") ? "Looking at the painting" : "Repainting from here";
+  if (live.scale < live.scales) return live.scale === 1 ? "Sketching" : "Painting";
+  return live.scales > 1 ? "Finishing the fine strokes" : "Painting";
+}
 
 function words() {
   if (!state) return;
   const { work } = state;
   const entry = state.history.find((held) => held.run === work.run);
-  const live = work.state === "painting" && last?.run === work.run ? last : null;
-  find("status").textContent = work.state === "painting" && !live ? "Setting up" : TITLES[work.state];
+  const running = work.state === "painting";
+  const live = running && last?.run === work.run ? last : null;
+  const title = running ? phase(live) : TITLES[work.state];
   let more = "";
+  let numbers = "";
   let done = 0;
   if (work.state === "failed") more = work.error;
   else if (work.state === "waiting") more = "Other pictures have the memory; it begins by itself.";
   else if (live) {
-    const left = live.left ? ` · ${duration(live.left)} left` : "";
-    more = `${live.size[0]} × ${live.size[1]} · step ${live.step} of ${live.steps} · loss ${live.loss.toPrecision(3)}${left}`;
+    if (live.left && live.step >= TIMED) more = about(live.left);
+    numbers = `${live.size[0]} × ${live.size[1]} · step ${live.step} of ${live.steps} · loss ${live.loss.toPrecision(3)}${live.left ? ` · ${duration(live.left)} left` : ""}`;
     done = live.steps ? live.step / live.steps : 0;
-    announce(`Painting, scale ${live.scale} of ${live.scales}`);
   } else if (entry) {
-    more = `${entry.size[0]} × ${entry.size[1]} · ${entry.step} steps · ${duration(entry.seconds)}`;
+    more = `${entry.size[0]} × ${entry.size[1]} pixels`;
+    numbers = `${entry.step} of ${entry.steps} steps · ${duration(entry.seconds)}`;
     done = entry.why === "stopped" ? entry.step / entry.steps : 1;
   }
-  if (!live && work.state !== "empty") announce(TITLES[work.state]);
+  announce(title);
+  find("status").textContent = title;
   find("status-more").textContent = more;
+  find("numbers").hidden = !numbers;
+  find("numbers-text").textContent = numbers;
+  find("progress").classList.toggle("busy", running && !live);
   find("progress-fill").style.setProperty("--done", done);
   find("progress").setAttribute("aria-valuenow", Math.round(done * 100));
   document.title = live ? `${Math.round(done * 100)} % · nst studio` : "nst studio";
@@ -72,18 +87,6 @@ function buttons(work, entry) {
   stop.querySelector("span").textContent = running ? "Stop" : work.state === "failed" ? "Try again" : "Continue";
   stop.querySelector("use").setAttribute("href", `static/icons.svg#${running ? "pause" : "play"}`);
   find("large").disabled = !entry;
-  const download = find("download");
-  download.setAttribute("aria-disabled", String(!entry));
-  if (entry) {
-    download.href = api.saved(entry.files.picture, fileName(entry));
-    download.download = fileName(entry);
-  } else download.removeAttribute("href");
-  download.title = entry ? "" : "Stop the picture, or let it finish";
-}
-
-export function fileName(entry) {
-  const name = (entry.subject.photo?.name ?? "picture").replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-");
-  return `${name || "picture"}-painted-${entry.run}.png`;
 }
 
 function draw() {

@@ -1,16 +1,19 @@
 // What was painted before, each with its settings and its command; and large pictures in the queue.
 import * as api from "./api.js";
 import { announce, duration, find, h, icon, renew } from "./dom.js";
-import { fileName } from "./progress.js";
+import { fileName } from "./keep.js";
+import { caption } from "./sliders.js";
 
 const SLIDERS = { strength: "Strength", stroke: "Stroke size", color: "Colour kept", detail: "Detail" };
 
-export function showShelf(state) {
+export function showShelf(state, looks) {
   find("shelf").hidden = !state.history.length && !state.jobs.length;
-  renew(find("strip"), state.history, (entry) => `${entry.run}-${entry.made}`, (entry) => h("li", {}, h("button", {
-    type: "button", onclick: () => open(entry),
-    "aria-label": `Picture ${entry.run}, ${entry.size[0]} by ${entry.size[1]} pixels`,
-  }, h("img", { src: `${api.address(entry.files.thumb)}?${entry.made}`, alt: "" }), h("span", {}, `${entry.size[0]} × ${entry.size[1]}`))));
+  renew(find("strip"), state.history, (entry) => `${entry.run}-${entry.made}-${entry.star}`, (entry) => {
+    const title = entry.why === "large" ? `Large, ${Math.max(...entry.size)} px` : caption(entry.subject.recipe, looks);
+    return h("li", {}, h("button", { type: "button", onclick: () => open(entry, title) },
+      h("img", { src: `${api.address(entry.files.thumb)}?${entry.made}`, alt: "" }),
+      h("span", {}, entry.star && h("span", { role: "img", "aria-label": "Starred", className: "star" }, "★ "), title)));
+  });
   for (const item of find("strip").children) {
     item.firstChild.setAttribute("aria-current", String(item.dataset.key.startsWith(`${state.work.run}-`)));
   }
@@ -31,11 +34,12 @@ function job(held) {
     h("button", { type: "button", className: "quiet", onclick: () => api.cancel(held.name) }, held.state === "failed" ? "Dismiss" : "Cancel"), bar);
 }
 
-function open(entry) {
+function open(entry, title) {
   const dialog = find("entry-dialog");
-  const { recipe, styles } = entry.subject;
+  const { photo, recipe, styles } = entry.subject;
+  const file = fileName(photo, entry.run);
   const facts = [
-    ["Size", `${entry.size[0]} × ${entry.size[1]}`], ["Steps", `${entry.step} of ${entry.steps}`], ["Time", duration(entry.seconds)],
+    ["Size", `${entry.size[0]} × ${entry.size[1]}`], ["Steps", entry.steps ? `${entry.step} of ${entry.steps}` : "none, brought up to size"], ["Time", duration(entry.seconds)],
     ...Object.entries(SLIDERS).map(([name, title]) => [title, name === "stroke" ? `${recipe.stroke.toFixed(2)} ×` : `${Math.round(recipe[name] * 100)} %`]),
     ["Paintings", styles.map((style) => style.name).join(", ")],
   ];
@@ -45,14 +49,16 @@ function open(entry) {
   };
   const close = () => dialog.close();
   dialog.replaceChildren(h("div", { className: "entry" },
-    h("h2", { id: "entry-title" }, entry.why === "large" ? "Large picture" : "Picture"),
+    h("h2", { id: "entry-title" }, title),
     h("img", { src: `${api.address(entry.files.picture)}?${entry.made}`, alt: "The painted picture" }),
     h("dl", { className: "facts" }, ...facts.map(([title, text]) => h("div", {}, h("dt", {}, title), h("dd", {}, text)))),
     h("div", { className: "command" }, h("code", { id: "command", tabIndex: 0, "aria-label": "The command that makes it" }, entry.command),
       h("button", { type: "button", className: "tool", "aria-label": "Copy the command", onclick: copy }, icon("copy"))),
     h("div", { className: "dialog-row" },
+      h("button", { type: "button", className: "quiet", id: "star", "aria-pressed": String(entry.star), onclick: () => { close(); api.act("star", { run: entry.run }); } }, entry.star ? "★ Starred" : "☆ Star"),
+      Number(document.body.dataset.run) !== entry.run && h("button", { type: "button", className: "quiet", id: "delete", onclick: () => { close(); api.act("delete", { run: entry.run }); } }, "Delete"),
       h("button", { type: "button", className: "quiet", onclick: close }, "Close"),
-      h("a", { className: "button tool", href: api.saved(entry.files.picture, fileName(entry)), download: fileName(entry) }, "Download"),
+      h("a", { className: "button tool", href: api.saved(entry.files.picture, file), download: file }, "Download"),
       h("button", { type: "button", id: "restore", onclick: () => { close(); api.act("restore", { run: entry.run }); } }, "Go back to this"))));
   dialog.showModal();
 }

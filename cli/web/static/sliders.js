@@ -12,6 +12,8 @@ const SLIDERS = [
   { name: "color", title: "Colour kept", min: 0, max: 1, ends: ["Painting’s", "Photograph’s"], text: percent },
   { name: "detail", title: "Detail", min: 0, max: 1, ends: ["Smooth", "Fine"], text: percent },
 ];
+// how much of the photograph shines through: of the page alone, and so without a step
+const OPACITY = { name: "opacity", title: "Opacity", min: 0, max: 1, ends: ["Photograph", "Picture"], text: percent };
 
 let pending = null;
 let timer = null;
@@ -52,7 +54,7 @@ export function release() {
 }
 
 export function makeSliders() {
-  find("sliders").append(...SLIDERS.map(({ name, title, min, max, ends, text, to }) => {
+  find("sliders").append(...[...SLIDERS, OPACITY].map(({ name, title, min, max, ends, text, to }) => {
     const output = h("output", { for: `slider-${name}`, id: `value-${name}` });
     const input = h("input", { type: "range", id: `slider-${name}`, min, max, step: 0.01 });
     const show = () => {
@@ -62,12 +64,22 @@ export function makeSliders() {
     };
     input.addEventListener("input", () => {
       show();
-      send(name, { [name]: (to ?? Number)(Number(input.value)) });
+      if (name === "opacity") find("frame").style.setProperty("--opacity", input.value);
+      else send(name, { [name]: (to ?? Number)(Number(input.value)) });
     });
     input.addEventListener("shown", show);
     return h("div", { className: "slider" }, h("label", { htmlFor: input.id }, title), output, input,
       h("div", { className: "ends", "aria-hidden": "true" }, h("span", {}, ends[0]), h("span", {}, ends[1])));
   }));
+  setOpacity(1);
+}
+
+export const opacity = () => Number(find("slider-opacity").value);
+
+export function setOpacity(value) {
+  const input = find("slider-opacity");
+  input.value = value;
+  input.dispatchEvent(new Event("input"));
 }
 
 export function makeLooks(looks) {
@@ -76,6 +88,23 @@ export function makeLooks(looks) {
     onclick: () => { gesture.name = ""; send(`look-${look.name}`, look.sliders); flush(); },
   }, h("img", { src: `static/looks/${look.name}.jpg`, alt: "", width: 96, height: 72 }), h("span", {}, look.title))));
   return looks;
+}
+
+let cards = {}; // what the looks make of a pair of pictures, as far as they are painted
+
+export function keepCards(painted) {
+  cards = painted;
+}
+
+/** The cards show this photograph in this painting, once that is painted; the cat of the package until then. */
+export function showCards({ photo, styles }) {
+  const mine = photo && cards.pair === [photo, ...styles].map((source) => source.file).join(",");
+  for (const look of find("looks").children) {
+    const name = look.id.slice("look-".length);
+    const image = look.querySelector("img");
+    const wanted = (mine && cards[name]) || `static/looks/${name}.jpg`;
+    if (image.getAttribute("src") !== wanted) image.src = wanted;
+  }
 }
 
 let later = null; // shows the latest recipe once no slider is held any more
@@ -89,8 +118,16 @@ export function showRecipe(recipe, looks) {
     input.value = (from ?? Number)(recipe[name]);
     input.dispatchEvent(new Event("shown"));
   }
-  for (const look of looks) {
-    const same = Object.entries(look.sliders).every(([name, value]) => Math.abs(recipe[name] - value) < 0.006);
-    find(`look-${look.name}`).setAttribute("aria-pressed", String(same));
-  }
+  for (const look of looks) find(`look-${look.name}`).setAttribute("aria-pressed", String(is(look, recipe)));
+}
+
+const is = (look, recipe) => Object.entries(look.sliders).every(([name, value]) => Math.abs(recipe[name] - value) < 0.006);
+
+/** A recipe in words: the look that it is, else what was moved. */
+export function caption(recipe, looks) {
+  const look = looks.find((each) => is(each, recipe));
+  if (look) return look.title;
+  const [classic] = looks;
+  const away = SLIDERS.filter(({ name }) => Math.abs(recipe[name] - classic.sliders[name]) > 0.006);
+  return away.slice(0, 2).map(({ name, title, text, from }) => `${title} ${text((from ?? Number)(recipe[name]))}`).join(", ");
 }

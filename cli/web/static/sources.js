@@ -2,9 +2,14 @@
 import * as api from "./api.js";
 import { announce, fill, find, h, icon, renew } from "./dom.js";
 import { busy, send } from "./sliders.js";
+import { dropOwn, showOwn } from "./stage.js";
+
+const LONGEST = { photo: 4096, style: 2048 }; // pixels of the longest side: no picture of the studio asks for more
+const FIRST = "cat"; // the photograph of the door, for those who begin with a painting
 
 let about;
 let state;
+let sending = null; // the file that is on its way, or was sent last in this session
 
 /** Let the user choose files from the disk. */
 function choose(kind) {
@@ -16,30 +21,42 @@ function choose(kind) {
 async function take(kind, files) {
   for (const file of files) {
     announce(`Reading ${file.name ?? "the picture"}`);
+    if (kind === "photo" && (await api.bringBack(file))) return;
     const places = [find(`door-${kind}`), find("sources")];
     for (const place of places) place.setAttribute("aria-busy", "true");
-    await api.upload(kind, file);
+    if (kind === "photo") await showOwn(file);
+    sending = reduced(file, LONGEST[kind]).then((small) => api.upload(kind, small, file.name));
+    if (!(await sending) && kind === "photo") dropOwn(state);
     for (const place of places) place.removeAttribute("aria-busy");
     kind = "style"; // of several, the first may be the photograph
   }
 }
 
+/** The file as it is; where it is larger than any use of it, a smaller copy. */
+async function reduced(file, longest) {
+  const known = ["image/jpeg", "image/png", "image/webp"].includes(file.type);
+  const bitmap = known && (await createImageBitmap(file).catch(() => null));
+  const scale = bitmap ? longest / Math.max(bitmap.width, bitmap.height) : 1;
+  if (scale >= 1) return file;
+  const sheet = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+  const ink = sheet.getContext("2d");
+  ink.imageSmoothingQuality = "high";
+  ink.drawImage(bitmap, 0, 0, sheet.width, sheet.height);
+  return sheet.convertToBlob({ type: file.type, quality: 0.95 });
+}
+
 /** Where a picture goes that nobody said it of: first the photograph, then paintings. */
 const likely = () => (state?.subject.photo ? "style" : "photo");
 
-function door(kind, title, text) {
-  const target = h("button", { type: "button", className: "door-target", id: `door-${kind}`, onclick: () => choose(kind) },
-    h("span", { className: "door-text" }, icon("photo"), h("strong", {}, title), h("span", {}, text)));
-  const tries = about.samples.filter((sample) => sample.photo === (kind === "photo"));
-  return h("div", { className: "door" }, target, h("div", { className: "tries" }, h("span", {}, "Or try"),
-    ...tries.map((sample) => trial(kind, sample))));
+/** One click on a painting starts: with the photograph that is there, or with that of the door. */
+async function begin(name) {
+  if (!(await sending) && !state?.subject.photo) await api.sample("photo", FIRST);
+  await api.sample("style", name);
 }
 
-function trial(kind, sample) {
-  return h("button", {
-    type: "button", className: "try", id: `try-${sample.name}`, title: `${sample.title}: ${sample.credit}`,
-    "aria-label": `Try ${sample.title}`, onclick: () => api.sample(kind, sample.name),
-  }, h("img", { src: `samples/${sample.name}`, alt: "" }));
+function tile(sample) {
+  return h("button", { type: "button", className: "tile", id: `try-${sample.name}`, title: `${sample.title}: ${sample.credit}`,
+    onclick: () => begin(sample.name) }, h("img", { src: `samples/${sample.name}`, alt: "" }), h("span", {}, sample.title));
 }
 
 /** Those that are there to try, as a dialog. */
@@ -59,9 +76,10 @@ function offer(kind) {
 
 export function makeSources(facts) {
   about = facts;
-  find("doors").append(
-    door("photo", "A photograph", "Drop it here, paste it, or click to choose"),
-    door("style", "A painting", "Its colours and strokes will be taken over"));
+  find("door-photo").addEventListener("click", () => choose("photo"));
+  find("wall").append(...about.samples.filter((sample) => !sample.photo).map(tile),
+    h("button", { type: "button", className: "tile", id: "door-style", onclick: () => choose("style") },
+      h("span", { className: "blank" }, icon("plus")), h("span", {}, "Your own")));
   addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
     if (files.length) take(likely(), files);
@@ -98,6 +116,21 @@ function row(source, kind, number, many) {
     share || h("span", { className: "source-note" }, source.credit || (kind === "photo" ? "Photograph" : "Painting")), remove);
 }
 
+/** Of two paintings one bar has both shares; a double click makes them equal. */
+function ratio() {
+  const output = h("output", { for: "ratio" });
+  const show = ({ target }) => {
+    const second = Math.round(100 * target.value);
+    output.textContent = `${100 - second} : ${second}`;
+    target.setAttribute("aria-valuetext", output.textContent);
+    fill(target);
+  };
+  const moved = (event) => { show(event); send("blend", { blend: [1 - event.target.value, Number(event.target.value)] }); };
+  const input = h("input", { type: "range", id: "ratio", min: 0, max: 1, step: 0.01, oninput: moved, onshown: show,
+    ondblclick: (event) => { event.target.value = 0.5; moved(event); } });
+  return h("label", { className: "ratio", htmlFor: "ratio" }, "First : second painting", output, input);
+}
+
 const shares = () => [...find("sources").querySelectorAll(".share")].map((input) => Number(input.value));
 
 export function showSources(next) {
@@ -108,22 +141,38 @@ export function showSources(next) {
     ...styles.map((source, index) => ({ source, kind: "style", number: index + 1 })),
     ...(styles.length < about.styles ? [{ kind: "add", number: 0 }] : []),
   ];
-  const many = styles.length > 1;
+  const many = styles.length > 2;
+  if (styles.length === 2) items.splice(3, 0, { kind: "ratio", number: 0 });
   renew(find("sources"), items, (item) => `${item.kind}-${item.number}-${item.source?.view}-${many}`, (item) =>
-    item.kind === "add"
+    item.kind === "ratio" ? ratio() : item.kind === "add"
       ? h("button", { type: "button", className: "add", id: "add-style", onclick: () => offer("style") }, icon("plus"), h("span", {}, "Add a painting"))
       : row(item.source, item.kind, item.number, many));
   if (!busy("blend")) {
+    const blend = recipe.blend.length === styles.length ? recipe.blend : styles.map(() => 0.5);
     find("sources").querySelectorAll(".share").forEach((input, index) => {
-      input.value = recipe.blend.length === styles.length ? recipe.blend[index] : 0.5;
+      input.value = blend[index];
       fill(input);
     });
+    if (styles.length === 2) {
+      find("ratio").value = blend[1] / (blend[0] + blend[1] || 1);
+      find("ratio").dispatchEvent(new Event("shown"));
+    }
   }
-  for (const [kind, source] of [["photo", photo], ["style", styles[0]]]) {
-    const target = find(`door-${kind}`);
-    const shown = target.querySelector("img");
-    target.classList.toggle("filled", Boolean(source));
-    if (!source) shown?.remove();
-    else if (!shown) target.append(h("img", { src: api.address(source.view), alt: source.name }));
-  }
+  welcome(photo, styles[0]);
+}
+
+/** What the door still asks for. */
+function welcome(photo, style) {
+  const [title, lead] = photo ? ["Now a painting.", "Click one, or drop one of your own. It begins at once."]
+    : style ? ["Now a photograph.", "Drop it anywhere, paste it, or choose it here."]
+    : ["Your photograph, in a painter’s hand.", "Drop a photograph anywhere, or click a painting and see the cat turn into it. Everything happens on this computer."];
+  find("welcome-title").textContent = title;
+  find("lead").textContent = lead;
+  find("door-photo").classList.toggle("tool", Boolean(photo));
+  find("door-photo").querySelector("span").textContent = photo ? "Another photograph" : "Choose a photograph";
+  find("door-style").classList.toggle("filled", Boolean(style));
+  find("hero").dataset.photo = photo?.view ?? "";
+  const [shown] = find("door-style").children;
+  if (style) shown.replaceWith(h("img", { src: api.address(style.view), alt: "" }));
+  else if (shown.tagName === "IMG") shown.replaceWith(h("span", { className: "blank" }, icon("plus")));
 }

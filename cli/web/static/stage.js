@@ -1,13 +1,21 @@
-// The picture: live or finished, and the photograph beside it.
+// The picture: live or finished, and the photograph under it; the same frame is the door of the page.
 import * as api from "./api.js";
 import { find } from "./dom.js";
 
-let shown = "";
+const FADE = 450; // ms in which a picture flows over the one before
+
+let shown = ""; // address of the picture
+let view = null; // name of the photograph's file on the server
+let own = null; // address of the photograph as the browser itself has it, until another comes
+let awaited = false; // it was given here, and the server has not said so yet
 
 export function makeStage() {
-  const frame = find("frame");
-  const split = find("split");
-  split.addEventListener("input", () => frame.style.setProperty("--split", `${split.value}%`));
+  for (const frame of [find("frame"), find("hero")]) {
+    frame.querySelector(".split").addEventListener("input", (event) => {
+      frame.classList.remove("swinging");
+      frame.style.setProperty("--split", `${event.target.value}%`);
+    });
+  }
   find("compare").addEventListener("click", () => compare(find("compare").getAttribute("aria-pressed") !== "true"));
 }
 
@@ -17,16 +25,63 @@ export function compare(on) {
   if (on) find("split").focus({ preventScroll: true });
 }
 
+/** A photograph that was given here is seen at once, long before the server has it; false where the browser cannot read it. */
+export async function showOwn(file) {
+  const source = URL.createObjectURL(file);
+  const image = new Image();
+  image.src = source;
+  try {
+    await image.decode();
+  } catch {
+    URL.revokeObjectURL(source);
+    return;
+  }
+  awaited = true;
+  place(source, image.naturalWidth / image.naturalHeight);
+  if (own) URL.revokeObjectURL(own);
+  own = source;
+}
+
+/** The server did not take it. */
+export function dropOwn(state) {
+  if (!awaited) return;
+  awaited = false;
+  view = null;
+  if (state?.subject.photo) showState(state, state.history.find((entry) => entry.run === state.work.run));
+  else reset();
+}
+
+/** The door with its own picture, as at the beginning. */
+function reset() {
+  place("samples/cat", 1.5);
+  plain(false);
+  view = null;
+}
+
+function plain(on) {
+  find("frame").classList.toggle("plain", on);
+  find("hero").classList.toggle("plain", on);
+  find("hero").classList.toggle("comparing", !on);
+}
+
+function place(source, ratio) {
+  for (const [frame, before] of [["frame", "before"], ["hero", "hero-before"]]) {
+    find(frame).style.setProperty("--ratio", ratio);
+    find(before).src = source;
+  }
+  plain(true);
+  shown = "";
+}
+
 /** A finished picture, or nothing but the photograph until there is something to see. */
 export function showState(state, entry) {
   const { photo } = state.subject;
-  const frame = find("frame");
+  if (!photo && view && !awaited) reset();
   if (!photo) return;
-  frame.style.setProperty("--ratio", photo.width / photo.height);
-  const before = api.address(photo.view);
-  if (find("before").getAttribute("src") !== before) {
-    find("before").src = before;
-    frame.classList.add("plain");
+  if (photo.view !== view) {
+    view = photo.view;
+    if (!awaited) place(api.address(view), photo.width / photo.height);
+    awaited = false;
   }
   if (entry) show(`${api.address(entry.files.picture)}?${entry.made}`);
 }
@@ -35,9 +90,9 @@ export function showPreview(preview) {
   show(preview.picture);
 }
 
-/** Replace the picture when the next one is decoded, so that it never flickers. */
+/** Lay the picture over the one before when it is decoded, so that it never flickers. */
 async function show(source) {
-  if (source === shown) return;
+  if (source === shown || awaited) return;
   shown = source;
   const next = new Image();
   next.src = source;
@@ -47,8 +102,13 @@ async function show(source) {
     return;
   }
   if (source !== shown) return;
-  const result = find("result");
-  result.src = source;
-  result.dataset.ready = "true";
+  const before = find("result");
+  Object.assign(next, { id: "result", className: "result", alt: "The painted picture", draggable: false });
+  next.dataset.ready = "true";
+  before.removeAttribute("id");
+  before.alt = "";
+  before.after(next);
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  next.animate({ opacity: [0, 1] }, still ? 0 : FADE).finished.then(() => before.remove(), () => before.remove());
   find("frame").classList.remove("plain");
 }
