@@ -60,8 +60,7 @@ def run_batch(
 ) -> int:
     """Paint what is not there yet; the exit status. Further options are those of `nst stylize`.
 
-    Raises:
-        NSTError: bad input, found before any work, or a folder that cannot be written to.
+    NSTError: bad input, found before any work, or a folder that cannot be written to.
     """
     if like is not None:
         table = is_table(contents[0])
@@ -137,18 +136,9 @@ def _ask(rows: Sequence[Row], output: str, jobs: int) -> None:
 def rows_of(
     contents: Sequence[str], styles: Sequence[str], pair: bool, name: str, options: Mapping[str, Any]
 ) -> list[Row]:
-    """What is to be painted.
+    """What is to be painted: of pictures, folders, patterns and lists, or one table.
 
-    Args:
-        contents: pictures, folders, patterns and lists, or one table.
-        styles: the same, but a table.
-        pair: one to one.
-        name: of a result.
-        options: as click has them.
-
-    Raises:
-        SettingsError: nothing to paint, or a table beside other things.
-        ImageError: something that is not there.
+    SettingsError: nothing to paint, or a table beside other things. ImageError: something that is not there.
     """
     tables = [word for word in contents if is_table(word)]
     if tables:
@@ -199,18 +189,12 @@ def is_table(word: str) -> bool:
 
 
 def table_rows(path: str, name: str, options: Mapping[str, Any]) -> list[Row]:
-    """The rows.
+    """The rows of a table, with the options of the whole batch where a row has none of its own.
 
-    Args:
-        path: of a table with a line of names: content, style (several with ; between them), perhaps output, and options
-            without their dashes. An empty cell is an option that is not given. Paths are as they are, or else beside
-            the table.
-        name: of a result without a cell of its own.
-        options: of the whole batch; those of a row win.
-
-    Raises:
-        ImageError: it cannot be read.
-        SettingsError: it has other columns, or a cell is wrong.
+    Its first line has names: content, style (several with ; between them), perhaps output, and options without their
+    dashes. An empty cell is an option that is not given. Paths are as they are, or else beside the table. `name` is
+    that of a result without a cell of its own. ImageError: it cannot be read. SettingsError: it has other columns, or a
+    cell is wrong.
     """
     try:
         text = _text_of(path)

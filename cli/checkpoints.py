@@ -45,27 +45,17 @@ SHARE = 20.0
 
 @dataclass(frozen=True)
 class Before:
-    """What a run that goes on has behind it.
+    """What a run that goes on has behind it."""
 
-    Attributes:
-        steps: of the trace, the last being the one that is saved.
-        first: total loss of the start picture.
-        frames: of the animation by step, as PNG.
-    """
-
-    steps: Sequence[Mapping[str, Any]] = ()
-    first: float | None = None
-    frames: Mapping[int, bytes] = field(default_factory=dict)
+    steps: Sequence[Mapping[str, Any]] = ()  # of the trace, the last being the one that is saved
+    first: float | None = None  # total loss of the start picture
+    frames: Mapping[int, bytes] = field(default_factory=dict)  # of the animation by step, as PNG
 
 
 class Keeper:
     """Saves a run from time to time.
 
-    Args:
-        transfer: that is run.
-        job: of the run.
-        recorder: that has the frames of the animation.
-        resumed: whether the run goes on from its own checkpoint, which then is to be removed in the end.
+    One that has `resumed` goes on from its own checkpoint, which is removed in the end.
     """
 
     def __init__(
@@ -82,12 +72,7 @@ class Keeper:
         self._due = time.monotonic() + first
 
     def see(self, steps: Sequence[Mapping[str, Any]], first: Progress | float) -> None:
-        """Between two steps: save the run if it is time.
-
-        Args:
-            steps: of the trace.
-            first: the start picture, or its total loss.
-        """
+        """Between two steps: save the run if it is time; `first` is the start picture, or its total loss."""
         if self.path is not None and time.monotonic() >= self._due:
             self.save(steps, first)
 
@@ -159,11 +144,7 @@ _JOB = {
 
 
 def before(saved: Checkpoint) -> Before:
-    """What the run of a checkpoint has behind it.
-
-    Raises:
-        NSTError: it is damaged.
-    """
+    """What the run of a checkpoint has behind it; NSTError if it is damaged."""
     try:
         steps = read_json(saved.file("trace"), [_STEP]) if "file trace" in saved.arrays else []
         first, numbers = saved.notes.get("first"), saved.notes.get("frames", [])
@@ -191,30 +172,18 @@ def _damaged(error: Exception) -> NSTError:
 
 @dataclass(frozen=True)
 class Places:
-    """What the person says about where a run that goes on writes.
+    """What the person says about where a run that goes on writes."""
 
-    Attributes:
-        output: the picture; None: as the checkpoint has it, beside it.
-        trace: the same for the trace; "off" for none.
-        animate: the same for the animation.
-    """
-
-    output: str | None = None
-    trace: str | None = None
-    animate: str | None = None
+    output: str | None = None  # the picture; None: as the checkpoint has it, beside it
+    trace: str | None = None  # the same; "off" for none
+    animate: str | None = None  # the same
 
 
 def job_of(saved: Checkpoint, path: str, places: Places) -> Job:
     """The job of a checkpoint. What it writes lies beside the checkpoint, or where the person says.
 
-    Args:
-        saved: the checkpoint.
-        path: of its file, where the run goes on being saved.
-        places: what the person says.
-
-    Raises:
-        NSTError: it was saved by a program and not by a command, and there is no output; it is damaged; or it names a
-            place that a file may not name.
+    `path` is that of its file, where the run goes on being saved. NSTError: it was saved by a program and not by a
+    command, and there is no output; it is damaged; or it names a place that a file may not name.
     """
     if "job" not in saved.notes:
         if places.output is None:
@@ -264,8 +233,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 def _beside(checkpoint: str, option: str, name: str, suffixes: Sequence[str]) -> str:
     """A file that a checkpoint names: in its own folder, by a name that means nothing to other programs.
 
-    Raises:
-        SettingsError: it is elsewhere, a link, hidden, or of another kind.
+    SettingsError: it is elsewhere, a link, hidden, or of another kind.
     """
     plain = name == os.path.basename(name) and "/" not in name and "\\" not in name and "\0" not in name
     found = os.path.join(os.path.dirname(checkpoint), name)
@@ -282,14 +250,11 @@ def _beside(checkpoint: str, option: str, name: str, suffixes: Sequence[str]) ->
 
 
 def require_own(saved: Checkpoint, job: Job, places: Places, steps: int) -> None:
-    """Check that what is there already, and would be replaced, was written by this very run.
+    """SettingsError unless what is there already, and would be replaced, was written by this very run.
 
     That is told from what is in those files and not from what the checkpoint says of them: a picture, an animation and
     a trace of nst carry what they were made with, and it has to be what this run is made of. What the person has
     named may be replaced in any case.
-
-    Raises:
-        SettingsError: a file that is there and is none of this run's.
     """
     from nst.cli.recorder import saved_steps, step_path
 

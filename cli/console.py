@@ -58,12 +58,7 @@ _MANY = 4
 
 
 def notes(content: Any, styles: Sequence[Any]) -> list[str]:
-    """Lines about what was typed; pictures that are no files have none.
-
-    Args:
-        content: what was typed first.
-        styles: what was typed after it.
-    """
+    """Lines about what was typed, first and after it; pictures that are no files have none."""
     alike = [
         style for style in styles if _is_path(content) and _is_path(style) and _are_alike(content, style)
     ]

@@ -89,11 +89,7 @@ def _held() -> IO[bytes]:
 def make_transfer(
     content: Any, style: Sequence[str], *, quiet: bool, preset: str | None = None, **options: Any
 ) -> StyleTransfer:
-    """Set up, ready to be run.
-
-    Raises:
-        NSTError: bad input.
-    """
+    """Set up, ready to be run; NSTError for bad input."""
     from nst.cli.console import notes
     from nst.transfer import StyleTransfer
 

@@ -200,8 +200,7 @@ def with_like(
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """STYLE and the options with what `--like` adds to what click has put behind them.
 
-    Raises:
-        click.UsageError: no style picture, or another recipe beside it.
+    click.UsageError: no style picture, or another recipe beside it.
     """
     if like is None:
         found = dict(options)

@@ -161,12 +161,7 @@ def quiet_option(command: Command) -> Command:
 
 
 def setting_options(*wanted: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """The options of settings.
-
-    Args:
-        wanted: groups of fields of `Settings`, or single fields, in the order of the help page.
-        without: fields that the command does without.
-    """
+    """The options of settings: groups of fields of `Settings`, or single fields, in the order of the help page."""
     options = []
     for word in wanted:
         found = [
@@ -369,8 +364,7 @@ def mask_options(command: Command) -> Command:
 def masks_by_name(options: Mapping[str, Any]) -> dict[str, str | tuple[str, str]]:
     """The values of --mask ("style1=mask.png", "style2=map.png:red") and --protect, as `StyleTransfer` takes them.
 
-    Raises:
-        SettingsError: a word without a picture, a name that comes twice, or a color that does not exist.
+    SettingsError: a word without a picture, a name that comes twice, or a color that does not exist.
     """
     masks: dict[str, str | tuple[str, str]] = {}
     typed = options.get("protect")

@@ -32,11 +32,7 @@ def poster_size(transfer: StyleTransfer, long_side: int) -> tuple[int, int]:
 
 
 def check_poster(transfer: StyleTransfer, job: Job) -> None:
-    """Before the work starts.
-
-    Raises:
-        NSTError: it is not larger than what is painted, or its format ends below.
-    """
+    """Before the work: NSTError for a poster no larger than what is painted, or of a format that ends below."""
     assert job.long_side is not None
     if job.long_side <= max(transfer.size):
         raise SettingsError(
@@ -70,15 +66,7 @@ def write_poster(
 ) -> tuple[int, int]:
     """Bring the result of a run up to size and write it in place of the small one; its (width, height).
 
-    Args:
-        transfer: that has run.
-        job: of the run.
-        result: of the run.
-        description: for the metadata.
-        quiet: no progress bar.
-
-    Raises:
-        NSTError: the photograph is not there any more, or the poster cannot be written.
+    NSTError: the photograph is not there any more, or the poster cannot be written.
     """
     assert job.long_side is not None
     content = read_picture(os.path.join(job.folder, job.paths.content))

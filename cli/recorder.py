@@ -42,11 +42,7 @@ __all__ = [
 
 
 def saved_steps(every: int | None, at: Sequence[int], steps: int) -> frozenset[int]:
-    """The steps to save.
-
-    Raises:
-        SettingsError: one of `at` is beyond the last step.
-    """
+    """The steps to save; SettingsError if one of `at` is beyond the last step."""
     if at and max(at) > steps:
         raise SettingsError(f"--save-at {max(at)}: the run has {steps} steps")
     # the last step is the result itself
@@ -89,11 +85,7 @@ class Recorder:
         self._last: Progress | None = None
 
     def see(self, record: Progress) -> None:
-        """Take one record; cheap for a step that nobody asked for.
-
-        Raises:
-            ImageError: a picture cannot be written.
-        """
+        """Take one record; cheap for a step that nobody asked for. ImageError: a picture cannot be written."""
         if record.stopped:  # the last good iterate once more
             return
         self._last = record
@@ -106,11 +98,7 @@ class Recorder:
             self._show(record)
 
     def finish(self) -> None:
-        """Write the animation, also of a run that ended early.
-
-        Raises:
-            ImageError: it cannot be written.
-        """
+        """Write the animation, also of a run that ended early; ImageError if it cannot be written."""
         if self._folder is None or self._job.animate is None or self._last is None:
             return
         with self._folder:
@@ -148,17 +136,10 @@ FRAME_MS, HOLD_MS = 80, 2000
 
 
 def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
-    """The steps that make good frames: the start, and more of the early ones at each size.
+    """The steps that make good frames, ascending: the start, and at most `frames` more, early ones above all.
 
     An optimisation changes most at its beginning, and again whenever the picture has been enlarged. Within a size
     the k-th of n frames shows step (k / n)^2 of the way, so that the picture seems to change at an even pace.
-
-    Args:
-        counts: number of steps of each size.
-        frames: how many at most, beside the start.
-
-    Returns:
-        Ascending, from 0 to the last step.
     """
     total, done = sum(counts), 0
     steps = {0}
@@ -170,11 +151,7 @@ def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
 
 
 def write_animation(path: str, frames: Sequence[Path], description: Mapping[str, Any] | None = None) -> None:
-    """Write pictures of one size, whole or not at all; the last one stays for two seconds.
-
-    Raises:
-        ImageError: encoding or writing failed.
-    """
+    """Write pictures of one size, whole or not at all; the last one stays for two seconds. ImageError if that fails."""
     from fractions import Fraction
 
     from nst.cli.movies.timing import Timing
@@ -201,11 +178,7 @@ def step_record(record: Progress) -> dict[str, Any]:
 
 
 def write_trace(path: str, description: dict[str, Any], steps: Sequence[dict[str, Any]]) -> None:
-    """Write the file, whole or not at all.
-
-    Raises:
-        SettingsError: it cannot be written.
-    """
+    """Write the file, whole or not at all; SettingsError if it cannot be written."""
     document = {**description, "steps": list(steps)}
     try:
         write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())

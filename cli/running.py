@@ -36,12 +36,7 @@ __all__ = ["RunOutcome", "explain", "finish", "run", "run_transfer", "save_found
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early.
-
-    Attributes:
-        picture: the last one.
-        description: for its metadata.
-    """
+    """How a run ended: exit status, last step, steps asked for, first and last total loss, seconds, why early."""
 
     status: int
     step: int
@@ -50,8 +45,8 @@ class RunOutcome:
     last: float
     seconds: float
     stopped: str | None
-    picture: Picture
-    description: Mapping[str, Any]
+    picture: Picture  # the last one
+    description: Mapping[str, Any]  # for its metadata
 
 
 def run_transfer(
@@ -179,17 +174,7 @@ def run(
 
 
 def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None = None) -> int:
-    """Run and save; the exit status.
-
-    Args:
-        transfer: set up, and either not yet run or to go on.
-        job: what to write.
-        quiet: print nothing but errors.
-        before: what a run that goes on has behind it.
-
-    Raises:
-        NSTError: out of memory, or a file cannot be written.
-    """
+    """Run and save, or go on; the exit status. NSTError: out of memory, or a file cannot be written."""
     from nst.cli.recorder import Recorder
 
     shown = before.frames if before else {}
@@ -246,13 +231,7 @@ def _offer_protection(transfer: StyleTransfer, masks: Mapping[str, Any]) -> None
 def save_found(transfer: StyleTransfer, masks: Mapping[str, Any], output: str) -> None:
     """Write OUT.protect.png beside OUT.jpg, at the size of the result; nothing where nothing was found or sought.
 
-    Args:
-        transfer: set up.
-        masks: as they were typed, by name.
-        output: the result that there will be.
-
-    Raises:
-        ImageError: it cannot be written.
+    Masks are by name, as they were typed. ImageError: it cannot be written.
     """
     mask = transfer.scene.masks.protect
     if masks.get("protect") not in FINDERS or mask is None:

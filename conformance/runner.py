@@ -136,14 +136,8 @@ def run_command(
 ) -> bool:
     """Run the suite on each backend in turn, show the tables, and return whether everything passed.
 
-    Args:
-        backends: names or `package.module:Class`; none for every installed and required one.
-        options: how.
-        json_file: where to write the whole report, or None.
-        show: takes one table at a time.
-
-    Raises:
-        NSTError: the JSON file cannot be written.
+    Backends are names or `package.module:Class`; none for every installed and required one. `show` takes one table at a
+    time. NSTError: the JSON file cannot be written.
     """
     reports, outputs = [], {}
     for name in names_to_run(backends):

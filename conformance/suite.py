@@ -26,22 +26,13 @@ Status = Literal["passed", "failed", "skipped", "deviates"]
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a case.
+    """What became of a case."""
 
-    Attributes:
-        id: the case's id.
-        level: the case's level.
-        status: "deviates" is a failure that was announced as known.
-        message: why it failed or was skipped; empty when it passed.
-        measurements: every comparison made.
-        seconds: it took.
-    """
-
-    id: str
-    level: int
-    status: Status
-    message: str
-    measurements: tuple[Measurement, ...]
+    id: str  # of the case
+    level: int  # of the case
+    status: Status  # "deviates" is a failure that was announced as known
+    message: str  # why it failed or was skipped; empty when it passed
+    measurements: tuple[Measurement, ...]  # every comparison made
     seconds: float
 
 
@@ -62,10 +53,7 @@ def select(level: int, pattern: str = "") -> tuple[Case, ...]:
 def run_case(subject: Subject, case: Case, known_deviation: str | None = None) -> Result:
     """Run one case to its end or its first mismatch; whatever the backend raises is a failure of the case.
 
-    Args:
-        subject: the backend under test.
-        case: one of `all_cases`.
-        known_deviation: why the backend is known to fail it. Strict: passing is then a failure.
+    `known_deviation` says why the backend is known to fail it. Strict: passing is then a failure.
     """
     missing = case.need.missing(subject)
     if missing:
@@ -100,11 +88,7 @@ def run_case(subject: Subject, case: Case, known_deviation: str | None = None) -
 def run_cases(
     subject: Subject, chosen: Sequence[Case], known_deviations: Mapping[str, str] | None = None
 ) -> list[Result]:
-    """Run cases one after the other.
-
-    Raises:
-        SettingsError: a known deviation of an id that no case has.
-    """
+    """Run cases one after the other; SettingsError for a known deviation of an id that no case has."""
     known = known_deviations or {}
     unknown = set(known) - {case.id for case in all_cases()}
     if unknown:

@@ -25,8 +25,7 @@ Index = NDArray[np.uint8]
 def split(weight: Array) -> tuple[Index, Array]:
     """(index of `weight`'s shape, table of its different values): table[index] is `weight`, bit for bit.
 
-    Raises:
-        WeightsError: more than 256 different values.
+    WeightsError: more than 256 different values.
     """
     bits, index = np.unique(np.ascontiguousarray(weight, np.float32).view(np.uint32), return_inverse=True)
     if len(bits) > VALUES:
@@ -37,8 +36,7 @@ def split(weight: Array) -> tuple[Index, Array]:
 def join(index: NDArray[np.generic], table: NDArray[np.generic]) -> Array:
     """table[index], float32.
 
-    Raises:
-        WeightsError: index is not uint8, table is not 1 to 256 numbers, or an index lies outside the table.
+    WeightsError: index is not uint8, table is not 1 to 256 numbers, or an index lies outside the table.
     """
     if index.dtype != np.uint8:
         raise WeightsError(f"index is {index.dtype}, expected uint8")
@@ -55,8 +53,7 @@ def join(index: NDArray[np.generic], table: NDArray[np.generic]) -> Array:
 def parts(name: str, weight: Array) -> dict[str, NDArray[np.generic]]:
     """What a file holds in place of the tensor `name`: NAME.index and NAME.table.
 
-    Raises:
-        WeightsError: more than 256 different values.
+    WeightsError: more than 256 different values.
     """
     try:
         index, table = split(weight)
@@ -68,8 +65,7 @@ def parts(name: str, weight: Array) -> dict[str, NDArray[np.generic]]:
 def joined(tensors: Mapping[str, NDArray[np.generic]], where: str) -> dict[str, NDArray[np.generic]]:
     """The tensors of a file with NAME in place of NAME.index and NAME.table.
 
-    Raises:
-        WeightsError: one without the other, both beside NAME, or what `join` refuses; it begins with `where`.
+    WeightsError, beginning with `where`: one without the other, both beside NAME, or what `join` refuses.
     """
     found = dict(tensors)
     names = dict.fromkeys(
@@ -91,12 +87,8 @@ def joined(tensors: Mapping[str, NDArray[np.generic]], where: str) -> dict[str, 
 def cluster(weight: Array, rounds: int = 200) -> Array:
     """The same numbers, each replaced by the nearest of 256 values that lie where the numbers are dense.
 
-    Lloyd's algorithm on the sorted numbers: a cluster is a stretch of them, so that a round costs a binary search.
-    Nothing is drawn: the same numbers give the same values.
-
-    Args:
-        weight: any shape.
-        rounds: at most; it ends earlier when no border moves.
+    Lloyd's algorithm on the sorted numbers: a cluster is a stretch of them, so that a round costs a binary search; it
+    ends when no border moves. Nothing is drawn: the same numbers give the same values.
     """
     numbers = np.sort(weight, axis=None).astype(np.float64)
     if len(np.unique(numbers)) <= VALUES:

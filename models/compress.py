@@ -17,17 +17,11 @@ __all__ = ["Clustered", "compress", "largest_change"]
 
 @dataclass(frozen=True)
 class Clustered:
-    """What became of one layer.
-
-    Attributes:
-        layer: its name.
-        values: how many different values its weights have now.
-        error: root mean square of the change, as a part of that of the weights.
-    """
+    """What became of one layer."""
 
     layer: str
-    values: int
-    error: float
+    values: int  # how many different ones its weights have now
+    error: float  # root mean square of the change, as a part of that of the weights
 
 
 def compress(
@@ -35,10 +29,7 @@ def compress(
 ) -> NetworkWeights:
     """The network with each layer's weights replaced by the nearest of 256 values; biases stay as they are.
 
-    Args:
-        weights: any VGG19 or VGG16.
-        name: what the result is called, which `save_weights(..., "clustered")` writes.
-        progress: called after each layer.
+    It is called `name`, and `save_weights(..., "clustered")` writes it. `progress` is called after each layer.
     """
     convolutions = {}
     for layer, (weight, bias) in weights.convolutions.items():

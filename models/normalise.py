@@ -24,19 +24,12 @@ __all__ = ["mean_activations", "normalise"]
 def normalise(
     weights: NetworkWeights, pictures: Iterable[NDArray[np.floating]] | None = None, name: str | None = None
 ) -> NetworkWeights:
-    """The same network with each channel divided by its mean activation over `pictures`.
+    """The same network with each channel divided by its mean activation over `pictures`, (H, W, 3) in sRGB [0, 1].
 
     With m_l the means of layer l: W_l <- W_l * m_(l-1) / m_l and b_l <- b_l / m_l, with m_0 = 1; by the
     homogeneity of the ReLU (and of pooling) each feature map is then divided by its m_l. A channel that is
-    dead on the pictures stays as it is.
-
-    Args:
-        weights: any VGG19 or VGG16.
-        pictures: (H, W, 3) in sRGB [0, 1]; without them those of `nst.samples`, no longer than 256 pixels.
-        name: what the result is called; without it "-normalised" is added.
-
-    Raises:
-        WeightsError: no picture.
+    dead on the pictures stays as it is. Unless given, the pictures are those of `nst.samples`, no longer than 256
+    pixels, and the name has "-normalised" added. WeightsError: no picture.
     """
     if pictures is None:
         from nst.samples import sample_arrays
@@ -63,8 +56,7 @@ def mean_activations(
 ) -> dict[str, NDArray[np.float64]]:
     """Layer -> (N_l,) mean over pictures and positions, average pooling; each picture counts the same.
 
-    Raises:
-        WeightsError: no picture.
+    WeightsError: no picture.
     """
     sums: dict[str, NDArray[np.float64]] = {}
     count = 0

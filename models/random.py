@@ -33,19 +33,12 @@ Float64 = NDArray[np.float64]
 
 
 def random_weights(seed: int = 0, width: float = 1.0, depth: str = "conv5_4") -> NetworkWeights:
-    """A VGG19 that has never seen a picture.
+    """A VGG19 that has never seen a picture, down to the layer `depth`.
 
-    A deeper network starts with the same numbers as a shallower one of the same seed and width.
-    Biases are 0. A filter whose positive part carries less than a tenth of its response on the probe is
-    (nearly) dead: its sign is flipped before it is scaled.
-
-    Args:
-        seed: 0 or more; seeds numpy's PCG64.
-        width: factor on the channel counts 64, 128, 256, 512, 512.
-        depth: the last layer, e.g. "conv5_1".
-
-    Raises:
-        SettingsError: an unknown layer, a negative seed, a width that is not positive.
+    A deeper network starts with the same numbers as a shallower one of the same seed (of numpy's PCG64) and width, the
+    factor on the channel counts 64, 128, 256, 512, 512. Biases are 0. A filter whose positive part carries less than a
+    tenth of its response on the probe is (nearly) dead: its sign is flipped before it is scaled. SettingsError: an
+    unknown layer, a negative seed, a width that is not positive.
     """
     if seed < 0:
         raise SettingsError(f"seed is {seed}, expected 0 or more")

@@ -23,9 +23,7 @@ KNOWN = sys.version_info >= (3, 11)
 def python_command(program: str, *arguments: str) -> list[str]:
     """The command of a Python process with our own path, but for the folder we work in.
 
-    Args:
-        program: a line of Python.
-        arguments: `sys.argv[1:]` of the process.
+    `program` is a line of Python, `arguments` become its `sys.argv[1:]`.
     """
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = [folder for folder in sys.path if folder]

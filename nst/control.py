@@ -42,24 +42,16 @@ class Cancel(Protocol):
 
 @dataclass(frozen=True)
 class Control:
-    """How a run is watched and ended.
+    """How a run is watched and ended; SettingsError if one of these is something else."""
 
-    Attributes:
-        callback: called in the caller's thread with the record of the start picture and with that of every step. What
-            it raises ends the run and reaches the caller.
-        progress: True for a bar on stderr or in the notebook; "auto" for one where somebody looks: in a terminal or a
-            notebook, and in the main thread.
-        deadline: seconds from here. No step begins after them.
-        cancel: looked at before every step; set it from any thread.
-
-    Raises:
-        SettingsError: one of them is something else.
-    """
-
+    # called in the caller's thread with the record of the start picture and with that of every step. What it
+    # raises ends the run and reaches the caller
     callback: Callable[[Progress], object] | None = None
+    # True for a bar on stderr or in the notebook; "auto" for one where somebody looks: in a terminal or a
+    # notebook, and in the main thread
     progress: Literal["auto"] | bool = "auto"
-    deadline: float | None = None
-    cancel: Cancel | None = None
+    deadline: float | None = None  # seconds from here. No step begins after them
+    cancel: Cancel | None = None  # looked at before every step; set it from any thread
     _began: float = field(default_factory=lambda: time.monotonic())
 
     def __post_init__(self) -> None:
@@ -98,11 +90,7 @@ CONTROLS = frozenset(name for name in Control.__dataclass_fields__ if not name.s
 
 
 def control_among(arguments: Mapping[str, Any]) -> tuple[Control, dict[str, Any]]:
-    """The control of a run among the arguments of a function, and the others.
-
-    Raises:
-        SettingsError: as `Control`.
-    """
+    """The control of a run among the arguments of a function, and the others; SettingsError as `Control`."""
     control = Control(**{name: value for name, value in arguments.items() if name in CONTROLS})
     return control, {name: value for name, value in arguments.items() if name not in CONTROLS}
 
@@ -152,11 +140,8 @@ def is_watched() -> bool:
 def progress_bar(quiet: bool, unit: str = "") -> Iterator[Show]:
     """A bar, and nothing before it is first shown; a line on stderr every minute where no bar can move.
 
-    A terminal's bar is rich's, a notebook's is tqdm's.
-
-    Args:
-        quiet: no bar.
-        unit: what is counted, for people; "bytes" are shown in MB and with their speed.
+    A terminal's bar is rich's, a notebook's is tqdm's. `unit` is what is counted, for people; "bytes" are shown in MB
+    and with their speed.
     """
     if quiet:
         yield lambda done, total, before="", after=None: None

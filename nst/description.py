@@ -44,21 +44,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the pictures and the network of a run come from: paths and words as they were typed.
+    """Where the pictures and the network of a run come from: paths and words as they were typed."""
 
-    Attributes:
-        content: path of the content picture; empty for one without a path.
-        styles: paths of the style pictures.
-        masks: by name, a path, or a path and the color that counts there.
-        init: what it starts from, a word or a path.
-        weights: the network, a name or a path; empty for an object.
-    """
-
-    content: str = ""
+    content: str = ""  # empty for one without a path
     styles: Sequence[str] = ()
+    # by name, a path, or a path and the color that counts there
     masks: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    init: str = "content"
-    weights: str = ""
+    init: str = "content"  # what it starts from, a word or a path
+    weights: str = ""  # the network, a name or a path; empty for an object
 
     @classmethod
     def of(cls, content: Any, styles: Sequence[Any], options: Mapping[str, Any]) -> Sources:

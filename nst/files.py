@@ -23,10 +23,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write beside `path`, reach the disk, take its place in one step.
 
     A symbolic link stays, the file it points to is replaced. The mode of a new file is what the umask
-    leaves of 0666.
-
-    Raises:
-        OSError: `path` is as it was before, and nothing is left beside it.
+    leaves of 0666. OSError: `path` is as it was before, and nothing is left beside it.
     """
     with writing_atomically(path) as file:
         file.write(data)
@@ -36,8 +33,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 def writing_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """`write_atomically` for what is written piece by piece: a file that takes the place of `path` in the end.
 
-    Raises:
-        OSError: `path` is as it was before, and nothing is left beside it.
+    OSError: `path` is as it was before, and nothing is left beside it.
     """
     with _about(path):
         target = _target(path)
@@ -80,10 +76,8 @@ def unwritten(error: OSError) -> str:
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Create and remove a file beside `path`, and remove what a process left there that was killed while writing.
 
-    The permission bits do not tell (root, read-only mounts, quotas).
-
-    Raises:
-        OSError: the folder is not there or not writable, or `path` is a folder itself.
+    The permission bits do not tell (root, read-only mounts, quotas). OSError: the folder is not there or not writable,
+    or `path` is a folder itself.
     """
     with _about(path):
         target = _target(path)

@@ -18,17 +18,11 @@ processor that emulates bfloat16 spends most of a small step on the filters."""
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds that a run is expected to take on this machine.
+    """Seconds that a run is expected to take on this machine."""
 
-    Attributes:
-        step: for one step at the full size.
-        total: for all steps at all scales.
-        overlap: how many times each pixel is computed on average; 1.0 without windows.
-    """
-
-    step: float
-    total: float
-    overlap: float
+    step: float  # one, at the full size
+    total: float  # all steps at all scales
+    overlap: float  # how many times each pixel is computed on average; 1.0 without windows
 
 
 def forecast(transfer: StyleTransfer) -> Forecast:

@@ -106,11 +106,7 @@ def run(
 
 
 def _experiment(name: str) -> Experiment:
-    """The experiment, without the networks that are not on this machine.
-
-    Raises:
-        SettingsError: no such experiment.
-    """
+    """The experiment, without the networks that are not on this machine; SettingsError if there is none of the name."""
     from nst.cli.experiments.catalogue import EXPERIMENTS
     from nst.errors import SettingsError
     from nst.models.store import cache
@@ -137,8 +133,7 @@ def _experiment(name: str) -> Experiment:
 def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[str, list[str]]:
     """Paths of the content and the style pictures; without any, those of `nst demo`, and more that are in the package.
 
-    Raises:
-        SettingsError: not as many styles as the experiment takes.
+    SettingsError: not as many styles as the experiment takes.
     """
     from nst.errors import ImageError, SettingsError
     from nst.samples import PAINTING, PHOTOGRAPH, copy_sample

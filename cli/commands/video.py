@@ -137,11 +137,7 @@ def video(
 
 
 def _ask(target: Path, yes: bool) -> None:
-    """Before a video is overwritten, as such tools do, where there is somebody to answer.
-
-    Raises:
-        NSTError: the answer is no.
-    """
+    """Ask before a video is overwritten, where there is somebody to answer; NSTError if the answer is no."""
     if yes or not target.exists() or not sys.stdin.isatty():
         return
     if not click.confirm(f"{target} is there already. Overwrite it?", err=True):

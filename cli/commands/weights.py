@@ -223,11 +223,7 @@ def build_embedded(file: Path, output: Path) -> None:
 
 
 def _check_new(name: str, force: bool) -> None:
-    """Refuse a name that means something else, or that is taken unless `force`.
-
-    Raises:
-        WeightsError: it is.
-    """
+    """WeightsError for a name that means something else, or that is taken unless `force`."""
     from nst.errors import WeightsError
     from nst.models.store import cache
     from nst.models.store.catalogue import CATALOGUE

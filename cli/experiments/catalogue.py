@@ -25,27 +25,16 @@ class SweepValue:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table of runs.
+    """A table of runs."""
 
-    Attributes:
-        summary: one line for people.
-        rows: from top to bottom; none for one row without a label.
-        columns: from left to right; none for one column without a label.
-        fixed: settings of every run.
-        styles: how many style pictures there are if none is given.
-        most: how many style pictures it takes.
-        blend: whether the runs go through the blends of the style pictures instead; see `simplex`.
-        judges: networks that measure every result, besides the one that made it.
-    """
-
-    summary: str
-    rows: Sequence[SweepValue] = ()
-    columns: Sequence[SweepValue] = ()
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    styles: int = 1
-    most: int | None = None
-    blend: bool = False
-    judges: Sequence[str] = ()
+    summary: str  # one line for people
+    rows: Sequence[SweepValue] = ()  # from top to bottom; none for one row without a label
+    columns: Sequence[SweepValue] = ()  # from left to right; none for one column without a label
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # settings of every run
+    styles: int = 1  # how many style pictures there are if none is given
+    most: int | None = None  # how many style pictures it takes
+    blend: bool = False  # the runs go through the blends of the style pictures instead; see `simplex`
+    judges: Sequence[str] = ()  # networks that measure every result, besides the one that made it
 
 
 def simplex(count: int, side: int = BLEND) -> list[tuple[int, float, tuple[float, ...]]]:

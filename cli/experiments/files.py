@@ -42,11 +42,7 @@ def sheet_of(
 
 
 def write_files(folder: Path, name: str, sheet: Image.Image, page: str) -> str:
-    """Write NAME.png and NAME.html, each whole or not at all; their names, for people.
-
-    Raises:
-        ImageError: one cannot be written.
-    """
+    """Write NAME.png and NAME.html, each whole or not at all, or ImageError; their names, for people."""
     for path, data in (folder / f"{name}.png", png(sheet)), (folder / f"{name}.html", page.encode()):
         try:
             write_atomically(path, data)

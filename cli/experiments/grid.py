@@ -51,8 +51,7 @@ class Grid:
 def parse_sweeps(words: Sequence[str]) -> dict[str, list[SweepValue]]:
     """The values of --grid, "key=v1,v2", by key; a list is one value with plus signs: conv1_1+conv2_1.
 
-    Raises:
-        SettingsError: no such option, a value that it does not take, a key that comes twice.
+    SettingsError: no such option, a value that it does not take, a key that comes twice.
     """
     found: dict[str, list[SweepValue]] = {}
     for word in words:
@@ -65,15 +64,9 @@ def parse_sweeps(words: Sequence[str]) -> dict[str, list[SweepValue]]:
 
 
 def sweep(key: str, text: str, typed: str) -> list[SweepValue]:
-    """The values of one option, from "v1,v2".
+    """The values of the option `key`, from "v1,v2"; `typed` is what was typed before it, for messages.
 
-    Args:
-        key: the option.
-        text: what was typed as its values.
-        typed: what it was typed after, for messages.
-
-    Raises:
-        SettingsError: no such option, no value, or one that it does not take.
+    SettingsError: no such option, no value, or one that it does not take.
     """
     values = [value.strip() for value in text.split(",") if value.strip()]
     if not values:
@@ -88,11 +81,7 @@ def sweep(key: str, text: str, typed: str) -> list[SweepValue]:
 
 
 def recipe(name: str, **changes: Any) -> dict[str, Any]:
-    """What a preset sets, but for network, size and steps, in which the runs shall be alike.
-
-    Raises:
-        SettingsError: no such preset.
-    """
+    """What a preset sets, but for network, size and steps, in which the runs shall be alike; or SettingsError."""
     settings = preset(name, **changes)
     return {
         key: settings[key] for key in settings if key in changes or key not in ("weights", "size", "steps")
@@ -144,19 +133,11 @@ def with_base(table: Grid, base: Mapping[str, Any]) -> Grid:
 def make_grid(
     experiment: Experiment, sweeps: Mapping[str, Sequence[SweepValue]], given: Mapping[str, Any], styles: int
 ) -> Grid:
-    """Every combination of rows, columns and sweeps.
+    """Every combination of rows, columns and sweeps, of values that this machine can run.
 
     A sweep takes the place of the experiment's rows or columns if each of them sets its key. Otherwise it makes
-    columns, or rows within the rows if there are columns, and wins over what the experiment says.
-
-    Args:
-        experiment: what the table is about, without values that this machine cannot run.
-        sweeps: from `parse_sweeps`.
-        given: settings for all runs.
-        styles: how many style pictures there are.
-
-    Raises:
-        SettingsError: `given` fixes what the experiment compares.
+    columns, or rows within the rows if there are columns, and wins over what the experiment says. SettingsError:
+    `given`, the settings for all runs, fixes what the experiment compares.
     """
     rows = [list(experiment.rows)] if experiment.rows else []
     columns = [list(experiment.columns)] if experiment.columns else []

@@ -31,21 +31,11 @@ def distances(
     styles: Sequence[tuple[Picture, float]],
     more: Sequence[str] = (),
 ) -> dict[str, dict[str, float]]:
-    """The paper's losses by layer, each relative to its value at a picture without features.
+    """The paper's losses of x by layer as `weights` see them, each relative to its value at a picture without features.
 
-    Args:
-        backend: computes the features.
-        weights: the network that looks.
-        pooling: avg or max.
-        result: x.
-        content: p, of the same size.
-        styles: each picture with its share.
-        more: layers for the content, beside conv2_2 and conv4_2.
-
-    Returns:
-        "gram": |G/M - A/M|^2 / |A/M|^2 for each of the paper's style layers, A/M being the blend;
-        "content": |F - P|^2 / |P|^2 for conv2_2, conv4_2 and `more`.
-        Layers that the network or the pictures lack are left out.
+    "gram": |G/M - A/M|^2 / |A/M|^2 for each of the paper's style layers, A/M being the blend of the styles with their
+    shares; "content": |F - P|^2 / |P|^2 for conv2_2, conv4_2 and `more`, p being of the same size. Layers that the
+    network or the pictures lack are left out.
     """
     side = min(min(picture.size) for picture in (result, content, *(picture for picture, _ in styles)))
 

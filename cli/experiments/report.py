@@ -28,15 +28,7 @@ OTHER = "#9467bd"
 def write_report(
     title: str, summary: str, runs: Sequence[Done], inputs: Mapping[str, Image.Image], missing: int
 ) -> str:
-    """The whole page.
-
-    Args:
-        title: name of the experiment.
-        summary: one line.
-        runs: those that are finished.
-        inputs: content and style pictures by file name.
-        missing: how many runs are not finished.
-    """
+    """The whole page: the runs that are finished, and how many are missing; content and style pictures by file name."""
     common, rest = _split([run.trace["settings"] for run in runs])
     shown = [_run(run, own) for run, own in zip(runs, rest, strict=True)]
     page: str = template("report.html.j2").render(
@@ -135,16 +127,9 @@ def embedded(image: Image.Image, name: str, longest: int = PICTURE) -> dict[str,
 
 
 def loss_chart(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> str:
-    """Values over steps, the values on a logarithmic scale.
+    """An `<svg>` of values over steps, the values on a logarithmic scale; those that are not above 0 are left out.
 
-    Values that are not above 0 have no logarithm and are left out.
-
-    Args:
-        steps: the step of each value.
-        curves: values by name; "total", "content", "style" and "tv" have colours of their own.
-
-    Returns:
-        An `<svg>` element.
+    "total", "content", "style" and "tv" have colours of their own.
     """
     kept = {
         name: [

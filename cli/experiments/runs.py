@@ -43,19 +43,13 @@ _SECONDS = ".seconds"  # the file beside a picture that says how long the run to
 
 @dataclass(frozen=True)
 class Done:
-    """A run that is there.
+    """A run that is there."""
 
-    Attributes:
-        cell: which one.
-        picture: its result.
-        trace: see `nst.cli.recorder`, with "measures" beside and without times: equal runs have equal bytes.
-        seconds: that it took, where that is still known.
-    """
-
-    cell: Cell
-    picture: Path
+    cell: Cell  # which one
+    picture: Path  # its result
+    # see `nst.cli.recorder`, with "measures" beside and without times: equal runs have equal bytes
     trace: Mapping[str, Any]
-    seconds: float | None
+    seconds: float | None  # that it took, where that is still known
 
 
 class RunContext:
@@ -119,11 +113,7 @@ class RunContext:
         return self.folder / f"{self._files.of(deciding)[:16]}.png"
 
     def transfer(self, cell: Cell) -> StyleTransfer:
-        """The run, set up.
-
-        Raises:
-            NSTError: as `StyleTransfer`.
-        """
+        """The run, set up; NSTError as `StyleTransfer`."""
         settings = dict(cell.settings)
         backend, names = settings.pop("backend", "auto"), settings.pop("device", "auto")
         devices = Devices(
@@ -171,8 +161,7 @@ class _Open:
 def _open_runs(context: RunContext, cells: Sequence[Cell], judges: Sequence[str]) -> list[list[_Open]]:
     """The runs that are not there yet, set up; those of a list differ in colours alone and share one optimisation.
 
-    Raises:
-        NSTError: a run that cannot be set up.
+    NSTError: a run that cannot be set up.
     """
     groups: dict[str, dict[Path, _Open]] = {}
     for cell in cells:
@@ -192,15 +181,8 @@ def run_cells(
 ) -> list[Done]:
     """Every run, from its file or computed; after Ctrl-C those that are finished.
 
-    Args:
-        context: what they share.
-        cells: the runs.
-        judges: networks that measure every result, besides its own.
-        quiet: no progress bar.
-        announce: called with what is to be optimised; whether to do it.
-
-    Raises:
-        NSTError: a run that cannot be set up, before any work.
+    `judges` are networks that measure every result, besides its own; `announce` is called with what is to be optimised
+    and says whether to. NSTError: a run that cannot be set up, before any work.
     """
     missing = [(group, _plain(context, judges, group)) for group in _open_runs(context, cells, judges)]
     groups = [group for group, plain in missing if plain is None]

@@ -36,12 +36,8 @@ def contact_sheet(
 ) -> Image.Image:
     """Lay the tiles out on white, each in the middle of a box that fits the largest.
 
-    Args:
-        tiles: one or more, in any order.
-        rows: labels at the left, wrapped; none for no space there.
-        columns: labels above, wrapped to the width of a tile.
-        title: above all.
-        inputs: what the pictures were made of, small, below the title.
+    Labels of rows are at the left and of columns above, wrapped, and take no space where there are none. The title is
+    above all, and below it, small, the inputs that the pictures were made of.
     """
     width = max(tile.image.width for tile in tiles)
     height = max(tile.image.height for tile in tiles)

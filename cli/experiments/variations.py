@@ -30,14 +30,8 @@ PICTURE = 640  # longest side in the page
 def axes(typed: Mapping[str, str], styles: Sequence[str], blends: bool) -> dict[str, list[SweepValue]]:
     """What is varied, by setting: the first makes columns, the others rows.
 
-    Args:
-        typed: values of options as a comma list.
-        styles: paths of the style pictures; more than one make an axis: each alone, then blends in equal parts of
-            any two and of all.
-        blends: whether there are blends.
-
-    Raises:
-        SettingsError: no such value, or one that comes twice.
+    Several style pictures make an axis: each alone, then, with `blends`, equal parts of any two and of all.
+    SettingsError: no such value, or one that comes twice.
     """
     found = {name: sweep(name, text, option_name(name)) for name, text in typed.items()}
     if len(styles) > 1:
@@ -68,13 +62,7 @@ def _blends(styles: Sequence[str], blends: bool) -> list[SweepValue]:
 
 
 def full_command(done: Done, size: int, steps: int) -> str | None:
-    """The command that makes a variation at full size, for a shell.
-
-    Args:
-        done: the small one.
-        size: longest side in pixels.
-        steps: of the optimiser.
-    """
+    """The command that makes a small variation at full size (longest side in pixels) and steps, for a shell."""
     name = re.sub(r"[^\w.]+", "-", done.cell.label)
     changes = {"size": size, "steps": steps, "scales": "auto", **_strength(done)}
     return command_of(done.trace, str(done.picture), f"{name}.png", **changes)
@@ -95,15 +83,7 @@ def write_page(
     inputs: Mapping[str, Image.Image],
     commands: Sequence[str | None],
 ) -> str:
-    """The whole page, with its pictures and its script.
-
-    Args:
-        title: above all.
-        table: what there is to be, by rows.
-        done: what is there.
-        inputs: photograph and style pictures by file name.
-        commands: that make those of `done` at full size.
-    """
+    """The whole page, with its pictures and its script; each of `done` with the command that makes it at full size."""
     places: dict[tuple[int, float], dict[str, Any]] = {}
     size = (1, 1)
     for number, (one, command) in enumerate(zip(done, commands, strict=True), start=1):

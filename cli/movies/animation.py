@@ -34,14 +34,7 @@ def is_animation(file: Path) -> bool:
 
 
 class Animation:
-    """An animated picture.
-
-    Args:
-        file: what to read.
-
-    Raises:
-        ImageError: it is no picture, damaged, or larger than any film.
-    """
+    """An animated picture; ImageError if it is not a picture, damaged, or larger than any film."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -60,11 +53,7 @@ class Animation:
         )
 
     def frames(self) -> Iterator[Image.Image]:
-        """One after the other, RGB or RGBA.
-
-        Raises:
-            ImageError: one is damaged.
-        """
+        """One after the other, RGB or RGBA; ImageError if one is damaged."""
         with open_file(self._file) as opened:
             image = self._open(opened)
             for number in range(self.count):

@@ -28,14 +28,9 @@ MANIFEST, STATE = "nst-video.json", "nst-video-last.npz"
 class FrameStore:
     """A folder of frames, frame-000001.png and so on, with what they were made with beside them.
 
-    Args:
-        folder: made if it is not there; its parent has to be.
-        made_with: everything that decides the frames, as JSON has it.
-        restart: throw away what is there.
-
-    Raises:
-        ImageError: the folder cannot be made or written to.
-        SettingsError: it holds frames that were made with something else.
+    It is made if its parent is there; `made_with` is everything that decides the frames, as JSON has it; `restart`
+    throws away what is there. ImageError: it cannot be made or written to. SettingsError: it holds frames that were
+    made with something else.
     """
 
     def __init__(self, folder: Path, made_with: Mapping[str, Any], restart: bool = False) -> None:

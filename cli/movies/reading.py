@@ -21,17 +21,12 @@ __all__ = ["FrameSource", "open_source"]
 
 @dataclass(frozen=True)
 class FrameSource:
-    """A video that is read frame by frame.
+    """A video that is read frame by frame."""
 
-    Attributes:
-        frames: starts to read: pictures of a kind that `StyleTransfer` takes, one after the other.
-        count: how many there are, or are thought to be; None where nothing tells.
-        timing: when they are shown.
-    """
-
+    # starts to read: pictures of a kind that `StyleTransfer` takes, one after the other
     frames: Callable[[], Iterator[Any]]
-    count: int | None
-    timing: Timing
+    count: int | None  # how many there are, or are thought to be; None where nothing tells
+    timing: Timing  # when they are shown
 
 
 def open_source(path: str, rate: Fraction | None, deinterlace: str = "auto") -> FrameSource:

@@ -67,10 +67,9 @@ ACCURATE = 4 | 1 << 13 | 1 << 14 | 1 << 18  # swscale: bicubic, all chroma, exac
 
 
 def check_movie(path: Path) -> None:
-    """Before the work starts: can this file be written?
+    """Before the work starts: ImageError for a file that cannot be written.
 
-    Raises:
-        ImageError: another extension, a folder that cannot be written to, or PyAV is needed and not there.
+    That is another extension, a folder that cannot be written to, or PyAV is needed and not there.
     """
     suffix = path.suffix.lower()
     if suffix not in (*ANIMATIONS, *MOVIES):
@@ -139,8 +138,7 @@ def _unwritable(path: Path, error: Exception) -> ImageError:
 def description_in(path: str) -> dict[str, Any]:
     """What `write_movie` was told about a film that is there.
 
-    Raises:
-        ImageError, OSError, ValueError: it cannot be read, or another program has written it.
+    ImageError, OSError, ValueError: it cannot be read, or another program has written it.
     """
     if Path(path).suffix.lower() in ANIMATIONS:
         with Image.open(path, formats=tuple(ANIMATIONS.values())) as image:

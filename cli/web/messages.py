@@ -30,21 +30,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Order:
-    """A picture to paint: what, how large, and where its files are.
-
-    Attributes:
-        session: whose it is.
-        run: counts the pictures of a session.
-        folder: of the session; files are read and written there.
-        subject: the pictures and the sliders.
-        size: longest side in pixels.
-    """
+    """A picture to paint: what, how large, and where its files are."""
 
     session: str
-    run: int
-    folder: str
-    subject: Composition
-    size: int
+    run: int  # counts the pictures of a session
+    folder: str  # of the session; files are read and written there
+    subject: Composition  # the pictures and the sliders
+    size: int  # longest side in pixels
 
     def path(self, file: str) -> str:
         """Of a file of the session."""
@@ -77,23 +69,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Paint:
-    """Paint live, in place of what the session has under way.
-
-    Attributes:
-        order: what.
-        go_on: from the present picture, or from the photograph.
-        present: path of the present picture, for a process that does not have it.
-        polish: stay at the full size.
-        taken: bytes of memory that a large picture will still take.
-        resume: the run that was stopped, where this process still has it.
-    """
+    """Paint live, in place of what the session has under way."""
 
     order: Order
-    go_on: bool
-    present: str | None = None
-    polish: bool = False
-    taken: int = 0
-    resume: bool = False
+    go_on: bool  # from the present picture, or from the photograph
+    present: str | None = None  # path of the present picture, for a process that does not have it
+    polish: bool = False  # stay at the full size
+    taken: int = 0  # bytes of memory that a large picture will still take
+    resume: bool = False  # the run that was stopped, where this process still has it
 
 
 @dataclass(frozen=True)
@@ -149,35 +132,21 @@ class Ready:
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture on its way, or the present one in other colours.
-
-    Attributes:
-        session: whose it is.
-        run: which one.
-        step: steps done, of `steps`.
-        scale: from 1, of `scales`.
-        size: (width, height) in pixels of what is painted.
-        loss: total.
-        left: seconds that it will still take.
-        peak: bytes of memory that the run is planned to take.
-        start: name of the file that it started from.
-        jpeg: the picture at the size of the result; empty of a large one.
-        job: of a large picture.
-    """
+    """A picture on its way, or the present one in other colours."""
 
     session: str
     run: int
-    step: int
+    step: int  # done, of `steps`
     steps: int
-    scale: int
+    scale: int  # from 1, of `scales`
     scales: int
-    size: tuple[int, int]
-    loss: float
-    left: float
-    peak: int
-    start: str | None
-    jpeg: bytes
-    job: str | None = None
+    size: tuple[int, int]  # (width, height) in pixels of what is painted
+    loss: float  # total
+    left: float  # seconds that it will still take
+    peak: int  # bytes of memory that the run is planned to take
+    start: str | None  # name of the file that it started from
+    jpeg: bytes  # the picture at the size of the result; empty of a large one
+    job: str | None = None  # of a large picture
 
 
 @dataclass(frozen=True)
@@ -246,46 +215,28 @@ class LookPainted:
 
 @dataclass(frozen=True)
 class Status:
-    """A picture without anything new to see.
+    """A picture without anything new to see."""
 
-    Attributes:
-        session: whose it is; empty where it concerns all.
-        run: which one.
-        state: "waiting" for a turn or for memory, "stopped" before the first step, "saved" to its checkpoint, "failed".
-        error: of one that failed: one line that says the cause and the fix.
-    """
-
-    session: str
+    session: str  # empty where it concerns all
     run: int
+    # "waiting" for a turn or for memory, "stopped" before the first step, "saved" to its checkpoint, "failed"
     state: str
-    error: str = ""
+    error: str = ""  # of one that failed: one line that says the cause and the fix
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a large picture would take.
-
-    Attributes:
-        session: whose it is.
-        size: longest side in pixels.
-        width: of the picture in pixels.
-        height: of the picture in pixels.
-        peak: bytes of memory.
-        free: bytes of memory that can be had, if that is known.
-        fits: whether the one is within the other.
-        seconds: that it will take.
-        error: one line, where it cannot be painted.
-    """
+    """What a large picture would take."""
 
     session: str
-    size: int
-    width: int = 0
+    size: int  # longest side in pixels
+    width: int = 0  # of the picture in pixels
     height: int = 0
-    peak: int = 0
-    free: int | None = None
-    fits: bool = False
-    seconds: float = 0.0
-    error: str = ""
+    peak: int = 0  # bytes of memory
+    free: int | None = None  # bytes of memory that can be had, if that is known
+    fits: bool = False  # the one is within the other
+    seconds: float = 0.0  # that it will take
+    error: str = ""  # one line, where it cannot be painted
 
 
 Event: TypeAlias = Ready | Preview | Finished | Colored | LookPainted | Status | Estimate

@@ -66,19 +66,14 @@ POLISH = 20
 
 @dataclass(frozen=True)
 class Setup:
-    """What the user of `nst web` chose, as the options of these names.
-
-    Attributes:
-        memory: bytes to stay within, all processes together; None for what is free.
-        size: longest side of the live picture in pixels.
-    """
+    """What the user of `nst web` chose, as the options of these names."""
 
     backend: str = "auto"
     device: str = "auto"
     weights: str = "auto"
     precision: str | None = "auto"
-    memory: int | None = None
-    size: int = 512
+    memory: int | None = None  # bytes to stay within, all processes together; None for what is free
+    size: int = 512  # longest side of the live picture in pixels
 
 
 class PaintingContext:
@@ -113,8 +108,7 @@ class PaintingContext:
     def transfer(self, order: Order, memory: int | None, init: str | None, **more: Any) -> StyleTransfer:
         """A picture set up, to start from the one at the path `init` or from the photograph.
 
-        Raises:
-            NSTError: bad input, or not enough memory.
+        NSTError: bad input, or not enough memory.
         """
         photo, recipe, masks = sized(order.photo, order.size), order.subject.recipe, order.masks
         longest = max(1, round(recipe.stroke * max(photo.size)))
@@ -152,15 +146,7 @@ def error_line(error: BaseException) -> str:
 
 
 class Canvas:
-    """A run under way.
-
-    Args:
-        context: of the process.
-        order: what is painted.
-        transfer: set up.
-        init: path of the picture that it starts from; None for the photograph.
-        large: its previews are numbers alone.
-    """
+    """A run under way, from the picture at `init` or from the photograph; previews of a large one are numbers."""
 
     def __init__(
         self,
@@ -235,11 +221,7 @@ class Canvas:
         self._pause = 0.0
 
     def finish(self, why: str) -> Finished:
-        """Write the picture so far, its thumbnail, and what it was before its colours were changed.
-
-        Raises:
-            NSTError: it cannot be written.
-        """
+        """Write the picture so far, its thumbnail, and what it was before its colours were changed, or NSTError."""
         order, record = self.order, self._colored
         init = "content" if self._init is None else self._init
         typed = Sources(order.photo, order.styles, order.masks, init, self._setup.weights)
@@ -308,8 +290,7 @@ def live_canvas(
 ) -> Canvas:
     """A live picture set up to go on from the present one, or from the photograph; `polish` stays at the full size.
 
-    Raises:
-        NSTError: bad input, or not enough memory.
+    NSTError: bad input, or not enough memory.
     """
     if present is None:
         return Canvas(context, order, context.transfer(order, memory, None, steps=FIRST_STEPS), None)
@@ -323,8 +304,7 @@ def live_canvas(
 def large_transfer(context: PaintingContext, request: Large) -> tuple[StyleTransfer, str]:
     """A large picture set up, and the path of the picture that it starts from.
 
-    Raises:
-        NSTError: bad input, or not enough memory.
+    NSTError: bad input, or not enough memory.
     """
     init = _start_file(request.order, read_upload(request.present))
     return _transfer_above(context, request, init), init

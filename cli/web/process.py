@@ -34,10 +34,8 @@ NICENESS = 10
 class PaintingProcess:
     """A process that paints, as the server sees it: started, asked, started again when it dies.
 
-    Args:
-        setup: of the studio.
-        slow: paints large pictures at a low priority, in place of live ones.
-        handle: called with each event, in a thread of its own; with None when the process is dead.
+    A `slow` one paints large pictures at a low priority, in place of live ones. `handle` is called with each event, in
+    a thread of its own; with None when the process is dead.
     """
 
     def __init__(self, setup: Setup, slow: bool, handle: Callable[[Event | None], None]) -> None:

@@ -96,11 +96,7 @@ _FORM = {
 class LargeJobs:
     """See the module. Everything here happens in the one thread of the server.
 
-    Args:
-        store: of the sessions; the queue is a folder in its own.
-        setup: of the studio.
-        process: that paints large pictures.
-        notify: called with a job and what has happened to it, if that is more than a change of its state.
+    `notify` is called with a job and what has happened to it, if that is more than a change of its state.
     """
 
     def __init__(

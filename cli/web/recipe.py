@@ -35,26 +35,14 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """The sliders.
+    """The sliders; SettingsError for a number outside its range."""
 
-    Attributes:
-        strength: 0 leaves the photograph, 1 leaves the painting alone; 0.5 is the balance as it is.
-        stroke: longest side of the paintings as a multiple of the result's.
-        color: how much of the photograph's colours is kept; needs no new optimisation.
-        detail: below 0.5 the picture is smoother, above it keeps finer lines of the photograph.
-        feather: soft edge of the brush, in pixels of a picture of 512.
-        blend: share of each painting; empty: equal.
-
-    Raises:
-        SettingsError: a number outside its range.
-    """
-
-    strength: float = 0.5
-    stroke: float = 1.0
-    color: float = 0.0
-    detail: float = 0.5
-    feather: float = 6.0
-    blend: tuple[float, ...] = ()
+    strength: float = 0.5  # 0 leaves the photograph, 1 the painting alone; 0.5 is the balance as it is
+    stroke: float = 1.0  # longest side of the paintings as a multiple of the result's
+    color: float = 0.0  # how much of the photograph's colours is kept; needs no new optimisation
+    detail: float = 0.5  # below 0.5 the picture is smoother, above it keeps finer lines of the photograph
+    feather: float = 6.0  # soft edge of the brush, in pixels of a picture of 512
+    blend: tuple[float, ...] = ()  # share of each painting; empty: equal
 
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
@@ -93,11 +81,7 @@ class Recipe:
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with other numbers.
-
-    Raises:
-        SettingsError: an unknown slider, or a number outside its range.
-    """
+    """The recipe with other numbers; SettingsError for an unknown slider, or a number outside its range."""
     names = {declared.name for declared in fields(Recipe)}
     for name in changes:
         if name not in names:
@@ -183,11 +167,7 @@ COMPOSITION = {"photo": (_UPLOAD, None), "styles": [_UPLOAD], "recipe": {str: ob
 
 
 def in_the_folder(*names: str | None) -> None:
-    """A session's files are in its folder: what is removed and shown is nothing else.
-
-    Raises:
-        ValueError: a name that a session does not give.
-    """
+    """ValueError for a name that a session does not give: only what is in its folder is removed and shown."""
     for name in names:
         if name is not None and not re.fullmatch(r"[\w-]+\.[a-z]+", name):
             raise ValueError("a file's name is not one of the session's")
@@ -196,8 +176,7 @@ def in_the_folder(*names: str | None) -> None:
 def read_composition(document: Mapping[str, Any]) -> Composition:
     """From JSON.
 
-    Raises:
-        KeyError, TypeError, ValueError, SettingsError: it has been written by something else.
+    KeyError, TypeError, ValueError, SettingsError: it has been written by something else.
     """
     photo = None if document["photo"] is None else Upload(**document["photo"])
     styles = tuple(Upload(**style) for style in document["styles"])

@@ -12,19 +12,12 @@ __all__ = ["SAMPLES", "Sample", "sample_bytes"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture to try.
+    """A picture to try."""
 
-    Attributes:
-        title: for people.
-        credit: whose it is, and under which licence.
-        file: its name in `nst.samples`.
-        photo: a photograph; else something to paint with.
-    """
-
-    title: str
-    credit: str
-    file: str
-    photo: bool = False
+    title: str  # for people
+    credit: str  # whose it is, and under which licence
+    file: str  # its name in `nst.samples`
+    photo: bool = False  # a photograph; else something to paint with
 
 
 _OWN = "drawn by code of nst, Apache-2.0"

@@ -35,36 +35,22 @@ FRESH = 600.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How things were before a change, for undo.
+    """How things were before a change, for undo."""
 
-    Attributes:
-        gesture: that made the change; further changes of the same one are undone with it.
-        subject: what was painted.
-        present: name of the file with the picture of then; None where that is not known.
-        entry: run of the picture of the history that was shown then; 0 where there was none.
-    """
-
-    gesture: str
-    subject: Composition
-    present: str | None
-    entry: int
+    gesture: str  # that made the change; further changes of the same one are undone with it
+    subject: Composition  # what was painted
+    present: str | None  # name of the file with the picture of then; None where that is not known
+    entry: int  # run of the picture of the history that was shown then; 0 for none
 
 
 @dataclass(frozen=True)
 class Work:
-    """How far the present picture is.
+    """How far the present picture is."""
 
-    Attributes:
-        state: empty, waiting, painting, stopped, done, failed.
-        run: which one.
-        error: one line.
-        start: name of the file that it started from.
-    """
-
-    state: str = "empty"
+    state: str = "empty"  # empty, waiting, painting, stopped, done, failed
     run: int = 0
-    error: str = ""
-    start: str | None = None
+    error: str = ""  # one line
+    start: str | None = None  # name of the file that it started from
 
     @property
     def under_way(self) -> bool:
@@ -161,11 +147,7 @@ class Session:
 
 
 class Store:
-    """The folder of all sessions, made if it is not there.
-
-    Raises:
-        NSTError: it cannot be written.
-    """
+    """The folder of all sessions, made if it is not there; NSTError if it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -52,14 +52,7 @@ LARGE_FACES = 0.02
 
 
 class Studio:
-    """See the module.
-
-    Args:
-        store: of the sessions.
-        setup: what the user chose.
-        call_soon: calls a function with an argument in the thread of the server, from any thread.
-        painter: makes a process that paints.
-    """
+    """See the module. `call_soon` calls a function with an argument in the thread of the server, from any thread."""
 
     def __init__(
         self,

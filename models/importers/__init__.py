@@ -39,33 +39,20 @@ _KNOWN_PREFIXES = {"d01eb7cb": "caffe", "00b39a1b": "caffe"}
 
 @dataclass(frozen=True)
 class Imported:
-    """What a file holds.
-
-    Attributes:
-        weights: the network.
-        format: the file's format, for people.
-        convention: "caffe", "caffe-rgb", "torchvision", or "stored" where the file itself says it.
-        certain: whether the convention follows from the file; otherwise it was assumed from its format.
-        sha256: hash of the file.
-    """
+    """What a file holds."""
 
     weights: NetworkWeights
-    format: str
-    convention: str
-    certain: bool
-    sha256: str
+    format: str  # the file's, for people
+    convention: str  # "caffe", "caffe-rgb", "torchvision", or "stored" where the file itself says it
+    certain: bool  # it follows from the file; otherwise it was assumed from the format
+    sha256: str  # of the file
 
 
 def import_file(path: str | Path, name: str | None = None, convention: str | None = None) -> Imported:
     """Read a VGG19 or VGG16 from any of the formats that `detect` tells apart.
 
-    Args:
-        path: the file.
-        name: name of the network; without it the stem of the file's name.
-        convention: a key of `CONVENTIONS`, how its input is meant; without it what the format implies.
-
-    Raises:
-        WeightsError: one line with the file, and the layer where one is at fault.
+    It is called `name`, or else by the stem of the file's name. `convention` is a key of `CONVENTIONS`, how its input
+    is meant; without it what the format implies. WeightsError: the file, and the layer where one is at fault.
     """
     path = Path(path)
     if convention is not None and convention not in CONVENTIONS:
@@ -86,8 +73,7 @@ def import_file(path: str | Path, name: str | None = None, convention: str | Non
 def detect(path: str | Path) -> str:
     """The format of a file from its first bytes, whatever its name says.
 
-    Raises:
-        WeightsError: not there, unreadable, or none of the known formats.
+    WeightsError: not there, unreadable, or none of the known formats.
     """
     path = Path(path)
     try:

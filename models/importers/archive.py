@@ -29,9 +29,7 @@ class _Cautious(io.FileIO):
 def members(path: Path) -> dict[str, zipfile.ZipInfo]:
     """The entries of an archive by name.
 
-    Raises:
-        WeightsError: there are too many.
-        zipfile.BadZipFile: the archive is damaged.
+    WeightsError: there are too many. zipfile.BadZipFile: the archive is damaged.
     """
     with _Cautious(path) as file, zipfile.ZipFile(file) as archive:
         return {entry.filename: entry for entry in archive.infolist()}

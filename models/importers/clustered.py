@@ -22,8 +22,7 @@ _INDEX, _TABLE = "_W_q", "_W_table"
 def joined(tensors: Tensors) -> tuple[Tensors, bool]:
     """(the tensors with NAME_W in place of every NAME_W_q and NAME_W_table, whether there was one).
 
-    Raises:
-        WeightsError: an index without its table, or one of them is none.
+    WeightsError: an index without its table, or one of them is not one.
     """
     found = {name: read for name, read in tensors.items() if not name.endswith((_INDEX, _TABLE))}
     indices = [name for name in tensors if name.endswith(_INDEX)]

@@ -20,10 +20,8 @@ def convention_of(weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Con
 
     Channel c of the result is gain_c x_k + bias_c, k being its one colour; (255 x_k - mean_k) / std_k is the same for
     std_k = 255 / gain_c and mean_k = -bias_c std_k. A mixture of colours is no such convention; folded into conv1_1 it
-    would differ along the border, where conv1_1 sees zeros.
-
-    Raises:
-        WeightsError: another shape, or a channel that is not one colour times a positive number.
+    would differ along the border, where conv1_1 sees zeros. WeightsError: another shape, or a channel that is not one
+    colour times a positive number.
     """
     if weight.shape != (3, 3, 1, 1) or bias.shape != (3,):
         raise WeightsError(

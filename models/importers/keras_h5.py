@@ -30,8 +30,7 @@ _MAX_OBJECTS = 10_000
 def read_keras(path: Path) -> Tensors:
     """conv1_1.weight ...; weights are (3, 3, in, out).
 
-    Raises:
-        WeightsError: h5py is not installed, or there are absurdly many objects in the file.
+    WeightsError: h5py is not installed, or there are absurdly many objects in the file.
     """
     try:
         import h5py

@@ -26,19 +26,12 @@ Convolutions = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 @dataclass(frozen=True)
 class Convention:
-    """How the network that a file holds wants its input: (scale * x - mean) / std.
+    """How the network that a file holds wants its input: (scale * x - mean) / std."""
 
-    Attributes:
-        order: order of the input channels of conv1_1 in the file, "RGB", "BGR" or another.
-        scale: factor on x in sRGB [0, 1].
-        mean: one number a channel, R, G, B.
-        std: one number a channel, R, G, B.
-    """
-
-    order: str
-    scale: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    order: str  # of the input channels of conv1_1 in the file, "RGB", "BGR" or another
+    scale: float  # factor on x in sRGB [0, 1]
+    mean: tuple[float, float, float]  # R, G, B
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)  # R, G, B
 
 
 _IMAGENET_255 = (123.68, 116.779, 103.939)
@@ -61,10 +54,8 @@ def default_convention(family: str, names: Tensors) -> tuple[str, bool]:
 def arrange(tensors: Tensors) -> tuple[str, Convolutions]:
     """(family of names, name -> (weight (out, in, 3, 3), bias (out,))), float32, in network order.
 
-    In front of them is `COLOUR`, (3, 3, 1, 1) and (3,), where the file has such a layer.
-
-    Raises:
-        WeightsError: no VGG in these names, a layer is missing or has a wrong shape; it names the layer.
+    In front of them is `COLOUR`, (3, 3, 1, 1) and (3,), where the file has such a layer. WeightsError: no VGG in these
+    names, a layer is missing or has a wrong shape; it names the layer.
     """
     family, found = find(tensors)
     layers = {layer for layer, _ in found if layer != COLOUR}

@@ -36,17 +36,11 @@ def run(
     call: Callable[[Any, Any], Any],
     load: Callable[[Any], Any],
 ) -> Any:
-    """The object of the pickle that starts here; the stream then stands after it.
+    """The object of the pickle that starts here, in memory; the stream then stands after it.
 
-    Args:
-        stream: in memory.
-        find: (module, name) -> what stands for it; raises `WeightsError` for what is refused.
-        call: (what `find` gave, tuple of arguments) -> an object.
-        load: the name of an external object -> that object.
-
-    Raises:
-        WeightsError: an instruction that is refused, by name, or too many of them.
-        ValueError, IndexError, KeyError: no proper pickle.
+    `find` makes of (module, name) what stands for it, or raises `WeightsError` for what is refused; `call` makes an
+    object of what it gave and a tuple of arguments; `load` gives an external object by its name. WeightsError also for
+    a refused instruction, by name, or too many of them; ValueError, IndexError, KeyError: not a proper pickle.
     """
     stack: list[Any] = []
     marks: list[int] = []

@@ -68,13 +68,7 @@ class _Inflated(io.RawIOBase):
 
 
 class _Reader:
-    """Reads matrices from a stream that knows no way back.
-
-    Args:
-        stream: after the tag of a matrix.
-        order: "<" or ">".
-        fields: of structures, those that are wanted.
-    """
+    """Reads matrices from a stream that knows no way back, after the tag of a matrix; of structures `fields`."""
 
     def __init__(self, stream: BinaryIO, order: str, fields: Collection[str]) -> None:
         self._stream, self._order, self._fields = stream, order, fields
@@ -221,21 +215,11 @@ class _Reader:
 
 
 def read_matfile(path: Path, variables: Collection[str], fields: Collection[str]) -> dict[str, Any]:
-    """Some variables of a file.
+    """Some variables of a file that begins with "MATLAB 5.0", by name; of all structures the named fields alone.
 
-    Args:
-        path: a file that begins with "MATLAB 5.0".
-        variables: their names.
-        fields: of all structures, the names of those fields that are wanted.
-
-    Returns:
-        By name: arrays as they are; texts as `str`; cells as lists; structures as lists of `Structure`, with the fields
-        that are there. None, or no field, for arrays with a side above `MAX_CHANNELS` and for all that is no part
-        of a network.
-
-    Raises:
-        WeightsError: damaged, truncated, or larger than any VGG19.
-        zlib.error: damaged where it is compressed.
+    Arrays as they are; texts as `str`; cells as lists; structures as lists of `Structure`, with the fields that are
+    there. None, or no field, for arrays with a side above `MAX_CHANNELS` and for all that is no part of a network.
+    WeightsError: damaged, truncated, or larger than any VGG19. zlib.error: damaged where it is compressed.
     """
     found: dict[str, Any] = {}
     with path.open("rb") as file:

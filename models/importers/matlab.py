@@ -25,8 +25,7 @@ _FIELDS = ("name", "weights", "filters", "biases", "normalization", "averageImag
 def read_matlab(path: Path) -> tuple[Tensors, Convention]:
     """(conv1_1.weight ..., the input's convention); weights are (3, 3, in, out), rows first.
 
-    Raises:
-        WeightsError: the file is damaged, or it is not a MatConvNet network.
+    WeightsError: the file is damaged, or it is not a MatConvNet network.
     """
     content = read_matfile(path, _VARIABLES, _FIELDS)
     if not isinstance(content.get("layers"), list):

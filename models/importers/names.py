@@ -81,8 +81,7 @@ def widened(upper: NDArray[Any]) -> NDArray[np.float32]:
 def find(tensors: Tensors) -> tuple[str, Found]:
     """(family of names, what belongs to each layer).
 
-    Raises:
-        WeightsError: no VGG in these names, or a tensor that has no place in one.
+    WeightsError: no VGG in these names, or a tensor that has no place in one.
     """
     refused: WeightsError | None = None
     for family, matches in _groups(tensors):

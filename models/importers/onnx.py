@@ -41,8 +41,7 @@ class _Initializer:
 def read_onnx(path: Path) -> tuple[Tensors, str]:
     """(the tensors, the name of the input convention that their names suggest).
 
-    Raises:
-        WeightsError: damaged, or the graph is no VGG.
+    WeightsError: damaged, or the graph is no VGG.
     """
     with path.open("rb") as file:
         message = Message(file, path.stat().st_size)

@@ -21,28 +21,16 @@ _SHORT = 1 << 16
 
 @dataclass(frozen=True)
 class Field:
-    """A field: its number, and its value, or where its bytes are.
+    """A field: its number, and its value, or where its bytes are."""
 
-    Attributes:
-        number: what it is, in its message.
-        value: of an integer; 0 for bytes.
-        start: of its bytes in the file.
-        size: how many there are; 0 for an integer.
-    """
-
-    number: int
-    value: int
-    start: int
-    size: int
+    number: int  # what it is, in its message
+    value: int  # of an integer; 0 for bytes
+    start: int  # of its bytes in the file
+    size: int  # how many there are; 0 for an integer
 
 
 class Message:
-    """Reads the fields of messages in one file, and counts them.
-
-    Args:
-        file: open for reading.
-        size: of the file.
-    """
+    """Reads the fields of messages in one file, and counts them."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._size, self._count = file, size, 0
@@ -50,8 +38,7 @@ class Message:
     def fields(self, start: int = 0, size: int | None = None) -> Iterator[Field]:
         """The fields of the message in these bytes, else in the whole file.
 
-        Raises:
-            WeightsError: no message, one that is cut short, or too many fields.
+        WeightsError: not a message, one that is cut short, or too many fields.
         """
         at, end = start, self._size if size is None else start + size
         while at < end:

@@ -92,11 +92,7 @@ def is_cached(name: str) -> bool:
 
 
 def load_cached(name: str) -> NetworkWeights:
-    """Read a network from the folder.
-
-    Raises:
-        WeightsError: not there or damaged, with what to do about it.
-    """
+    """Read a network from the folder; WeightsError if it is not there or damaged, with what to do about it."""
     path = cached_path(name)
     try:
         return load_weights(path)
@@ -109,8 +105,7 @@ def load_cached(name: str) -> NetworkWeights:
 def store(weights: NetworkWeights, dtype: str = "float32") -> Path:
     """Write a network into the folder under its name, whole or not at all; `dtype` as in `save_weights`.
 
-    Raises:
-        WeightsError: the folder cannot be written, the disk is full; no partial file stays.
+    WeightsError: the folder cannot be written, the disk is full; no partial file stays.
     """
     path = cached_path(weights.name)
     try:

@@ -10,17 +10,11 @@ __all__ = ["CATALOGUE", "Entry", "Source"]
 
 @dataclass(frozen=True)
 class Source:
-    """One file on one server.
+    """One file on one server."""
 
-    Attributes:
-        url: https.
-        digest: "sha256:..." or "md5:...", as its publisher gives it; the whole of it, never a prefix.
-        size: bytes, where published.
-    """
-
-    url: str
-    digest: str
-    size: int | None = None
+    url: str  # https
+    digest: str  # "sha256:..." or "md5:...", as its publisher gives it; the whole of it, never a prefix
+    size: int | None = None  # bytes, where published
 
     @property
     def host(self) -> str:
@@ -30,27 +24,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """One network.
+    """One network."""
 
-    Attributes:
-        name: what people type.
-        summary: one line for people.
-        license: licence of the weights.
-        attribution: who is to be named.
-        convention: how its input is meant, a key of `nst.models.importers.CONVENTIONS`.
-        sources: mirrors, tried in this order; each may hold the network in another format.
-        needs: the package that reads the sources' format, where it is an optional one.
-        made_from: name of the entry that this one is computed from instead of downloaded, or "embedded".
-    """
-
-    name: str
-    summary: str
-    license: str
-    attribution: str
-    convention: str = ""
-    sources: tuple[Source, ...] = ()
-    needs: str = ""
-    made_from: str = ""
+    name: str  # what people type
+    summary: str  # one line for people
+    license: str  # of the weights
+    attribution: str  # who is to be named
+    convention: str = ""  # how its input is meant, a key of `nst.models.importers.CONVENTIONS`
+    sources: tuple[Source, ...] = ()  # mirrors, tried in this order, each perhaps in another format
+    needs: str = ""  # the package that reads their format, where it is an optional one
+    made_from: str = ""  # the entry that it is computed from instead of downloaded, or "embedded"
 
 
 _SIMONYAN = "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014"

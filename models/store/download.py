@@ -50,20 +50,11 @@ class _MirrorError(Exception):
 def download(
     sources: Iterable[Source], folder: Path, progress: Progress | None = None, timeout: float = 15.0
 ) -> tuple[Path, Source]:
-    """Fetch a file from the first of `sources` that gives it whole.
+    """Fetch a file from the first of `sources` that gives it whole; the file, its hash checked, and where it is from.
 
-    Args:
-        sources: mirrors, in the order in which they are tried.
-        folder: where the file goes; its name comes from its hash, so that an interrupted download of
-            the same file is continued, from whichever mirror.
-        progress: called after each piece.
-        timeout: seconds to wait for a connection and for each piece.
-
-    Returns:
-        The file, whose hash was checked, and the source that gave it.
-
-    Raises:
-        WeightsError: no mirror gave it (with each one's reason), or the disk is full.
+    Its name in the folder comes from its hash, so that an interrupted download of the same file is continued, from
+    whichever mirror. `progress` is called after each piece; `timeout` is in seconds for a connection and for each
+    piece. WeightsError: no mirror gave it (with each one's reason), or the disk is full.
     """
     reasons = []
     for source in sources:

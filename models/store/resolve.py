@@ -98,19 +98,14 @@ def network_of(
 def weights_here(spec: str, seed: int = 0, notify: Notify | None = None) -> NetworkWeights:
     """The network that a file names (a checkpoint, a picture's settings): if it is on this machine.
 
-    Raises:
-        WeightsError: it would have to be downloaded, which only a person may ask for; or as `resolve_weights`.
+    WeightsError: it would have to be downloaded, which only a person may ask for; or as `resolve_weights`.
     """
     require_here(spec)
     return resolve_weights(spec, offline=True, seed=seed, notify=notify)
 
 
 def require_here(spec: str) -> None:
-    """Check that a network that a file names needs no download, and is no file of another machine.
-
-    Raises:
-        WeightsError: it does; which option to give.
-    """
+    """WeightsError for a network named in a file that needs a download, or is another machine's file."""
     if spec.startswith(("\\\\", "//")):  # Windows would log in there
         raise WeightsError(
             f"the weights {spec!r} are on another machine: give them yourself (--weights FILE)"
@@ -138,19 +133,11 @@ def obtain(
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> NetworkWeights:
-    """A network of the catalogue, from the cache or else downloaded (or made) and kept there.
+    """A network of the catalogue, from the cache (unless `force`) or else downloaded (or made) and kept there.
 
-    Two processes that want the same network wait for each other: the second finds the first one's file.
-
-    Args:
-        name: a key of `CATALOGUE`.
-        offline: only from the cache.
-        force: even if it is in the cache.
-        notify: told what happens, one line each.
-        progress: told of each piece of a download.
-
-    Raises:
-        WeightsError: not in the catalogue, no server gave it, no way to read or keep it.
+    Two processes that want the same network wait for each other: the second finds the first one's file. `notify` is
+    told what happens, one line each, `progress` each piece of a download. WeightsError: not in the catalogue, no server
+    gave it, no way to read or keep it.
     """
     notify = notify or (lambda line: None)
     if name not in CATALOGUE:

@@ -24,34 +24,22 @@ to three decimals give about 1e-5."""
 
 @dataclass(frozen=True)
 class Verified:
-    """What `verify_file` found out about a readable VGG19.
-
-    Attributes:
-        weights: the network.
-        format: the file's format.
-        convention: how its input is meant ("stored" where the file says it).
-        assumed: whether the convention is a guess from the format.
-        published: the URL whose published hash the file has, or "".
-        dead: how many channels do not respond to the probe, by layer, where there are any.
-        same_as: the network in the cache with the same features, or "".
-        difference: the relative difference of the features from that network's.
-    """
+    """What `verify_file` found out about a readable VGG19."""
 
     weights: NetworkWeights
-    format: str
-    convention: str
-    assumed: bool
-    published: str
-    dead: dict[str, int]
-    same_as: str
-    difference: float
+    format: str  # of the file
+    convention: str  # how its input is meant ("stored" where the file says it)
+    assumed: bool  # the convention is a guess from the format
+    published: str  # the URL whose published hash the file has, or ""
+    dead: dict[str, int]  # how many channels do not respond to the probe, by layer, where there are any
+    same_as: str  # the network in the cache with the same features, or ""
+    difference: float  # relative, of the features from that network's
 
 
 def verify_file(path: str | Path, convention: str | None = None) -> Verified:
     """Read a file and look at what it computes on a fixed picture.
 
-    Raises:
-        WeightsError: unreadable, damaged, not a VGG19; one line that names the layer.
+    WeightsError: unreadable, damaged, not a VGG19; one line that names the layer.
     """
     path = Path(path)
     imported = import_file(path, convention=convention)

@@ -91,11 +91,7 @@ class _ClusterRun:
         return True
 
     def answers(self) -> Sequence[Painted]:
-        """What has become of rows within a moment.
-
-        Raises:
-            NSTError: no actor starts.
-        """
+        """What has become of rows within a moment; NSTError if no actor starts."""
         found, self._failed = self._failed, []
         ready = self._ray.wait(list(self._busy), num_returns=1, timeout=TICK)[0] if self._busy else []
         for reference in ready:
@@ -144,8 +140,7 @@ class _ClusterRun:
     def _lost(self, worker: _Actor, row: Row | None, error: Exception) -> list[Painted]:
         """An actor has died: another one starts, and its row is painted by whoever is free.
 
-        Raises:
-            NSTError: one after the other dies while it starts.
+        NSTError: one after the other dies while it starts.
         """
         if row is None:
             self._failed_starts += 1

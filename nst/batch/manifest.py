@@ -28,14 +28,8 @@ _FORM = {"output": str, "status": str, "key?": (str, None), "sha256?": (str, Non
 class Manifest:
     """A file to which lines are added, for as long as its `with` lasts; one process at a time.
 
-    A process that is killed may leave half a line: what does not end with the end of a line is cut off.
-
-    Args:
-        folder: of the results.
-
-    Raises:
-        ImageError: the folder cannot be written to.
-        SettingsError: another batch is writing there.
+    A process that is killed may leave half a line: what does not end with the end of a line is cut off. ImageError: the
+    folder cannot be written to. SettingsError: another batch is writing there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,11 +73,7 @@ class Manifest:
         return there is not None and there == entry.get("sha256")
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Add a line, which reaches the disk.
-
-        Raises:
-            ImageError: it cannot be written.
-        """
+        """Add a line, which reaches the disk; ImageError if it cannot be written."""
         assert self._open is not None
         try:
             self._open.write(json.dumps(dict(entry), default=str).encode() + b"\n")

@@ -35,16 +35,11 @@ class RowInputs:
     """What a row needs where its files are not: their contents in place of paths, the network in place of its name.
 
     Without anything a row is painted from the files that it names.
-
-    Attributes:
-        files: contents by path.
-        weights: the network that the options name.
-        device: in place of the options' own.
     """
 
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    weights: NetworkWeights | None = None
-    device: str | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)  # contents by path
+    weights: NetworkWeights | None = None  # the network that the options name
+    device: str | None = None  # in place of the options' own
 
     def filled(self, value: Any) -> Any:
         """A path, or paths inside a value, as open files of the same names; anything else as it is."""
@@ -207,11 +202,7 @@ OURS = ("cache", "extra_terms")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """What can be told without the pictures.
-
-    Raises:
-        SettingsError: an option that does not exist, or has a value that it cannot have.
-    """
+    """SettingsError for an option that does not exist, or has a value that it cannot have whatever the pictures are."""
     options, _ = labels_among(options)
     require_known(options, ARGUMENTS - {*OURS})
     settings = {name: value for name, value in options.items() if name in Settings.__dataclass_fields__}

@@ -40,11 +40,7 @@ class Executor(Protocol):
 
 
 class InProcess:
-    """This process, one row after the other.
-
-    Args:
-        timeout: see `RowPainter`.
-    """
+    """This process, one row after the other."""
 
     def __init__(self, timeout: float | None = None) -> None:
         self._painter = RowPainter(timeout)
@@ -60,12 +56,7 @@ class InProcess:
 
 
 class ProcessPool:
-    """See `Executor`.
-
-    Args:
-        jobs: number of processes.
-        timeout: see `nst.batch.painter.RowPainter`. A worker that does not notice is killed.
-    """
+    """See `Executor`. A worker that does not notice the timeout is killed."""
 
     def __init__(self, jobs: int, timeout: float | None = None) -> None:
         self._jobs, self._timeout = jobs, timeout

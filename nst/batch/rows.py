@@ -58,18 +58,10 @@ class Row:
 def paired_rows(
     contents: Paths, styles: Paths, one_to_one: bool, name: str, options: Mapping[str, Any]
 ) -> list[Row]:
-    """Rows of one style each, with the same options.
+    """Rows of one style each, with the same options; see `expand`, `pairs` and `named`.
 
-    Args:
-        contents: see `nst.batch.rows.expand`.
-        styles: the same.
-        one_to_one: see `pairs`.
-        name: of a result, see `named`.
-        options: of every row.
-
-    Raises:
-        SettingsError: nothing to paint, one to one of different numbers, or a wrong name.
-        ImageError: something that is not there.
+    SettingsError: nothing to paint, one to one of different numbers, or a wrong name. ImageError: something that is not
+    there.
     """
     chosen = pairs(expand(contents), expand(styles), one_to_one)
     return [
@@ -81,8 +73,7 @@ def paired_rows(
 def pairs(contents: Sequence[str], styles: Sequence[str], one_to_one: bool) -> list[tuple[str, str]]:
     """Every content in every style, style after style; or the first in the first, the second in the second.
 
-    Raises:
-        SettingsError: nothing to paint, or one to one of different numbers.
+    SettingsError: nothing to paint, or one to one of different numbers.
     """
     if not contents or not styles:
         raise SettingsError(f"no {'style' if contents else 'content'} picture: give at least one")
@@ -124,11 +115,7 @@ def named(template: str, content: str, styles: Sequence[str], number: int) -> st
 
 
 def check_outputs(rows: Iterable[Row], folder: Path) -> None:
-    """No result takes the place of another one or of an input, and none leaves the folder.
-
-    Raises:
-        SettingsError: one does.
-    """
+    """SettingsError if a result takes the place of another one or of an input, or leaves the folder."""
     rows = list(rows)
     taken: dict[str, Row] = {}
     inputs = {os.path.realpath(path) for row in rows for path in (row.content, *row.styles)}
@@ -159,12 +146,9 @@ Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 def expand(words: Paths) -> list[str]:
     """The pictures that are meant, each once, in order.
 
-    Args:
-        words: pictures; folders, whose pictures are taken in natural order (2 before 10), without those in folders
-            inside; patterns such as "photos/**/*.jpg"; and "@list.txt", a file with one of these a line.
-
-    Raises:
-        ImageError: a list, a folder or a pattern without a picture, or a path that is not there.
+    Words are pictures; folders, whose pictures are taken in natural order (2 before 10), without those in folders
+    inside; patterns such as "photos/**/*.jpg"; and "@list.txt", a file with one of these a line. ImageError: a list, a
+    folder or a pattern without a picture, or a path that is not there.
     """
     found: dict[str, str] = {}
     for word in [words] if isinstance(words, (str, os.PathLike)) else words:
@@ -184,11 +168,7 @@ def text_in(data: bytes, errors: str = "strict") -> str:
 
 
 def _lines_of(path: str) -> list[str]:
-    """The lines of a list, without those that are empty or begin with #.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
+    """The lines of a list, without those that are empty or begin with #; ImageError if it cannot be read."""
     try:
         text = text_in(Path(path).read_bytes(), "surrogateescape")
     except OSError as error:

@@ -44,14 +44,7 @@ large picture's gradients lie in memory."""
 
 
 class DistributedPasses:
-    """See `nst.engine.windowed.Passes`.
-
-    Args:
-        encoder: the windows, and the backend on which all is added up.
-        pooling: of the network.
-        terms: those that read layers.
-        group: who computes.
-    """
+    """See `nst.engine.windowed.Passes`; the encoder's backend adds everything up, for the terms that read layers."""
 
     def __init__(self, encoder: Encoder, pooling: Pooling, terms: Sequence[Term], group: WorkerGroup) -> None:
         self._encoder, self._pooling, self._terms, self._group = encoder, pooling, tuple(terms), group
@@ -180,11 +173,7 @@ class WorkerGroup:
         return list(self._start())
 
     def go_on_without(self, lost: WorkerLostError) -> None:
-        """The others have to do all windows.
-
-        Raises:
-            NSTError: there are no others.
-        """
+        """The others have to do all windows; NSTError if there are no others."""
         self.busy_with = None
         if lost.worker in self.workers:
             self.workers.remove(lost.worker)
@@ -203,30 +192,17 @@ Arrays: TypeAlias = Mapping[str, HostArray]
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """Windows of one picture, and all that their passes need.
+    """Windows of one picture, and all that their passes need."""
 
-    Attributes:
-        layers: that the network returns, in network order.
-        pooling: of the network.
-        terms: those that read layers.
-        shared: constants that all windows share, by name.
-        windows: constants of its own of each window, by the window's number.
-    """
-
-    layers: Sequence[str]
+    layers: Sequence[str]  # that the network returns, in network order
     pooling: Pooling
-    terms: Sequence[Term]
-    shared: Arrays
-    windows: Mapping[int, Arrays]
+    terms: Sequence[Term]  # those that read layers
+    shared: Arrays  # constants of all windows
+    windows: Mapping[int, Arrays]  # constants of each window's own, by its number
 
 
 class Shard:
-    """Computes windows on a device; `begin` comes first.
-
-    Args:
-        backend: that of the whole run, on the worker's own device.
-        weights: of the network.
-    """
+    """Computes windows on a device, with the backend of the whole run there; `begin` comes first."""
 
     def __init__(self, backend: Backend[Any], weights: NetworkWeights) -> None:
         self._backend, self._weights = backend, weights
@@ -258,14 +234,9 @@ class Shard:
         self._adjoints = self._on_device(adjoints)
 
     def gradient(self, number: int, scale: LossScale) -> tuple[HostArray, LossScale]:
-        """Pass 2 over a window, after `aim`: the gradient of <dE/dS, S(part)>.
+        """Pass 2 over a window that has gone through pass 1, after `aim`: the gradient of <dE/dS, S(part)>.
 
-        Args:
-            number: of the window, which has gone through pass 1.
-            scale: to begin with.
-
-        Returns:
-            The gradient, (1, 3, h, w), and the scale with which it was found.
+        (1, 3, h, w), and the scale with which it was found; it begins with the one given.
         """
         x, constants = self._parts.pop(number), {**self._constants[number], **self._adjoints}
         if self._adjoint is None:

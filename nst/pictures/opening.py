@@ -96,9 +96,7 @@ def open_picture(file: BinaryIO, path: str | os.PathLike[str], max_pixels: int =
     """Recognise the picture and read its header; `path` is for messages.
 
     How many pixels it has is for the caller to check, see `nst.pictures.large`; JPEG XL is decoded at once, though.
-
-    Raises:
-        ImageError: it is none, one of a kind that nst does not read, or damaged.
+    ImageError: it is not a picture, one of a kind that nst does not read, or damaged.
     """
     head = file.read(HEAD)
     file.seek(0)
@@ -212,19 +210,12 @@ _OPENED = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "TGA"
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """A kind of file."""
 
-    Attributes:
-        name: what it is, with its article: "a HEIC picture".
-        advice: what to do about it where it cannot be read.
-        pillow: Pillow's name of the format, where it may read it.
-        plugin: the module that teaches Pillow to.
-    """
-
-    name: str
-    advice: str
-    pillow: str = ""
-    plugin: str = ""
+    name: str  # with its article: "a HEIC picture"
+    advice: str  # what to do about it where it cannot be read
+    pillow: str = ""  # Pillow's name of the format, where it may read it
+    plugin: str = ""  # the module that teaches Pillow to
 
 
 _EXPORT = "export it as PNG or TIFF first"
@@ -288,11 +279,7 @@ _BRANDS = {
 
 
 def format_of(head: bytes) -> Format | None:
-    """What a file is that begins so; None for what nst reads anyway and for what it does not know.
-
-    Args:
-        head: the first `HEAD` bytes, or all there are.
-    """
+    """What a file is that begins so (its first `HEAD` bytes); None for what nst reads anyway or does not know."""
     if head[4:8] == b"ftyp":
         return _base_media(head)
     if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):  # QuickTime of old has no brand
@@ -367,11 +354,7 @@ _JXL_BITS = (9, 13, 18, 30)
 
 
 def size_of_jxl(file: BinaryIO) -> tuple[int, int]:
-    """(width, height) in pixels.
-
-    Raises:
-        ValueError: the file is cut short.
-    """
+    """(width, height) in pixels; ValueError if the file is cut short."""
     bits = _Bits(_jxl_header(file))
     small = bits.take(1)
     height = _jxl_side(bits, small)

@@ -58,12 +58,8 @@ _FORMATS = {".jpeg": _JPEG, ".jpg": _JPEG, ".png": _PNG, ".tif": _TIFF, ".tiff":
 def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> None:
     """Check before the work starts that `write_picture` can write here; leaves nothing behind.
 
-    Args:
-        path: the file to be written.
-        size: its (width, height), if known: WebP and JPEG have a largest side.
-
-    Raises:
-        ImageError: unknown extension, path is a folder, folder missing or not writable, too large.
+    WebP and JPEG have a largest side, if (width, height) is known. ImageError: unknown extension, path is a folder,
+    folder missing or not writable, too large.
     """
     kind = _format(path)
     if size and max(size) > kind.longest:
@@ -110,11 +106,7 @@ def write_picture(
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write what `encoded` made, as `write_picture` does.
-
-    Raises:
-        ImageError: writing failed; `path` is as it was before.
-    """
+    """Write what `encoded` made, as `write_picture` does; ImageError if that fails, and `path` is as it was before."""
     try:
         write_atomically(path, data)
     except OSError as error:
@@ -170,11 +162,7 @@ def encoded(
     settings: Mapping[str, Any] | None = None,
     tags: Tags | None = None,
 ) -> bytes:
-    """The file that `write_picture` writes, as bytes.
-
-    Raises:
-        ImageError: the extension is unknown, or encoding failed.
-    """
+    """The file that `write_picture` writes, as bytes; ImageError for an unknown extension or if encoding fails."""
     settings = None if settings is None else dict(settings)
     kind = _format(path)
     if kind is _JPEG:

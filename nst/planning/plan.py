@@ -45,48 +45,28 @@ UNKNOWN = OPTIMIZERS["adam"]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be computed.
+    """What is to be computed."""
 
-    Attributes:
-        settings: layers, optimiser, steps, `tile`, `history`.
-        weights: of the network.
-        backend: where it runs; its name and precision count.
-        size: (width, height) of the result in pixels.
-        layers: that all losses read, in network order.
-        workers: that windows are shared out among; 1 for this process alone.
-        nearby: how many of them use the memory of this process's device.
-    """
-
-    settings: Settings
+    settings: Settings  # layers, optimiser, steps, `tile`, `history` count
     weights: NetworkWeights
-    backend: Backend[object]
-    size: tuple[int, int]
-    layers: tuple[str, ...]
-    workers: int = 1
-    nearby: int = 0
+    backend: Backend[object]  # its name and precision count
+    size: tuple[int, int]  # (width, height) of the result in pixels
+    layers: tuple[str, ...]  # that all losses read, in network order
+    workers: int = 1  # that windows are shared out among; 1 for this process alone
+    nearby: int = 0  # how many of them use the memory of this process's device
 
 
 @dataclass(frozen=True, repr=False)
 class Plan(ReprHtml):
-    """How to compute a picture, and what that takes.
+    """How to compute a picture, and what that takes."""
 
-    Attributes:
-        side: side of the windows in pixels; None for the whole picture at once.
-        history: pairs of L-BFGS.
-        half: whether the history is kept in float16.
-        peak: bytes of memory that the process is expected to reach.
-        history_bytes: how many of them are the history of L-BFGS.
-        free: bytes that can be had, or None where nobody can tell.
-        workers: that the windows are shared out among.
-    """
-
-    side: int | None
-    history: int
-    half: bool
-    peak: int
-    history_bytes: int
-    free: int | None = None
-    workers: int = 1
+    side: int | None  # of the windows in pixels; None for the whole picture at once
+    history: int  # pairs of L-BFGS
+    half: bool  # the history is kept in float16
+    peak: int  # bytes of memory that the process is expected to reach
+    history_bytes: int  # how many of them are the history
+    free: int | None = None  # bytes that can be had, or None where nobody can tell
+    workers: int = 1  # that the windows are shared out among
 
     def _repr_rows(self) -> dict[str, str]:
         free = "" if self.free is None else f" of {self.free / 1e9:.2f} GB that are free"
@@ -110,14 +90,7 @@ class Plan(ReprHtml):
 
 
 def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), half: bool = False) -> Plan:
-    """The plan for given choices.
-
-    Args:
-        task: to be planned.
-        side: side of the windows in pixels; None for the whole picture at once.
-        history: pairs of L-BFGS.
-        half: whether the history is kept in float16.
-    """
+    """The plan for given windows (None for the whole at once), pairs of L-BFGS, and whether these are in float16."""
     settings, weights, backend = task.settings, task.weights, task.backend
     width, height = task.size
     costs = backend.capabilities.costs
@@ -153,14 +126,9 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
 def choose(task: Task, limit: int | None = None) -> Plan:
     """The fastest plan that fits, or the most frugal one if none does.
 
-    Small windows compute much twice, and a short history takes more steps: whichever costs less work goes first.
-
-    Args:
-        task: to be planned; `tile` "off" or a number leaves only the history to be chosen.
-        limit: bytes to stay within; None for what is free on the device.
-
-    Raises:
-        SettingsError: even the most frugal plan goes beyond `limit`.
+    Small windows compute much twice, and a short history takes more steps: whichever costs less work goes first. `tile`
+    "off" or a number leaves only the history to be chosen. SettingsError: even the most frugal plan goes beyond
+    `limit`, in bytes; without one, what is free on the device counts.
     """
     settings, size = task.settings, task.size
     free = free_memory(task.backend.device) if limit is None else limit

@@ -23,11 +23,7 @@ _SMALLEST = 16  # DIS compares patches of 8 pixels at half the size
 
 
 def dis_flow(start: NDArray[np.float32], end: NDArray[np.float32]) -> Flow:
-    """The flow from one frame to another, both (H, W, 3) in [0, 1].
-
-    Raises:
-        NSTError: OpenCV is not installed.
-    """
+    """The flow from one frame to another, both (H, W, 3) in [0, 1]; NSTError if OpenCV is not installed."""
     cv2 = require_opencv()
     height, width = start.shape[:2]
     down, right = max(0, _SMALLEST - height), max(0, _SMALLEST - width)
@@ -42,16 +38,11 @@ def dis_flow(start: NDArray[np.float32], end: NDArray[np.float32]) -> Flow:
 
 
 def warp(array: NDArray[np.float32], flow: Flow, sharp: bool = False) -> NDArray[np.float32]:
-    """What lies at the end of the flow: `array(p + flow(p))` at each pixel p.
+    """What lies at the end of the flow: `array(p + flow(p))` at each pixel p; past the border the edge goes on.
 
-    Args:
-        array: (H, W) or (H, W, C); past its border the edge goes on.
-        flow: (H, W, 2), from the frame that is wanted to the frame that is given.
-        sharp: bicubic between pixels and kept to the range of the array, for pictures: bilinear takes the finest detail
-            away, frame after frame, and the style loss fills what is empty with lines (`nst.engine.start`).
-
-    Raises:
-        NSTError: OpenCV is not installed.
+    The array is (H, W) or (H, W, C), the flow (H, W, 2) from the frame that is wanted to the frame that is given.
+    `sharp` is bicubic between pixels and kept to the range of the array, for pictures: bilinear takes the finest detail
+    away, frame after frame, and the style loss fills what is empty with lines (`nst.engine.start`).
     """
     cv2 = require_opencv()
     ends = _ends(flow)
@@ -69,20 +60,13 @@ def confidence(back: Flow, forth: Flow) -> Plane:
     """1 where a frame can be told from the one before, 0 where it cannot; (H, W).
 
     It cannot where the point was hidden or outside the picture, and at the edges of motions, where flow is blurred.
-    With the flow back w' and the flow forth w, w* = w(p + w'(p)):
+    With the flow back w' (from the frame to the one before) and the flow forth w, w* = w(p + w'(p)):
 
         hidden:  |w* + w'|^2 > 0.01 (|w*|^2 + |w'|^2) + 0.5
         edge:    |grad u'|^2 + |grad v'|^2 > 0.01 |w'|^2 + 0.002
 
     Both are tests of Sundaram, Brox, Keutzer 2010 (*Dense Point Trajectories by GPU-Accelerated Large Displacement
     Optical Flow*) as Ruder, Dosovitskiy, Brox 2016 (*Artistic Style Transfer for Videos*, eqs. 5, 6) use them.
-
-    Args:
-        back: from the frame to the one before.
-        forth: from the frame before to this one.
-
-    Raises:
-        NSTError: OpenCV is not installed.
     """
     returned = warp(forth, back)
     lengths = _squared(returned) + _squared(back)
@@ -96,11 +80,7 @@ def confidence(back: Flow, forth: Flow) -> Plane:
 
 
 def require_opencv() -> Any:
-    """The module `cv2`.
-
-    Raises:
-        NSTError: it is not installed.
-    """
+    """The module `cv2`; NSTError if it is not installed."""
     try:
         import cv2
     except ImportError as error:

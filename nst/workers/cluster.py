@@ -29,19 +29,12 @@ PATIENCE = 120.0
 
 @dataclass(frozen=True)
 class Places:
-    """What each of the actors asks for.
+    """What each of the actors asks for."""
 
-    Attributes:
-        count: of actors.
-        processors: cores, and as many threads.
-        gpus: 1 or 0.
-        together: actors that share the memory of one device.
-    """
-
-    count: int
-    processors: int
-    gpus: int
-    together: int = 1
+    count: int  # of actors
+    processors: int  # cores, and as many threads
+    gpus: int  # 1 or 0
+    together: int = 1  # actors that share the memory of one device
 
     @property
     def device(self) -> str:
@@ -55,13 +48,9 @@ class Places:
 
 
 def connect(address: str) -> Any:
-    """The module ray, connected to a cluster.
+    """The module ray, connected to a cluster at an address as in `nst.workers.Devices`.
 
-    Args:
-        address: "auto", "local", host:port or ray://host:port; see `nst.workers.Devices`.
-
-    Raises:
-        NSTError: ray is not installed, or there is no cluster.
+    NSTError: ray is not installed, or there is no cluster.
     """
     try:
         import ray
@@ -136,11 +125,7 @@ def no_start(error: BaseException) -> str:
 def cluster_group(
     address: str, workers: int | None, backend: Backend[Any], weights: NetworkWeights
 ) -> WorkerGroup:
-    """A group of actors.
-
-    Raises:
-        NSTError: there is no cluster.
-    """
+    """A group of actors; NSTError if there is no cluster."""
     ray = connect(address)
     wanted = places(ray, workers)
     make = partial(type(backend), wanted.device, backend.dtype, backend.precision)
@@ -196,11 +181,7 @@ class _Actor(ShardHost):
 
 
 def _start(ray: Any, wanted: Places, make: MakeBackend, weights: NetworkWeights) -> Sequence[ClusterWorker]:
-    """The actors that come within `PATIENCE`; the others are not waited for.
-
-    Raises:
-        NSTError: none comes.
-    """
+    """The actors that come within `PATIENCE`; the others are not waited for. NSTError: none comes."""
     kind, kept = ray.remote(**wanted.options)(_Actor), ray.put(weights)
     workers = [ClusterWorker(ray, kind.remote(make, kept)) for _ in range(wanted.count)]
     references = [worker.arrival() for worker in workers]

@@ -55,14 +55,9 @@ class Devices:
         return self.names[0]
 
     def group(self, backend: Backend[Any], weights: NetworkWeights) -> WorkerGroup | None:
-        """Who computes the windows; None for this process alone.
+        """Who computes the windows; None for this process alone. The backend is that of the first device.
 
-        Args:
-            backend: of the first device.
-            weights: of the network.
-
-        Raises:
-            BackendError: the backend does not see one of the devices.
+        BackendError: it does not see one of the devices.
         """
         if self.ray is not None:
             from nst.workers.cluster import cluster_group

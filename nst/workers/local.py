@@ -39,12 +39,7 @@ _here = threading.local()
 
 
 class LocalWorker:
-    """See `nst.engine.distributed.Worker`.
-
-    Args:
-        name: where it is, for people.
-        executor: its one thread or process.
-    """
+    """See `nst.engine.distributed.Worker`; `name` is where it is, for people, `executor` its one thread or process."""
 
     def __init__(self, name: str, executor: Executor) -> None:
         self.name, self._executor = name, executor
@@ -86,15 +81,9 @@ def process_worker(device: str, number: int, environment: Mapping[str, str] = os
 
 
 def local_workers(makers: Sequence[tuple[str, MakeBackend]], weights: NetworkWeights) -> list[LocalWorker]:
-    """A worker for each device.
+    """A worker for each device, named beside what makes the backend there; NSTError if one does not start.
 
-    Args:
-        makers: device, and what makes the backend there. Those on the CPU share its cores, or the threads that
-            OMP_NUM_THREADS allows.
-        weights: of the network.
-
-    Raises:
-        NSTError: a backend, or a process, does not start.
+    Those on the CPU share its cores, or the threads that OMP_NUM_THREADS allows.
     """
     shared = environment(max(1, sum(device == "cpu" for device, _ in makers)))
     return start_workers(
@@ -145,15 +134,7 @@ MakeBackend: TypeAlias = Callable[[], Backend[Any]]
 
 
 class ShardHost:
-    """A share, and errors that can be sent.
-
-    Args:
-        make: makes the backend, on the worker's device.
-        weights: of the network.
-
-    Raises:
-        NSTError: there is no such backend or device here.
-    """
+    """A share, and errors that can be sent; NSTError if there is no such backend or device here."""
 
     def __init__(self, make: MakeBackend, weights: NetworkWeights) -> None:
         self._shard = Shard(make(), weights)
@@ -161,9 +142,8 @@ class ShardHost:
     def do(self, method: str, *arguments: Any) -> Any:
         """Call a method of the share.
 
-        Raises:
-            MemoryError: what any framework means by running out of memory.
-            RuntimeError: any other fault, with its traceback as text, since not every exception can be pickled.
+        MemoryError: what any framework means by running out of memory. RuntimeError: any other fault, with its
+        traceback as text, since not every exception can be pickled.
         """
         try:
             return getattr(self._shard, method)(*arguments)
