@@ -21,8 +21,6 @@ from nst.models.store.cache import weights_folder
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend, Ops
 
-__all__ = ["backend_in", "choose_precision", "fastest", "processor"]
-
 GAIN = 1.2
 """A lower precision is taken if it is this much faster."""
 

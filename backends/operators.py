@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["OperatorOps"]
-
 
 class OperatorOps:
     """The arithmetic of `nst.protocol.Ops` by `+ - * / @` and slices, for tensors that are stored as (N, C, H, W)."""

@@ -14,16 +14,6 @@ from typing import Any
 from nst.errors import BackendError
 from nst.protocol import Backend
 
-__all__ = [
-    "BUILTIN",
-    "backend_class",
-    "backend_names",
-    "choose_backend",
-    "get_backend",
-    "how_to_install",
-    "installed_versions",
-]
-
 BUILTIN = {
     "torch": ("nst.backends.torch.backend:TorchBackend", ("torch",)),
     "onnx": ("nst.backends.onnx.backend:OnnxBackend", ("onnx", "onnxruntime")),

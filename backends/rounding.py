@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from nst.models import vgg
 
-__all__ = ["layer_precision", "round_filters"]
-
 PATH = ((0, 0), (0, 1), (0, 2), (1, 2), (1, 1), (1, 0), (2, 0), (2, 1), (2, 2))
 """The nine taps, each beside the one before."""
 

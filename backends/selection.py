@@ -5,8 +5,6 @@ from __future__ import annotations
 from nst.errors import BackendError
 from nst.protocol import Capabilities
 
-__all__ = ["PRECISIONS", "parse_device", "require_cpu", "require_dtype", "require_precision"]
-
 PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}
 """The words of the command line -> the names that the frameworks use; both are understood."""
 

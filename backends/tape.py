@@ -14,8 +14,6 @@ from typing import Generic, Protocol, TypeVar
 
 from nst.protocol import Axis, Ops, PadMode
 
-__all__ = ["Kernels", "Node", "TapeOps"]
-
 V = TypeVar("V")
 
 

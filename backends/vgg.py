@@ -12,8 +12,6 @@ from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.protocol import Ops
 
-__all__ = ["vgg_features"]
-
 T = TypeVar("T")
 
 

@@ -33,8 +33,6 @@ from nst.models.store.resolve import require_here
 from nst.settings import Metadata
 from nst.transfer import StyleTransfer
 
-__all__ = ["FAILED", "is_table", "rows_of", "run_batch", "table_rows"]
-
 FAILED = 3
 """Exit status: some pictures could not be painted."""
 

@@ -24,18 +24,6 @@ if TYPE_CHECKING:
     from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
-__all__ = [
-    "PICTURES",
-    "Before",
-    "Keeper",
-    "Places",
-    "before",
-    "changed_inputs",
-    "hashes",
-    "job_of",
-    "require_own",
-]
-
 AFTER = 300.0
 """Seconds after which a run that nobody asked to be saved is saved all the same."""
 

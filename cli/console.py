@@ -14,9 +14,8 @@ from typing import Any
 
 import click
 
-from nst.control import Show, progress_bar
-
-__all__ = ["Show", "harmless", "interruptible", "notes", "progress_bar", "warnings_as_notes"]
+from nst.control import Show as Show
+from nst.control import progress_bar as progress_bar
 
 
 def harmless(text: str) -> str:

@@ -26,20 +26,6 @@ if TYPE_CHECKING:
     from nst.protocol import Backend
     from nst.transfer import StyleTransfer
 
-__all__ = [
-    "begin",
-    "engine_arguments",
-    "exported_arguments",
-    "find_network",
-    "library_arguments",
-    "load_backend",
-    "make_transfer",
-    "network_bar",
-    "out_of_memory",
-    "plan_rows",
-    "size_text",
-]
-
 
 def begin(content: str, quiet: bool) -> None:
     """Say at once, where somebody looks, that something is going on: reading and setting up may take seconds."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
-__all__ = ["Job", "check_animation", "check_frames", "check_trace_path", "unwritable_trace"]
-
 
 @dataclass(frozen=True)
 class Job:

@@ -18,16 +18,6 @@ from nst.cli.options import PAINTING, as_typed, option_name
 from nst.errors import ImageError, NSTError
 from nst.settings import Settings, rule_of
 
-__all__ = [
-    "absent",
-    "again",
-    "command_of",
-    "like_option",
-    "read_picture_settings",
-    "typed",
-    "with_like",
-]
-
 COMMANDS: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
     "stylize": ((), {}),
     "poster": (("long_side",), {}),

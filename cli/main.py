@@ -31,8 +31,6 @@ from nst.cli.console import harmless, warnings_as_notes
 from nst.errors import NSTError
 from nst.files import unwritten
 
-__all__ = ["cli", "main"]
-
 SECTIONS = {
     "Paint": {
         "demo": "Paint a cup of coffee as van Gogh painted The Starry Night.",

@@ -20,36 +20,6 @@ from nst.errors import SettingsError
 from nst.presets import PRESETS, preset
 from nst.settings import METADATA, Rule, Settings, rule_of
 
-__all__ = [
-    "FIRST",
-    "PAINTING",
-    "SECTIONS",
-    "SECTION_OF",
-    "SectionedCommand",
-    "address",
-    "as_typed",
-    "checkpoint_options",
-    "default_of",
-    "engine_options",
-    "exported_options",
-    "folder_option",
-    "frame_options",
-    "free_name",
-    "label_options",
-    "mask_options",
-    "masks_by_name",
-    "meant",
-    "network_options",
-    "option_name",
-    "output_option",
-    "painting_options",
-    "preset_option",
-    "quiet_option",
-    "setting_options",
-    "trace_option",
-    "with_preset",
-]
-
 Command = Callable[..., Any]
 
 PAINTING = ("size", "run", "losses", "content", "style", "both", "start")

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from nst.cli.job import Job
     from nst.transfer import StyleTransfer
 
-__all__ = ["check_poster", "plan_poster", "poster_bytes", "poster_size", "write_poster"]
-
 FLOATS = 20
 """Numbers that a pixel of a strip needs while it is made, measured."""
 

@@ -17,8 +17,6 @@ from nst.pictures.subjects import with_found
 from nst.pictures.writing import to_pil
 from nst.progress import Output
 
-__all__ = ["recolored", "with_color"]
-
 
 def recolored(
     path: str, content: str | None, color: Color

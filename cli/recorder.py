@@ -27,19 +27,6 @@ from nst.progress import Progress
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
-__all__ = [
-    "Recorder",
-    "Scratch",
-    "frame_steps",
-    "save_picture",
-    "save_results",
-    "saved_steps",
-    "step_path",
-    "step_record",
-    "write_animation",
-    "write_trace",
-]
-
 
 def saved_steps(every: int | None, at: Sequence[int], steps: int) -> frozenset[int]:
     """The steps to save; SettingsError if one of `at` is beyond the last step."""

@@ -31,8 +31,6 @@ from nst.transfer import StyleTransfer, show_record
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
 
-__all__ = ["RunOutcome", "explain", "finish", "run", "run_transfer", "save_found"]
-
 
 @dataclass(frozen=True)
 class RunOutcome:

@@ -19,8 +19,6 @@ from nst.pictures.kinds import from_any
 from nst.progress import Progress
 from nst.video import Last, VideoTransfer
 
-__all__ = ["About", "made_with", "paint_frames"]
-
 
 def made_with(
     video: VideoTransfer, first: Any, styles: Sequence[str], options: Mapping[str, Any]

@@ -18,8 +18,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend, Evaluation, LossFunction, Network, TensorFunction
 
-__all__ = ["Case", "Need", "Side", "Skip", "Subject"]
-
 Array = NDArray[np.float64]
 Constants = Mapping[str, Array]
 

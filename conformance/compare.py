@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from nst.conformance.tolerances import tolerance
 
-__all__ = ["Measurement", "Mismatch", "check", "compare"]
-
 Array = NDArray[np.float64]
 
 

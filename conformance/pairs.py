@@ -15,8 +15,6 @@ from nst.conformance.cases.l2_features import maps_and_grams
 from nst.conformance.cases.objectives import PROBLEMS, targets
 from nst.models import vgg
 
-__all__ = ["EMBEDDED", "QUANTITIES", "fixed_outputs", "pair_differences"]
-
 Array = NDArray[np.float64]
 
 QUANTITIES = ("features", "gram", "loss", "gradient")

@@ -13,8 +13,6 @@ from nst.conformance.suite import all_cases, run_case, select
 from nst.models.weights import load_weights
 from nst.protocol import Backend
 
-__all__ = ["BackendConformance"]
-
 
 class BackendConformance:
     """Subclass it in a test module, name the class `Test...`, and write `backend`; pytest runs each case as a test.

@@ -11,8 +11,6 @@ from typing import Any
 from nst._version import __version__
 from nst.conformance.pairs import EMBEDDED, QUANTITIES, pair_differences
 
-__all__ = ["as_json", "backend_table", "pair_table", "passes", "worst_by_quantity"]
-
 Report = Mapping[str, Any]
 
 

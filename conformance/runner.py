@@ -27,15 +27,6 @@ from nst.files import write_atomically
 from nst.models.weights import load_weights
 from nst.processes import ProcessExecutor
 
-__all__ = [
-    "Options",
-    "names_to_run",
-    "required_backends",
-    "run_apart",
-    "run_command",
-    "run_here",
-]
-
 REQUIRE = "NST_REQUIRE_BACKENDS"
 WEIGHTS = "NST_CONFORMANCE_WEIGHTS"
 LAST = 7

@@ -19,8 +19,6 @@ from nst.conformance.case import Case, Skip, Subject
 from nst.conformance.compare import Measurement, Mismatch
 from nst.errors import SettingsError
 
-__all__ = ["Result", "Status", "all_cases", "run_case", "run_cases", "select"]
-
 Status = Literal["passed", "failed", "skipped", "deviates"]
 
 

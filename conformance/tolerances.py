@@ -13,8 +13,6 @@ from typing import Literal
 
 from nst.errors import BackendError
 
-__all__ = ["NETWORK", "TABLE", "Tolerance", "tolerance"]
-
 
 @dataclass(frozen=True)
 class Tolerance:

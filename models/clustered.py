@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from nst.errors import WeightsError
 
-__all__ = ["VALUES", "cluster", "join", "joined", "parts", "split"]
-
 VALUES = 256
 """Different values that an 8-bit index tells apart."""
 

@@ -12,8 +12,6 @@ from nst.models.forward import feature_differences
 from nst.models.random import probe_features
 from nst.models.weights import NetworkWeights
 
-__all__ = ["Clustered", "compress", "largest_change"]
-
 
 @dataclass(frozen=True)
 class Clustered:

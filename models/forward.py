@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 
-__all__ = ["activations", "average_pool", "convolve", "feature_differences"]
-
 Floating = TypeVar("Floating", np.float32, np.float64)
 
 

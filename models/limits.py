@@ -8,17 +8,6 @@ from pathlib import Path
 
 from nst.errors import WeightsError
 
-__all__ = [
-    "MAX_CHANNELS",
-    "MAX_CONTENTS",
-    "MAX_FILE",
-    "MAX_NUMBERS",
-    "check_file",
-    "check_header",
-    "check_shape",
-    "check_shapes",
-]
-
 MAX_CHANNELS = 2048
 """No layer that claims more is read; VGG19's convolutions have 512, its classifier 4096."""
 

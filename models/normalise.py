@@ -18,8 +18,6 @@ from nst.errors import WeightsError
 from nst.models.forward import activations
 from nst.models.weights import NetworkWeights
 
-__all__ = ["mean_activations", "normalise"]
-
 
 def normalise(
     weights: NetworkWeights, pictures: Iterable[NDArray[np.floating]] | None = None, name: str | None = None

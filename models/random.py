@@ -17,8 +17,6 @@ from nst.models import vgg
 from nst.models.forward import activations, average_pool, convolve
 from nst.models.weights import NetworkWeights
 
-__all__ = ["MEAN", "STD", "probe", "probe_features", "random_weights"]
-
 MEAN = (0.485, 0.456, 0.406)
 """Mean of sRGB [0, 1] over ImageNet: the random network sees its input as torchvision's VGG19 does."""
 STD = (0.229, 0.224, 0.225)

@@ -16,22 +16,6 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from nst.errors import SettingsError
 
-__all__ = [
-    "LAYERS",
-    "LAYER_NAMES",
-    "VGG16_LAYER_NAMES",
-    "Conv",
-    "Pool",
-    "Pooling",
-    "layer_size",
-    "layers_up_to",
-    "minimum_size",
-    "receptive_field",
-    "stride",
-    "topology_with",
-    "validate_layers",
-]
-
 Pooling: TypeAlias = Literal["avg", "max"]
 
 

@@ -32,8 +32,6 @@ from nst.files import write_atomically
 from nst.models import clustered, vgg
 from nst.models.limits import check_file, check_header, check_shapes
 
-__all__ = ["NetworkWeights", "load_weights", "save_weights"]
-
 Array = NDArray[np.float32]
 
 

@@ -33,21 +33,6 @@ if TYPE_CHECKING:
     from nst.settings import LayerSpec
     from nst.workers.devices import Devices
 
-__all__ = [
-    "AnyDtype",
-    "AnyTensor",
-    "ControlArguments",
-    "File",
-    "InvertArguments",
-    "Kind",
-    "PaintArguments",
-    "SettingsArguments",
-    "StylizeArguments",
-    "TextureArguments",
-    "TransferArguments",
-    "with_present_names",
-]
-
 File: TypeAlias = "str | PathLike[str] | bytes | BinaryIO | Image"
 """What is painted as a PIL image."""
 

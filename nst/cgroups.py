@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["THREADS", "cores", "free_memory", "keep_threads_to_share"]
-
 ROOT = Path("/")
 """Where /proc and /sys are."""
 

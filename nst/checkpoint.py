@@ -43,8 +43,6 @@ from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.workers.devices import Devices
 
-__all__ = ["ArrayReader", "Checkpoint", "make_checkpoint", "open_tensors", "read_checkpoint", "write_tensors"]
-
 FORMAT = 2
 
 _POSITION = {

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["add_working_folder", "leave_working_folder", "python_command", "safe_children"]
-
 SAFE = "PYTHONSAFEPATH"
 KNOWN = sys.version_info >= (3, 11)
 """Whether Python knows it."""

@@ -17,18 +17,6 @@ from nst.errors import SettingsError
 if TYPE_CHECKING:
     from nst.progress import Progress
 
-__all__ = [
-    "CONTROLS",
-    "Cancel",
-    "Control",
-    "Ended",
-    "Show",
-    "control_among",
-    "duration_text",
-    "is_watched",
-    "progress_bar",
-]
-
 Ended: TypeAlias = Literal["cancelled", "deadline"]
 """Why a run was ended by its caller."""
 

@@ -27,20 +27,6 @@ from nst.pictures.writing import read_settings
 from nst.protocol import Backend
 from nst.settings import METADATA, STARTS, Metadata, Settings, make_settings
 
-__all__ = [
-    "STYLIZE",
-    "Fingerprints",
-    "Labels",
-    "Sources",
-    "bare_name",
-    "describe",
-    "digest",
-    "read_description",
-    "settings_in",
-    "settings_of",
-    "without_folders",
-]
-
 
 @dataclass(frozen=True)
 class Sources:
@@ -144,7 +130,7 @@ FILES = ("result", "content")
 """Values of `command` that are files."""
 
 
-class Made(Protocol):
+class _Made(Protocol):
     """By what a picture is made: a transfer."""
 
     @property
@@ -155,7 +141,7 @@ class Made(Protocol):
 
 
 def describe(
-    transfer: Made,
+    transfer: _Made,
     sources: Sources,
     settings: Settings,
     step: int,

@@ -12,8 +12,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["parse", "read_json", "require"]
-
 LARGEST = 2**64
 
 

@@ -3,8 +3,6 @@
 The command line prints such an error without a traceback and exits with status 2.
 """
 
-__all__ = ["BackendError", "ImageError", "NSTError", "SettingsError", "WeightsError"]
-
 
 class NSTError(Exception):
     """Base of every error that nst raises on purpose."""

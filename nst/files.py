@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["check_writable", "unwritten", "write_atomically", "writing_atomically"]
-
 if sys.platform != "win32":
     import fcntl
 

@@ -9,8 +9,6 @@ from nst.encoding.windows import PASSES, overlap_factor
 from nst.engine.pyramid import scale_sizes
 from nst.transfer import StyleTransfer
 
-__all__ = ["Forecast", "forecast"]
-
 SMALL = (128, 256)
 """Longest sides in pixels of the versions that are timed. Two, since what does not grow with the picture can rule: a
 processor that emulates bfloat16 spends most of a small step on the filters."""

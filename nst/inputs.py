@@ -19,8 +19,6 @@ from nst.pictures.subjects import with_found
 from nst.planning.plan import Plan
 from nst.settings import Settings
 
-__all__ = ["Pictures", "about_inputs", "about_memory", "read_inputs"]
-
 
 @dataclass(frozen=True, eq=False)
 class Pictures:

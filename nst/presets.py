@@ -12,8 +12,6 @@ from typing import Any
 
 from nst.errors import SettingsError
 
-__all__ = ["PRESETS", "Preset", "preset"]
-
 
 @dataclass(frozen=True)
 class Preset:

@@ -23,8 +23,6 @@ from typing import IO, Any, TypeAlias
 from nst.children import python_command
 from nst.errors import NSTError
 
-__all__ = ["Ask", "ChildProcess", "ProcessExecutor", "Say", "serve"]
-
 PATIENCE = 5.0
 """Seconds within which a process that is killed has ended, and what it said last has come."""
 

@@ -23,8 +23,6 @@ from nst.settings import Settings
 if TYPE_CHECKING:
     from nst.engine.stage import Stage
 
-__all__ = ["Losses", "Output", "Progress", "without_overflow_warnings"]
-
 P = ParamSpec("P")
 
 

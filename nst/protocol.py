@@ -17,22 +17,6 @@ if TYPE_CHECKING:
     from nst.models.vgg import Pooling
     from nst.models.weights import NetworkWeights
 
-__all__ = [
-    "Arithmetic",
-    "Axis",
-    "Backend",
-    "Capabilities",
-    "Costs",
-    "Evaluation",
-    "LossFunction",
-    "Network",
-    "Objective",
-    "Ops",
-    "PadMode",
-    "TensorFunction",
-    "VectorSpace",
-]
-
 T = TypeVar("T")
 HostArray: TypeAlias = NDArray[np.floating[Any]]
 Axis: TypeAlias = Literal["height", "width"]

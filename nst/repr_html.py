@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from html import escape
 
-__all__ = ["ReprHtml"]
-
 LEFT = 'style="text-align:left"'
 
 

@@ -21,8 +21,6 @@ from nst.settings import Metadata, Settings
 if TYPE_CHECKING:
     from nst.plot import Chart
 
-__all__ = ["History", "Result"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result(Generic[Kind]):

@@ -19,45 +19,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from nst.errors import SettingsError
 from nst.models import vgg
 
-__all__ = [
-    "COLORS",
-    "COLOR_TIMES",
-    "CONTENT_LAYERS",
-    "MAX_PIXELS",
-    "MEANS",
-    "METADATA",
-    "NETWORK_KINDS",
-    "OPTIMIZERS",
-    "PADDINGS",
-    "PRECISIONS",
-    "STARTS",
-    "STYLE_LAYERS",
-    "STYLE_LOSSES",
-    "ColorMode",
-    "ColorTime",
-    "LayerSpec",
-    "Mean",
-    "NetworkKind",
-    "OptimizerName",
-    "Padding",
-    "Precision",
-    "Rule",
-    "Settings",
-    "StartName",
-    "StyleLossName",
-    "choice",
-    "flag",
-    "integer",
-    "layer_weights",
-    "make_settings",
-    "number",
-    "numbers",
-    "require_known",
-    "rule_of",
-    "some",
-    "style_shares",
-]
-
 ColorMode: TypeAlias = Literal[
     "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"
 ]

@@ -25,9 +25,6 @@ from nst.transfer import ARGUMENTS, StyleTransfer
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["invert", "texture", "texture_arguments"]
-
-
 Size: TypeAlias = int | tuple[int, int] | None
 
 

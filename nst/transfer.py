@@ -82,8 +82,6 @@ from nst.workers.devices import Devices, devices_of, worker_group_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["ARGUMENTS", "Run", "StyleTransfer", "follow", "show_record", "stylize"]
-
 # long: the method and what calls it, to be read from top to bottom
 
 PAINTED = 10

@@ -17,8 +17,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, TensorFunction
 
-__all__ = ["NumpyBackend"]
-
 Array = NDArray[np.floating[Any]]
 
 

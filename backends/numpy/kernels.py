@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from nst.backends.operators import OperatorOps
 from nst.protocol import Axis, PadMode
 
-__all__ = ["TAPS", "NumpyKernels"]
-
 Array = NDArray[np.floating[Any]]
 TAPS = [(row, column) for row in range(3) for column in range(3)]
 WINDOW = [(row, column) for row in range(2) for column in range(2)]  # in row order

@@ -13,8 +13,6 @@ from nst.backends.vgg import vgg_features
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 
-__all__ = ["NumpyNetwork"]
-
 Array = NDArray[np.floating[Any]]
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NumpySpace"]
-
 SLAB = 2**14
 """Products of so many numbers are added in the working precision, and their sums in float64."""
 

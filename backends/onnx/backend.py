@@ -23,8 +23,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, TensorFunction
 
-__all__ = ["OnnxBackend"]
-
 # a graph has one name space: the prefixes keep the caller's names apart from ours and from each other
 TOTAL, GRADIENT, TERM, CONSTANT, OUTPUT = "total", "gradient", "term ", "constant ", "output "
 

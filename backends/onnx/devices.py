@@ -13,8 +13,6 @@ from nst.backends.onnx.program import Program
 from nst.backends.selection import parse_device
 from nst.errors import BackendError
 
-__all__ = ["choose_device", "convolves", "cuda_devices"]
-
 
 def cuda_devices() -> list[str]:
     """CUDA devices of the machine, if this build of ONNX Runtime has the provider at all.

@@ -14,8 +14,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-__all__ = ["Graph", "Value"]
-
 OPSET, OPSET_BFLOAT16 = 17, 22
 IR_VERSION, IR_VERSION_BFLOAT16 = 8, 10
 FLOATS = ("float16", "bfloat16", "float32", "float64")

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from nst.backends.onnx.graph import Graph, Value
 from nst.protocol import Axis, PadMode
 
-__all__ = ["GraphKernels"]
-
 WINDOW = [(row, column) for row in range(2) for column in range(2)]  # in row order
 
 

@@ -15,8 +15,6 @@ from nst.errors import NSTError, WeightsError
 from nst.files import write_atomically
 from nst.models import clustered
 
-__all__ = ["PackedGraph", "describe", "read_metadata", "write_model"]
-
 LEAST = 1024
 """Numbers below which a tensor is kept as it is: the table would take most of what is saved."""
 

@@ -18,8 +18,6 @@ from nst.backends.vgg import vgg_features
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 
-__all__ = ["OnnxNetwork"]
-
 
 class OnnxNetwork:
     """See `nst.protocol.Network`. The graph of an objective is built from the same nodes as `native`."""

@@ -13,8 +13,6 @@ import onnxruntime as ort
 from nst.backends.selection import parse_device
 from nst.protocol import HostArray
 
-__all__ = ["Program", "Tensor", "to_device", "to_host"]
-
 Tensor = Any  # onnxruntime.OrtValue
 
 

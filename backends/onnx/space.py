@@ -15,8 +15,6 @@ from nst.backends.onnx.program import Program, Tensor, to_device, to_host
 from nst.backends.onnx.symbolic import GraphNumber, GraphSpace
 from nst.protocol import HostArray
 
-__all__ = ["OnnxSpace"]
-
 ELEMENTS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
 """What an OrtValue calls its type -> numpy name."""
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from nst.backends.onnx.graph import Graph, Value
 from nst.backends.onnx.kernels import GraphKernels
 
-__all__ = ["GraphNumber", "GraphSpace"]
-
 
 class GraphSpace:
     """See `nst.protocol.Arithmetic`; operations become nodes of the kernels' graph."""

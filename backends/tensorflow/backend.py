@@ -28,8 +28,6 @@ from nst.backends.tensorflow.network import TensorFlowNetwork, vgg_model
 from nst.backends.tensorflow.ops import TensorFlowOps
 from nst.backends.tensorflow.space import TensorFlowSpace
 
-__all__ = ["TensorFlowBackend"]
-
 Tensor = Any  # tf.Tensor
 
 

@@ -15,8 +15,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Ops
 
-__all__ = ["TensorFlowNetwork", "vgg_model"]
-
 Tensor = Any  # tf.Tensor
 
 

@@ -9,8 +9,6 @@ import tensorflow as tf
 from nst.backends.operators import OperatorOps
 from nst.protocol import Axis, PadMode
 
-__all__ = ["TensorFlowOps"]
-
 Tensor = Any  # tf.Tensor
 
 

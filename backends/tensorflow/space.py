@@ -9,8 +9,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["TensorFlowSpace"]
-
 SLAB = {"float32": 2**16, "float64": 2**14}
 """Products of so many numbers are added in the working precision, and their sums in float64."""
 

@@ -23,8 +23,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, Objective, TensorFunction
 
-__all__ = ["TorchBackend"]
-
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
 

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from nst.protocol import Evaluation, Objective
 
-__all__ = ["GraphedObjective", "record_on_cuda"]
-
 Run: TypeAlias = Callable[[], Evaluation[Tensor]]
 Record: TypeAlias = Callable[[Run], Run]
 """Takes a function whose tensors stay where they are; gives one that does the same to the same tensors, only faster."""

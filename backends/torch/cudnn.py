@@ -6,8 +6,6 @@ from threading import Lock
 
 import torch
 
-__all__ = ["CudnnSettings", "cudnn_settings"]
-
 
 class CudnnSettings:
     """A context: algorithms are chosen by trying, and float32 is not rounded to TF32.

@@ -13,8 +13,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Ops
 
-__all__ = ["VGG", "TorchNetwork"]
-
 
 class VGG(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """VGG19 or VGG16, as the weights are, down to the deepest of `layers`: a module that works without nst.

@@ -13,9 +13,6 @@ from torch.nn import functional
 from nst.backends.operators import OperatorOps
 from nst.protocol import Axis, PadMode
 
-__all__ = ["TorchOps"]
-
-
 HALF = (torch.bfloat16, torch.float16)
 
 STRIP = 8192

@@ -10,8 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["TorchSpace"]
-
 SLAB = {torch.float32: 2**18, torch.float64: 2**14}
 """Products of so many numbers are added in the working precision, and their sums in float64."""
 

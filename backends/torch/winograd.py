@@ -24,8 +24,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["WinogradConv2d", "offered", "transformed", "winograd"]
-
 
 @dataclass(frozen=True)
 class Tiling:

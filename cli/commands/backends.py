@@ -10,8 +10,6 @@ import click
 
 from nst.children import python_command
 
-__all__ = ["backends"]
-
 PROBE = """import json
 from nst.backends.registry import backend_class
 cls = backend_class(sys.argv[1])

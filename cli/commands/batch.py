@@ -16,8 +16,6 @@ from nst.cli.options import (
     preset_option,
 )
 
-__all__ = ["batch"]
-
 
 class _Batch(SectionedCommand):
     """Takes all words up to the next option as values of --styles, so that a shell can fill in a pattern."""

@@ -6,8 +6,6 @@ from typing import Any
 
 import click
 
-__all__ = ["conformance"]
-
 # the fields of `nst.conformance.runner.Options`, written out: --help shall not load numpy
 
 

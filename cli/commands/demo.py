@@ -16,8 +16,6 @@ from nst.cli.options import (
     trace_option,
 )
 
-__all__ = ["demo"]
-
 DEFAULTS = {"size": 384, "steps": 72, "offline": True}
 """A minute on two cores, without a connection to the internet."""
 

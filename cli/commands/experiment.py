@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from nst.cli.experiments.catalogue import Experiment, SweepValue
     from nst.settings import Metadata
 
-__all__ = ["experiment"]
-
 BASE = {"backend": "auto", "device": "auto", "weights": "auto", "size": 256, "steps": 150}
 """What a run has if neither the experiment nor the user says otherwise."""
 

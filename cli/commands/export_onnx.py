@@ -9,8 +9,6 @@ import click
 
 from nst.cli.options import SectionedCommand, exported_options, network_options, preset_option, quiet_option
 
-__all__ = ["export_onnx"]
-
 
 def _sides(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
     words = text.lower().split("x")

@@ -10,8 +10,6 @@ import click
 
 from nst.cli.options import SectionedCommand, exported_options, network_options, preset_option, quiet_option
 
-__all__ = ["export_style"]
-
 
 @click.command("export-style", cls=SectionedCommand)
 @click.argument("style", type=click.Path(), nargs=-1, required=True)

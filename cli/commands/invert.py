@@ -17,8 +17,6 @@ from nst.cli.options import (
     trace_option,
 )
 
-__all__ = ["invert"]
-
 
 @click.command(cls=SectionedCommand, context_settings={"default_map": {"init": "noise", "scales": "1"}})
 @click.argument("content", type=click.Path())

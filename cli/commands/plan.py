@@ -9,8 +9,6 @@ import click
 from nst.cli.like import like_option, with_like
 from nst.cli.options import SectionedCommand, frame_options, painting_options
 
-__all__ = ["plan"]
-
 FILES = (
     *("output", "metadata", "dpi", "trace", "animate"),
     *("save_at", "save_every", "checkpoint", "checkpoint_every"),

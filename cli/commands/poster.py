@@ -9,8 +9,6 @@ import click
 from nst.cli.like import like_option, with_like
 from nst.cli.options import SectionedCommand, free_name, output_option, painting_options
 
-__all__ = ["poster"]
-
 
 @click.command(cls=SectionedCommand)
 @click.argument("content", type=click.Path())

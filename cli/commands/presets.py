@@ -9,8 +9,6 @@ import click
 from nst.cli.options import as_typed
 from nst.presets import PRESETS
 
-__all__ = ["COLUMNS", "cell", "presets"]
-
 COLUMNS = ("style_loss", "optimizer", "steps", "scales", "size", "init", "pooling", "padding", "average")
 """Of the table; `nst presets NAME` shows the rest."""
 

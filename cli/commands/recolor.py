@@ -9,8 +9,6 @@ import click
 from nst.cli.options import free_name, label_options, output_option, quiet_option
 from nst.settings import COLORS, Metadata
 
-__all__ = ["recolor"]
-
 
 @click.command()
 @click.argument("result", type=click.Path())

@@ -8,8 +8,6 @@ import click
 
 from nst.cli.options import address
 
-__all__ = ["resume"]
-
 
 @click.command()
 @click.argument("checkpoint", type=click.Path())

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-__all__ = ["show"]
-
 
 @click.command()
 @click.argument("picture", type=click.Path())

@@ -17,8 +17,6 @@ from nst.cli.options import (
     trace_option,
 )
 
-__all__ = ["texture"]
-
 
 def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
     if text is None:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from nst.settings import Metadata
     from nst.transfer import StyleTransfer
 
-__all__ = ["vary"]
-
 BASE = {"backend": "auto", "device": "auto", "weights": "auto", "size": 256, "steps": 60}
 """What a run has unless the user says otherwise: small and quick."""
 

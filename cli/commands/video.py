@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from nst.settings import Metadata
     from nst.video import VideoTransfer
 
-__all__ = ["video"]
-
 
 def _rate(_: click.Context, __: click.Parameter, text: str | None) -> Fraction | None:
     try:

@@ -11,8 +11,6 @@ import click
 
 from nst.settings import PRECISIONS
 
-__all__ = ["web"]
-
 
 def _host(_: click.Context, option: click.Parameter, host: str) -> str:
     try:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from nst.models.store.verify import Verified
     from nst.models.weights import NetworkWeights
 
-__all__ = ["weights"]
-
 CONVENTION = click.Choice(["caffe", "caffe-rgb", "torchvision"])
 FILE = click.Path(path_type=Path)
 

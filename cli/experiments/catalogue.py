@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["EXPERIMENTS", "Experiment", "SweepValue", "simplex"]
-
 STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 BLEND = 5  # pictures along a side of the simplex
 

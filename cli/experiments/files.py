@@ -17,8 +17,6 @@ from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 from nst.settings import MAX_PIXELS
 
-__all__ = ["inputs_of", "png", "sheet_of", "write_files"]
-
 SHOWN = 1024
 """Longest side in pixels of a picture of the user's, as a sheet or page needs it."""
 

@@ -14,18 +14,6 @@ from nst.cli.options import PAINTING, SettingOption, engine_options, mask_option
 from nst.errors import SettingsError
 from nst.presets import preset
 
-__all__ = [
-    "Cell",
-    "Grid",
-    "given_settings",
-    "make_grid",
-    "parse_sweeps",
-    "plain",
-    "recipe",
-    "sweep",
-    "with_base",
-]
-
 NOT_SWEPT = ("trace", "quiet", "offline", "mask", "protect", "ray", "ray_workers")
 
 

@@ -14,8 +14,6 @@ from nst.pictures.picture import Picture, planar
 from nst.protocol import Backend
 from nst.settings import STYLE_LAYERS
 
-__all__ = ["distances"]
-
 CONTENT_LAYERS = ("conv2_2", "conv4_2")
 """Those that the paper compares in Fig. 5."""
 

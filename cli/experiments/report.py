@@ -16,8 +16,6 @@ from nst._version import __version__
 from nst.cli.experiments.runs import Done
 from nst.control import duration_text
 
-__all__ = ["embedded", "loss_chart", "template", "write_report"]
-
 PICTURE = 320  # longest side in pixels
 WIDTH, HEIGHT = 300, 130  # of a chart, and its margins
 LEFT, RIGHT, TOP, BOTTOM = 46, 6, 8, 18

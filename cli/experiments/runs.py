@@ -32,8 +32,6 @@ from nst.settings import MAX_PIXELS, style_shares
 from nst.transfer import StyleTransfer
 from nst.workers.devices import Devices
 
-__all__ = ["Done", "RunContext", "run_cells"]
-
 PLAIN = Labels()
 
 COLORS = ("color", "color_strength", "color_when")

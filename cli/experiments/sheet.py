@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Tile", "beside", "contact_sheet", "fit"]
-
 GAP = 8
 TEXT, TITLE = 15, 20  # heights of the letters in pixels
 LINE = 19

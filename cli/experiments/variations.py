@@ -22,8 +22,6 @@ from nst.errors import SettingsError
 from nst.pictures.picture import fit_longest_side
 from nst.settings import BALANCE
 
-__all__ = ["axes", "full_command", "write_page"]
-
 PICTURE = 640  # longest side in the page
 
 

@@ -14,8 +14,6 @@ from nst.cli.movies.timing import Timing
 from nst.errors import ImageError
 from nst.pictures.opening import bomb, damaged, open_file, open_picture
 
-__all__ = ["FRAME", "Animation", "is_animation"]
-
 FRAME = 2**25  # pixels; 8K has as many
 _ALL = 2**32  # pixels of all frames together: half an hour of stamps, a minute and a half of full HD
 _LEAST, _USUAL = 10, 100

@@ -23,8 +23,6 @@ from nst.errors import ImageError
 from nst.pictures.picture import to_uint8
 from nst.pictures.profiles import HDR, SRGB, from_code_points, needs_conversion
 
-__all__ = ["Film", "frames_of", "look_at", "one_picture"]
-
 UNSPECIFIED, FULL = 2, 2  # of matrices in H.273, and of ranges in FFmpeg
 SQUEEZED = 8  # pixels of larger aspects are a fault of the file
 _FASTEST = 1000  # frames a second that are believed

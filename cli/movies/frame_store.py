@@ -20,8 +20,6 @@ from nst.pictures.picture import Picture
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import write_picture
 
-__all__ = ["FrameStore"]
-
 MANIFEST, STATE = "nst-video.json", "nst-video-last.npz"
 
 

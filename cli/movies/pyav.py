@@ -10,8 +10,6 @@ from typing import Any
 
 from nst.errors import ImageError
 
-__all__ = ["demuxed", "open_film", "pyav"]
-
 _LISTS = {
     "concat",
     "dash",

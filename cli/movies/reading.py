@@ -16,8 +16,6 @@ from nst.cli.movies.timing import Timing, repeats
 from nst.errors import ImageError
 from nst.pictures.opening import HEAD, format_of, open_file, open_picture, suffixes
 
-__all__ = ["FrameSource", "open_source"]
-
 
 @dataclass(frozen=True)
 class FrameSource:

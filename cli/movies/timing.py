@@ -8,8 +8,6 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-__all__ = ["HOLE", "Timing", "repeats"]
-
 HOLE = 3600
 """Seconds between two times that are a fault of the file if there are more."""
 

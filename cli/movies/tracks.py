@@ -13,8 +13,6 @@ from nst.cli.movies.pyav import demuxed, open_film, pyav
 from nst.cli.movies.timing import HOLE
 from nst.errors import ImageError
 
-__all__ = ["KINDS", "Timed", "add_tracks", "copy_texts", "kinds_in"]
-
 Timed = tuple[Fraction, Any]
 """When packets are due, in seconds, and the packets."""
 

@@ -30,17 +30,6 @@ from nst.files import check_writable, unwritten, write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 
-__all__ = [
-    "ACCURATE",
-    "ANIMATIONS",
-    "MOVIES",
-    "SD",
-    "check_movie",
-    "description_in",
-    "try_movie",
-    "write_movie",
-]
-
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
 MOVIES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 CODECS: dict[str, tuple[str, dict[str, str], str]] = {

@@ -29,8 +29,6 @@ from nst.cli.web.uploads import MOST_BYTES, Intake, TooLargeError, bounded, find
 from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
 
-__all__ = ["make_app"]
-
 Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response | None]]
 
 STATIC = "static"

@@ -6,8 +6,6 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["MOST_KNOWN", "MOST_STRANGERS", "Connection"]
-
 MOST_STRANGERS = 100
 """Connections that have not shown the token; a further one takes the place of the oldest."""
 

@@ -22,8 +22,6 @@ from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 
-__all__ = ["Decoded", "Decoder", "decode_mask", "decode_picture", "jpeg"]
-
 MEMORY = 1_500_000_000
 """Bytes that a decoder may take beyond what it has from the start."""
 

@@ -21,8 +21,6 @@ from nst.cli.web.painting import (
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
 
-__all__ = ["LiveWorker"]
-
 HEAD_START = 3.0
 """Seconds that a new picture is ahead of the others, so that something is soon to be seen."""
 

@@ -9,24 +9,6 @@ from typing import TypeAlias
 
 from nst.cli.web.recipe import Composition
 
-__all__ = [
-    "Colored",
-    "Estimate",
-    "Event",
-    "Finished",
-    "HistoryEntry",
-    "Large",
-    "LookPainted",
-    "Order",
-    "Paint",
-    "Preview",
-    "Ready",
-    "Recolor",
-    "Request",
-    "Status",
-    "Stop",
-]
-
 
 @dataclass(frozen=True)
 class Order:

@@ -35,20 +35,6 @@ from nst.protocol import Backend
 from nst.settings import Settings
 from nst.transfer import StyleTransfer
 
-__all__ = [
-    "Canvas",
-    "PaintingContext",
-    "Setup",
-    "bring_up",
-    "error_line",
-    "estimate",
-    "large_transfer",
-    "live_canvas",
-    "paint_looks",
-    "read_upload",
-    "recolor_result",
-]
-
 MAX_UPLOAD_PIXELS = 2**27
 """Pixels of a file of a session that may be held; see `nst.pictures.large`."""
 

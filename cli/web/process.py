@@ -25,8 +25,6 @@ from nst.cli.web.painting import Canvas, PaintingContext, Setup, bring_up, error
 from nst.errors import NSTError
 from nst.transfer import StyleTransfer
 
-__all__ = ["LargeWorker", "PaintingProcess"]
-
 NICENESS = 10
 """Of the process that paints large pictures: a tenth of the time beside a live one, all there is otherwise."""
 

@@ -22,8 +22,6 @@ from nst.documents import read_json
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["LargeJob", "LargeJobs"]
-
 CRASHES = 2
 """Times that the process may die over a picture before it is given up."""
 

@@ -10,8 +10,6 @@ from typing import Any
 from nst.errors import SettingsError
 from nst.pictures.color import Color
 
-__all__ = ["LOOKS", "MOST_STYLES", "Composition", "Look", "Recipe", "Upload", "changed", "read_composition"]
-
 MOST_STYLES = 4
 """Paintings of a picture."""
 

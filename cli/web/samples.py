@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from nst.samples import read_sample
 
-__all__ = ["SAMPLES", "Sample", "sample_bytes"]
-
 
 @dataclass(frozen=True)
 class Sample:

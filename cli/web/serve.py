@@ -29,8 +29,6 @@ from nst.cli.web.studio import Studio
 from nst.cli.web.uploads import Intake
 from nst.errors import NSTError
 
-__all__ = ["serve"]
-
 ADDRESS = "address"
 """Name of the file in the folder that says where the server is."""
 

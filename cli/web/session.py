@@ -19,8 +19,6 @@ from nst.documents import read_json
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-__all__ = ["Session", "Snapshot", "Store", "Work"]
-
 MOST = 100
 """Sessions that are kept; the one that was not used for longest goes."""
 

@@ -42,8 +42,6 @@ from nst.documents import read_json
 from nst.errors import SettingsError
 from nst.files import write_atomically
 
-__all__ = ["EventStream", "Studio"]
-
 LOOKS_FILE = "looks.json"
 """Of a session's folder: the cards, as the page has them."""
 

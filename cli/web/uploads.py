@@ -23,8 +23,6 @@ from nst.pictures.picture import to_uint8
 from nst.pictures.reading import read_picture
 from nst.pictures.subjects import faces
 
-__all__ = ["Intake", "TooLargeError", "bounded", "find_faces"]
-
 T = TypeVar("T")
 
 MOST_BYTES = 64 * 2**20

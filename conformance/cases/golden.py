@@ -12,8 +12,6 @@ from nst.backends.numpy.backend import NumpyBackend
 from nst.conformance.case import Side
 from nst.conformance.cases import l7_embedded, l7_full_width
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Work the values out and print them."""

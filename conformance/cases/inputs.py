@@ -13,23 +13,6 @@ from nst.models.embedded import load_embedded
 from nst.models.random import random_weights
 from nst.models.weights import NetworkWeights
 
-__all__ = [
-    "HEIGHT",
-    "WIDTH",
-    "checkerboard",
-    "constant",
-    "embedded_network",
-    "exact",
-    "field",
-    "full_network",
-    "picture",
-    "ramp",
-    "scene",
-    "small_network",
-    "small_vgg16",
-    "strokes",
-]
-
 Array = NDArray[np.float64]
 
 HEIGHT, WIDTH = 37, 50

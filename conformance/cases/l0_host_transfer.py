@@ -13,8 +13,6 @@ from nst.conformance.cases import inputs
 from nst.conformance.compare import Measurement
 from nst.errors import BackendError
 
-__all__ = ["CASES"]
-
 EXTREMES = np.array([0.0, -0.0, 1.0, -1.0, 1e-30, -1e-30, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32)
 
 ARRAYS: dict[str, Callable[[], NDArray[Any]]] = {

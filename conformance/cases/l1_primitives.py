@@ -17,8 +17,6 @@ from nst.conformance.cases import inputs
 from nst.conformance.compare import Measurement
 from nst.protocol import Ops, PadMode
 
-__all__ = ["CASES", "Row"]
-
 Array = NDArray[np.float64]
 Apply = Callable[[Ops[Any], Any, Mapping[str, Any]], Any]
 

@@ -18,8 +18,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Ops
 
-__all__ = ["CASES", "maps_and_grams"]
-
 Array = NDArray[np.float64]
 Run = Callable[[Subject], Iterator[Measurement]]
 

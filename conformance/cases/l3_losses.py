@@ -12,8 +12,6 @@ from nst.conformance.cases.objectives import OTHERS, PROBLEMS, Problem, make_tar
 from nst.conformance.compare import Measurement
 from nst.protocol import Evaluation
 
-__all__ = ["CASES", "evaluations"]
-
 
 def evaluations(subject: Subject, name: str) -> tuple[Evaluation[np.ndarray], Evaluation[np.ndarray]]:
     """A problem on the backend under test and on the reference; worked out once a run."""

@@ -16,8 +16,6 @@ from nst.conformance.compare import Measurement
 from nst.models import vgg
 from nst.protocol import Ops
 
-__all__ = ["CASES"]
-
 Run = Callable[[Subject], Iterator[Measurement]]
 
 DEEP = vgg.LAYER_NAMES.index("conv4_1")

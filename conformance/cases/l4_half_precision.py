@@ -20,8 +20,6 @@ from nst.engine.loss_scaling import compile_objective
 from nst.losses.objective import loss_function
 from nst.protocol import Ops
 
-__all__ = ["CASES"]
-
 Array = NDArray[np.float64]
 
 LAYERS = ("conv1_1", "conv3_1", "conv5_1")

@@ -13,8 +13,6 @@ from nst.conformance.cases.objectives import PROBLEMS, targets
 from nst.conformance.compare import Measurement
 from nst.protocol import Evaluation, Objective, Ops
 
-__all__ = ["CASES"]
-
 NAME = "whole/avg"
 
 

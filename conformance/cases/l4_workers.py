@@ -18,8 +18,6 @@ from nst.losses.term import Term
 from nst.protocol import Evaluation
 from nst.workers.local import start_workers, thread_worker
 
-__all__ = ["CASES"]
-
 PROBLEM = Problem(
     ("conv3_2",), ("conv1_1", "conv2_1", "conv3_1"), (2,), weights=(1.0, 300.0, 1.0), size=(75, 110)
 )

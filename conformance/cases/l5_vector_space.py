@@ -11,8 +11,6 @@ from nst.conformance.case import Case, Subject
 from nst.conformance.cases import inputs
 from nst.conformance.compare import Measurement
 
-__all__ = ["CASES"]
-
 SHAPE = (2, 3, 5, 7)
 HOST = [inputs.field(seed, *SHAPE) for seed in (71, 72, 73)]
 

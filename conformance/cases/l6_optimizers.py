@@ -16,8 +16,6 @@ from nst.conformance.compare import Measurement
 from nst.engine.loss_scaling import compile_objective
 from nst.optim import OPTIMIZERS, named_optimizer
 
-__all__ = ["CASES"]
-
 Array = NDArray[np.float64]
 
 RATE, HISTORY = 0.005, 10

@@ -26,8 +26,6 @@ from nst.pictures.scene import make_scene
 from nst.protocol import Evaluation
 from nst.settings import Settings
 
-__all__ = ["CASES", "OBJECTIVES", "embedded_outputs", "golden_values"]
-
 Array = NDArray[np.float64]
 Run = Callable[[Subject], Iterator[Measurement]]
 

@@ -21,8 +21,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Evaluation
 
-__all__ = ["CASES", "POOLINGS", "compare_summary", "golden", "golden_values", "summary"]
-
 Array = NDArray[np.float64]
 Run = Callable[[Subject], Iterator[Measurement]]
 

@@ -25,8 +25,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import LossFunction, Network
 
-__all__ = ["OTHERS", "PROBLEMS", "Problem", "make_targets", "targets"]
-
 Array = NDArray[np.float64]
 
 PAPER_STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")

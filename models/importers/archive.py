@@ -9,8 +9,6 @@ from pathlib import Path
 
 from nst.errors import WeightsError
 
-__all__ = ["members"]
-
 _MAX_TABLE = 1 << 18
 """Bytes: some 4000 entries, each of which costs time and memory before the first is looked at."""
 

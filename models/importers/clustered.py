@@ -14,8 +14,6 @@ from nst.errors import WeightsError
 from nst.models import clustered
 from nst.models.importers.names import Stored, Tensors
 
-__all__ = ["joined"]
-
 _INDEX, _TABLE = "_W_q", "_W_table"
 
 

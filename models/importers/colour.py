@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from nst.errors import WeightsError
 from nst.models.importers.layout import Convention
 
-__all__ = ["convention_of"]
-
 
 def convention_of(weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Convention:
     """The input convention that a convolution (3, 3, 1, 1) and (3,) of the picture amounts to, without any rounding.

@@ -17,8 +17,6 @@ from nst.models.limits import check_shape
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["read_keras"]
-
 _NAMED = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])_(?P<part>[Wb])(?:_\d+)?:0")
 _KERNEL = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])/(?P<part>kernel|bias)(?::0)?")
 _VARS = re.compile(r"(?:.*/)?block(?P<block>[1-5])_conv(?P<index>[1-4])/vars/(?P<part>[01])")

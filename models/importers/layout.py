@@ -13,14 +13,6 @@ from nst.models import vgg
 from nst.models.importers.names import COLOUR, Found, Stored, Tensors, find
 from nst.models.limits import check_shapes
 
-__all__ = [
-    "CONVENTIONS",
-    "Convention",
-    "Convolutions",
-    "arrange",
-    "default_convention",
-]
-
 Convolutions = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 

@@ -13,8 +13,6 @@ from typing import Any, BinaryIO
 
 from nst.errors import WeightsError
 
-__all__ = ["filled", "run"]
-
 _MAX_STEPS = 30_000
 """A VGG19 takes 3 thousand."""
 _MAX_LENGTH = 1 << 16

@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from nst.errors import WeightsError
 from nst.models.limits import MAX_CHANNELS, MAX_FILE, MAX_NUMBERS
 
-__all__ = ["Structure", "read_matfile"]
-
 Structure: TypeAlias = dict[str, Any]
 """One element of a structure array, by the names of its fields."""
 

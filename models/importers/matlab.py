@@ -15,8 +15,6 @@ from nst.models.importers.layout import CONVENTIONS, Convention
 from nst.models.importers.matfile import read_matfile
 from nst.models.importers.names import Stored, Tensors
 
-__all__ = ["read_matlab"]
-
 _NAME = re.compile(r"conv[1-5]_[1-4]")
 _VARIABLES = ("layers", "normalization", "meta")
 _FIELDS = ("name", "weights", "filters", "biases", "normalization", "averageImage")

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from nst.errors import WeightsError
 from nst.models import vgg
 
-__all__ = ["COLOUR", "Found", "Stored", "Tensors", "counted", "find", "widened"]
-
 
 @dataclass(frozen=True)
 class Stored:

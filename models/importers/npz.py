@@ -14,8 +14,6 @@ from nst.errors import WeightsError
 from nst.models.importers.archive import members
 from nst.models.importers.names import Stored, Tensors
 
-__all__ = ["read_npz"]
-
 _HEADER = 1 << 14
 """Bytes of a member in which its header ends; numpy itself takes no longer one."""
 

@@ -17,8 +17,6 @@ from nst.models import vgg
 from nst.models.importers.names import Stored, Tensors, counted
 from nst.models.importers.protobuf import Field, Message
 
-__all__ = ["read_onnx"]
-
 _GRAPH = 7  # of ModelProto
 _NODE, _INITIALIZER = 1, 5  # of GraphProto
 _INPUT, _OPERATOR = 1, 4  # of NodeProto

@@ -26,8 +26,6 @@ from nst.models.importers.archive import members
 from nst.models.importers.names import Stored, Tensors, find, widened
 from nst.models.limits import MAX_CONTENTS, MAX_NUMBERS
 
-__all__ = ["LEGACY_MAGIC", "read_legacy", "read_zip"]
-
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _MOST = 100

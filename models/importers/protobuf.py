@@ -12,8 +12,6 @@ from typing import BinaryIO
 
 from nst.errors import WeightsError
 
-__all__ = ["Field", "Message"]
-
 _MAX_FIELDS = 20_000
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _SHORT = 1 << 16

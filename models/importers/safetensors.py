@@ -13,9 +13,6 @@ from safetensors import safe_open
 from nst.models.importers.names import Stored, Tensors, widened
 from nst.models.limits import check_header
 
-__all__ = ["is_own", "read_safetensors"]
-
-
 _DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "f4", "U8": "u1"}
 
 

@@ -13,17 +13,6 @@ from safetensors import SafetensorError
 from nst.errors import WeightsError
 from nst.models.weights import NetworkWeights, load_weights, save_weights
 
-__all__ = [
-    "RESERVED",
-    "cached_names",
-    "cached_path",
-    "is_cached",
-    "load_cached",
-    "own_folder",
-    "store",
-    "weights_folder",
-]
-
 RESERVED = ("auto", "embedded", "random")
 """Words that `--weights` gives another meaning; no file is called like this."""
 

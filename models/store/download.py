@@ -26,8 +26,6 @@ from nst.errors import WeightsError
 from nst.models.importers import file_digest
 from nst.models.store.catalogue import Source
 
-__all__ = ["Progress", "download"]
-
 Answer = TypeVar("Answer")
 
 Progress = Callable[[int, "int | None"], None]

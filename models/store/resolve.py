@@ -15,17 +15,6 @@ from nst.models.store import cache
 from nst.models.store.catalogue import CATALOGUE, Entry
 from nst.models.weights import NetworkWeights
 
-__all__ = [
-    "Notify",
-    "Progress",
-    "is_offline",
-    "network_of",
-    "obtain",
-    "require_here",
-    "resolve_weights",
-    "weights_here",
-]
-
 Notify = Callable[[str], None]
 """Called with one line for people."""
 Progress = Callable[[int, "int | None"], None]

@@ -15,8 +15,6 @@ from nst.models.store import cache
 from nst.models.store.catalogue import CATALOGUE
 from nst.models.weights import NetworkWeights
 
-__all__ = ["Verified", "verify_file"]
-
 _SAME = 1e-4
 """Largest relative difference of features of the same network in two formats: float32 and a mean rounded
 to three decimals give about 1e-5."""

@@ -23,8 +23,6 @@ from nst.pictures.writing import check_output, write_file
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Batch", "Status", "Summary"]
-
 
 @dataclass(frozen=True)
 class Summary:

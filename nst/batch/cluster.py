@@ -25,8 +25,6 @@ from nst.errors import NSTError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.workers.cluster import PATIENCE, Places, connect, here, no_room, no_start, places
 
-__all__ = ["Cluster"]
-
 LOG = logging.getLogger("nst")
 TICK = 0.2  # seconds between two looks at Ctrl-C
 TRIES = 3

@@ -17,8 +17,6 @@ from nst.description import Fingerprints
 from nst.documents import read_json
 from nst.errors import ImageError, SettingsError
 
-__all__ = ["MANIFEST", "Manifest", "files_in", "inputs_of", "key_of"]
-
 MANIFEST = "nst-batch.jsonl"
 
 _FORM = {"output": str, "status": str, "key?": (str, None), "sha256?": (str, None)}

@@ -27,8 +27,6 @@ from nst.settings import STARTS, Settings, layer_weights, make_settings, require
 from nst.transfer import ARGUMENTS, StyleTransfer
 from nst.workers.devices import devices_of
 
-__all__ = ["Painted", "RowInputs", "RowPainter", "check_options", "labels_among", "paths_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class RowInputs:

@@ -18,8 +18,6 @@ from nst.children import add_working_folder
 from nst.processes import Ask, ChildProcess, Say
 from nst.workers.local import environment
 
-__all__ = ["Executor", "InProcess", "ProcessPool", "Watch"]
-
 Watch: TypeAlias = Callable[["Row | None", float], None]
 """Told which row is done to what part; and now and then None, so that it can raise to end the work."""
 

@@ -16,19 +16,6 @@ from typing import Any, TypeAlias
 from nst.errors import ImageError, SettingsError
 from nst.pictures.opening import suffixes
 
-__all__ = [
-    "TEMPLATE",
-    "Paths",
-    "Row",
-    "beside",
-    "check_outputs",
-    "expand",
-    "named",
-    "paired_rows",
-    "pairs",
-    "text_in",
-]
-
 TEMPLATE = "{content}-{style}.png"
 
 FIELDS = ("content", "style", "folder", "suffix", "number")

@@ -18,8 +18,6 @@ from nst.encoding.windows import Window, halo, windows
 from nst.models import vgg
 from nst.protocol import Backend, HostArray, Network, Ops, PadMode, TensorFunction, VectorSpace
 
-__all__ = ["Encoder", "PaddedNetwork", "View", "added", "inner_features"]
-
 T = TypeVar("T")
 
 

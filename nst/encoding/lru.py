@@ -7,8 +7,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import ref
 
-__all__ = ["LRU"]
-
 T = TypeVar("T")
 
 

@@ -15,8 +15,6 @@ from itertools import pairwise
 
 from nst.models import vgg
 
-__all__ = ["PASSES", "Span", "Window", "halo", "overlap_factor", "side_of", "smallest_side", "windows"]
-
 PASSES = 4 / 3
 """What a second pass over windows costs: one more forward pass, beside forward and backward (twice a forward)."""
 

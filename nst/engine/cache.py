@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from nst.encoding.encoder import Encoder
-from nst.encoding.lru import LRU
+from nst.encoding.lru import LRU as LRU
 from nst.engine.distributed import DistributedPasses, WorkerGroup
 from nst.engine.loss_scaling import LossScale
 from nst.engine.windowed import LocalPasses, WholeObjective, WindowedObjective
@@ -25,8 +25,6 @@ from nst.planning.memory import free_memory
 from nst.planning.plan import HISTORIES, Plan, Task, choose
 from nst.protocol import Backend, Evaluation
 from nst.settings import Settings
-
-__all__ = ["LRU", "Cache", "Code", "Context", "SizeCache"]
 
 
 class Cache:

@@ -27,17 +27,6 @@ from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend, HostArray, Objective
 
-__all__ = [
-    "Answer",
-    "Arrays",
-    "Assignment",
-    "DistributedPasses",
-    "Shard",
-    "Worker",
-    "WorkerGroup",
-    "WorkerLostError",
-]
-
 AHEAD = 2
 """Windows of a worker that may wait or be done before the one that is added up now: it is never idle, and not all of a
 large picture's gradients lie in memory."""

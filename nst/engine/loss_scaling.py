@@ -16,8 +16,6 @@ import numpy as np
 
 from nst.protocol import Backend, Evaluation, LossFunction, Objective, Ops
 
-__all__ = ["OVERFLOW", "LossScale", "ScaledObjective", "compile_objective", "evaluate"]
-
 T = TypeVar("T")
 
 SCALE, TOTAL = "loss scale", "unscaled total"

@@ -21,18 +21,6 @@ from nst.models import vgg
 from nst.pictures.picture import Picture
 from nst.settings import Settings
 
-__all__ = [
-    "SMALLEST",
-    "check_sizes",
-    "layers_read",
-    "limiting_picture",
-    "scale_sizes",
-    "schedule",
-    "schedule_text",
-    "split_steps",
-    "unit_of",
-]
-
 SMALLEST = 128
 """Longest side in pixels of the coarsest scale that "auto" takes."""
 

@@ -23,8 +23,6 @@ from nst.pictures.scene import Scene
 from nst.planning.memory import is_out_of_memory
 from nst.protocol import Evaluation, LossFunction
 
-__all__ = ["RunState", "Stage", "StageProblem", "StageState"]
-
 
 @dataclass(frozen=True)
 class StageState:

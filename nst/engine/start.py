@@ -24,8 +24,6 @@ from nst.pictures.scene import Scene, StylePicture
 from nst.protocol import HostArray
 from nst.settings import Settings
 
-__all__ = ["BLUR", "Start"]
-
 BLUR = 1.0
 """Of what is carried to a finer size, standard deviation in coarse pixels: the last octave of a size is its worst."""
 

@@ -33,19 +33,6 @@ from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.settings import BALANCE, Settings
 
-__all__ = [
-    "FULL_WIDTH",
-    "TYPICAL",
-    "Widths",
-    "balance_of",
-    "converted",
-    "kind_of",
-    "losses_of",
-    "resolved",
-    "style_amount",
-    "style_factors",
-]
-
 STEEPNESS = 2.0
 """How fast the balance grows with the strength."""
 

@@ -23,8 +23,6 @@ from nst.losses.objective import energy_of, loss_function, statistics_of
 from nst.losses.term import Factor, Term, add_up
 from nst.protocol import Evaluation, LossFunction, Ops, TensorFunction
 
-__all__ = ["LocalPasses", "Passes", "WholeObjective", "WindowedObjective", "adjoint_of"]
-
 
 class Passes(Protocol):
     """Who computes the windows: this process in turn (`LocalPasses`), or workers (`nst.engine.distributed`)."""

@@ -30,16 +30,6 @@ from nst.protocol import Network, Ops
 from nst.settings import Settings, rule_of
 from nst.transfer import StyleTransfer
 
-__all__ = [
-    "EXPORTED",
-    "ExportedLosses",
-    "GraphOutputs",
-    "differences",
-    "export_onnx",
-    "identity",
-    "require_exportable",
-]
-
 PICTURE = "pictures are (1, 3, height, width), RGB in sRGB from 0 to 1"
 OWN, NEXT = "own/", "next/"
 STATE = ("picture", "first_moment", "second_moment")

@@ -21,8 +21,6 @@ from nst.files import write_atomically
 from nst.settings import Settings, rule_of
 from nst.transfer import StyleTransfer
 
-__all__ = ["export_style", "read_style"]
-
 OF_STYLE = (
     *(own.name for own in fields(Settings) if rule_of(own).group == "style" and not rule_of(own).exported),
     *("style_scale", "max_pixels", "tile"),

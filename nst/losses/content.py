@@ -15,8 +15,6 @@ from nst.pictures.picture import planar
 from nst.pictures.scene import Scene
 from nst.protocol import Ops
 
-__all__ = ["Content", "ContentTerm", "SmoothedContentTerm", "content_loss", "content_targets"]
-
 T = TypeVar("T")
 
 

@@ -17,15 +17,6 @@ from nst.losses.term import Factor, Loss, Term, Totals, add_up, scaled
 from nst.models import vgg
 from nst.protocol import LossFunction, Network, Ops, TensorFunction
 
-__all__ = [
-    "EnergyFunction",
-    "energy_of",
-    "layers_of",
-    "loss_function",
-    "positions_of",
-    "statistics_of",
-]
-
 T = TypeVar("T")
 
 EnergyFunction: TypeAlias = Callable[[Ops[T], Mapping[str, T], Mapping[str, T]], tuple[T, dict[str, T]]]

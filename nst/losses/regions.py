@@ -20,8 +20,6 @@ from nst.encoding.encoder import Encoder
 from nst.models import vgg
 from nst.pictures.masks import Mask
 
-__all__ = ["carry", "roots"]
-
 
 def roots(name: str, encoder: Encoder, carried: Mapping[str, Mask]) -> list[dict[str, Any]]:
     """`name/layer/root`, (1, 1, H_l, W_l), for each view: the roots of the weights of the positions."""

@@ -33,8 +33,6 @@ from nst.pictures.picture import planar
 from nst.pictures.scene import Scene, StylePicture
 from nst.protocol import Ops
 
-__all__ = ["fourth_powers", "smoothed", "temperature"]
-
 T = TypeVar("T")
 
 

@@ -31,8 +31,6 @@ from nst.pictures.picture import planar
 from nst.pictures.scene import Scene, StylePicture
 from nst.protocol import Ops
 
-__all__ = ["Style", "StyleTerm", "style_means", "style_targets"]
-
 T = TypeVar("T")
 
 

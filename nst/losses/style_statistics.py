@@ -27,8 +27,6 @@ from numpy.typing import NDArray
 from nst.losses.wasserstein import wasserstein_energy, wasserstein_targets
 from nst.protocol import Ops
 
-__all__ = ["STYLE_LOSSES", "Covariance", "Gram", "Moments", "StyleLoss", "Wasserstein", "gram_energy"]
-
 T = TypeVar("T")
 Array: TypeAlias = NDArray[np.float64]
 

@@ -15,8 +15,6 @@ from nst.pictures.picture import resample
 from nst.pictures.scene import Scene
 from nst.protocol import Ops
 
-__all__ = ["Temporal", "TemporalTerm"]
-
 T = TypeVar("T")
 
 

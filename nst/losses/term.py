@@ -18,8 +18,6 @@ from nst.encoding.encoder import Encoder
 from nst.pictures.scene import Scene
 from nst.protocol import Ops
 
-__all__ = ["Factor", "LocalTerm", "Loss", "Prepared", "Term", "Totals", "WeightedSum", "add_up", "scaled"]
-
 T = TypeVar("T")
 
 Factor: TypeAlias = float | str

@@ -13,8 +13,6 @@ from nst.losses.term import LocalTerm, Prepared
 from nst.pictures.scene import Scene
 from nst.protocol import Ops
 
-__all__ = ["TotalVariation", "TotalVariationTerm", "total_variation"]
-
 T = TypeVar("T")
 
 

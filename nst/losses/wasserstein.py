@@ -27,8 +27,6 @@ from numpy.typing import NDArray
 
 from nst.protocol import Ops
 
-__all__ = ["square_root", "wasserstein_energy", "wasserstein_targets"]
-
 T = TypeVar("T")
 Array: TypeAlias = NDArray[np.float64]
 

@@ -10,8 +10,6 @@ import numpy as np
 from nst.optim.optimizer import MAX_TRIALS, Objective, State
 from nst.protocol import Arithmetic, Evaluation, VectorSpace
 
-__all__ = ["Adam"]
-
 T = TypeVar("T")
 
 

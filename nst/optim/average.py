@@ -8,8 +8,6 @@ from typing import TypeVar
 from nst.optim.optimizer import Objective, Optimizer, State
 from nst.protocol import Evaluation, VectorSpace
 
-__all__ = ["Averaged", "AveragedState"]
-
 T = TypeVar("T")
 
 

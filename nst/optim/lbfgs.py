@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from nst.optim.optimizer import MAX_TRIALS, Objective, State, Stop
 from nst.protocol import Evaluation, VectorSpace
 
-__all__ = ["LBFGS", "curvature_scale", "two_loop"]
-
 SPREAD = 1024.0
 """Norm of a vector kept in float16: its elements are 1 for a picture of 10^6 numbers, and far from both ends else."""
 

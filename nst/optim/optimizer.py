@@ -8,8 +8,6 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from nst.protocol import Evaluation, VectorSpace
 
-__all__ = ["MAX_TRIALS", "Objective", "Optimizer", "State", "Stop"]
-
 T = TypeVar("T")
 Stop = Literal["converged", "non-finite"]
 Objective: TypeAlias = Callable[[T], Evaluation[T]]

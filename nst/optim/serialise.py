@@ -17,8 +17,6 @@ from nst.optim import OPTIMIZERS
 from nst.optim.average import Averaged, AveragedState
 from nst.protocol import Evaluation
 
-__all__ = ["pack", "unpack"]
-
 KINDS: Mapping[str, type[Any]] = {
     kind.__name__: kind
     for kind in (

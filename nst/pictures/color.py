@@ -19,8 +19,6 @@ from nst.pictures.color_match import match_histogram, match_linear, match_luma, 
 from nst.pictures.picture import Picture
 from nst.settings import COLOR_TIMES, ColorMode, ColorTime
 
-__all__ = ["MODES", "Color", "Mode", "When"]
-
 Mode: TypeAlias = ColorMode
 When: TypeAlias = ColorTime
 

@@ -18,26 +18,6 @@ from numpy.typing import NDArray
 
 from nst.pictures.picture import Picture
 
-__all__ = [
-    "BLOCK",
-    "LUMA",
-    "MAPS",
-    "VARIANCE_FLOOR",
-    "ColorMoments",
-    "by_blocks",
-    "from_lab",
-    "luma",
-    "match_histogram",
-    "match_linear",
-    "match_luma",
-    "moments",
-    "recolor_lab",
-    "recolor_yuv",
-    "to_gamut",
-    "to_lab",
-    "with_luma",
-]
-
 _Values = NDArray[np.float64]
 
 BLOCK = 1 << 20

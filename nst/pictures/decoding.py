@@ -20,8 +20,6 @@ from nst.pictures.picture import Picture, fill_hidden
 from nst.pictures.profiles import SRGB_CHROMATICITIES, from_code_points, from_gamma, needs_conversion, to_srgb
 from nst.pictures.tags import tags_of
 
-__all__ = ["check_range", "decode", "full_range"]
-
 _WHITE_IS_ZERO = 0  # TIFF 6.0, tag 262 PhotometricInterpretation
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284
 _PLANES = 2

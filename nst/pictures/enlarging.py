@@ -23,8 +23,6 @@ from nst.pictures.masks import feathered
 from nst.pictures.picture import Picture, enlarge_part, resize_part, to_uint8
 from nst.pictures.profiles import srgb_profile
 
-__all__ = ["STRIP", "enlarged", "following"]
-
 STRIP = 256
 """Rows that are made at once."""
 

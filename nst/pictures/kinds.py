@@ -23,18 +23,6 @@ from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 from nst.settings import MAX_PIXELS
 
-__all__ = [
-    "GROUP",
-    "Layout",
-    "Reader",
-    "Restore",
-    "from_any",
-    "from_object",
-    "laid_out",
-    "pictures_of_batch",
-    "reader_of",
-]
-
 Layout: TypeAlias = Literal["chw", "hwc"]
 """Of a torch.Tensor: where its channels are."""
 

@@ -14,9 +14,6 @@ from PIL import Image
 
 from nst.errors import ImageError
 
-__all__ = ["check_packing", "check_pixels", "draft", "reduced", "reduction"]
-
-
 _HEADER = 2**16  # bytes in which the codestream of a JPEG 2000 file begins
 _PACKED = 64
 """Bytes of pixels a byte of a file stands for; photographs and scans have 2 to 30, bombs 1000."""

@@ -27,21 +27,6 @@ from nst.pictures.kinds import from_any
 from nst.pictures.picture import Picture, to_uint8
 from nst.settings import MAX_PIXELS
 
-__all__ = [
-    "SOFT",
-    "Mask",
-    "Masks",
-    "color_area",
-    "color_named",
-    "feathered",
-    "fit",
-    "from_picture",
-    "is_colored",
-    "make_masks",
-    "regions",
-    "restore_protected",
-]
-
 Mask: TypeAlias = NDArray[np.float32]
 
 

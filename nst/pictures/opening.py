@@ -21,24 +21,6 @@ from nst.pictures import png
 from nst.pictures.large import check_pixels
 from nst.settings import MAX_PIXELS
 
-__all__ = [
-    "ANIMATED",
-    "CODE_POINTS",
-    "HEAD",
-    "FileSource",
-    "Format",
-    "bomb",
-    "damaged",
-    "format_of",
-    "name_of",
-    "one_line",
-    "open_file",
-    "open_picture",
-    "openable",
-    "size_of_jxl",
-    "suffixes",
-]
-
 CODE_POINTS = "nst_code_points"
 """Key in `Image.info` of (primaries, transfer), as H.273 numbers them."""
 

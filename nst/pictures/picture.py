@@ -18,20 +18,6 @@ from PIL import Image
 
 from nst.pictures.tags import NO_TAGS, Tags
 
-__all__ = [
-    "Picture",
-    "cover",
-    "enlarge_part",
-    "fill_hidden",
-    "fit_longest_side",
-    "from_planar",
-    "planar",
-    "resample",
-    "resize",
-    "resize_part",
-    "to_uint8",
-]
-
 _VISIBLE = np.float32(1 / 16)
 """Alpha below this hides the colour: files often hold garbage there, and 8 bits cannot divide it out."""
 

@@ -23,8 +23,6 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
 from nst.pictures.large import check_packing, reduced
 
-__all__ = ["SIGNATURE", "Readable", "chunks", "readable", "reduced_in_parts"]
-
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")

@@ -20,17 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-__all__ = [
-    "HDR",
-    "SRGB",
-    "SRGB_CHROMATICITIES",
-    "from_code_points",
-    "from_gamma",
-    "needs_conversion",
-    "srgb_profile",
-    "to_srgb",
-]
-
 _FOLDER = Path(__file__).parent
 _GREY_MODES = ("L", "I;16")
 

@@ -12,8 +12,6 @@ from nst.pictures.opening import FileSource, damaged, name_of, open_file, open_p
 from nst.pictures.picture import Picture
 from nst.settings import MAX_PIXELS
 
-__all__ = ["read_picture"]
-
 
 def read_picture(path: FileSource, longest: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture file; of an animation, the first frame, of a TIFF the first page that is not a thumbnail.

@@ -13,8 +13,6 @@ from nst.errors import SettingsError
 from nst.pictures.masks import Mask, Masks
 from nst.pictures.picture import Picture, fit_longest_side, resize
 
-__all__ = ["Scene", "StylePicture", "make_scene", "whole_units"]
-
 
 @dataclass(frozen=True, eq=False)
 class StylePicture:

@@ -20,8 +20,6 @@ from nst.errors import NSTError
 from nst.pictures.masks import Mask, Masks
 from nst.pictures.picture import Picture, fit_longest_side, resize, to_uint8
 
-__all__ = ["FINDERS", "count_faces", "faces", "subject", "with_found"]
-
 LONGEST = 512
 """Longest side in pixels at which is looked. All pictures come to it, since what the cascade mistakes for a face
 depends on the size."""

@@ -14,8 +14,6 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["DENSEST", "NO_TAGS", "NUMBERS", "Tags", "clean_tags", "tags_in", "tags_of"]
-
 # EXIF 2.32, section 4.6.4
 _X, _Y, _UNIT, _ARTIST, _COPYRIGHT = NUMBERS = (282, 283, 296, 315, 33432)
 _INCH, _PER_INCH = 2, {2: 1.0, 3: 2.54}  # by the unit: 3 is centimetres

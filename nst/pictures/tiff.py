@@ -29,8 +29,6 @@ from nst.pictures.tags import NUMBERS, tags_in
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-__all__ = ["is_plain", "is_tiff", "largest_part", "means", "read"]
-
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

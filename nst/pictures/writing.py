@@ -26,16 +26,6 @@ from nst.pictures.picture import Picture, to_uint8
 from nst.pictures.profiles import srgb_profile
 from nst.pictures.tags import NO_TAGS, Tags
 
-__all__ = [
-    "check_output",
-    "encoded",
-    "read_settings",
-    "to_pil",
-    "with_caption",
-    "write_file",
-    "write_picture",
-]
-
 _DESCRIPTION, _SOFTWARE = 270, 305  # EXIF 2.32, section 4.6.4: ImageDescription, Software
 
 

@@ -11,8 +11,6 @@ import psutil
 
 from nst import cgroups
 
-__all__ = ["free_memory", "is_out_of_memory"]
-
 SIGNS = (
     "memoryerror",
     "out of memory",

@@ -24,8 +24,6 @@ from nst.protocol import Backend
 from nst.repr_html import ReprHtml
 from nst.settings import Settings
 
-__all__ = ["Plan", "choose", "predict"]
-
 SHARE = 0.8
 """Part of the free memory that a plan may fill: other programs live here too."""
 

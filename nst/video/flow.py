@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from nst.errors import NSTError
 from nst.pictures.picture import to_uint8
 
-__all__ = ["Flow", "confidence", "dis_flow", "require_opencv", "warp"]
-
 Flow: TypeAlias = NDArray[np.float32]
 Plane: TypeAlias = NDArray[np.float32]
 

@@ -30,8 +30,6 @@ from nst.video.flow import Flow, confidence, dis_flow, require_opencv, warp
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Last", "VideoTransfer", "stylize_frames"]
-
 FlowFunction: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], Flow]
 """(frame, other frame), both (H, W, 3) in [0, 1] -> the flow from the one to the other."""
 

@@ -21,8 +21,6 @@ from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.workers.local import MakeBackend, ShardHost
 
-__all__ = ["Places", "cluster_group", "connect", "here", "no_room", "no_start", "places"]
-
 PATIENCE = 120.0
 """Seconds within which the actors have to be there."""
 

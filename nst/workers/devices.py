@@ -14,8 +14,6 @@ from nst.errors import BackendError, SettingsError
 from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 
-__all__ = ["Devices", "devices_of", "worker_group_of"]
-
 
 @dataclass(frozen=True)
 class Devices:

@@ -23,17 +23,6 @@ from nst.planning.memory import is_out_of_memory
 from nst.processes import ProcessExecutor
 from nst.protocol import Backend
 
-__all__ = [
-    "LocalWorker",
-    "MakeBackend",
-    "ShardHost",
-    "environment",
-    "local_workers",
-    "process_worker",
-    "start_workers",
-    "thread_worker",
-]
-
 _here = threading.local()
 """`_here.host` is the shard's host in this thread, or in the only thread of this process."""
 
