@@ -78,6 +78,7 @@ class _Always(TypedDict, total=False):
     pooling: vgg.Pooling
     rate: float
     history: int | None
+    metric: float
     steps: int | Sequence[int | Literal["..."]]
     scales: Literal["auto"] | int | Sequence[int]
     max_pixels: int

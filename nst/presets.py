@@ -43,6 +43,7 @@ _NEURAL_STYLE = {
     "init": "noise",
     "padding": "zero",
     "octave_noise": 0.0,
+    "metric": 0.0,
 }
 _STEP_NOTE = "The original's L-BFGS takes full steps; here a step that does not lower the loss is shortened. "
 _NOISE_NOTE = (
@@ -68,6 +69,7 @@ PRESETS: Mapping[str, Preset] = {
             "init": "noise",
             "padding": "zero",
             "octave_noise": 0.0,
+            "metric": 0.0,
         },
         "vgg19-normalised",
         "vgg19-embedded-normalised",
@@ -95,6 +97,7 @@ PRESETS: Mapping[str, Preset] = {
             "init": "content",
             "padding": "zero",
             "octave_noise": 0.0,
+            "metric": 0.0,
         },
         note=_STEP_NOTE + "512 is the longer side here and the shorter one in the original.",
     ),
@@ -133,6 +136,7 @@ PRESETS: Mapping[str, Preset] = {
             "init": "content",
             "padding": "replicate",
             "octave_noise": 0.0,
+            "metric": 0.0,
         },
         "vgg19-torchvision",
         note="The original repeats the edge at conv1_1 only, has diagonals in its total variation (of the same value "

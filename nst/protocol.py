@@ -130,6 +130,13 @@ class VectorSpace(Arithmetic[T], Protocol[T]):
     def scalars(self, values: Sequence[T]) -> NDArray[np.float64]:
         """The numbers in scalar tensors, with one synchronisation."""
 
+    def smooth(self, a: T, power: float) -> T:
+        """Each channel of (N, C, H, W) with its coarse frequencies made stronger; a symmetric linear map, a new tensor.
+
+        With the three arrays of `nst.backends.frequencies.cosine_filter(H, W, power)`: a + rows^T (gains * (rows a
+        columns^T)) columns.
+        """
+
     def crop(self, a: T, top: int, left: int, height: int, width: int) -> T:
         """Rows `top` to `top + height` and columns `left` to `left + width` of (N, C, H, W), a new tensor."""
 

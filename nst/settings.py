@@ -411,6 +411,14 @@ class Settings:
         group="run",
         help="Pairs that L-BFGS remembers; each costs two pictures of memory.",
     )
+    metric: float = number(
+        1.0,
+        at_least=0,
+        at_most=2,
+        group="run",
+        help="How much further L-BFGS moves coarse shapes than fine ones at first, as a power of their size; 0 as in "
+        "the textbook.",
+    )
     steps: int | tuple[int | Literal["..."], ...] = numbers(
         300,
         int,

@@ -414,7 +414,8 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
         self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             pairs = min(self.plan.history, max(1, sum(steps for _, steps in self.schedule)))
-            optimizer = named_optimizer(optimizer, self.settings.rate, pairs, self.plan.half)
+            rate, metric = self.settings.rate, self.settings.metric
+            optimizer = named_optimizer(optimizer, rate, pairs, metric, self.plan.half)
         self._optimizer = optimizer
         self._last_frame: Stage | None = None  # of the last frame, see `_frame`
         self._last: Progress | None = None  # of a run that is under way, see `save`

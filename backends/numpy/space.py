@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nst.backends.frequencies import cosine_filter
+
 SLAB = 2**14
 """Products of so many numbers are added in the working precision, and their sums in float64."""
 
@@ -40,6 +42,10 @@ class NumpySpace:
 
     def clip(self, a: Array, low: float, high: float) -> Array:
         return np.clip(a, low, high)
+
+    def smooth(self, a: Array, power: float) -> Array:
+        rows, columns, gains = (array.astype(a.dtype) for array in cosine_filter(*a.shape[2:], power))
+        return a + rows.T @ (gains * (rows @ a @ columns.T)) @ columns
 
     def crop(self, a: Array, top: int, left: int, height: int, width: int) -> Array:
         return a[:, :, top : top + height, left : left + width].copy()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nst.backends.frequencies import cosine_filter
 from nst.backends.onnx.graph import Graph, Value
 from nst.backends.onnx.kernels import GraphKernels
 from nst.backends.onnx.program import Program, Tensor, to_device, to_host
@@ -72,6 +73,18 @@ class OnnxSpace:
             return GraphSpace(kernels).clip(v[0], low, high)
 
         return self._run(("clip", low, high), build, [a])
+
+    def smooth(self, a: Tensor, power: float) -> Tensor:
+        def build(kernels: GraphKernels, v: list[Value]) -> Value:
+            graph, names = kernels.graph, ("rows", "columns", "gains")
+            arrays = (array.astype(self._dtype) for array in cosine_filter(*v[0].shape[2:], power))
+            rows, columns, gains = map(graph.initializer, names, arrays)
+            up, across = (graph.node("Transpose", [m], m.shape[::-1], perm=(1, 0)) for m in (rows, columns))
+            found = _product(graph, _product(graph, rows, v[0]), across)
+            found = graph.node("Mul", [found, gains], found.shape)
+            return kernels.add(v[0], _product(graph, _product(graph, up, found), columns))
+
+        return self._run(("smooth", power), build, [a])
 
     def crop(self, a: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
         def build(kernels: GraphKernels, v: list[Value]) -> Value:
@@ -157,6 +170,12 @@ def _full(graph: Graph, a: Value) -> Value:
 def _rows(graph: Graph, a: Value) -> Value:
     """A vector (1, ...) or a stack (rows, ...) as a matrix."""
     return graph.reshape(a, a.shape[0], math.prod(a.shape[1:]))
+
+
+def _product(graph: Graph, a: Value, b: Value) -> Value:
+    """Of matrices, one of which may be there for each picture and channel."""
+    lead = max(a.shape[:-2], b.shape[:-2], key=len)
+    return graph.node("MatMul", [a, b], (*lead, a.shape[-2], b.shape[-1]))
 
 
 def _concat(graph: Graph, matrices: Sequence[Value]) -> Value:

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nst.backends.frequencies import cosine_filter
+
 SLAB = {"float32": 2**16, "float64": 2**14}
 """Products of so many numbers are added in the working precision, and their sums in float64."""
 
@@ -42,6 +44,12 @@ class TensorFlowSpace:
 
     def clip(self, a: Tensor, low: float, high: float) -> Tensor:
         return tf.clip_by_value(a, low, high)
+
+    def smooth(self, a: Tensor, power: float) -> Tensor:
+        rows, columns, gains = (tf.constant(array, a.dtype) for array in cosine_filter(*a.shape[1:3], power))
+        found = tf.einsum("lw,nkwc->nklc", columns, tf.einsum("kh,nhwc->nkwc", rows, a))
+        found *= gains[:, :, None]
+        return a + tf.einsum("kh,nkwc->nhwc", rows, tf.einsum("lw,nklc->nkwc", columns, found))
 
     def crop(self, a: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
         return a[:, top : top + height, left : left + width]

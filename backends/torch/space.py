@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from nst.backends.frequencies import cosine_filter
 
 SLAB = {torch.float32: 2**18, torch.float64: 2**14}
 """Products of so many numbers are added in the working precision, and their sums in float64."""
@@ -41,6 +44,11 @@ class TorchSpace:
 
     def clip(self, a: Tensor, low: float, high: float) -> Tensor:
         return a.clamp(low, high)
+
+    def smooth(self, a: Tensor, power: float) -> Tensor:
+        rows, columns, gains = _cosine_filter(*a.shape[2:], power, self._dtype, a.device)
+        with _exact(a):
+            return a + rows.T @ (gains * (rows @ a @ columns.T)) @ columns
 
     def crop(self, a: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
         window = a[:, :, top : top + height, left : left + width]
@@ -80,6 +88,13 @@ class TorchSpace:
             return found.view(1, *stack.shape[1:])
         _, channels, height, width = stack.shape
         return found.view(1, height, width, channels).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=8)
+def _cosine_filter(
+    height: int, width: int, power: float, dtype: torch.dtype, device: torch.device
+) -> list[Tensor]:
+    return [torch.from_numpy(array).to(device, dtype) for array in cosine_filter(height, width, power)]
 
 
 def _exact(stack: Tensor) -> AbstractContextManager[None]:

@@ -130,6 +130,23 @@ def _clip(subject: Subject) -> Iterator[Measurement]:
         yield subject.compare(f"clip to [{low}, {high}]", got, want, "exact")
 
 
+def _smooth(subject: Subject) -> Iterator[Measurement]:
+    """The weights of cosines one by one, which no other transform is needed for, and the symmetry."""
+    backend, (height, width), power = subject.tested.backend, (12, 16), 0.5
+    least, finest = 4 / 16, 0.25
+    for i, j in ((0, 0), (1, 0), (0, 3), (2, 5), (5, 1), (6, 0), (3, 8), (11, 15)):
+        along = [np.cos(np.pi * k * (np.arange(n) + 0.5) / n) for k, n in ((i, height), (j, width))]
+        wave = np.tile(np.multiply.outer(*along), (2, 3, 1, 1))
+        inside = i < 2 * height * finest and j < 2 * width * finest
+        frequency = min(np.hypot(i / (2 * height), j / (2 * width)), finest) if inside else finest
+        gain = ((frequency + least) / (finest + least)) ** -power
+        got = subject.tested.host({"y": backend.space.smooth(backend.from_numpy(wave), power)})["y"]
+        yield subject.compare(f"wave ({i}, {j})", got, gain * wave, "vector", 4.0)
+    space, (a, b, _) = backend.space, _vectors(subject)
+    left, right = space.dots([(space.smooth(a, 0.75), b), (a, space.smooth(b, 0.75))])
+    yield subject.compare("<F a, b> and <a, F b>", left, right, "vector", 4 * _norms(HOST[0], HOST[1]))
+
+
 def _crop(subject: Subject) -> Iterator[Measurement]:
     backend, a = subject.tested.backend, inputs.ramp(*SHAPE)
     for top, left, height, width in ((0, 0, 5, 7), (0, 0, 1, 1), (4, 6, 1, 1), (1, 2, 3, 4), (2, 0, 3, 7)):
@@ -221,6 +238,7 @@ def _inputs_are_unmodified(subject: Subject) -> Iterator[Measurement]:
     space.whiten(v[0], squared, 1e-8)
     space.clip(v[1], 0.0, 0.5)
     space.dots([(v[0], v[1])])
+    space.smooth(v[2], 0.5)
     space.crop(v[0], 0, 0, *SHAPE[2:])
     for i, tensor in enumerate(v):
         yield subject.compare(f"vector {i}", subject.tested.host({"v": tensor})["v"], HOST[i], "exact")
@@ -240,6 +258,7 @@ CASES = [
         "multiply": _multiply,
         "whiten": _whiten,
         "clip": _clip,
+        "smooth": _smooth,
         "crop": _crop,
         "paste": _paste,
         "stack": _stack,

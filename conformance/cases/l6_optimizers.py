@@ -18,7 +18,7 @@ from nst.optim import OPTIMIZERS, named_optimizer
 
 Array = NDArray[np.float64]
 
-RATE, HISTORY = 0.005, 10
+RATE, HISTORY, METRIC = 0.005, 10, 1.0
 """The rate keeps Adam descending: where it jumps about, a rounding error grows tenfold in a few steps."""
 SHORT, LONG = 5, 50
 
@@ -33,7 +33,7 @@ def _descend(side: Side, problem_name: str, optimizer: str, steps: int) -> tuple
     def evaluate(x: Any) -> Any:
         return objective(x, constants)
 
-    method = named_optimizer(optimizer, RATE, HISTORY)
+    method = named_optimizer(optimizer, RATE, HISTORY, METRIC)
     state = method.start(backend.space, x, evaluate(x))
     totals, pictures = [state.total], [side.host({"x": state.x})["x"]]
     for _ in range(steps):

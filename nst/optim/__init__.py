@@ -31,7 +31,7 @@ __all__ = [
 class Method(NamedTuple):
     """What there is to know of an optimiser that the settings can name: for saving, plan and conformance."""
 
-    # of its fields, `rate`, `history` and `half` are set from the settings and the plan
+    # of its fields, `rate`, `history`, `metric` and `half` are set from the settings and the plan
     optimizer: type[Optimizer]
     state: type[State[object]]  # the class of its states, a dataclass
     # of the picture's size that a step holds beside both iterates, both gradients and the direction
@@ -40,20 +40,22 @@ class Method(NamedTuple):
 
 
 OPTIMIZERS: Mapping[str, Method] = {
-    "lbfgs": Method(LBFGS, LBFGSState, vectors=2, pairs=2),  # s and y, the newest and those of the history
+    "lbfgs": Method(LBFGS, LBFGSState, vectors=3, pairs=2),  # s, y and the direction in its metric
     "adam": Method(Adam, AdamState, vectors=2),  # two moments
 }
 """By the word in the settings."""
 
 
-def named_optimizer(name: str, rate: float, history: int, half: bool = False) -> Optimizer:
+def named_optimizer(
+    name: str, rate: float, history: int, metric: float = 0.0, half: bool = False
+) -> Optimizer:
     """The optimiser that a word such as "lbfgs" stands for, with those of the numbers that it has, or SettingsError."""
     if name not in OPTIMIZERS:
         raise SettingsError(
             f"optimizer is {name!r}: it must be {', '.join(OPTIMIZERS)}, or an optimizer of your own"
         )
     kind = OPTIMIZERS[name].optimizer
-    numbers = {"rate": rate, "history": history, "half": half}
+    numbers = {"rate": rate, "history": history, "metric": metric, "half": half}
     return kind(**{name: number for name, number in numbers.items() if name in _fields(kind)})
 
 

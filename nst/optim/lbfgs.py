@@ -43,8 +43,15 @@ class LBFGS:
     float64, on the Gram matrix of the basis (s, y, g). The device keeps the pairs as rows of one matrix, so that a step
     is two products with it, of one shape throughout: the inner products of the new s, y and g, and the direction.
 
+    With a `metric` the picture is x = F u, F a filter that makes coarse frequencies stronger, and it is u that L-BFGS
+    moves: s, y and g are those of u, F^T grad among them, and a direction becomes one of the picture by F once more.
+    That is a first guess F F^T of the inverse Hessian (a Sobolev gradient, Neuberger 1997).
+
     Attributes:
         history: pairs (s, y) kept; each costs two pictures of memory, or one with `half`.
+        metric: how much longer coarse waves are moved than fine ones where no pair knows better: the first guess of the
+            inverse Hessian falls with the frequency to this power. 0 is the textbook's; with 1 a painting takes about
+            two thirds of the steps (docs/benchmarks.md).
         half: keep the pairs in float16, scaled so that their elements are about 1.
         armijo: c_1, the least share of the predicted decrease (Nocedal and Wright, eq. 3.4).
         slack: relative rise of the loss taken for rounding error of the working precision.
@@ -55,12 +62,14 @@ class LBFGS:
     """
 
     history: int = 10
+    metric: float = 0.0
     armijo: float = 1e-4
     slack: float = 1e-6
     half: bool = False
 
     def start(self, space: VectorSpace[T], x: T, evaluation: Evaluation[T]) -> LBFGSState[T]:
         """See `Optimizer`."""
+        evaluation = self._measured(space, evaluation)
         stack = space.stack(2 * self.history, x, self.half)
         squared_norm = space.dots([(evaluation.gradient, evaluation.gradient)])
         total = float(space.scalars([evaluation.total])[0])
@@ -88,11 +97,12 @@ class LBFGS:
         if not slope < 0.0:  # not a descent direction, or not a number
             return None, "converged" if np.isfinite(slope) else "non-finite"
         direction = self._combination(space, state, coefficients)
+        move = self._smooth(space, direction)
         t = 1.0 if state.slots else 1.0 / np.sqrt(state.gram[-1, -1])
         stop: Stop = "converged"
         for _ in range(MAX_TRIALS):
-            x = space.lincomb([1.0, t], [state.x, direction])
-            evaluation = objective(x)
+            x = space.lincomb([1.0, t], [state.x, move])
+            evaluation = self._measured(space, objective(x))
             s = direction if t == 1.0 else space.lincomb([t], [direction])
             y = space.lincomb([1.0, -1.0], [evaluation.gradient, state.evaluation.gradient])
             gram = self._extended(state, space.products(state.stack, [s, y, evaluation.gradient]))
@@ -107,6 +117,14 @@ class LBFGS:
             stop = "converged" if finite else "non-finite"
             t *= _shrink(state.total, slope, t, total) if finite else 0.1
         return None, stop
+
+    def _smooth(self, space: VectorSpace[T], a: T) -> T:
+        """F a, which is F^T a."""
+        return space.smooth(a, self.metric / 2) if self.metric else a
+
+    def _measured(self, space: VectorSpace[T], evaluation: Evaluation[T]) -> Evaluation[T]:
+        """With the gradient by u."""
+        return replace(evaluation, gradient=self._smooth(space, evaluation.gradient))
 
     def _rows(self, state: LBFGSState[T]) -> list[int]:
         """Of (s..., y...) in the stack, oldest first."""

@@ -86,6 +86,48 @@ def test_lbfgs_steps_are_dense_bfgs_steps():
         assert cosine == pytest.approx(1.0, abs=1e-9)
 
 
+def dense(height, width, power):
+    """`smooth` as a matrix, from its effect on every pixel."""
+    pixels = np.eye(height * width).reshape(-1, 1, height, width)
+    return np.array([SPACE.smooth(pixel[None], power).ravel() for pixel in pixels]).T
+
+
+def test_a_metric_is_lbfgs_in_the_pictures_that_the_filter_makes():
+    # with x = F u the textbook's L-BFGS on u -> f(F u), whose gradient is F^T grad f
+    F, rng = dense(6, 8, 0.5), np.random.default_rng(5)
+    weights, goal = 1 + 9 * rng.random(48), rng.standard_normal(48)
+    f = lambda x: 0.5 * np.sum(weights * (x - goal) ** 2) + 0.1 * np.sum((x - goal) ** 4)  # noqa: E731
+    slope = lambda x: weights * (x - goal) + 0.4 * (x - goal) ** 3  # noqa: E731
+    u = run(LBFGS(history=4), objective(lambda u: f(F @ u), lambda u: F.T @ slope(F @ u)), np.zeros(48), 12)
+
+    def picture_objective(x):
+        return Evaluation(np.asarray(f(x.ravel())), {}, slope(x.ravel()).reshape(x.shape))
+
+    x = np.zeros((1, 1, 6, 8))
+    state = (method := LBFGS(history=4, metric=1.0)).start(SPACE, x, picture_objective(x))
+    for past in u[1:]:
+        state = method.advance(SPACE, picture_objective, state)
+        np.testing.assert_allclose(state.x.ravel(), F @ past.x[0], rtol=1e-7, atol=1e-10)
+        assert state.total == pytest.approx(past.total)
+    assert state.step == 12
+
+
+def test_the_metric_weighs_waves_by_their_frequency_in_every_direction():
+    # ((f + c) / (1/4 + c))^-1/2 with c = 4 / 32, f up to 1/4 in cycles per pixel
+    F, n = dense(32, 32, 0.5), np.arange(32) + 0.5
+    for i, j, f in (
+        (0, 0, 0),
+        (4, 0, 1 / 16),
+        (0, 4, 1 / 16),
+        (6, 8, 10 / 64),
+        (12, 12, 1 / 4),
+        (20, 20, 1 / 4),
+    ):
+        wave = np.outer(np.cos(np.pi * i * n / 32), np.cos(np.pi * j * n / 32)).ravel()
+        np.testing.assert_allclose(F @ wave, ((f + 1 / 8) / (3 / 8)) ** -0.5 * wave, atol=1e-9)
+    np.testing.assert_allclose(F, F.T, atol=1e-12)
+
+
 def test_lbfgs_solves_rosenbrock():
     states = run(LBFGS(), rosenbrock(), [-1.2, 1.0], 80)
     np.testing.assert_allclose(states[-1].x[0], [1.0, 1.0], atol=1e-5)

@@ -12,6 +12,8 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
+from nst.backends.frequencies import cosine_filter
+
 __all__ = ["JaxSpace"]
 
 SLAB = 2**14
@@ -52,6 +54,11 @@ class JaxSpace:
     def clip(self, a: jax.Array, low: float, high: float) -> jax.Array:
         with self._wide():
             return _clip(a, self._numbers(low), self._numbers(high))
+
+    def smooth(self, a: jax.Array, power: float) -> jax.Array:
+        with self._wide():
+            filters = (self._numbers(array) for array in cosine_filter(*a.shape[2:], power))
+            return _smooth(a, *filters)
 
     def crop(self, a: jax.Array, top: int, left: int, height: int, width: int) -> jax.Array:
         with self._wide():
@@ -139,6 +146,13 @@ def _whiten(a: jax.Array, b: jax.Array, epsilon: jax.Array) -> jax.Array:
 @jax.jit
 def _clip(a: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
     return jnp.where(a < low, low, jnp.where(a > high, high, a))  # XLA's minimum may pass over NaN
+
+
+@jax.jit
+def _smooth(a: jax.Array, rows: jax.Array, columns: jax.Array, gains: jax.Array) -> jax.Array:
+    product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+    found = gains * product(product(rows, a), columns.T)
+    return a + product(product(rows.T, found), columns)
 
 
 @partial(jax.jit, static_argnums=(3, 4))

@@ -49,6 +49,22 @@ class NoClip(NumpySpace):
         return a.copy()
 
 
+class SmoothAlongTheAxesAlone(NumpySpace):
+    def smooth(self, a, power):
+        along = super().smooth(a[:, :, :, :1].repeat(a.shape[3], 3), power) + 0 * a
+        return a + along - a[:, :, :, :1].repeat(a.shape[3], 3)
+
+
+class SmoothIsNotSymmetric(NumpySpace):
+    def smooth(self, a, power):
+        return super().smooth(a, power) * np.linspace(0.9, 1.1, a.shape[3])
+
+
+class SmoothTwice(NumpySpace):
+    def smooth(self, a, power):
+        return super().smooth(a, 2 * power)
+
+
 class CropIsOneOff(NumpySpace):
     def crop(self, a, top, left, height, width):
         return super().crop(np.roll(a, 1, axis=3), top, left, height, width)
@@ -146,6 +162,10 @@ SPACES = [
     (EpsilonUnderTheRoot, "optimizer/trajectory/deep/adam"),
     (ClipLosesNaN, "space/clip"),
     (NoClip, "space/clip"),
+    (SmoothAlongTheAxesAlone, "space/smooth"),
+    (SmoothIsNotSymmetric, "space/smooth"),
+    (SmoothTwice, "space/smooth"),
+    (SmoothTwice, "optimizer/trajectory/deep/lbfgs"),
     (CropIsOneOff, "space/crop"),
     (CropOfHeightAndWidthSwapped, "space/crop"),
     (PasteOverwrites, "space/paste"),

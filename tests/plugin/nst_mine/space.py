@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nst.backends.frequencies import cosine_filter
+
 
 class Space:
     """The optimiser's arithmetic; see `nst.protocol.VectorSpace`."""
@@ -25,6 +27,10 @@ class Space:
 
     def clip(self, a, low, high):
         return np.clip(a, low, high)
+
+    def smooth(self, a, power):
+        rows, columns, gains = (array.astype(np.float32) for array in cosine_filter(*a.shape[2:], power))
+        return a + rows.T @ (gains * (rows @ a @ columns.T)) @ columns
 
     def crop(self, a, top, left, height, width):
         return a[:, :, top : top + height, left : left + width].copy()
