@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -19,15 +21,20 @@ Tensor = Any  # onnxruntime.OrtValue
 class Program:
     """A compiled graph on "cpu" or "cuda:N". Inputs and outputs are `OrtValue`s that stay on the device.
 
-    A `small` one, of a few nodes, runs on one thread, and without a plan of its memory, which is taken beside what the
-    first run took. Others have as many threads as OMP_NUM_THREADS says, or else as there are cores.
+    A `small` one, of a few nodes, runs on one thread; others have as many as OMP_NUM_THREADS says, or else as there are
+    cores. On the CPU all share their memory: what one size of a run has taken is there for the next.
     """
 
     def __init__(self, model: onnx.ModelProto, device: str, small: bool = False) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1 if small else _threads()
-        options.enable_mem_pattern = not small
+        if parse_device(device)[0] == "cpu":
+            _share_memory()
+            options.add_session_config_entry("session.use_env_allocators", "1")
+            options.enable_mem_pattern = False  # one block for a whole run, which other sizes have no use for
+        else:
+            options.enable_mem_pattern = not small
         self.session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
         self._device = parse_device(device)
         self._inputs = [value.name for value in self.session.get_inputs()]
@@ -49,6 +56,16 @@ class Program:
         self.session.run_with_iobinding(binding)
         # what was bound stays itself: on the CPU it owns the memory
         return {**dict(zip(self._outputs, binding.get_outputs(), strict=True)), **into}
+
+
+@cache
+def _share_memory() -> None:
+    """Once in a process; a program around this one may have done it."""
+    kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    place = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
+    grown_by_need = ort.OrtArenaCfg({"arena_extend_strategy": 1})
+    with suppress(RuntimeError):
+        ort.create_and_register_allocator(place, grown_by_need)
 
 
 def _threads() -> int:

@@ -27,3 +27,35 @@ def test_inner_products_with_a_long_history_take_one_copy_of_it(need, environmen
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1.5
+
+
+SIZES = """
+import numpy as np, psutil
+from nst.backends.onnx.graph import Graph
+from nst.backends.onnx.program import Program, to_device
+
+taken, kept = [], []
+for count in (2**24, 2**24 - 2**20):  # 64 MB a tensor, and a little less: another size of a run
+    graph = Graph("float32")
+    x = graph.input("x", (1,))
+    wide = graph.node("Exp", [graph.expand(x, count)], (count,))
+    both = graph.node("Mul", [wide, graph.node("Sqrt", [wide], (count,))], (count,))
+    program = Program(graph.model({"y": graph.node("ReduceMean", [both], (1,), keepdims=1)}), "cpu")
+    kept.append(program)  # for a further picture
+    before = psutil.Process().memory_info().rss
+    for _ in range(3):
+        found = program({"x": to_device(np.zeros(1, np.float32), "cpu")})["y"]
+    assert found.numpy()[0] == 1.0
+    taken.append((psutil.Process().memory_info().rss - before) / 2**26)
+print(*taken)
+"""
+
+
+def test_a_further_size_takes_the_memory_that_the_one_before_has_left(need, environment):
+    """Each program had its own: five sizes up to 512 px took 3.1 GB, and the last alone 1.8."""
+    need("onnx")
+    done = subprocess.run([sys.executable, "-c", SIZES], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second = map(float, done.stdout.split())
+    assert first > 0.9  # tensors of 64 MB
+    assert second < 0.5
