@@ -140,6 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     _open_streams()
     keep_threads_to_share()
     try:
+        _check_address_space()
         with _ended_by_sigterm(), _ended_for_certain(), safe_children(), warnings_as_notes():
             status = cli.main(args=arguments, prog_name="nst", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:  # on stderr
@@ -174,6 +175,19 @@ def main(arguments: list[str] | None = None) -> None:
         _close_stdout()
         status = _fail(str(error))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _check_address_space() -> None:
+    """NSTError under a limit in which numpy's libraries would end the process by themselves, without nst's line."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= limit < LEAST_MEMORY:
+        raise NSTError(
+            f"memory is limited to {limit / 1e6:.0f} MB, in which the libraries cannot be loaded: raise it (ulimit -v)"
+        )
 
 
 def _close_stdout() -> None:
@@ -248,6 +262,9 @@ def _ended_by_sigterm() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before)
 
+
+LEAST_MEMORY = 400 * 2**20
+"""Bytes of address space; numpy's OpenBLAS ends the process where it gets none."""
 
 SOON = 4.0
 """Seconds after a second signal in which the program ends by itself, with all that it cleans up then."""

@@ -284,7 +284,7 @@ HIDDEN = {
 
 @pytest.mark.parametrize("name", HIDDEN)
 def test_a_command_has_the_options_that_it_asks_for(name, command):
-    page = command(*name.split(), "--help").stdout
+    page = command(*name.split(), "--help" if name == "experiment run" else "--help-all").stdout
     assert not [option for option in HIDDEN[name].split() if f"--{option} " in page]
     for option in ("balance", "steps", "pooling", "seed", "precision", "backend", "quiet"):
         assert f"--{option}" in page

@@ -6,6 +6,7 @@ And nothing else: neither where it was taken, nor when, nor with what.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,7 +57,11 @@ NO_TAGS = Tags()
 def tags_of(image: Image.Image) -> Tags:
     """Those of a Pillow image that has been loaded."""
     exif: Mapping[int, Any] = {}
-    with suppress(Exception):  # a block too broken to parse: nearly anything is raised
+    with (
+        warnings.catch_warnings(),
+        suppress(Exception),
+    ):  # a block too broken to parse: nearly anything is raised
+        warnings.simplefilter("ignore")  # of tags that are not asked for
         exif = dict(image.getexif())
     found = tags_in(exif)
     own = image.info

@@ -133,7 +133,7 @@ def test_a_table_with_options_for_each_row(batch, gallery):
     assert (first["steps"], first["style_loss"], first["smoothing"], first["masks"]) == (1, "gram", False, {})
     assert (second["steps"], second["style_loss"], second["smoothing"]) == (2, "moments", True)
     assert second["masks"] == {"protect": "grey.png"}
-    assert second["styles"] == ["styles/s0.png", "styles/s1.png"]
+    assert second["styles"] == ["s0.png", "s1.png"]  # their names, without folders
 
 
 TABLE = "content,style,output,tv-weight\ncontents/c0.png,styles/s0.png,café.png,0.7\n"

@@ -214,7 +214,7 @@ def test_another_version(command, cut_off, monkeypatch):
 
 def test_no_checkpoint(command, cut_off, pictures, tmp_path):
     assert "there is no checkpoint none.nst" in command("resume", "none.nst").stderr
-    assert "is not a whole checkpoint of nst" in command("resume", pictures.content).stderr
+    assert "content.png is a picture, and there is no " in command("resume", pictures.content).stderr
     cut_off()
     data = (tmp_path / "run.nst").read_bytes()
     for end in (0, 5, 100, len(data) - 1):
@@ -246,7 +246,7 @@ def test_a_disk_that_is_full_costs_a_line_and_not_the_run(stylize, monkeypatch, 
     assert result.status == 0
     lines = result.stderr.splitlines()
     assert set(lines) == {
-        "nst: cannot write the checkpoint run.nst: No space left on device; the run goes on"
+        "nst: cannot write the checkpoint run.nst: No space left on device; free some space; the run goes on"
     }
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
 

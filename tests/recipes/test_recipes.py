@@ -117,7 +117,7 @@ def test_a_new_option(copy, painted, tmp_path):
     new, like = copy.script(COMMANDS_WITH, "--style-gray", "--style-weights")
     assert len(new) > 8
     assert set(new) == {*like, "vary vary"}  # which has the shares of the styles as an axis
-    page = copy.nst("stylize", "--help")
+    page = copy.nst("stylize", "--help-all")
     section = re.search(r"\nContent and style:\n(.*?)\n\n", page, re.S).group(1)
     assert "--style-gray" in section
     assert "Leave out the colours of the style pictures." in " ".join(section.split())
