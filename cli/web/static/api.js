@@ -30,12 +30,12 @@ export async function about() {
 }
 
 /** The sessions of this browser, the last one first. */
-const known = () => (localStorage.getItem("nst-sessions") ?? "").split(",").filter(Boolean);
+const ownSessions = () => (localStorage.getItem("nst-sessions") ?? "").split(",").filter(Boolean);
 
 /** Go back to a picture that was made in one of them, with its settings, photograph and paintings; false for any other file. */
 export async function bringBack(file) {
   if (file.type !== "image/png" || !(await file.slice(0, 2 ** 16).text()).includes("nst")) return false;
-  const found = await (await ask(`find?sessions=${known().join(",")}`, { method: "POST", body: file }))?.json();
+  const found = await (await ask(`find?sessions=${ownSessions().join(",")}`, { method: "POST", body: file }))?.json();
   if (!found?.session) return false;
   await ask(`sessions/${found.session}/do/restore`, json("POST", { run: found.run }));
   location.hash = found.session;
@@ -51,7 +51,7 @@ export async function enter(fresh = false) {
     session = made?.session ?? "";
   }
   localStorage.setItem("nst-session", session);
-  localStorage.setItem("nst-sessions", [session, ...known().filter((name) => name !== session)].slice(0, 100).join(","));
+  localStorage.setItem("nst-sessions", [session, ...ownSessions().filter((name) => name !== session)].slice(0, 100).join(","));
   history.replaceState(null, "", `#${session}`);
   return session;
 }
@@ -59,7 +59,7 @@ export async function enter(fresh = false) {
 export const stream = () => new EventSource(of("/events"));
 
 /** Whether there is a point in listening again: each start of the server has a token of its own. */
-export async function known() {
+export async function stillKnown() {
   const refused = (await fetch(of("")).catch(() => null))?.status === 403;
   if (refused) complain(STRANGER);
   return !refused;

@@ -39,7 +39,7 @@ function listen() {
   news = api.stream();
   news.onerror = () => {
     find("machine").textContent = "Not connected";
-    if (news.readyState === EventSource.CLOSED) setTimeout(async () => { if (await api.known()) listen(); }, 3000); // else the browser tries by itself
+    if (news.readyState === EventSource.CLOSED) setTimeout(async () => { if (await api.stillKnown()) listen(); }, 3000); // else the browser tries by itself
   };
   const on = (kind, then) => news.addEventListener(kind, (event) => then(JSON.parse(event.data)));
   on("state", show);
