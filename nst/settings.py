@@ -416,8 +416,8 @@ class Settings:
         at_least=0,
         at_most=2,
         group="run",
-        help="How much further L-BFGS moves coarse shapes than fine ones at first, as a power of their size; 0 as in "
-        "the textbook.",
+        help="Power of the length of waves by which L-BFGS moves coarse shapes further than fine ones at first; 0 as "
+        "in the textbook.",
     )
     steps: int | tuple[int | Literal["..."], ...] = numbers(
         300,

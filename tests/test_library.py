@@ -20,8 +20,8 @@ SIZE = (32, 24)
 
 @pytest.fixture
 def options(small_network):
-    """From the picture itself: noise and a border that goes on make two steps depend on a picture's last bits."""
-    plain = {"octave_noise": 0, "padding": "zero"}
+    """The textbook's steps from the picture itself: what is amplified makes two steps depend on a picture's last bits."""
+    plain = {"octave_noise": 0, "padding": "zero", "metric": 0}
     return {"backend": "numpy", "weights": small_network, "steps": 2, "size": "content", **plain}
 
 
