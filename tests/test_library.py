@@ -20,7 +20,7 @@ SIZE = (32, 24)
 
 @pytest.fixture
 def options(small_network):
-    """The textbook's steps from the picture itself: what is amplified makes two steps depend on a picture's last bits."""
+    """The textbook's steps from the picture itself: what is amplified makes two steps depend on the last bits."""
     plain = {"octave_noise": 0, "padding": "zero", "metric": 0}
     return {"backend": "numpy", "weights": small_network, "steps": 2, "size": "content", **plain}
 

@@ -48,6 +48,7 @@ SETTINGS = [
         "optimizer",
         "rate",
         "history",
+        "metric",
         "steps",
         "scales",
         "size",
