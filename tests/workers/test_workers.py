@@ -283,7 +283,7 @@ def test_a_plan_for_several_workers_by_hand():
     two = predict(Task(*list(vars(task).values())[:5], 2, 2), 512, history=5)
     far = predict(Task(*list(vars(task).values())[:5], 2, 0), 512, history=5)
     picture, targets = 12 * pixels, 4 * 64 * pixels / 64
-    pictures = (10 + 2 * 5) * picture + targets
+    pictures = (11 + 2 * 5) * picture + targets
     base = costs.process + costs.copies * parameters
     computing = one.peak - base - pictures
     assert two.peak == pytest.approx(base + pictures + 2 * (base + computing) + targets + picture, rel=1e-6)
