@@ -107,11 +107,11 @@ def test_ten_quick_changes_leave_one_job(studio):
 
 
 def test_the_brush_protects(studio, files):
-    slide(studio, "strength", 0.95)
-    wait_for(studio, "done")
-    before, run = download(studio), state(studio)["work"]["run"]
     studio.click("#brush")
     studio.fill("#soft", "0")
+    slide(studio, "strength", 0.95)
+    wait_until(studio, "s.work.state === 'done' && s.subject.recipe.strength === 0.95")
+    before = download(studio)
     studio.fill("#brush-size", "0.4")
     box = studio.locator("#canvas").bounding_box()
     left, middle = box["x"] + 0.2 * box["width"], box["y"] + box["height"] / 2
@@ -120,7 +120,8 @@ def test_the_brush_protects(studio, files):
     studio.mouse.move(left, middle, steps=4)
     studio.mouse.move(left, box["y"] + box["height"] - 4, steps=4)
     studio.mouse.up()
-    next_run(studio, run)
+    wait_until(studio, "s.work.state === 'done' && 'protect' in s.subject.masks")
+    next_run(studio, state(studio)["work"]["run"] - 1)
     after = download(studio)
     photo = np.asarray(Image.open(files.photo).resize((SIZE, 48), Image.Resampling.LANCZOS), float)
     inside, outside = np.s_[5:-5, 8:18], np.s_[:, 40:]
