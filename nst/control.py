@@ -30,16 +30,21 @@ class Cancel(Protocol):
 
 @dataclass(frozen=True)
 class Control:
-    """How a run is watched and ended; SettingsError if one of these is something else."""
+    """How a run is watched and ended; SettingsError if one of these is something else.
 
-    # called in the caller's thread with the record of the start picture and with that of every step. What it
-    # raises ends the run and reaches the caller
+    Attributes:
+        callback: called in the caller's thread with the record of the start picture and with that of every step. What
+            it raises ends the run and reaches the caller.
+        progress: True for a bar on stderr or in the notebook; "auto" for one where somebody looks: in a terminal or a
+            notebook, and in the main thread.
+        deadline: seconds from here. No step begins after them.
+        cancel: looked at before every step; set it from any thread.
+    """
+
     callback: Callable[[Progress], object] | None = None
-    # True for a bar on stderr or in the notebook; "auto" for one where somebody looks: in a terminal or a
-    # notebook, and in the main thread
     progress: Literal["auto"] | bool = "auto"
-    deadline: float | None = None  # seconds from here. No step begins after them
-    cancel: Cancel | None = None  # looked at before every step; set it from any thread
+    deadline: float | None = None
+    cancel: Cancel | None = None
     _began: float = field(default_factory=lambda: time.monotonic())
 
     def __post_init__(self) -> None:

@@ -49,7 +49,7 @@ SIZE = 64
 PATIENCE = 180_000  # ms; of a machine that is busy with other things
 
 
-LARGE = 512
+LARGE = 256
 """Side of a live picture that takes some seconds: what a test does meanwhile is done before it is finished."""
 
 

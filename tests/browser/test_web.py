@@ -150,7 +150,7 @@ def test_stop_and_continue(unhurried):
     entry = state(studio)["history"][0]
     assert entry["step"] < entry["steps"]
     height, width, _ = download(studio).shape  # of the scale that it was at
-    assert 3 * width == 4 * height
+    assert abs(3 * width - 4 * height) <= 4  # whole pixels
     studio.click("#stop")  # which says Continue now
     wait_for(studio, "done")
     entry = state(studio)["history"][0]

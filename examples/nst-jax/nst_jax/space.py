@@ -57,7 +57,7 @@ class JaxSpace:
 
     def smooth(self, a: jax.Array, power: float) -> jax.Array:
         with self._wide():
-            filters = (self._numbers(array) for array in cosine_filter(*a.shape[2:], power))
+            filters = (self._numbers(array) for array in cosine_filter(*a.shape[1:3], power))
             return _smooth(a, *filters)
 
     def crop(self, a: jax.Array, top: int, left: int, height: int, width: int) -> jax.Array:
@@ -150,9 +150,9 @@ def _clip(a: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
 
 @jax.jit
 def _smooth(a: jax.Array, rows: jax.Array, columns: jax.Array, gains: jax.Array) -> jax.Array:
-    product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
-    found = gains * product(product(rows, a), columns.T)
-    return a + product(product(rows.T, found), columns)
+    product = partial(jnp.einsum, precision=lax.Precision.HIGHEST)
+    found = gains[:, :, None] * product("lw,nkwc->nklc", columns, product("kh,nhwc->nkwc", rows, a))
+    return a + product("kh,nkwc->nhwc", rows, product("lw,nklc->nkwc", columns, found))
 
 
 @partial(jax.jit, static_argnums=(3, 4))
