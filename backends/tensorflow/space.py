@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class TensorFlowSpace:
         return tf.clip_by_value(a, low, high)
 
     def smooth(self, a: Tensor, power: float) -> Tensor:
-        rows, columns, gains = (tf.constant(array, a.dtype) for array in cosine_filter(*a.shape[1:3], power))
+        rows, columns, gains = _cosine_filter(*a.shape[1:3], power, a.dtype, a.device)
         found = tf.einsum("lw,nkwc->nklc", columns, tf.einsum("kh,nhwc->nkwc", rows, a))
         found *= gains[:, :, None]
         return a + tf.einsum("kh,nkwc->nhwc", rows, tf.einsum("lw,nklc->nkwc", columns, found))
@@ -86,6 +87,13 @@ class TensorFlowSpace:
 
     def _full(self, a: Tensor) -> Tensor:
         return tf.cast(a, self._dtype)
+
+
+@lru_cache(maxsize=8)
+def _cosine_filter(height: int, width: int, power: float, dtype: tf.DType, device: str) -> list[Tensor]:
+    """On the device, where every step needs it."""
+    with tf.device(device):
+        return [tf.constant(array, dtype) for array in cosine_filter(height, width, power)]
 
 
 def _rows(stack: Tensor) -> Tensor:
