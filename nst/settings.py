@@ -20,7 +20,7 @@ from nst.errors import SettingsError
 from nst.models import vgg
 
 ColorMode: TypeAlias = Literal[
-    "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"
+    "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv", "palette"
 ]
 ColorTime: TypeAlias = Literal["before", "after"]
 Metadata: TypeAlias = Literal["all", "settings", "none"]
