@@ -93,6 +93,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", nargs="+", type=int, default=range(len(PAIRS)))
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--steps", type=_steps, help="a number, or one for each scale")
+    parser.add_argument("--also", nargs="*", default=[], metavar="SETTING=VALUE", help="of every run")
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--precision", help="of the network")
     parser.add_argument("--name", default="default", help="of this series: part of the files' names")
@@ -127,8 +128,9 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
         settings = {**preset(value), **settings}
         recommended = settings.pop("weights", "auto")
         network = recommended if network == "own" else network
-    elif key:
-        settings[key] = float(value) if value.replace(".", "").isdigit() else value
+    for name, given in ((key, value), *(word.split("=", 1) for word in options.also)):
+        if name not in ("", "preset"):
+            settings[name] = float(given) if given.replace(".", "").isdigit() else given
     if options.precision:
         settings["precision"] = options.precision
     if options.steps:

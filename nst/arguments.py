@@ -67,6 +67,7 @@ class _Always(TypedDict, total=False):
     style_weight: float | None
     balance: float
     style_strength: float | None
+    content_swap: float
     style_power: float
     means: Sequence[Mean]
     tuned_for: NetworkKind | None

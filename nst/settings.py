@@ -20,7 +20,7 @@ from nst.errors import SettingsError
 from nst.models import vgg
 
 ColorMode: TypeAlias = Literal[
-    "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv"
+    "none", "luminance", "match-chol", "match-pca", "match-sym", "histogram", "lab", "yuv", "palette"
 ]
 ColorTime: TypeAlias = Literal["before", "after"]
 Metadata: TypeAlias = Literal["all", "settings", "none"]
@@ -336,6 +336,14 @@ class Settings:
         group="both",
         in_step=True,
         help="0 (no style) to 1 (no content), 0.5 being the balance as it is; in place of the two weights.",
+    )
+    content_swap: float = number(
+        0.0,
+        at_least=0,
+        at_most=1,
+        group="content",
+        help="Share of what the content loss aims at that is swapped for the style's own features, place by place the "
+        "most similar ones: 1 paints the content out of the style's own things.",
     )
     style_power: float = number(
         0.0,

@@ -35,6 +35,7 @@ OBJECTIVES = {
     "open": OPEN,  # as by default, relative per layer
     "paper": replace(OPEN, content_weight=1.0, style_weight=1.0, tv_weight=4e6),
     "covariance": replace(OPEN, style_loss="covariance", pooling="max", tv_weight=0.1),
+    "swapped": replace(OPEN, content_swap=1.0),
 }
 """In "paper" alpha, beta and gamma make the terms pull about equally; open weights favour the style."""
 

@@ -116,8 +116,8 @@ def losses_of(settings: Settings, weights: Widths) -> tuple[Loss, ...]:
     if settings.uses_content:
         channels = {layer: weights.channels(layer) for layer in settings.content_layers}
         mean = "content" in settings.means
-        alpha = settings.content_weight
-        losses.append(Content(settings.content_layers, channels, alpha, mean, settings.smoothing))
+        alpha, swap = settings.content_weight, settings.content_swap
+        losses.append(Content(settings.content_layers, channels, alpha, mean, settings.smoothing, swap))
     if settings.uses_style:
         channels = {layer: weights.channels(layer) for layer in settings.style_layers}
         factors, loss = style_factors(settings, channels), STYLE_LOSSES[settings.style_loss]

@@ -1,4 +1,4 @@
-"""The content loss: formula, term, targets and recipe, plain and smoothed."""
+"""The content loss: formula, term, targets and recipe, plain and smoothed, and its targets swapped for the style's."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
+
 from nst.encoding.encoder import Encoder, inner_features
-from nst.losses.regions import carry, roots
+from nst.errors import SettingsError
+from nst.losses.regions import carry, places_of, roots
 from nst.losses.term import Prepared, Totals, add_up
 from nst.models import vgg
 from nst.pictures.masks import fit
 from nst.pictures.picture import planar
-from nst.pictures.scene import Scene
-from nst.protocol import Ops
+from nst.pictures.scene import Scene, StylePicture
+from nst.protocol import HostArray, Ops
 
 T = TypeVar("T")
 
@@ -149,6 +152,90 @@ def _sum(encoder: Encoder, tensors: Sequence[Any]) -> float:
     return float(sum(backend.space.scalars(sums)))
 
 
+MOST = 16384
+"""Positions of a style that are looked through; of a larger one every second, third, ... is taken."""
+
+
+def swapped(
+    term: ContentTerm, encoder: Encoder, scene: Scene, local: Sequence[Mapping[str, Any]], share: float
+) -> list[dict[str, Any]]:
+    """The targets `local` with a share of them swapped for the style's own features.
+
+    Each position takes the feature of the style that is most like its own: the greatest cosine of the features less
+    their means over the picture. Chen and Schmidt, *Fast Patch-based Style Transfer of Arbitrary Style*, 2016 (there
+    patches of 3x3 positions); Kolkin et al., *Neural Neighbor Style Transfer*, 2022. Where regions have styles of their
+    own it looks there; several styles are blended by their shares; what is protected keeps its target.
+    SettingsError: there is no style picture.
+    """
+    if not scene.styles:
+        raise SettingsError("content swap needs a style picture to take features from")
+    found = [dict(view) for view in local]
+    features = {style.mark: _features(term, encoder, style) for style in scene.styles}
+    for layer in term.layers:
+        key = f"{term.name}/{layer}/maps"
+        own = [encoder.backend.to_numpy(view[key]) for view in local]
+        mean = sum(maps.sum(axis=(0, 2, 3), dtype=np.float64) for maps in own) / encoder.positions[layer]
+        targets = [maps.copy() for maps in own]
+        for mask, styles in places_of(scene):
+            weights = _inner(encoder, layer)
+            if mask is not None:
+                carried = carry(mask, (layer,), encoder.convolutions)[layer]
+                parts = encoder.place(layer, carried[None, None])
+                weights = [w * encoder.backend.to_numpy(part) for w, part in zip(weights, parts, strict=True)]
+            for style in styles:
+                choice = features[style.mark][layer]
+                for target, maps, weight in zip(targets, own, weights, strict=True):
+                    target += share * style.share * weight * (_nearest(maps, mean, choice) - maps)
+        for view, target in zip(found, targets, strict=True):
+            view[key] = encoder.backend.from_numpy(target)
+    return found
+
+
+def _nearest(maps: HostArray, mean: HostArray, features: HostArray) -> HostArray:
+    """For each position of maps (1, C, H, W) the one of features (K, C) that is most like it less `mean`, (C,)."""
+    flat = maps[0].reshape(len(mean), -1) - mean[:, None].astype(maps.dtype)
+    centred = features - features.mean(axis=0)
+    # a cosine, but for the length of `flat`, which no choice depends on
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    blocks = (flat[:, start : start + 2048] for start in range(0, flat.shape[1], 2048))
+    chosen = np.concatenate([np.argmax(centred @ block, axis=0) for block in blocks])
+    return np.asarray(features[chosen].T.reshape(maps.shape))
+
+
+def _features(term: ContentTerm, encoder: Encoder, style: StylePicture) -> dict[str, HostArray]:
+    """What the term sees of a style, (K, C) by layer, `MOST` positions at most; worked out once for its size."""
+    height, width = style.picture.height, style.picture.width
+    backend, own = encoder.backend, encoder.resized(height, width)
+    smoothing = {name: float(backend.to_numpy(value)) for name, value in encoder.smoothing.items()}
+    key = "features", style.mark, term, height, width, encoder.side, encoder.padding, smoothing
+    known: dict[str, HostArray] | None = encoder.known.find(key)
+    if known is not None:
+        return known
+    found = {}
+    views = content_targets(term, own, backend.from_numpy(planar(style.picture)))
+    for layer in term.layers:
+        counted = _inner(own, layer)
+        if style.mask is not None:
+            part = carry(fit(style.mask, width, height), (layer,), own.convolutions)[layer]
+            parts = own.place(layer, (part > part.max() / 2)[None, None].astype(np.float32))
+            counted = [w * backend.to_numpy(part) for w, part in zip(counted, parts, strict=True)]
+        maps = [backend.to_numpy(view[f"{term.name}/{layer}/maps"])[0] for view in views]
+        rows = np.concatenate([m[:, w[0, 0] > 0].T for m, w in zip(maps, counted, strict=True)])
+        found[layer] = rows[:: -(-len(rows) // MOST)]
+    encoder.known.put(key, found)
+    return found
+
+
+def _inner(encoder: Encoder, layer: str) -> list[HostArray]:
+    """1 at the positions of each view that count, (1, 1, H_l, W_l) or a part of it that broadcasts."""
+    whole = np.ones((1, 1, *vgg.layer_size(layer, encoder.height, encoder.width)), np.float32)
+    name = f"inner/{layer}"
+    return [
+        encoder.backend.to_numpy(view.constants[name]) if name in view.constants else whole
+        for view in encoder.views
+    ]
+
+
 @dataclass(frozen=True)
 class Content:
     """The recipe; see `Loss`.
@@ -162,6 +249,7 @@ class Content:
         mean: whether the loss of a layer is the mean of (F - P)^2 in place of half the sum; alpha is then the same at
             every size.
         smoothed: whether the encoder's features are E = exp(F / T).
+        swap: the share of the targets that is swapped for the style's own features, from 0 to 1; see `swapped`.
     """
 
     weights: Mapping[str, float]
@@ -169,6 +257,7 @@ class Content:
     alpha: float | None = None
     mean: bool = False
     smoothed: bool = False
+    swap: float = 0.0
     name: str = "content"
     depends_on_content: bool = True
 
@@ -185,6 +274,8 @@ class Content:
             channels = {layer: self.channels[layer] for layer in factors}
             term = SmoothedContentTerm(factors, self.name, guided=mask is not None, channels=channels)
         local = content_targets(term, encoder, encoder.backend.from_numpy(planar(scene.content)))
+        if self.swap:
+            local = swapped(term, encoder, scene, local, self.swap)
         if mask is not None:
             carried = carry(fit(mask, *scene.size, scene.masks.feather), factors, encoder.convolutions)
             own = roots(term.name, encoder, carried)

@@ -11,14 +11,24 @@ positions of every layer, and there is no seam between regions.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nst.encoding.encoder import Encoder
 from nst.models import vgg
-from nst.pictures.masks import Mask
+from nst.pictures.masks import Mask, regions
+from nst.pictures.scene import Scene, StylePicture
+
+
+def places_of(scene: Scene) -> list[tuple[Mask | None, Sequence[StylePicture]]]:
+    """Where which styles act: the mask (H, W) of each region, None for the whole, and the styles blended there."""
+    masks = regions(scene.masks, *scene.size, len(scene.styles))
+    if masks is None or len(masks) == 1:
+        return [(masks[0] if masks else None, scene.styles)]
+    return [(mask, (replace(style, share=1.0),)) for mask, style in zip(masks, scene.styles, strict=True)]
 
 
 def roots(name: str, encoder: Encoder, carried: Mapping[str, Mask]) -> list[dict[str, Any]]:

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from nst.encoding.encoder import Encoder
 from nst.errors import SettingsError
 from nst.losses.objective import statistics_of
-from nst.losses.regions import carry, roots
+from nst.losses.regions import carry, places_of, roots
 from nst.losses.style_statistics import STYLE_LOSSES, StyleLoss
 from nst.losses.term import Factor, Prepared, Totals, WeightedSum, add_up, scaled
-from nst.pictures.masks import Mask, fit, regions
+from nst.pictures.masks import Mask, fit
 from nst.pictures.picture import planar
 from nst.pictures.scene import Scene, StylePicture
 from nst.protocol import Ops
@@ -204,19 +204,18 @@ class Style:
     def prepare(self, encoder: Encoder, scene: Scene) -> Prepared:
         """See `Loss`."""
         beta = self.balance if self.beta is None else self.beta
-        masks = regions(scene.masks, *scene.size, len(scene.styles))
-        if masks is None:
+        places = places_of(scene)
+        if places[0][0] is None:
             term, shared, _ = self._region(self.name, encoder, scene.styles)
             if self.beta is None:
                 term, factors = _relative(term, _featureless_losses(term, encoder, shared))
                 shared |= _on_device(encoder, factors)
             return Prepared(term, beta, shared)
-        groups = [scene.styles] if len(masks) == 1 else [(replace(s, share=1.0),) for s in scene.styles]
-        pulls = [1.0] if len(masks) == 1 else [style.share * len(scene.styles) for style in scene.styles]
+        pulls = [1.0] if len(places) == 1 else [style.share * len(scene.styles) for style in scene.styles]
         shared = {}
         local: list[dict[str, Any]] = [{} for _ in encoder.views]
         terms, units = [], []
-        for number, (mask, styles) in enumerate(zip(masks, groups, strict=True), start=1):
+        for number, (mask, styles) in enumerate(places, start=1):
             term, targets, own = self._region(f"{self.name} {number}", encoder, styles, mask)
             shared |= targets
             local = [{**view, **root} for view, root in zip(local, own, strict=True)]
@@ -228,6 +227,7 @@ class Style:
             else:
                 units.append(sum(weight * by_layer[layer] for layer, weight in self.weights.items()))
             terms.append(term)
+        masks = [mask for mask, _ in places if mask is not None]
         areas = [pull * float(mask.mean()) for pull, mask in zip(pulls, masks, strict=True)]
         whole = sum(area * unit for area, unit in zip(areas, units, strict=True)) / sum(areas)
         scales = [whole / unit if unit > 0 else 1.0 for unit in units]

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.errors import SettingsError
-from nst.pictures.color_match import match_histogram, match_linear, match_luma, recolor_lab, recolor_yuv
+from nst.pictures.color_match import (
+    match_histogram,
+    match_linear,
+    match_luma,
+    recolor_lab,
+    recolor_palette,
+    recolor_yuv,
+)
 from nst.pictures.picture import Picture
 from nst.settings import COLOR_TIMES, ColorMode, ColorTime
 
@@ -31,6 +38,7 @@ MODES: Mapping[Mode, tuple[When, ...]] = {
     "histogram": ("before", "after"),
     "lab": ("after",),
     "yuv": ("after",),
+    "palette": ("after",),
 }
 """When each mode can act; the first is what it does unless told otherwise."""
 
@@ -50,6 +58,8 @@ class Color:
             - "histogram": the histogram of each channel becomes the content's.
             - "yuv": the result keeps its luma (BT.601) and gets the content's chroma.
             - "lab": the result keeps its lightness L* and gets the content's a* and b* (CIE 1976, D65).
+            - "palette": as "lab", with the content's a* and b* spread as those of the result are: every thing has one
+              colour, of the painting's (see `nst.pictures.color_match.recolor_palette`).
         strength: from 0, which changes nothing, to 1, in full.
         when: "before": the style pictures are changed and the optimisation works with the new colours;
             "after": the result is changed. None: the mode's own, the first of its entry in `MODES`.
@@ -75,7 +85,7 @@ class Color:
         if self.when not in (None, *COLOR_TIMES):
             raise SettingsError(f"color when is {self.when!r}: it must be before or after")
         if self.when is not None and self.when not in MODES[self.mode]:
-            other = "yuv, lab" if self.when == "after" else "luminance"
+            other = "yuv, lab, palette" if self.when == "after" else "luminance"
             raise SettingsError(
                 f"color {self.mode} cannot work {self.when} the transfer: leave color when open, or choose "
                 f"{other}, histogram or one of match-chol, match-pca, match-sym"
@@ -121,6 +131,8 @@ class Color:
                 return replace(result, rgb=recolor_lab(result.rgb, colors, self.strength))
             keep = self._kept if self.mode == "luminance" else 1 - self.strength
             return replace(result, rgb=recolor_yuv(result.rgb, colors, keep, self.strength))
+        if self.mode == "palette":
+            return replace(result, rgb=recolor_palette(result, content.resized(*result.size), self.strength))
         return self._matched(result, content) if self.stage == "after" else result
 
     @property

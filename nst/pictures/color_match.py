@@ -143,18 +143,21 @@ class ColorMoments:
     covariance: _Matrix
 
 
-def moments(picture: Picture) -> ColorMoments | None:
-    """Of all pixels, weighted by alpha, divided by the sum of weights; None where nothing is visible."""
+def moments(picture: Picture, seen: Callable[[_Values], _Values] = lambda rgb: rgb) -> ColorMoments | None:
+    """Of all pixels, weighted by alpha, divided by the sum of weights; None where nothing is visible.
+
+    `seen` maps (n, 3) to the three numbers that are taken of each: those of another colour space, for example.
+    """
     flat, weights = picture.rgb.reshape(-1, 3), _weights(picture)
     total = weights.sum(dtype=np.float64)
     if total == 0:
         return None
     # About the first pixel, so that a picture of one colour has a covariance of exactly 0.
-    shift = flat[0].astype(np.float64)
+    shift = seen(flat[:1].astype(np.float64))[0]
     first, second = np.zeros(3), np.zeros((3, 3))
     for start in range(0, len(flat), BLOCK):
         part = slice(start, start + BLOCK)
-        x = flat[part] - shift
+        x = seen(flat[part].astype(np.float64)) - shift
         weighted = x * weights[part, None]
         first += weighted.sum(axis=0)
         second += weighted.T @ x
@@ -219,6 +222,61 @@ def _mapped(picture: Picture, target: Picture, mode: str) -> NDArray[np.float32]
     matrix = MAPS[mode](spread, wanted.covariance)
     source_mean, wanted_mean = source.mean, wanted.mean
     return by_blocks(lambda x: (x - source_mean) @ matrix.T + wanted_mean, picture.rgb)
+
+
+SMOOTHING = 5
+"""Rounds that chroma is smoothed in along lightness, as NNST does: a colour ends where a stroke does."""
+STEP = 5.0
+"""The difference in L* that one round hardly crosses."""
+CHROMA_FLOOR = 1.0
+"""The least variance of a* and b* that is spread to match another's: below it lie noise and rounding."""
+
+
+def recolor_palette(picture: Picture, content: Picture, strength: float) -> NDArray[np.float32]:
+    """L* of the picture with the content's a* and b*, as far spread, and about the same mean, as the picture's own.
+
+    The content says where a colour is, the painting which ones there are: Kolkin et al., *Neural Neighbor Style
+    Transfer*, 2022 (Oklab there, and the mean and covariance of the style, which a painted picture has). The map is
+    `principal_map`; then the chroma is smoothed along L*. Both pictures are of one size; (H, W, 3) in [0, 1], with
+    a* and b* between the picture's own (strength 0) and these (1). Unchanged where either has nothing visible.
+    """
+    own, other = moments(picture, to_lab), moments(content, to_lab)
+    if own is None or other is None:
+        return picture.rgb
+    values, axes = np.linalg.eigh(other.covariance[1:, 1:])
+    spread = (axes * np.maximum(values, CHROMA_FLOOR)) @ axes.T
+    matrix = principal_map(spread, own.covariance[1:, 1:])
+    result = np.empty_like(picture.rgb)
+    rows = max(1, BLOCK // picture.width)
+    for top in range(0, picture.height, rows):
+        first = max(0, top - SMOOTHING)
+        band = slice(first, top + rows + SMOOTHING)  # what is smoothed is right in all but its outermost rows
+        lab, chroma = (to_lab(one.rgb[band].astype(np.float64)) for one in (picture, content))
+        seen = (
+            _weights(picture).reshape(result.shape[:2])[band]
+            * _weights(content).reshape(result.shape[:2])[band]
+        )
+        mapped = (chroma[..., 1:] - other.mean[1:]) @ matrix.T + own.mean[1:]
+        for _ in range(SMOOTHING):
+            mapped = _smoothed_along(lab[..., 0], mapped, seen)
+        lab[..., 1:] += strength * (mapped - lab[..., 1:])
+        result[top : top + rows] = from_lab(lab)[top - first :][:rows]
+    return result
+
+
+def _smoothed_along(lightness: _Values, chroma: _Values, seen: NDArray[np.float32]) -> _Values:
+    """Chroma (H, W, 2) averaged over 3x3 pixels, each counted by how near its L*, (H, W), is and how far it is seen."""
+    height, width = lightness.shape
+    light, alpha = np.pad(lightness, 1, "edge"), np.pad(seen, 1, "edge")
+    colors = np.pad(chroma, ((1, 1), (1, 1), (0, 0)), "edge")
+    total, weights = np.zeros_like(chroma), np.zeros((height, width, 1))
+    for row in range(3):
+        for column in range(3):
+            place = slice(row, row + height), slice(column, column + width)
+            near = (alpha[place] * np.exp(-0.5 * ((light[place] - lightness) / STEP) ** 2))[..., None]
+            total += near * colors[place]
+            weights += near
+    return np.divide(total, weights, out=chroma.copy(), where=weights > 0)
 
 
 def match_luma(picture: Picture, target: Picture, strength: float, keep: float) -> NDArray[np.float32]:

@@ -16,7 +16,15 @@ def pixels(path):
 
 @pytest.mark.parametrize(
     ("color", "most"),
-    [("lab", 2), ("yuv", 2), ("histogram", 8), ("match-chol", 3), ("match-pca", 3), ("match-sym", 3)],
+    [
+        ("lab", 2),
+        ("yuv", 2),
+        ("palette", 3),
+        ("histogram", 8),
+        ("match-chol", 3),
+        ("match-pca", 3),
+        ("match-sym", 3),
+    ],
 )
 def test_the_same_as_a_run_with_these_colours(stylize, command, color, most):
     """A histogram has steps, which a level of rounding may cross."""

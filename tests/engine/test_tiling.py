@@ -66,6 +66,12 @@ OPTIONS = {
     "no content": {"content_weight": 0},
     "style of nothing": {"style_weight": 0},
     "zeros outside": {"padding": "zero"},
+    "swapped": {"content_swap": 0.7},
+    "swapped regions": {
+        "content_swap": 1.0,
+        "masks": Masks((region(), None), (region(), None), protect=region(), feather=3.0),
+    },
+    "smoothed and swapped": {"smoothing": True, "content_swap": 1.0},
     "regions": {"masks": Masks((region(), None), content=region(), feather=3.0)},
     "source masks": {"masks": Masks((), (region(), None), protect=region())},
     "smoothed regions": {"smoothing": True, "masks": Masks((region(), None), content=region())},

@@ -7,11 +7,13 @@ from nst.pictures import color_match
 from nst.pictures.color_match import (
     MAPS,
     _cholesky,
+    _smoothed_along,
     by_blocks,
     from_lab,
     luma,
     match_histogram,
     moments,
+    recolor_palette,
     to_gamut,
     to_lab,
 )
@@ -173,3 +175,45 @@ def test_blocks_cover_the_picture(monkeypatch):
 
     np.testing.assert_array_equal(by_blocks(double, rgb, rgb), 2 * rgb)
     assert sizes == [4, 4, 4, 3]
+
+
+def chequered(first, second, side=24):
+    """Two colours of CIE L*a*b* in two halves, each wide enough to have an inside that no smoothing reaches."""
+    lab = np.empty((side, 2 * side, 3))
+    lab[:, :side], lab[:, side:] = first, second
+    return Picture(from_lab(lab).astype(np.float32))
+
+
+def test_the_palette_by_hand():
+    """One content colour a thing, of the painting's colours, with the painting's lightness.
+
+    The content's a* is -10 and 10 in its halves, the picture's -4 and 4 in quarters of its own about a mean of 6: with
+    equal halves their standard deviations are 10 and 4, so that the halves get 6 - 4 and 6 + 4.
+    """
+    content = chequered((60, -10, 0), (60, 10, 0))
+    painted = Picture(np.concatenate([chequered((40, 2, 5), (70, 10, 5), 12).rgb] * 2, axis=1))
+    content = Picture(content.rgb[:12])
+    got = to_lab(recolor_palette(painted, content, 1).astype(np.float64))
+    np.testing.assert_allclose(got[..., 0], to_lab(painted.rgb.astype(np.float64))[..., 0], atol=1e-3)
+    np.testing.assert_allclose(got[:, :18, 1], 2, atol=0.02)
+    np.testing.assert_allclose(got[:, 30:, 1], 10, atol=0.02)
+    half = to_lab(recolor_palette(painted, content, 0.5).astype(np.float64))
+    np.testing.assert_allclose(half[:, 13:18, 1], (10 + 2) / 2, atol=0.02)
+
+
+def test_colours_end_where_strokes_do():
+    """A mean over the 3x3 pixels of one lightness; across a step of 50 a pixel counts e^-50."""
+    lightness = np.repeat([[30.0] * 3 + [80.0] * 3], 4, axis=0)
+    chroma = np.random.default_rng(0).normal(0, 10, (4, 6, 2))
+    smooth = _smoothed_along(lightness, chroma, np.ones((4, 6), np.float32))
+    np.testing.assert_allclose(smooth[1, 1], chroma[:3, :3].mean(axis=(0, 1)), atol=1e-9)
+    np.testing.assert_allclose(smooth[2, 2], chroma[1:4, 1:3].mean(axis=(0, 1)), atol=1e-9)
+    np.testing.assert_allclose(smooth[2, 3], chroma[1:4, 3:5].mean(axis=(0, 1)), atol=1e-9)
+
+
+def test_the_palette_is_the_same_in_bands(monkeypatch):
+    rng = np.random.default_rng(1)
+    painted, content = (Picture(rng.random((40, 9, 3), np.float32)) for _ in range(2))
+    whole = recolor_palette(painted, content, 0.8)
+    monkeypatch.setattr("nst.pictures.color_match.BLOCK", 9 * 7)
+    np.testing.assert_allclose(recolor_palette(painted, content, 0.8), whole, atol=1e-6)
