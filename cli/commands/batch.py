@@ -81,7 +81,8 @@ def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **opt
     columns content, style (several: a.jpg;b.jpg), output, and options such as steps for each row.
 
     A picture that fails does not keep the others from it; the failures are listed at the end, and the exit status
-    is 3. What is done is in OUT/nst-batch.jsonl: the same command goes on where it was stopped.
+    is 3. What is done is in OUT/nst-batch.jsonl: the same command goes on where it was stopped. At its end
+    OUT/nst-batch.html shows each photograph and what became of it.
 
     \b
     nst batch photos/ --styles monet.jpg klimt.jpg -o out/
