@@ -22,7 +22,7 @@ from nst.batch.painter import labels_among
 from nst.batch.rows import beside, named, paired_rows, text_in
 from nst.children import add_working_folder
 from nst.cli.console import harmless, interruptible, progress_bar
-from nst.cli.engine import find_network, library_arguments
+from nst.cli.engine import find_network, library_arguments, tell_of_numpy
 from nst.cli.like import with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
 from nst.control import duration_text
@@ -84,6 +84,8 @@ def run_batch(
     if offline:
         os.environ["NST_OFFLINE"] = "1"  # for the workers
     _fetch(rows, offline, quiet)
+    for name in {str(row.options["backend"]) for row in rows}:
+        tell_of_numpy(name)
     if not (yes or quiet or ray is not None):
         _ask(rows, output, jobs)
     last: Status | None = None

@@ -90,6 +90,11 @@ def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **opt
     nst batch photos/ --like one.png -o out/
     nst batch table.csv -o out/ --size 768
     """
+    from nst.cli.engine import begin
+
+    begin(
+        contents[0] if len(contents) == 1 else f"{contents[0]} and {len(contents) - 1} more", options["quiet"]
+    )
     from nst.cli.batches import run_batch
 
     return run_batch(contents, styles, output, **options)

@@ -100,6 +100,9 @@ def vary(
     nst vary photo.jpg painting.jpg -o sheet
     nst vary photo.jpg monet.jpg klimt.jpg -o sheet --style-strength 0.5 --color none,lab,yuv
     """
+    from nst.cli.engine import begin
+
+    begin(content, quiet)
     from nst.cli.experiments.catalogue import Experiment
     from nst.cli.experiments.files import inputs_of, sheet_of, write_file, write_files
     from nst.cli.experiments.grid import given_settings, make_grid, with_base

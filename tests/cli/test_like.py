@@ -57,6 +57,13 @@ MADE = {
     ),
     "texture": (["texture", "painting.png", "-o", "made.webp", "--size", "32x24"], "made.webp"),
     "invert": (["invert", "photo.png", "-o", "made.png", "--layer", "conv2_1", "--size", 32], "made.png"),
+    "recipe of a texture": (
+        ["texture", "painting.png", "-o", "made.png", "--size", "32x24", "--preset", "gatys-pytorch"], "made.png",
+    ),
+    "recipe of an inversion": (
+        ["invert", "photo.png", "-o", "made.png", "--layer", "conv2_1", "--size", 32, "--scales", "auto",
+         "--preset", "neural-style-pt"], "made.png",
+    ),
     "batch": (["batch", "photo.png", "--styles", "painting.png", "-o", "out", "--size", 32], "out/photo-painting.png"),
     "vary": (
         ["vary", *PAIR, "-o", "s", "--size", 32, "--style-strength", 0.3, "--style-scale", 2, "--color", "lab"],
