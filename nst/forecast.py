@@ -46,10 +46,10 @@ def forecast(transfer: StyleTransfer) -> Forecast:
             return fixed + per_pixel * pixels
         return PASSES * (fixed * pixels * busiest / window**2 + per_pixel * pixels * busiest)
 
-    whole, small = (
+    whole, capped = (
         sum(steps * step(min(side, most)) for side, steps in transfer.schedule) for most in (longest, POSTER)
     )
-    return Forecast(step(longest), whole, small, overlap)
+    return Forecast(step(longest), whole, capped, overlap)
 
 
 def _pixels(transfer: StyleTransfer, longest: int) -> float:
