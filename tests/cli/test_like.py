@@ -201,6 +201,10 @@ def test_settings_that_no_option_has(stylize, command, pictures):
 def test_show_as_json_and_of_other_commands(command, pictures, weights_file):
     options = ["--weights", weights_file, "--backend", "numpy", "--steps", 1]
     assert command("texture", pictures.style, "-o", "made.png", "--size", "32x24", *options).status == 0
+    given = ["--like", "made.png", "--weights", weights_file]
+    assert command("texture", pictures.style, *given, "-o", "again.png").status == 0
+    assert Path("again.png").read_bytes() == Path("made.png").read_bytes()  # its size too
+    assert "Missing argument 'STYLE...'" in command("texture", "-o", "again.png").stderr
     shown = command("show", "made.png").stdout
     assert shown.startswith("nst texture style.png -o made-again.png")
     assert "styles            style.png\n" in shown
