@@ -84,7 +84,7 @@ def run_batch(
     if offline:
         os.environ["NST_OFFLINE"] = "1"  # for the workers
     _fetch(rows, offline, quiet)
-    for name in {str(row.options["backend"]) for row in rows}:
+    for name in {str(row.options["backend"]) for row in rows} if ray is None else ():
         tell_of_numpy(name)
     if not (yes or quiet or ray is not None):
         _ask(rows, output, jobs)
