@@ -11,16 +11,18 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 from click.core import ParameterSource
 
+from nst._version import __version__
 from nst.batch import Batch, Row, Status, Summary
 from nst.batch.painter import labels_among
 from nst.batch.rows import beside, named, paired_rows, text_in
 from nst.children import add_working_folder
 from nst.cli.console import harmless, interruptible, progress_bar
-from nst.cli.engine import find_network, library_arguments
+from nst.cli.engine import find_network, library_arguments, tell_of_numpy
 from nst.cli.like import with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
 from nst.control import duration_text
@@ -30,7 +32,9 @@ from nst.forecast import forecast
 from nst.models.store.cache import is_cached
 from nst.models.store.catalogue import CATALOGUE
 from nst.models.store.resolve import require_here
-from nst.settings import Metadata
+from nst.pictures.reading import read_picture
+from nst.pictures.writing import to_pil
+from nst.settings import MAX_PIXELS, Metadata
 from nst.transfer import StyleTransfer
 
 FAILED = 3
@@ -80,6 +84,8 @@ def run_batch(
     if offline:
         os.environ["NST_OFFLINE"] = "1"  # for the workers
     _fetch(rows, offline, quiet)
+    for name in {str(row.options["backend"]) for row in rows} if ray is None else ():
+        tell_of_numpy(name)
     if not (yes or quiet or ray is not None):
         _ask(rows, output, jobs)
     last: Status | None = None
@@ -101,7 +107,55 @@ def run_batch(
             f"nst: interrupted: {done} of {len(rows)} are in {output}; the same command goes on", err=True
         )
         return 130
-    return _report(summary, output, quiet)
+    return _report(rows, summary, output, quiet)
+
+
+PAGE = "nst-batch.html"
+THUMBNAIL = 240
+"""Longest side in pixels in the page."""
+
+
+def _lay_out(rows: Sequence[Row], summary: Summary, page: Path, quiet: bool) -> None:
+    """Write the contact sheet: each photograph and what became of it, the paintings, what has failed.
+
+    ImageError: it cannot be written.
+    """
+    from nst.cli.experiments.files import write_file
+    from nst.cli.experiments.report import embedded, template
+
+    def thumbnail(path: str, row: Row) -> dict[str, str] | None:
+        try:
+            shown = read_picture(path, THUMBNAIL, row.options.get("max_pixels", MAX_PIXELS))
+        except NSTError:  # which has been told
+            return None
+        return embedded(to_pil(shown), Path(path).name, THUMBNAIL)
+
+    failed = dict(summary.failed)
+    styles = {path: row for row in rows for path in row.styles}
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.content, []).append(row)
+    laid = []
+    with progress_bar(quiet, "photographs") as show:
+        for number, (content, group) in enumerate(groups.items()):
+            show(number, len(groups), PAGE)
+            results = [
+                {
+                    "name": f"{row.output}: failed" if row.output in failed else row.output,
+                    "link": quote(row.output),
+                    "image": None if row.output in failed else thumbnail(str(page.parent / row.output), row),
+                }
+                for row in group
+            ]
+            laid.append((Path(content).name, thumbnail(content, group[0]), results))
+    text = template("batch.html.j2").render(
+        title=f"{len(rows)} pictures of {len(groups)} photographs",
+        failed=failed,
+        styles=[(Path(path).name, thumbnail(path, row)) for path, row in styles.items()],
+        rows=laid,
+        version=__version__,
+    )
+    write_file(page, text.encode())
 
 
 MANY = 5
@@ -156,13 +210,20 @@ def _fetch(rows: Sequence[Row], offline: bool, quiet: bool) -> None:
             find_network(spec, offline=offline, seed=0, quiet=quiet)
 
 
-def _report(summary: Summary, output: str, quiet: bool) -> int:
+def _report(rows: Sequence[Row], summary: Summary, output: str, quiet: bool) -> int:
+    page = Path(output) / PAGE
+    shows = f"; {page} shows them"
+    try:
+        _lay_out(rows, summary, page, quiet)
+    except ImageError as error:  # the pictures are there all the same
+        shows = ""
+        click.echo(f"nst: {error}", err=True)
     for result, why in summary.failed:
         click.echo(harmless(f"nst: {result}: {why}"), err=True)
     counts = {"painted": summary.done, "there already": summary.kept, "failed": len(summary.failed)}
     if not quiet:
         said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        click.echo(f"{output}: {said}")
+        click.echo(f"{output}: {said}{shows}")
     return FAILED if summary.failed else 0
 
 

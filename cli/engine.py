@@ -5,6 +5,7 @@ Backends are loaded without the chatter of their frameworks, networks with a bar
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -38,8 +39,18 @@ def load_backend(name: str, device: str, precision: str | None = None) -> Backen
     from nst.backends.autotune import backend_in
 
     add_working_folder(name)
+    tell_of_numpy(name)
     with _quiet_stderr():
         return backend_in(name, device, precision)
+
+
+def tell_of_numpy(name: str) -> None:
+    """Say what is quicker, where "auto" has found nothing but numpy."""
+    from nst.backends.registry import choose_backend, how_to_install
+
+    if name == "auto" and choose_backend() == "numpy":
+        install = how_to_install("onnx")
+        logging.getLogger("nst").warning("numpy is slow: ONNX Runtime is 20 MB away, by %s", install)
 
 
 @contextmanager
@@ -172,14 +183,16 @@ def exported_arguments(options: Mapping[str, Any], quiet: bool) -> dict[str, Any
 MIB = 2**20
 
 
-def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
-    """What is planned, by name. A few steps of small versions are run, for the time."""
+def plan_rows(transfer: StyleTransfer, long_side: int | None = None) -> list[tuple[str, str]]:
+    """What is planned, by name; of a poster with its long side. A few steps of small versions are run, for the time."""
     from nst.engine.pyramid import schedule_text
-    from nst.forecast import forecast
+    from nst.forecast import POSTER, forecast
 
     chosen, future = transfer.plan, forecast(transfer)
     width, height = transfer.size
     among = f", shared out among {chosen.workers} workers" if chosen.workers > 1 else ""
+    told, long_side = duration_text(future.poster), long_side or max(width, height)
+    quicker = f"about {told} as nst poster --size {POSTER} --long-side {long_side}"
     free = "unknown" if chosen.free is None else size_text(chosen.free)
     return [
         ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
@@ -196,7 +209,12 @@ def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
         ),
         ("peak memory", f"{size_text(chosen.peak)} of {free} that are free"),
         ("time", f"about {duration_text(future.total)}, {future.step:.2f} s for a step at the full size"),
+        *([("or", quicker)] if future.total >= LONG and max(width, height) > POSTER else []),
     ]
+
+
+LONG = 3600.0
+"""Seconds of a run from which on a plan says what would take less."""
 
 
 def size_text(count: int) -> str:

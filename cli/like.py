@@ -52,7 +52,11 @@ def _take(context: click.Context, _: click.Parameter, path: str | None) -> dict[
     if path is None:
         return None
     document = read_picture_settings(path)
-    context.default_map = {**(context.default_map or {}), **typed(document)}
+    own, usual = COMMANDS.get(context.info_name or "", ((), NOTHING))
+    found = {name: value for name, value in typed(document, usual).items() if name not in own}
+    if document["command"].get("name") == context.info_name:
+        found |= {name: document["command"][name] for name in own if name in document["command"]}
+    context.default_map = {**(context.default_map or {}), **found}
     return {**document, "absent": absent(document, path)}
 
 
@@ -188,7 +192,7 @@ def typed(document: Mapping[str, Any], usual: Mapping[str, Any] = NOTHING) -> di
 def with_like(
     like: Mapping[str, Any] | None, style: tuple[str, ...], options: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """STYLE and the options with what `--like` adds to what click has put behind them.
+    """STYLE, which no inversion has, and the options with what `--like` adds to what click has put behind them.
 
     click.UsageError: no style picture, or another recipe beside it.
     """
@@ -207,8 +211,8 @@ def with_like(
             if not given and needed not in ("RESULT", "--content"):
                 raise ImageError(f"{name}, {AGAIN}: give {needed}, or put it there")
         style = style or tuple(like["settings"]["styles"])  # click gives defaults to single arguments alone
-        found = {**_library_alone(like), **options}
-    if not style:
+        found = {**_untyped(like, _opts(context.command)), **options}
+    if not style and "layer" not in options:
         raise click.UsageError("Missing argument 'STYLE...'.")
     return style, found
 
@@ -225,15 +229,17 @@ def _is_given(context: click.Context, needed: str) -> bool:
     )
 
 
-def _library_alone(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that no option has, where they differ from their defaults."""
+def _untyped(document: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    """The settings but layers that none of a command's options has, where they differ from their defaults."""
     from nst.description import settings_in
 
     settings, plain = settings_in(document), Settings()
     return {
         declared.name: getattr(settings, declared.name)
         for declared in fields(Settings)
-        if not rule_of(declared).group and getattr(settings, declared.name) != getattr(plain, declared.name)
+        if rule_of(declared).group in ("", "content", "style")
+        and option_name(declared.name) not in {*known, "--content-layers", "--style-layers"}
+        and getattr(settings, declared.name) != getattr(plain, declared.name)
     }
 
 
@@ -265,9 +271,7 @@ def command_of(
     pictures = [_as_file(picture) for picture in pictures]
     if name == "recolor":
         options = chosen
-    elif _library_alone(document):
-        if "--like" not in known:
-            return None
+    elif "--like" in known and _untyped(document, known):
         # files by the names that are known here, which need not be beside the picture
         files = {
             key: value for key, value in typed(document).items() if key in ("mask", "protect", "weights")
@@ -293,7 +297,10 @@ def again(document: Mapping[str, Any], picture: str) -> str:
 
 def _options_of(name: str) -> set[str]:
     """As one types them."""
-    command = getattr(import_module(f"nst.cli.commands.{name}"), name)
+    return _opts(getattr(import_module(f"nst.cli.commands.{name}"), name))
+
+
+def _opts(command: click.Command) -> set[str]:
     return {option for parameter in command.params for option in parameter.opts}
 
 

@@ -53,7 +53,10 @@ def plan_poster(transfer: StyleTransfer, job: Job) -> int:
     width, height = poster_size(transfer, job.long_side)
     content = read_picture(job.paths.content)
     needed = size_text(poster_bytes(content, width, height))
-    rows = [*plan_rows(transfer), ("poster", f"{width}x{height} pixels, {needed} on top of the framework")]
+    rows = [
+        *plan_rows(transfer, job.long_side),
+        ("poster", f"{width}x{height} pixels, {needed} on top of the framework"),
+    ]
     for name, text in rows:
         click.echo(f"{name:15} {text}")
     return 0 if transfer.plan.fits else 1

@@ -231,7 +231,7 @@ def save_found(transfer: StyleTransfer, masks: Mapping[str, Any], output: str) -
 
     Masks are by name, as they were typed. ImageError: it cannot be written.
     """
-    mask = transfer.scene.masks.protect
+    mask = transfer._scene.masks.protect
     if masks.get("protect") not in FINDERS or mask is None:
         return
     levels = fit(mask, *transfer.size)[..., None]

@@ -14,12 +14,17 @@ SMALL = (128, 256)
 processor that emulates bfloat16 spends most of a small step on the filters."""
 
 
+POSTER = 512
+"""Longest side in pixels that is painted where a poster is quicker than the picture itself."""
+
+
 @dataclass(frozen=True)
 class Forecast:
     """Seconds that a run is expected to take on this machine."""
 
     step: float  # one, at the full size
     total: float  # all steps at all scales
+    poster: float  # all steps at no more than `POSTER`
     overlap: float  # how many times each pixel is computed on average; 1.0 without windows
 
 
@@ -41,7 +46,10 @@ def forecast(transfer: StyleTransfer) -> Forecast:
             return fixed + per_pixel * pixels
         return PASSES * (fixed * pixels * busiest / window**2 + per_pixel * pixels * busiest)
 
-    return Forecast(step(longest), sum(steps * step(side) for side, steps in transfer.schedule), overlap)
+    whole, capped = (
+        sum(steps * step(min(side, most)) for side, steps in transfer.schedule) for most in (longest, POSTER)
+    )
+    return Forecast(step(longest), whole, capped, overlap)
 
 
 def _pixels(transfer: StyleTransfer, longest: int) -> float:

@@ -400,7 +400,7 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
         color = Color(self.settings.color, self.settings.color_strength, self.settings.color_when)
         seen, styles = color.prepare(original, self._pictures.styles)
         self.output = Output(color, original, restore, self._pictures.masks)
-        self.scene = make_scene(seen, styles, shares, self._pictures.masks)
+        self._scene = make_scene(seen, styles, shares, self._pictures.masks)
         self.start = Start(self.settings, seen, styles, self._pictures.start)
         self._devices = devices_of(device)
         if isinstance(backend, str):
@@ -441,12 +441,12 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
     @property
     def content(self) -> Picture:
         """The content picture p as the optimisation sees it, at the size of the result."""
-        return self.scene.content
+        return self._scene.content
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the result in pixels."""
-        return self.scene.size
+        return self._scene.size
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -464,7 +464,7 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
     @property
     def _limits(self) -> tuple[int, int]:
         """See `nst.engine.pyramid.limiting_picture`."""
-        styles = [style.picture for style in self.scene.styles]
+        styles = [style.picture for style in self._scene.styles]
         return limiting_picture(self.layers, self.settings.padding, self.content, styles)
 
     def iterate(self, until: Callable[[], object] = lambda: False) -> Iterator[Progress]:
@@ -654,7 +654,7 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
         picture, own = from_any(first, longest, self.settings.max_pixels)
         original = resize(picture, *self.size)
         seen, _ = self.output.color.prepare(original, [])
-        scene = replace(self.scene, content=seen)
+        scene = replace(self._scene, content=seen)
         losses = (*losses_of(self.settings, self.weights), *extra_terms)
         before = self._last_frame or self._stage(longest)
         self._last_frame = Stage(scene, losses, self._run.context, before.state)
@@ -679,7 +679,7 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
     def _run(self) -> Run:
         average, sides = self.settings.average, self.plan.sides(self._task)
         return Run(
-            scene=self.scene,
+            scene=self._scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
             context=Context(self.settings, self.weights, self.backend, sides, self._cache, self._group),
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,

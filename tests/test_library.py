@@ -160,10 +160,10 @@ def test_torch_with_channels_last(content, style, options, need):
         nst.stylize(given, style, layout="whc", **options)
 
 
-def test_what_a_transfer_shows_of_itself():
-    """To run it, what it will do, and no inner things."""
-    inner = {"paint_under", "stage", "limits", "frame", "devices"}
-    assert not inner & set(dir(nst.StyleTransfer))
+def test_what_a_transfer_shows_of_itself(content, style, options):
+    """To run it, what it will do (programs count its steps by `schedule`), and no inner things."""
+    inner = {"paint_under", "stage", "limits", "frame", "devices", "scene"}
+    assert not inner & set(dir(nst.StyleTransfer(content, style, **options)))
 
 
 def test_torch_tensor_that_requires_grad(content, style, options, need):

@@ -81,7 +81,8 @@ def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **opt
     columns content, style (several: a.jpg;b.jpg), output, and options such as steps for each row.
 
     A picture that fails does not keep the others from it; the failures are listed at the end, and the exit status
-    is 3. What is done is in OUT/nst-batch.jsonl: the same command goes on where it was stopped.
+    is 3. What is done is in OUT/nst-batch.jsonl: the same command goes on where it was stopped. At its end
+    OUT/nst-batch.html shows each photograph and what became of it.
 
     \b
     nst batch photos/ --styles monet.jpg klimt.jpg -o out/
@@ -89,6 +90,11 @@ def batch(contents: tuple[str, ...], styles: tuple[str, ...], output: str, **opt
     nst batch photos/ --like one.png -o out/
     nst batch table.csv -o out/ --size 768
     """
+    from nst.cli.engine import begin
+
+    begin(
+        contents[0] if len(contents) == 1 else f"{contents[0]} and {len(contents) - 1} more", options["quiet"]
+    )
     from nst.cli.batches import run_batch
 
     return run_batch(contents, styles, output, **options)

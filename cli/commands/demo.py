@@ -38,6 +38,9 @@ def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
 
     Both pictures come with nst and are free: CC0, and in the public domain.
     """
+    from nst.cli.engine import begin
+
+    begin("the pictures of the demo", quiet)
     from nst.cli.running import run
     from nst.errors import ImageError
     from nst.samples import PAINTING, PHOTOGRAPH, copy_sample

@@ -93,7 +93,7 @@ def run(
     done = run_cells(context, table.cells, chosen.judges, quiet)
     missing = len(table.cells) - len(done)
     if done:
-        inputs = inputs_of([content, *styles], done)
+        inputs = inputs_of([content, *styles], table.cells)
         title = f"{name}: {chosen.summary}"
         sheet = sheet_of(title, table, done, list(inputs.values()), captions=chosen.blend)
         page = write_report(name, chosen.summary, done, inputs, missing)

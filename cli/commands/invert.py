@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.like import like_option, with_like
 from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
@@ -21,6 +22,7 @@ from nst.cli.options import (
 @click.command(cls=SectionedCommand, context_settings={"default_map": {"init": "noise", "scales": "1"}})
 @click.argument("content", type=click.Path())
 @output_option
+@like_option
 @click.option(
     "--layer",
     default="conv4_2",
@@ -33,15 +35,20 @@ from nst.cli.options import (
 @trace_option
 @checkpoint_options
 @label_options
-def invert(content: str, output: str | None, layer: str, **options: Any) -> int:
+def invert(content: str, output: str | None, like: dict[str, Any] | None, **options: Any) -> int:
     """Show what a layer of the network keeps of CONTENT: another picture with the same features.
 
     \b
     nst invert photo.jpg --layer conv2_2 -o conv2_2.png
     nst invert photo.jpg --layer conv5_1 -o conv5_1.png
     """
+    from nst.cli.engine import begin
+
+    begin(content, options["quiet"])
     from nst.cli.running import run
 
+    _, options = with_like(like, (), options)
+    layer = options.pop("layer")
     output = output or free_name(content, layer.replace(",", "+"))
     return run(
         *(content, (), output),

@@ -28,10 +28,11 @@ def plan(content: str, style: tuple[str, ...], like: dict[str, Any] | None, **op
 
     The time is measured: a few steps of two small versions of the picture are run.
     """
-    from nst.cli.engine import make_transfer, plan_rows
+    from nst.cli.engine import begin, make_transfer, plan_rows
 
     style, options = with_like(like, style, options)
     quiet = options.pop("quiet")
+    begin(content, quiet)
     transfer = make_transfer(
         content, style, quiet=quiet, **{name: value for name, value in options.items() if name not in FILES}
     )

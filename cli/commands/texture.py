@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nst.cli.like import like_option, with_like
 from nst.cli.options import (
     SectionedCommand,
     checkpoint_options,
@@ -28,14 +29,12 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 
 
 @click.command(cls=SectionedCommand, context_settings={"default_map": {"init": "noise"}})
-@click.argument("style", type=click.Path(), nargs=-1, required=True)
+@click.argument("style", type=click.Path(), nargs=-1)
 @output_option
-@click.option(
-    "--size", "sides", callback=_sides, metavar="WxH", help="In pixels.  [default: that of the first style]"
-)
+@like_option
+@click.option("--size", callback=_sides, metavar="WxH", help="In pixels.  [default: that of the first style]")
 @click.option(
     "--style-scale",
-    "own_scale",
     type=float,
     help="Size of the style pictures as a multiple of the result's.  [default: their own, not larger than 1]",
 )
@@ -47,8 +46,8 @@ def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 def texture(
     style: tuple[str, ...],
     output: str | None,
-    sides: tuple[int, int] | None,
-    own_scale: float | None,
+    size: tuple[int, int] | None,
+    like: dict[str, Any] | None,
     **options: Any,
 ) -> int:
     """Make a new picture with the texture of one or more STYLE pictures.
@@ -57,11 +56,15 @@ def texture(
     nst texture pebbles.jpg -o more-pebbles.png --size 768x512
     nst texture pebbles.jpg -o tile.png --size 256x256 --padding circular   # repeats without a seam
     """
+    from nst.cli.engine import begin
+
+    style, options = with_like(like, style, options)
+    begin(style[0], options["quiet"])
     from nst.cli.running import run
     from nst.synthesis import texture_arguments
 
     output = output or free_name(style[0], "texture")
-    arguments = texture_arguments(style, sides, {**options, "style_scale": own_scale})
+    arguments = texture_arguments(style, size, options)
     content = arguments.pop("content")
     height, width, _ = content.shape
     command = {"name": "texture", "size": f"{width}x{height}"}

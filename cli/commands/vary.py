@@ -93,17 +93,20 @@ def vary(
     """Paint CONTENT in the style of STYLE with every strength, size of strokes and colour that is asked for.
 
     Writes a labelled sheet, vary.png, and a page, vary.html, with a slider between any two pictures and under each the
-    command that makes it at full size. Several styles are an axis too. Runs that are in the folder already are
-    not done again.
+    command that makes it at full size. The page is there at once and fills as they come. Several styles are an axis
+    too. Runs that are in the folder already are not done again.
 
     \b
     nst vary photo.jpg painting.jpg -o sheet
     nst vary photo.jpg monet.jpg klimt.jpg -o sheet --style-strength 0.5 --color none,lab,yuv
     """
+    from nst.cli.engine import begin
+
+    begin(content, quiet)
     from nst.cli.experiments.catalogue import Experiment
-    from nst.cli.experiments.files import inputs_of, sheet_of, write_files
+    from nst.cli.experiments.files import inputs_of, sheet_of, write_file, write_files
     from nst.cli.experiments.grid import given_settings, make_grid, with_base
-    from nst.cli.experiments.runs import RunContext, run_cells
+    from nst.cli.experiments.runs import Done, RunContext, run_cells
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
     from nst.cli.running import save_found
@@ -132,17 +135,32 @@ def vary(
             click.echo(_announced(len(table.cells), transfers), err=not plan)
         return not plan
 
-    done = run_cells(context, table.cells, (), quiet, announce)
+    inputs = {} if plan else inputs_of([content, *style], table.cells)
+    title = f"{Path(content).name} in the style of {', '.join(Path(one).name for one in style)}"
+    shown: list[Done] | None = None
+
+    def page_of(done: Sequence[Done], filling: bool = False) -> str:
+        longest = full_size or min(FULL, _longest(content))
+        commands = [full_command(one, longest, full_steps) for one in done]
+        return write_page(title, table, done, inputs, commands, filling)
+
+    def fill(done: list[Done], filling: bool = True) -> None:
+        nonlocal shown
+        shown = done
+        write_file(Path(output) / "vary.html", page_of(done, filling).encode())
+
+    try:
+        done = run_cells(context, table.cells, (), quiet, announce, fill)
+    finally:  # whatever has ended it, nothing more comes
+        if shown is not None:
+            fill(shown, filling=False)
     if plan:
         return 0
     missing = len(table.cells) - len(done)
     if done:
-        inputs = inputs_of([content, *style], done)
-        title = f"{Path(content).name} in the style of {', '.join(Path(one).name for one in style)}"
-        longest = full_size or min(FULL, _longest(content))
-        commands = [full_command(one, longest, full_steps) for one in done]
-        page = write_page(title, table, done, inputs, commands)
-        files = write_files(Path(output), "vary", sheet_of(title, table, done, list(inputs.values())), page)
+        files = write_files(
+            *(Path(output), "vary", sheet_of(title, table, done, list(inputs.values())), page_of(done))
+        )
         if not quiet:
             pictures = _count(len(table.cells), "picture")
             click.echo(f"{files}: {len(done)} of {pictures}{'; interrupted' if missing else ''}")

@@ -96,6 +96,9 @@ def video(
     nst video clip.mp4 painting.jpg -o out.mp4 --size 640
     nst video frames/ painting.jpg -o painted/
     """
+    from nst.cli.engine import begin
+
+    begin(source, quiet)
     from nst.cli.job import check_trace_path
     from nst.cli.movies.frame_store import FrameStore
     from nst.cli.movies.reading import open_source

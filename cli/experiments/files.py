@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from nst.cli.experiments.grid import Grid
+from nst.cli.experiments.grid import Cell, Grid
 from nst.cli.experiments.runs import Done
 from nst.cli.experiments.sheet import Tile, contact_sheet
 from nst.errors import ImageError
@@ -21,9 +21,9 @@ SHOWN = 1024
 """Longest side in pixels of a picture of the user's, as a sheet or page needs it."""
 
 
-def inputs_of(paths: Sequence[str], done: Sequence[Done]) -> dict[str, Image.Image]:
+def inputs_of(paths: Sequence[str], cells: Sequence[Cell]) -> dict[str, Image.Image]:
     """The user's pictures by file name."""
-    most = max(one.cell.settings.get("max_pixels", MAX_PIXELS) for one in done)
+    most = max(cell.settings.get("max_pixels", MAX_PIXELS) for cell in cells)
     return {Path(path).name: to_pil(read_picture(path, SHOWN, most)) for path in paths}
 
 
@@ -41,14 +41,19 @@ def sheet_of(
 
 def write_files(folder: Path, name: str, sheet: Image.Image, page: str) -> str:
     """Write NAME.png and NAME.html, each whole or not at all, or ImageError; their names, for people."""
-    for path, data in (folder / f"{name}.png", png(sheet)), (folder / f"{name}.html", page.encode()):
-        try:
-            write_atomically(path, data)
-        except OSError as error:
-            raise ImageError(
-                f"cannot write {path}: {error.strerror}; free some space and run it again, the runs are kept"
-            ) from error
+    write_file(folder / f"{name}.png", png(sheet))
+    write_file(folder / f"{name}.html", page.encode())
     return f"{folder / name}.png and .html"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Whole or not at all, or ImageError."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise ImageError(
+            f"cannot write {path}: {error.strerror}; free some space and run it again, what is done is kept"
+        ) from error
 
 
 def png(image: Image.Image) -> bytes:

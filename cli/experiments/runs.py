@@ -176,11 +176,13 @@ def run_cells(
     judges: Sequence[str],
     quiet: bool,
     announce: Callable[[Sequence[StyleTransfer]], bool] = lambda transfers: True,
+    kept: Callable[[list[Done]], None] = lambda done: None,
 ) -> list[Done]:
     """Every run, from its file or computed; after Ctrl-C those that are finished.
 
     `judges` are networks that measure every result, besides its own; `announce` is called with what is to be optimised
-    and says whether to. NSTError: a run that cannot be set up, before any work.
+    and says whether to; `kept` is told what is there before the first run and after each. NSTError: a run that cannot
+    be set up, before any work.
     """
     missing = [(group, _plain(context, judges, group)) for group in _open_runs(context, cells, judges)]
     groups = [group for group, plain in missing if plain is None]
@@ -192,6 +194,12 @@ def run_cells(
         if plain is not None:
             _recolor(context, judges, group, plain)
     total = sum(_steps_of(group[0].transfer) for group in groups)
+
+    def there() -> list[Done]:
+        return [found for cell in cells if (found := _fetch(context, cell, judges))]
+
+    if groups:
+        kept(there())
     with interruptible() as interrupted, progress_bar(quiet) as show:
         done = 0
         for number, group in enumerate(groups, start=1):
@@ -206,6 +214,7 @@ def run_cells(
                     for one in group:
                         own = record if one is first else record.colored(one.transfer.output.color)
                         _keep_run(context, judges, one, own, steps)
+                    kept(there())
             except NSTError as error:
                 raise type(error)(f"{first.cell.label}: {error}") from error
             except Exception as error:
@@ -213,7 +222,7 @@ def run_cells(
             if interrupted():
                 break
             done += _steps_of(first.transfer)
-    return [found for cell in cells if (found := _fetch(context, cell, judges))]
+    return there()
 
 
 def _color_of(cell: Cell) -> Color:

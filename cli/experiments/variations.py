@@ -80,16 +80,20 @@ def write_page(
     done: Sequence[Done],
     inputs: Mapping[str, Image.Image],
     commands: Sequence[str | None],
+    filling: bool = False,
 ) -> str:
-    """The whole page, with its pictures and its script; each of `done` with the command that makes it at full size."""
+    """The whole page, with its pictures and its script; each of `done` with the command that makes it at full size.
+
+    One that is `filling` loads itself anew every ten seconds.
+    """
     places: dict[tuple[int, float], dict[str, Any]] = {}
-    size = (1, 1)
+    (photograph, content), *styles = inputs.items()
+    size = fit_longest_side(*content.size, PICTURE)
     for number, (one, command) in enumerate(zip(done, commands, strict=True), start=1):
         with Image.open(one.picture) as file:
             size = fit_longest_side(*file.size, min(PICTURE, max(file.size)))
             image = embedded(file, one.cell.label, PICTURE)
         places[one.cell.row, one.cell.column] = {"number": number, "image": image, "command": command}
-    (photograph, content), *styles = inputs.items()
     columns = 1 + int(max(cell.column for cell in table.cells))
     page: str = template("vary.html.j2").render(
         title=title,
@@ -106,6 +110,7 @@ def write_page(
         size=size,
         folder=Path.cwd().name,  # without the folders above, which may name a person
         missing=len(table.cells) - len(done),
+        filling=filling,
         version=__version__,
     )
     return page

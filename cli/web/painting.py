@@ -262,7 +262,11 @@ def paint_looks(context: PaintingContext, order: Order) -> Iterator[LookPainted 
     """
     for name, look in LOOKS.items():
         recipe = changed(order.subject.recipe, look.sliders)
-        small = replace(order, subject=replace(order.subject, recipe=recipe, masks={}), size=CARD_SIZE)
+        small = replace(
+            order,
+            subject=replace(order.subject, recipe=recipe, masks=order.subject.protected),
+            size=CARD_SIZE,
+        )
         for record in context.transfer(small, context.memory_left(), None, steps=CARD_STEPS).iterate():
             record.losses()
             yield None

@@ -137,8 +137,14 @@ class Composition:
 
     @property
     def pair(self) -> str:
-        """Names the photograph and the paintings: what a look is seen on."""
-        return ",".join(upload.file for upload in self.uploads)
+        """Names the photograph and the paintings, and what is protected: what a look is seen on."""
+        files = ",".join(upload.file for upload in self.uploads)
+        return "+".join([files, *self.protected.values()])
+
+    @property
+    def protected(self) -> dict[str, str]:
+        """The mask of what stays the photograph, such as faces, if there is one."""
+        return {name: file for name, file in self.masks.items() if name == "protect"}
 
     def colored(self, color: float) -> Composition:
         """The same with more or less of the photograph's colours."""

@@ -367,8 +367,9 @@ class Studio:
             self._send(session, "plan", asdict(event))
         elif isinstance(event, LookPainted):
             shown = self._shown[session.name]
-            if shown.looks.get("pair") != event.pair:
-                shown.looks = {"pair": event.pair}
+            if shown.looks.get("pair", "").split("+")[0] != event.pair.split("+")[0]:
+                shown.looks = {}
+            shown.looks["pair"] = event.pair  # until all are painted anew some show what was protected before
             shown.looks[event.look] = _data_url(event.jpeg)
             with suppress(OSError):
                 write_atomically(self.store.path(session) / LOOKS_FILE, json.dumps(shown.looks).encode())

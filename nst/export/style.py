@@ -54,8 +54,8 @@ def export_style(style: Any, path: str | Path, size: int, **options: Any) -> Non
     tensors = {name: to_numpy(value) for name, value in losses.inputs.items() if name.startswith("style/")}
     facts = {
         "version": __version__,
-        "shares": [one.share for one in transfer.scene.styles],
-        "sizes": [list(one.picture.size) for one in transfer.scene.styles],
+        "shares": [one.share for one in transfer._scene.styles],
+        "sizes": [list(one.picture.size) for one in transfer._scene.styles],
         "network": transfer.weights.name,
         "identity": identity(transfer),
     }

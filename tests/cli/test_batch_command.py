@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import numpy as np
 import psutil
@@ -51,6 +53,9 @@ def entries(folder):
     return [json.loads(line) for line in (folder / "nst-batch.jsonl").read_text().splitlines()]
 
 
+SHOWN = "; out/nst-batch.html shows them\n"
+
+
 class Terminal(io.StringIO):
     """Where somebody answers."""
 
@@ -81,13 +86,31 @@ def test_words_behind_styles_are_styles_and_failures_are_listed_at_the_end(batch
     (gallery / "contents" / "c9.png").write_text("no picture")
     done = batch("contents", "--styles", "styles/s0.png", "styles/s1.png", "--jobs", 2)
     assert done.status == 3
-    assert done.stdout == "out: 6 painted, 2 failed\n"
+    assert done.stdout == "out: 6 painted, 2 failed" + SHOWN
     failures = done.stderr.splitlines()
     assert [line.split(": ")[1] for line in failures] == ["c9-s0.png", "c9-s1.png"]
     assert all("not a picture" in line for line in failures)
     again = batch("contents", "--styles", "styles", "--name", "{content}-{style}.png")
-    assert again.stdout == "out: 6 there already, 2 failed\n"
+    assert again.stdout == "out: 6 there already, 2 failed" + SHOWN
     assert len(entries(gallery / "out")) == 10  # the two that failed were tried once more
+
+
+def test_a_page_shows_what_became_of_each_photograph(batch, gallery):
+    (gallery / "contents" / "a <b>.png").write_text("no picture")
+    names = ["--name", "{style} #1/{content}.png"]
+    assert batch("contents", "--styles", "styles/s0.png", "styles/s1.png", *names).status == 3
+    page = (gallery / "out" / "nst-batch.html").read_text()
+    assert "<title>8 pictures of 4 photographs</title>" in page
+    assert "<li>s0 #1/a &lt;b&gt;.png: cannot read contents/a &lt;b&gt;.png: not a picture" in page
+    links = re.findall(r'<a href="([^"]*)">', page)
+    assert links == [f"s{style}%20%231/c{content}.png" for content in range(3) for style in range(2)]
+    assert all((gallery / "out" / unquote(link)).is_file() for link in links)
+    found = re.findall(r'<img src="data:image/jpeg;base64,([^"]*)" alt="([^"]*)"', page)
+    assert [name for _, name in found[:6]] == ["s0.png", "s1.png", "c0.png", "c0.png", "c0.png", "c1.png"]
+    assert len(found) == 2 + 3 * 3  # the paintings, and each photograph with its two; none of what failed
+    assert Image.open(io.BytesIO(b64decode(found[-1][0]))).size == (32, 24)
+    assert page.count("http") == 0  # nothing from elsewhere
+    assert str(gallery) not in page
 
 
 def test_pairs_and_names(batch, gallery):
@@ -108,7 +131,7 @@ def test_as_one_picture_was_made(batch, command, gallery, weights_file):
     more = ("--steps", 1, "--style-loss", "moments", "--metadata", "all", "-o", "one.png")
     assert command("stylize", *one, *more).status == 0
     done = command("batch", "contents", "--like", "one.png", "-o", "out")
-    assert (done.status, done.stdout) == (0, "out: 3 painted\n")
+    assert (done.status, done.stdout) == (0, "out: 3 painted" + SHOWN)
     same = [np.asarray(Image.open(gallery / name)) for name in ("one.png", "out/c0-s1.png")]
     np.testing.assert_array_equal(*same)
     assert read_settings(gallery / "out" / "c1-s1.png")["settings"]["style_loss"] == "moments"
@@ -126,7 +149,7 @@ def test_a_table_with_options_for_each_row(batch, gallery):
     done = batch("lists/t.csv")
     assert done.status == 3
     assert done.stderr.startswith("nst: gone-s0.png: cannot read gone.png")
-    assert done.stdout == "out: 2 painted, 1 failed\n"
+    assert done.stdout == "out: 2 painted, 1 failed" + SHOWN
     first, second = (
         read_settings(gallery / "out" / name)["settings"] for name in ("first.png", "c1-s0+s1.png")
     )
@@ -150,7 +173,7 @@ TABLES = {
 def test_tables_as_spreadsheets_write_them(batch, gallery, name):
     (gallery / "t.csv").write_bytes(TABLES[name])
     done = batch("t.csv")
-    assert (done.status, done.stdout, done.stderr) == (0, "out: 1 painted\n", "")
+    assert (done.status, done.stdout, done.stderr) == (0, "out: 1 painted" + SHOWN, "")
     assert read_settings(gallery / "out" / "café.png")["settings"]["tv_weight"] == 0.7
 
 
@@ -245,7 +268,7 @@ def test_a_batch_that_is_killed_goes_on_as_if_nothing_had_happened(
     again = start(tmp_path, environment, weights_file, backend, "out")
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0
-    assert output.decode() == f"out: {60 - before} painted, {before} there already\n"
+    assert output.decode() == f"out: {60 - before} painted, {before} there already{SHOWN}"
     assert hashes(tmp_path / "out") == want
     outputs = [entry["output"] for entry in entries(tmp_path / "out")]
     assert len(outputs) == len(set(outputs)) == 60

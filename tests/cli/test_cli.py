@@ -433,3 +433,21 @@ def test_a_result_that_is_gone_on_from_may_be_replaced(stylize, tmp_path):
     before = (tmp_path / "out.png").read_bytes()
     assert stylize("--steps", 1, "--init", "out.png").status == 0
     assert (tmp_path / "out.png").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stylize", "gone.jpg", "a.jpg"], ["poster", "gone.jpg", "a.jpg"], ["plan", "gone.jpg", "a.jpg"],
+        ["texture", "gone.jpg"], ["invert", "gone.jpg"], ["vary", "gone.jpg", "a.jpg", "-o", "s"],
+        ["batch", "gone.jpg", "--styles", "a.jpg", "-o", "s"], ["video", "gone.jpg", "a.jpg", "-o", "s"],
+    ],
+)  # fmt: skip
+def test_what_is_read_is_said_first_where_somebody_looks(words, command, monkeypatch):
+    monkeypatch.setattr("nst.cli.engine.is_watched", lambda: True)
+    done = command(*words)
+    assert done.status == 2
+    said, why = done.stderr.splitlines()
+    assert said == "reading gone.jpg"
+    assert "gone.jpg" in why
+    assert command(*words, "-q").stderr == f"{why}\n"

@@ -154,3 +154,15 @@ def test_backend_that_is_not_installed(name, command, monkeypatch, pictures, wei
     result = command("stylize", pictures.content, pictures.style, *fixed, "--backend", name)
     assert (result.status, result.stderr.count("\n")) == (2, 1)
     assert "backend tf is not installed: pip install 'nst[tensorflow]'" in result.stderr
+
+
+def test_auto_says_what_is_quicker_than_numpy(stylize, monkeypatch):
+    for name in ("torch", "onnx", "tf"):
+        monkeypatch.setitem(BUILTIN, name, ("nowhere:Nothing", ("no_such_module",)))
+    done = stylize("--backend", "auto", "--steps", 1)
+    assert (done.status, done.stderr) == (
+        0, "nst: numpy is slow: ONNX Runtime is 20 MB away, by pip install 'nst[onnx]'\n"
+    )  # fmt: skip
+    assert "with numpy on cpu" in done.stdout
+    for options in (["--backend", "auto", "-q"], ["--backend", "numpy"]):
+        assert stylize(*options, "--steps", 1).stderr == ""

@@ -57,6 +57,13 @@ MADE = {
     ),
     "texture": (["texture", "painting.png", "-o", "made.webp", "--size", "32x24"], "made.webp"),
     "invert": (["invert", "photo.png", "-o", "made.png", "--layer", "conv2_1", "--size", 32], "made.png"),
+    "recipe of a texture": (
+        ["texture", "painting.png", "-o", "made.png", "--size", "32x24", "--preset", "gatys-pytorch"], "made.png",
+    ),
+    "recipe of an inversion": (
+        ["invert", "photo.png", "-o", "made.png", "--layer", "conv2_1", "--size", 32, "--scales", "auto",
+         "--preset", "neural-style-pt"], "made.png",
+    ),
     "batch": (["batch", "photo.png", "--styles", "painting.png", "-o", "out", "--size", 32], "out/photo-painting.png"),
     "vary": (
         ["vary", *PAIR, "-o", "s", "--size", 32, "--style-strength", 0.3, "--style-scale", 2, "--color", "lab"],
@@ -194,6 +201,10 @@ def test_settings_that_no_option_has(stylize, command, pictures):
 def test_show_as_json_and_of_other_commands(command, pictures, weights_file):
     options = ["--weights", weights_file, "--backend", "numpy", "--steps", 1]
     assert command("texture", pictures.style, "-o", "made.png", "--size", "32x24", *options).status == 0
+    given = ["--like", "made.png", "--weights", weights_file]
+    assert command("texture", pictures.style, *given, "-o", "again.png").status == 0
+    assert Path("again.png").read_bytes() == Path("made.png").read_bytes()  # its size too
+    assert "Missing argument 'STYLE...'" in command("texture", "-o", "again.png").stderr
     shown = command("show", "made.png").stdout
     assert shown.startswith("nst texture style.png -o made-again.png")
     assert "styles            style.png\n" in shown

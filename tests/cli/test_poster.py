@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,9 @@ def test_it_is_the_small_painting_brought_up(poster, command, pictures, weights_
     content = read_picture(pictures.content)
     expected = enlarged(last.picture(), resize(content, 24, 18), content, 100, 75)
     assert Image.open("out.png").tobytes() == expected.tobytes()
+    given = ["--like", "out.png", "--weights", weights_file]
+    assert command("poster", pictures.content, pictures.style, *given, "-o", "again.png").status == 0
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
 
 
 def test_alpha_is_kept_and_laid_on_white(poster, pictures):

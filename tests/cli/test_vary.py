@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nst.errors import ImageError
 from nst.pictures.writing import read_settings
 from nst.transfer import StyleTransfer
 
@@ -196,3 +197,26 @@ def test_a_folder_that_cannot_be_made(vary, begun):
         2, "nst: error: cannot make the folder file/s: Not a directory\n"
     )  # fmt: skip
     assert begun == []
+
+
+def test_the_page_is_there_at_once_and_fills_as_the_pictures_come(vary, monkeypatch):
+    seen, iterate = [], StyleTransfer.iterate
+
+    def page():
+        text = Path("s/vary.html").read_text()
+        return 'http-equiv="refresh"' in text, len(re.findall("<pre>", text)), text.count("not finished")
+
+    def looking(self):
+        seen.append(page())
+        if len(seen) == 3:
+            raise ImageError("the disk is full")
+        return iterate(self)
+
+    monkeypatch.setattr(StyleTransfer, "iterate", looking)
+    options = ["--style-strength", "0.3,0.5,0.7", "--style-scale", 1, "--color", "none"]
+    assert vary(*options).status == 2
+    assert seen == [(True, 0, 3), (True, 1, 2), (True, 2, 1)]
+    assert page() == (False, 2, 1 + 1)  # the run that failed, and a line about it
+    assert vary(*options).status == 0
+    assert seen[3:] == [(True, 2, 1)]
+    assert page() == (False, 3, 0)

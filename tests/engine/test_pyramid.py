@@ -105,7 +105,7 @@ def test_no_step_at_the_full_size_is_no_work_there(options, monkeypatch):
     assert sizes == [(24, 16)]
     assert (coarse.size, fine.size, fine.step, fine.scale) == ((24, 16), (960, 640), 2, 2)
     assert fine.losses() == coarse.losses()
-    change = coarse.raw_picture().rgb - transfer.scene.at(24).content.rgb
+    change = coarse.raw_picture().rgb - transfer._scene.at(24).content.rgb
     expected = transfer.content.rgb + resample(change, 960, 640)
     np.testing.assert_allclose(fine.raw_picture().rgb, expected.clip(0, 1), atol=1e-6)
 

@@ -7,6 +7,7 @@ import nst
 from nst import forecast
 from nst.cli.commands.plan import plan
 from nst.cli.commands.stylize import stylize
+from nst.cli.engine import plan_rows
 from nst.models.random import random_weights
 
 
@@ -27,6 +28,18 @@ def test_what_does_not_grow_with_the_picture_is_not_scaled(monkeypatch, transfer
     at = {side: 1.15 + 8e-6 * side * side * 0.75 for side in (128, 256, 512)}
     assert found.step == pytest.approx(at[512])
     assert found.total == pytest.approx(10 * at[128] + 20 * at[256] + 5 * at[512])
+
+
+def test_a_plan_of_hours_names_the_poster(monkeypatch, transfer):
+    """100 s a step at 128 px; 1600 s at 512 px, of which there are five."""
+    monkeypatch.setattr(forecast, "_seconds", lambda _, side: 100.0 * (side / 128) ** 2)
+    monkeypatch.setattr(forecast, "POSTER", 256)
+    found = forecast.forecast(transfer)
+    assert (found.total, found.poster) == (10 * 100 + 20 * 400 + 5 * 1600, 10 * 100 + 25 * 400)
+    assert plan_rows(transfer)[-1] == ("or", "about 3 h 3 min as nst poster --size 256 --long-side 512")
+    assert plan_rows(transfer, 4096)[-1][1].endswith("--size 256 --long-side 4096")
+    monkeypatch.setattr(forecast, "_seconds", lambda _, side: (side / 128) ** 2)
+    assert plan_rows(transfer)[-1][0] == "time"  # minutes
 
 
 def test_a_small_version_that_is_too_quick_counts_for_nothing(monkeypatch, transfer):

@@ -250,6 +250,24 @@ def test_the_brush_protects(context, order, tmp_path, pictures, quick):
     assert np.abs(after - photo)[outside].mean() > 0.6 * np.abs(before - photo)[outside].mean()
 
 
+def test_the_looks_keep_what_is_protected(context, order, tmp_path, pictures, quick):
+    mask = np.zeros((24, 32), np.uint8)
+    mask[:, :16] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    kept = order(2, masks={"protect": str(tmp_path / "mask.png")}, feather=0.0)
+    pipe = Pipe([Paint(order(1), False)]).when(step(3), Paint(kept, True))
+    first = serve(context, Pipe([Paint(order(1), False)])).of(LookPainted)
+    cards = serve(context, pipe).of(LookPainted)
+    assert {card.pair for card in cards} == {kept.subject.pair} != {card.pair for card in first}
+    photo = np.asarray(Image.open(pictures.content).convert("RGB").resize((240, 180)), np.float64)
+    for without, card in zip(first, cards, strict=True):
+        off = [
+            np.abs(np.asarray(Image.open(io.BytesIO(one.jpeg)), np.float64) - photo)[:, :100].mean()
+            for one in (without, card)
+        ]
+        assert off[1] < 0.6 * off[0], card.look
+
+
 def test_two_people_take_turns(context, order, quick, monkeypatch):
     monkeypatch.setattr("nst.cli.web.live.HEAD_START", 0.0)
     pipe = serve(context, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))

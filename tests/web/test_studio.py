@@ -334,6 +334,10 @@ def test_cards_of_other_pictures_are_not_mixed(ready):
         "fine": "data:image/jpeg;base64",
         "broad": "data:image/jpeg;base64",
     }
+    ready.live.handle(LookPainted(ready.name, "new+faces", "fine", b"another"))  # what was seen before stays
+    kept = stream._events["looks"]
+    assert (kept["pair"], kept["broad"]) == ("new+faces", cards["broad"])
+    assert kept["fine"] != cards["fine"]
 
 
 def test_waiting_is_shown(ready):

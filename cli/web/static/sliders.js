@@ -98,7 +98,7 @@ export function keepCards(painted) {
 
 /** The cards show this photograph in this painting, once that is painted; the cat of the package until then. */
 export function showCards({ photo, styles }) {
-  const mine = photo && cards.pair === [photo, ...styles].map((source) => source.file).join(",");
+  const mine = photo && cards.pair?.split("+")[0] === [photo, ...styles].map((source) => source.file).join(",");
   for (const look of find("looks").children) {
     const name = look.id.slice("look-".length);
     const image = look.querySelector("img");
