@@ -53,8 +53,8 @@ def scale_sizes(
 def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple[int, ...]:
     """The number of steps at each scale.
 
-    A total is shared out in proportion to the sides: a coarse scale has settled what it can after few steps, as there is
-    little in it (docs/benchmarks.md, "Quality"). A list that ends with "..." goes on with its last number for as many
+    A total is shared out in proportion to the sides: a coarse scale has little in it and is soon done
+    (docs/benchmarks.md, "Quality"). A list that ends with "..." goes on with its last number for as many
     scales as there are; one of another length is a SettingsError.
     """
     if not isinstance(steps, int):
