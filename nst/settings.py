@@ -428,15 +428,15 @@ class Settings:
         "in the textbook.",
     )
     steps: int | tuple[int | Literal["..."], ...] = numbers(
-        300,
+        200,
         int,
         at_least=0,
         rest=True,
         want="a number of steps, 0 or more, or a list such as 200,100,50",
         metavar="N",
         group="run",
-        help="Steps of the optimiser, shared out over the scales; a list gives each scale its own, and "
-        "'200,100,...' goes on with 100.",
+        help="Steps of the optimiser, shared out over the scales by their sides; a list gives each scale its own, "
+        "and '200,100,...' goes on with 100.",
     )
     scales: Literal["auto"] | int | tuple[int, ...] = numbers(
         "auto",

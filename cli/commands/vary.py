@@ -63,7 +63,7 @@ def _varied(setting: str, text: str) -> Callable[..., Any]:
 @click.option(
     "--full-steps",
     type=click.IntRange(min=0),
-    default=300,
+    default=200,
     show_default=True,
     metavar="N",
     help="Steps that they ask for.",

@@ -61,7 +61,7 @@ class Paint(Gimp.PlugIn):
         procedure.add_int_argument(
             "size", "_Detail", "Longest side in pixels that is painted", 64, 8192, 1024, flags
         )
-        procedure.add_int_argument("steps", "Steps", "Of the optimiser", 1, 5000, 300, flags)
+        procedure.add_int_argument("steps", "Steps", "Of the optimiser", 1, 5000, 200, flags)
         procedure.add_string_argument(
             "options", "_Options", "Further ones of nst stylize: --color lab --protect face", "", flags
         )

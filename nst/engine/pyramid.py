@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from nst.encoding.windows import halo
@@ -52,9 +53,9 @@ def scale_sizes(
 def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple[int, ...]:
     """The number of steps at each scale.
 
-    A total is shared out evenly over the scales, the remainder going to the coarse ones: a coarse step is
-    cheap, and a fine scale has only detail to add. A list that ends with "..." goes on with its last number for as
-    many scales as there are; one of another length is a SettingsError.
+    A total is shared out in proportion to the sides: a coarse scale has little in it and is soon done
+    (docs/benchmarks.md, "Quality"). A list that ends with "..." goes on with its last number for as many
+    scales as there are; one of another length is a SettingsError.
     """
     if not isinstance(steps, int):
         counts = [int(count) for count in steps if count != "..."]
@@ -64,8 +65,9 @@ def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple
             sides = ",".join(map(str, sizes))
             raise SettingsError(f"{len(counts)} numbers of steps for {len(sizes)} scales ({sides} pixels)")
         return tuple(counts)
-    share, rest = divmod(steps, len(sizes))
-    return tuple(share + (i < rest) for i in range(len(sizes)))
+    # from the finest on, which gets what a number that is not whole leaves
+    ends = [-(-steps * sides // sum(sizes)) for sides in accumulate(reversed(sizes))]
+    return tuple(end - start for start, end in pairwise([0, *ends]))[::-1]
 
 
 def schedule(
