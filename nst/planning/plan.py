@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nst.encoding.windows import PASSES, overlap_factor, side_of, smallest_side, windows
+from nst.encoding.windows import PASSES, margin, overlap_factor, side_of, smallest_side, windows
 from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
@@ -92,9 +92,10 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
     settings, weights, backend = task.settings, task.weights, task.backend
     width, height = task.size
     costs = backend.capabilities.costs
-    rows, columns = height, width
+    rim = margin(settings.padding, task.layers, weights.layer_names)
+    rows, columns = height + 2 * rim, width + 2 * rim
     if side is not None:
-        first = windows(height, width, side, task.layers, weights.layer_names)[0]
+        first = windows(rows, columns, side, task.layers, weights.layer_names)[0]
         rows, columns = first.height, first.width
     share = 0.5 if backend.precision in ("bfloat16", "float16") else 1.0
     element = 8 if backend.dtype == "float64" else 4
