@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,6 +135,20 @@ def test_the_librarys_memory_is_a_bound(full):
     picture = np.zeros((48, 64, 3), np.uint8)
     with pytest.raises(SettingsError, match=r"64x48 pixels need .* limited to 0\.05 GB: allow more"):
         nst.StyleTransfer(picture, picture, backend=Torch(), weights=full, size="content", memory=50 * 10**6)
+
+
+def test_what_a_container_would_kill_is_refused(full, monkeypatch):
+    """At 640 px under 700 MB PyTorch was killed, with no word: it has to have three times that."""
+    monkeypatch.setattr("nst.cgroups.free_memory", lambda: [10**12, 500 * 10**6])
+    monkeypatch.setattr("psutil.Process.memory_full_info", lambda _: SimpleNamespace(uss=200 * 10**6))
+    line = r"640x640 pixels need about 1\.\d\d GB and the memory is limited to 0\.70 GB: allow more, or take"
+    with pytest.raises(SettingsError, match=line):
+        choose(task(SETTINGS, full, Torch(costs=Costs(10**9, 2.8, 2.3, 0.9, 1.0)), (640, 640)))
+    assert (
+        choose(task(SETTINGS, full, Torch(costs=Costs(10**8, 2.8, 2.3, 0.9, 1.0)), (640, 640))).peak < 875e6
+    )
+    monkeypatch.setattr("nst.cgroups.free_memory", list)
+    assert choose(task(SETTINGS, full, Torch(costs=Costs(10**12)), (640, 640))).peak > 10**12
 
 
 def test_a_shorter_history_comes_before_windows_that_compute_everything_many_times():
