@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import h11
 from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -62,10 +61,14 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Uvicorn's, with our headers, to what is no HTTP."""
-        headers = list({**CLOSING, "content-type": "text/plain; charset=utf-8"}.items())
-        answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
-        events = answer, h11.Data(data=msg.encode()), h11.EndOfMessage()
-        self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
+        headers = {**CLOSING, "content-type": "text/plain; charset=utf-8"}
+        lines = [
+            "HTTP/1.1 400 Bad Request",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            "",
+            msg,
+        ]
+        self.transport.write("\r\n".join(lines).encode())
         self.transport.close()
 
     def on_response_complete(self) -> None:
