@@ -266,7 +266,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 LEAST_MEMORY = 400 * 2**20
 """Bytes of address space; numpy's OpenBLAS ends the process where it gets none."""
 
-SOON = 4.0
+SOON = 3.0
 """Seconds after a second signal in which the program ends by itself, with all that it cleans up then."""
 
 

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +52,7 @@ class Recorder:
 
     Raises:
         SettingsError: a step that the run does not have.
+        ImageError: no such animation of pictures of that size can be written, which is tried.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Recorder:
         self._steps = sum(counts)
         self._saved = saved_steps(job.save_every, job.save_at, self._steps)
         self._shown = frozenset(frame_steps(counts) if job.animate else ())
+        if job.animate:
+            try_animation(job.animate, transfer.output.original)
         self._folder = Scratch(Path(job.animate).parent) if job.animate else None
         self.frames: dict[int, Path] = {}
         for step, data in (frames or {}).items():
@@ -137,8 +140,18 @@ def frame_steps(counts: Sequence[int], frames: int = FRAMES) -> tuple[int, ...]:
     return tuple(sorted(steps))
 
 
+def try_animation(path: str, picture: Picture) -> None:
+    """Before the work starts: ImageError if no such animation of such pictures can be written."""
+    from fractions import Fraction
+
+    from nst.cli.movies.timing import Timing
+    from nst.cli.movies.writing import try_movie
+
+    try_movie(Path(path), picture, Timing(Fraction(1000, FRAME_MS)))
+
+
 def write_animation(path: str, frames: Sequence[Path], description: Mapping[str, Any] | None = None) -> None:
-    """Write pictures of one size, whole or not at all; the last one stays for two seconds. ImageError if that fails."""
+    """Write pictures of one size; the last one stays for two seconds. ImageError as of `_or_elsewhere`."""
     from fractions import Fraction
 
     from nst.cli.movies.timing import Timing
@@ -148,7 +161,7 @@ def write_animation(path: str, frames: Sequence[Path], description: Mapping[str,
     timing = Timing(rate, [*[1 / rate] * (len(shown) - 1), Fraction(HOLD_MS, 1000)])
     if Path(path).suffix.lower() not in ANIMATIONS:  # players end a video when its last frame begins
         shown, timing = shown + [shown[-1]] * (HOLD_MS // FRAME_MS - 1), Timing(rate)
-    write_movie(Path(path), shown, timing, description)
+    _or_elsewhere(path, "animation", lambda place: write_movie(place, shown, timing, description))
 
 
 def step_record(record: Progress) -> dict[str, Any]:
@@ -204,23 +217,26 @@ def save_results(
 
 
 def save_picture(picture: Picture, path: str, **labels: Any) -> None:
-    """`write_picture`, or else the same into the folder of temporary files or the one that the program runs in.
+    """`write_picture`, ImageError as of `_or_elsewhere`; labels are those of `nst.description.Labels`."""
+    _or_elsewhere(path, "picture", lambda place: write_picture(picture, place, **labels))
 
-    Labels are those of `nst.description.Labels`.
+
+def _or_elsewhere(path: str, what: str, write: Callable[[Path], None]) -> None:
+    """Whole or not at all, and else into the folder of temporary files or the one that the program runs in.
 
     Raises:
         ImageError: it could not be written to `path`; where it is instead.
     """
     try:
-        write_picture(picture, path, **labels)
+        write(Path(path))
     except ImageError as error:
         name = f"{Path(path).stem}-{secrets.token_hex(3)}{Path(path).suffix}"
         for place in (folder / name for folder in _folders()):
             try:
-                write_picture(picture, place, **labels)
+                write(place)
             except ImageError:  # full as well
                 continue
-            raise ImageError(f"{error}; the picture is in {place}") from error
+            raise ImageError(f"{error}; the {what} is in {place}") from error
         raise
 
 

@@ -67,8 +67,13 @@ def unwritten(error: OSError) -> str:
     reason = error.strerror or " ".join(str(error).split())
     if ";" in reason:  # one of `_target`
         return reason
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return f"{reason}; {'free some space' if full else 'choose a folder that you can write to'}"
+    fix = "free some space" if is_full(error) else "choose a folder that you can write to"
+    return f"{reason}; {fix}"
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there is no room: on the disk, or of what this user may have."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -143,6 +143,8 @@ class Run:
                 return
             done += state.step
             coarse = backend.to_numpy(state.result(backend.space))
+            if number < len(schedule):  # whoever has a record of it needs its code no more
+                stage.release()
             # the last scale may have no step: it is enlarged
             if number < len(schedule) and schedule[number][1] == 0:
                 yield self._record(done, number + 1, began, stage, state, self._enlarged(coarse))

@@ -63,8 +63,8 @@ def _cuda_works(device: str) -> bool:
     if hasattr(ort, "preload_dlls"):  # finds the libraries that PyTorch or the nvidia packages bring
         ort.preload_dlls()
     graph = Graph("float32")
-    model = graph.model({"y": GraphKernels(graph).relu(graph.input("x", (1,)))})
-    return "CUDAExecutionProvider" in Program(model, device).session.get_providers()
+    text = graph.text({"y": GraphKernels(graph).relu(graph.input("x", (1,)))})
+    return "CUDAExecutionProvider" in Program(text, device).session.get_providers()
 
 
 def convolves(precision: str, device: str) -> bool:
@@ -75,7 +75,7 @@ def convolves(precision: str, device: str) -> bool:
             graph.initializer(str(shape), np.zeros(shape, precision)) for shape in ((8, 8, 3, 3), (8,))
         )
         y = GraphKernels(graph).conv2d(graph.input("x", (1, 8, 4, 4)), weight, bias)
-        Program(graph.model({"y": y}), device)
+        Program(graph.text({"y": y}), device)
     except Exception:  # whatever numpy, onnx or ONNX Runtime raise for a type that they do not know
         return False
     return True

@@ -106,6 +106,12 @@ class Graph:
                 x = self.pad(x, dimension, 0, shape[dimension] - x.shape[dimension])
         return x
 
+    def text(self, outputs: Mapping[str, Value]) -> bytes:
+        """The finished graph for `Program`. Nothing of it is left here: each copy of the filters counts."""
+        model = self.model(outputs)
+        self._initializers.clear()
+        return bytes(model.SerializeToString())
+
     def model(self, outputs: Mapping[str, Value], any_size: bool = False) -> onnx.ModelProto:
         """The finished graph as a model that returns these values under these names.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,7 +10,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-import onnx
 import onnxruntime as ort
 
 from nst.backends.selection import parse_device
@@ -25,7 +25,7 @@ class Program:
     cores. On the CPU all share their memory: what one size of a run has taken is there for the next.
     """
 
-    def __init__(self, model: onnx.ModelProto, device: str, small: bool = False) -> None:
+    def __init__(self, model: bytes, device: str, small: bool = False) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1 if small else _threads()
@@ -35,8 +35,9 @@ class Program:
             options.enable_mem_pattern = False  # one block for a whole run, which other sizes have no use for
         else:
             options.enable_mem_pattern = not small
-        self.session = ort.InferenceSession(model.SerializeToString(), options, _providers(device))
+        self.session = ort.InferenceSession(model, options, _providers(device))
         self._device = parse_device(device)
+        self._run_options = _first_run() if self._device[0] == "cpu" and not small else None
         self._inputs = [value.name for value in self.session.get_inputs()]
         self._outputs = [value.name for value in self.session.get_outputs()]
 
@@ -53,9 +54,25 @@ class Program:
                 binding.bind_ortvalue_output(name, into[name])
             else:
                 binding.bind_output(name, *self._device)
-        self.session.run_with_iobinding(binding)
+        if self._run_options is not None:
+            _trim()
+        self.session.run_with_iobinding(binding, self._run_options)
+        self._run_options = None
         # what was bound stays itself: on the CPU it owns the memory
         return {**dict(zip(self._outputs, binding.get_outputs(), strict=True)), **into}
+
+
+def _trim() -> None:
+    """Give the system back what graphs took while they were made, several times their filters: glibc keeps it."""
+    with suppress(OSError, TypeError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _first_run() -> ort.RunOptions:
+    """Memory that nobody uses any more, such as that of other sizes, goes back to the system."""
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @cache

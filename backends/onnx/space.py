@@ -157,8 +157,8 @@ class OnnxSpace:
         if program is None:
             graph = Graph(self._dtype)
             inputs = [graph.input(f"v{i}", shape, ELEMENTS[kind]) for i, (shape, kind) in enumerate(kinds)]
-            model = graph.model({"result": build(GraphKernels(graph), inputs)})
-            program = self._programs[key, kinds] = Program(model, self._device, small=True)
+            text = graph.text({"result": build(GraphKernels(graph), inputs)})
+            program = self._programs[key, kinds] = Program(text, self._device, small=True)
         feeds = {f"v{i}": tensor for i, tensor in enumerate(tensors)}
         return program(feeds, {} if into is None else {"result": into})["result"]
 

@@ -175,7 +175,9 @@ def _encode(
                 break
             except Exception as error:  # PyAV has many
                 reason, film = error.strerror if isinstance(error, av.FFmpegError) else error, timing.film
-                if film is None or getattr(error, "errno", None) == ENOSPC:
+                if getattr(error, "errno", None) == ENOSPC:
+                    raise OSError(ENOSPC, reason) from error
+                if film is None:
                     raise ValueError(reason) from error
                 lost = wanted.pop() if wanted else ""
                 if not lost:  # not even title and chapters

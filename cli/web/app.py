@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from nst.cli.web.guard import Access, App, Guard
+from nst.cli.web.painting import unwritten_line
 from nst.cli.web.recipe import LOOKS, MOST_STYLES, Upload
 from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
@@ -28,14 +28,13 @@ from nst.cli.web.studio import Studio
 from nst.cli.web.uploads import MOST_BYTES, Intake, TooLargeError, bounded, find_faces
 from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
+from nst.files import is_full
 
 Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response | None]]
 
 STATIC = "static"
 LARGEST = 8192
 """Longest side in pixels of a large picture."""
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 LEAST_WITH_FACES = 128
 """Longest side in pixels of a photograph in which faces are looked for."""
@@ -97,10 +96,7 @@ async def _error(status: int, _: Request, error: Exception) -> Response:
 
 
 async def _disk_error(folder: Path, request: Request, error: OSError) -> Response:
-    if error.errno in FULL:
-        why = f"the disk of {folder} is full: make room, or start nst web with another --folder"
-        return await _error(507, request, NSTError(why))
-    return await _error(500, request, NSTError(f"cannot write into {folder}: {error.strerror or error}"))
+    return await _error(507 if is_full(error) else 500, request, NSTError(unwritten_line(folder, error)))
 
 
 class _Pages:

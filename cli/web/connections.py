@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from nst.cli.web.guard import HEADERS
 
 MOST_STRANGERS = 100
 """Connections that have not shown the token; a further one takes the place of the oldest."""
@@ -17,6 +20,10 @@ PATIENCE = 15.0
 
 SLOWEST = 2048
 """Bytes a second that a request comes with, after the first `PATIENCE` seconds."""
+
+
+CLOSING = {**HEADERS, "connection": "close"}
+BUSY = PlainTextResponse("too many connections: try again in a while\n", 503, CLOSING)
 
 
 class Connection(H11Protocol):
@@ -45,6 +52,24 @@ class Connection(H11Protocol):
         self._bytes += len(data)
         self._heard = self.loop.time()
         super().data_received(data)
+
+    def handle_events(self) -> None:
+        """Uvicorn's; where there are too many, we answer, as its own answer has none of our headers."""
+        crowded = len(self.connections) > MOST_STRANGERS + MOST_KNOWN
+        self.app = BUSY if crowded else self.config.loaded_app
+        super().handle_events()
+
+    def send_400_response(self, msg: str) -> None:
+        """Uvicorn's, with our headers, to what is no HTTP."""
+        headers = {**CLOSING, "content-type": "text/plain; charset=utf-8"}
+        lines = [
+            "HTTP/1.1 400 Bad Request",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            "",
+            msg,
+        ]
+        self.transport.write("\r\n".join(lines).encode())
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """The next request may come, or what is left of this one."""

@@ -21,6 +21,7 @@ from nst.description import Labels, Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
 from nst.errors import NSTError, SettingsError
+from nst.files import is_full
 from nst.forecast import forecast
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
@@ -127,8 +128,17 @@ def error_line(error: BaseException) -> str:
     """What went wrong, for the page."""
     if is_out_of_memory(error):
         return "out of memory: close other programs, or paint smaller"
+    if isinstance(error, OSError):
+        return unwritten_line(error.filename or "the studio's folder", error)
     text = " ".join(str(error).split())
     return text if isinstance(error, NSTError) else f"{type(error).__name__}: {text}"
+
+
+def unwritten_line(place: str | Path, error: OSError) -> str:
+    """Why something is not in the studio's folder, for the page."""
+    if is_full(error):
+        return f"the disk of {place} is full: make room, or start nst web with another --folder"
+    return f"cannot write into {place}: {error.strerror or error}"
 
 
 class Canvas:
@@ -219,7 +229,7 @@ class Canvas:
             paths["thumb"].write_bytes(jpeg(picture, THUMB))
             to_pil(record.raw_picture()).save(paths["raw"], compress_level=1)
         except OSError as error:
-            raise NSTError(f"cannot write into {order.folder}: {error.strerror or error}") from error
+            raise NSTError(unwritten_line(order.folder, error)) from error
         entry = HistoryEntry(
             run=order.run,
             why=why,

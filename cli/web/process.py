@@ -187,6 +187,7 @@ class LargeWorker:
         if time.monotonic() < self._due:
             return
         began = time.monotonic()
-        transfer.save(path)
+        with suppress(NSTError):  # a full disk: the picture goes on
+            transfer.save(path)
         now = time.monotonic()
         self._due = now + max(EVERY, SHARE * (now - began))

@@ -21,7 +21,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from nst.cli.web.app import make_app
-from nst.cli.web.connections import MOST_KNOWN, MOST_STRANGERS, Connection
+from nst.cli.web.connections import Connection
 from nst.cli.web.guard import Access
 from nst.cli.web.painting import Setup
 from nst.cli.web.session import Store
@@ -80,7 +80,6 @@ async def _run(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,
-        limit_concurrency=MOST_STRANGERS + MOST_KNOWN,
         backlog=BACKLOG,
         h11_max_incomplete_event_size=2**16,
     )

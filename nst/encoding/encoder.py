@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from nst.encoding.lru import LRU
-from nst.encoding.windows import Window, halo, windows
+from nst.encoding.windows import Window, margin, windows
 from nst.models import vgg
 from nst.protocol import Backend, HostArray, Network, Ops, PadMode, TensorFunction, VectorSpace
 
@@ -75,16 +75,8 @@ class Encoder:
 
     @cached_property
     def margin(self) -> int:
-        """Pixels on each side that the picture is continued by.
-
-        A circular picture needs the whole halo, else it has a seam, and a mirrored one, else it has a border. For a
-        repeated edge one position of the deepest layer keeps the zeros of the convolutions out.
-        """
-        if self.padding == "zero" or not self.layers:
-            return 0
-        if self.padding in ("circular", "mirror"):
-            return halo(self.layers, self.convolutions)
-        return vgg.minimum_size(self.layers)
+        """Pixels on each side that the picture is continued by."""
+        return margin(self.padding, self.layers, self.convolutions)
 
     @property
     def seen(self) -> Network[Any]:

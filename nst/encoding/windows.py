@@ -9,7 +9,7 @@ graph for all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -57,6 +57,19 @@ def halo(layers: Iterable[str], convolutions: Collection[str] = vgg.LAYER_NAMES)
     unit = vgg.minimum_size(names)
     reach = max(vgg.receptive_field(name, convolutions) for name in names) // 2
     return -(-reach // unit) * unit
+
+
+def margin(padding: str, layers: Sequence[str], convolutions: Collection[str] = vgg.LAYER_NAMES) -> int:
+    """Pixels on each side that a picture is continued by.
+
+    A circular picture needs the whole halo, else it has a seam, and a mirrored one, else it has a border. For a
+    repeated edge one position of the deepest layer keeps the zeros of the convolutions out.
+    """
+    if padding == "zero" or not layers:
+        return 0
+    if padding in ("circular", "mirror"):
+        return halo(layers, convolutions)
+    return vgg.minimum_size(layers)
 
 
 def smallest_side(layers: Iterable[str], convolutions: Collection[str] = vgg.LAYER_NAMES) -> int:

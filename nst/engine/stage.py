@@ -21,7 +21,7 @@ from nst.losses.term import Loss, Prepared, Term
 from nst.optim import State
 from nst.pictures.scene import Scene
 from nst.planning.memory import is_out_of_memory
-from nst.protocol import Evaluation, LossFunction
+from nst.protocol import Evaluation, LossFunction, Network
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Stage:
         self._sides: list[int | None] = context.fitting(scene) if state is None else list(state.sides)
         self._scale: LossScale = LossScale() if state is None else LossScale(*state.scale)
         self._problem: StageProblem | None = None
+        self._network: Network[Any] | None = None
         while True:
             try:
                 self._problem = self._prepared()
@@ -89,6 +90,11 @@ class Stage:
             except Exception as error:
                 self._take_less_memory(error)
             gc.collect()
+
+    def release(self) -> None:
+        """Free what computes at this size: it is made again should it be asked for."""
+        self._network = self.problem.encoder.network  # which the next size goes on with
+        self._problem = None
 
     def _take_less_memory(self, error: Exception) -> None:
         """Forget other sizes, or go to the next side; `error` it is where it has another cause, or nothing helps."""

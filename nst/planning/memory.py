@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from contextlib import suppress
@@ -33,6 +34,14 @@ def free_memory(device: str) -> int | None:
     if device.startswith("cuda"):
         return _free_on_gpu(device.partition(":")[2] or "0")
     return min([int(psutil.virtual_memory().available), *cgroups.free_memory()])
+
+
+def killed_above(device: str) -> float:
+    """Bytes of this process above which its control groups let it be killed; none of them knows a GPU's."""
+    left = cgroups.free_memory()
+    if device.startswith("cuda") or not left:
+        return math.inf
+    return int(psutil.Process().memory_full_info().uss) + min(left)
 
 
 def _free_on_gpu(index: str) -> int | None:

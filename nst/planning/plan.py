@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nst.encoding.windows import PASSES, overlap_factor, side_of, smallest_side, windows
+from nst.encoding.windows import PASSES, margin, overlap_factor, side_of, smallest_side, windows
 from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.optim import OPTIMIZERS
-from nst.planning.memory import free_memory
+from nst.planning.memory import free_memory, killed_above
 from nst.protocol import Backend
 from nst.repr_html import ReprHtml
 from nst.settings import Settings
@@ -27,6 +27,9 @@ from nst.settings import Settings
 SHARE = 0.8
 """Part of the free memory that a plan may fill: other programs live here too."""
 
+
+UNSURE = 1.25
+"""So many times what a control group leaves is tried: a plan may be too high, beyond that the process is killed."""
 
 SIDES = (3072, 2048, 1536, 1024, 768, 512, 384, 256)
 """Of windows, in pixels: the larger, the less is computed twice."""
@@ -92,9 +95,10 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
     settings, weights, backend = task.settings, task.weights, task.backend
     width, height = task.size
     costs = backend.capabilities.costs
-    rows, columns = height, width
+    rim = margin(settings.padding, task.layers, weights.layer_names)
+    rows, columns = height + 2 * rim, width + 2 * rim
     if side is not None:
-        first = windows(height, width, side, task.layers, weights.layer_names)[0]
+        first = windows(rows, columns, side, task.layers, weights.layer_names)[0]
         rows, columns = first.height, first.width
     share = 0.5 if backend.precision in ("bfloat16", "float16") else 1.0
     element = 8 if backend.dtype == "float64" else 4
@@ -126,7 +130,7 @@ def choose(task: Task, limit: int | None = None) -> Plan:
 
     Small windows compute much twice, and a short history takes more steps: whichever costs less work goes first. `tile`
     "off" or a number leaves only the history to be chosen. SettingsError: even the most frugal plan goes beyond
-    `limit`, in bytes; without one, what is free on the device counts.
+    `limit`, in bytes; without one, what is free on the device counts, and far beyond its control groups' it is killed.
     """
     settings, size = task.settings, task.size
     free = free_memory(task.backend.device) if limit is None else limit
@@ -155,10 +159,12 @@ def choose(task: Task, limit: int | None = None) -> Plan:
         if plans[-1].fits:
             return plans[-1]
     least_of_all = min(plans, key=lambda plan: plan.peak)
-    if limit is not None and least_of_all.peak > limit:
+    bound = UNSURE * killed_above(task.backend.device) if limit is None else limit
+    if least_of_all.peak > bound:
+        allowed = bound if limit is not None else bound / UNSURE
         raise SettingsError(
             f"{size[0]}x{size[1]} pixels need about {least_of_all.peak / 1e9:.2f} GB and the memory is limited to "
-            f"{limit / 1e9:.2f} GB: allow more, or take a smaller size"
+            f"{allowed / 1e9:.2f} GB: allow more, or take a smaller size or another backend"
         )
     return least_of_all
 

@@ -1,7 +1,10 @@
 """What ONNX Runtime keeps of the memory that it has once taken."""
 
+import platform
 import subprocess
 import sys
+
+import pytest
 
 SCRIPT = """
 import numpy as np, psutil
@@ -40,7 +43,7 @@ for count in (2**24, 2**24 - 2**20):  # 64 MB a tensor, and a little less: anoth
     x = graph.input("x", (1,))
     wide = graph.node("Exp", [graph.expand(x, count)], (count,))
     both = graph.node("Mul", [wide, graph.node("Sqrt", [wide], (count,))], (count,))
-    program = Program(graph.model({"y": graph.node("ReduceMean", [both], (1,), keepdims=1)}), "cpu")
+    program = Program(graph.text({"y": graph.node("ReduceMean", [both], (1,), keepdims=1)}), "cpu")
     kept.append(program)  # for a further picture
     before = psutil.Process().memory_info().rss
     for _ in range(3):
@@ -49,6 +52,33 @@ for count in (2**24, 2**24 - 2**20):  # 64 MB a tensor, and a little less: anoth
     taken.append((psutil.Process().memory_info().rss - before) / 2**26)
 print(*taken)
 """
+
+
+FILTERS = """
+import numpy as np, psutil
+from nst.backends.onnx.graph import Graph
+from nst.backends.onnx.program import Program, to_device
+
+kept, before = [], psutil.Process().memory_info().rss
+for size in (8, 16, 24):
+    graph = Graph("float32")
+    x = graph.input("x", (1, 512, size, size))
+    for name in range(8):  # 9 MB each
+        weight = graph.initializer(str(name), np.ones((512, 512, 3, 3), np.float32))
+        x = graph.node("Conv", [x, weight], x.shape, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    kept.append(Program(graph.text({"y": graph.node("ReduceMean", [x], (1, 1, 1, 1), keepdims=1)}), "cpu"))
+    kept[-1]({"x": to_device(np.ones((1, 512, size, size), np.float32), "cpu")})
+print((psutil.Process().memory_info().rss - before) / (8 * 512 * 512 * 9 * 4) / len(kept))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")
+def test_a_program_keeps_its_filters_and_not_what_it_was_made_of(need, environment):
+    """As they came, and packed for the processor; a graph, a model, its text and what was read of that were kept."""
+    need("onnx")
+    done = subprocess.run([sys.executable, "-c", FILTERS], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 3
 
 
 def test_a_further_size_takes_the_memory_that_the_one_before_has_left(need, environment):

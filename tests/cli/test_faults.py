@@ -163,23 +163,49 @@ def test_a_full_disk_names_the_file_and_the_fix(command, pictures, weights_file,
 
 
 @needs_proc
-@pytest.mark.parametrize("frames", [True, False])
-def test_a_disk_that_is_full_for_the_animation_or_its_frames(stylize, frames, tmp_path, monkeypatch):
+def test_a_disk_that_is_full_for_the_frames_of_an_animation(stylize, tmp_path, monkeypatch):
     def save(image, file, *arguments, **options):
         if str(file).endswith(".png"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         kept(image, file, *arguments, **options)
 
     kept = Image.Image.save
-    if frames:
-        monkeypatch.setattr(Image.Image, "save", save)
-    else:
-        Disk(monkeypatch, lambda path: path.read_bytes()[:3] == b"GIF")
+    monkeypatch.setattr(Image.Image, "save", save)
     done = stylize("--animate", "a.gif")
     assert done.status == 2
     assert "a.gif" in one_line(done.stderr)
     assert done.stderr.endswith(f"{FULL}\n")
     Image.open(tmp_path / "out.png").load()
+
+
+@needs_proc
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_a_disk_that_is_full_for_the_animation(kind, stylize, tmp_path, monkeypatch):
+    """It has room for the trial and not for the film, which is then in the folder of temporary files."""
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    if kind == "gif":
+        Disk(monkeypatch, lambda path: path.parent == tmp_path and path.read_bytes()[:3] == b"GIF")
+    else:
+        av = pytest.importorskip("av")
+        kept = av.open
+
+        def opened(file, *arguments, **options):
+            if Path(file).parent.resolve() == tmp_path:
+                raise av.error.FFmpegError(errno.ENOSPC, os.strerror(errno.ENOSPC), file)
+            return kept(file, *arguments, **options)
+
+        monkeypatch.setattr(av, "open", opened)
+    done = stylize("--animate", f"a.{kind}")
+    (rescued,) = elsewhere.iterdir()
+    assert done.status == 2
+    assert one_line(done.stderr) == (
+        f"nst: error: cannot write a.{kind}: {FULL}; the animation is in {rescued}\n"
+    )
+    assert rescued.stat().st_size
+    Image.open(tmp_path / "out.png").load()
+    assert not list(tmp_path.glob(".nst-*"))
 
 
 @needs_proc

@@ -1,5 +1,7 @@
 """What transfers share: pictures that follow each other find code and targets ready, and come out as if alone."""
 
+from weakref import WeakSet
+
 import numpy as np
 import psutil
 import pytest
@@ -261,6 +263,29 @@ def test_a_run_goes_from_size_to_size_with_one_network(name, need, small_network
     )
     assert len({record.size for record in transfer.iterate()}) == 3
     assert len(made) == 1
+
+
+def test_a_size_that_is_done_leaves_nothing_compiled_for_the_next(small_network):
+    """Whoever had a record of it held its code too: in ONNX Runtime the network twice, packed."""
+    backend, before, objectives = get_backend("numpy", "cpu"), [], WeakSet()
+    own = backend.compile
+
+    def compile_(*arguments):
+        before.append(len(objectives))
+        objectives.add(made := own(*arguments))
+        return made
+
+    backend.compile = compile_
+    sizes = {"scales": (24, 36, 48), "steps": 3, "size": "content"}
+    layers = {"content_layers": "conv1_2", "style_layers": "conv1_1"}
+    transfer = nst.StyleTransfer(
+        CONTENTS[0], STYLES[0], backend=backend, weights=small_network, **sizes, **layers
+    )
+    records = list(transfer.iterate())
+    assert before == [0, 0, 0]
+    assert records[0].losses().total > 0
+    assert records[0].picture().size == (24, 20)
+    assert records[0].weights == pytest.approx(records[-1].weights, rel=10)
 
 
 def test_what_is_kept_by_nobody_is_found_as_long_as_it_lives():

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from nst.cli.web import connections
+from nst.cli.web.guard import HEADERS
 from tests.web.conftest import TOKEN, png, serving
 
 PATIENCE = 2.0
@@ -118,6 +119,27 @@ def test_strangers_keep_nobody_out(tmp_path, monkeypatch, said):
         assert [ask(port, "about").status_code for _ in range(20)] == [200] * 20
         for other in held:
             other.close()
+
+
+def answer_to(port, said):
+    with connect(port, said) as held:
+        answer = b""
+        while piece := held.recv(1 << 16):
+            answer += piece
+    head, _, _ = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return status, dict(line.lower().split(": ", 1) for line in lines)
+
+
+def test_answers_that_the_application_never_sees_have_its_headers(port, monkeypatch):
+    status, headers = answer_to(port, b"no HTTP at all\r\n\r\n")
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert HEADERS.items() <= headers.items()
+    monkeypatch.setattr(connections, "MOST_KNOWN", -connections.MOST_STRANGERS)  # one is too many
+    status, headers = answer_to(port, f"GET /{TOKEN}/about HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    assert status == "HTTP/1.1 503 Service Unavailable"
+    assert HEADERS.items() <= headers.items()
+    assert headers["connection"] == "close"
 
 
 def test_those_with_the_token_are_counted_apart(tmp_path, monkeypatch):

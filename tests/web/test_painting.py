@@ -1,6 +1,8 @@
 """The processes that paint, run here: what they make of what they are asked, with a small network on numpy."""
 
+import errno
 import io
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,7 @@ from nst.cli.web.messages import (
     Status,
     Stop,
 )
-from nst.cli.web.painting import PaintingContext, Setup
+from nst.cli.web.painting import PaintingContext, Setup, error_line
 from nst.cli.web.process import LargeWorker
 from nst.cli.web.recipe import LOOKS, Composition, Recipe, Upload
 from tests.conftest import scene
@@ -408,6 +410,30 @@ def test_a_large_picture_goes_on_from_its_checkpoint_bit_for_bit(context, large,
     assert not Path(large(3).checkpoint).exists()
     folder = Path(large(2).order.folder)
     np.testing.assert_array_equal(pixels(folder / "picture-2.png"), pixels(folder / "picture-3.png"))
+
+
+def no_space(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_fills_while_it_is_painted(context, large, monkeypatch):
+    """A checkpoint costs nothing, the picture a line in plain words."""
+    monkeypatch.setattr("nst.cli.web.painting.time.monotonic", iter(range(10**6)).__next__)
+    with monkeypatch.context() as patch:
+        patch.setattr("nst.checkpoint.write_tensors", no_space)
+        (done,) = serve(context, Pipe([large(2)]), LargeWorker).entries
+    assert done.step == done.steps
+    monkeypatch.setattr("nst.checkpoint.write_tensors", no_space)
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+    pipe = Pipe([large(3)])
+    LargeWorker(pipe, context)._paint(pipe.recv())
+    (failed,) = states(pipe, "failed")
+    assert failed.error == (
+        f"the disk of {large(3).order.folder} is full: make room, or start nst web with another --folder"
+    )
+    where = "the studio's folder"
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert error_line(error).startswith(f"the disk of {where} is full: make room")
 
 
 def test_a_damaged_checkpoint_begins_anew(context, large):
