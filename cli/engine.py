@@ -34,12 +34,12 @@ def begin(content: str, quiet: bool) -> None:
 
 
 def load_backend(name: str, device: str, precision: str | None = None) -> Backend[Any]:
-    """A backend whose network computes in `precision` (or "auto"), silent unless it fails."""
-    from nst.backends.autotune import backend_in
+    """See `get_backend`, silent unless it fails."""
+    from nst.backends import get_backend
 
     add_working_folder(name)
     with _quiet_stderr():
-        return backend_in(name, device, precision)
+        return get_backend(name, device, precision=precision)
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def engine_arguments(
     devices = Devices(tuple(device.split(",")), ray, ray_workers)
     return {
         **given,
-        "backend": partial(load_backend, backend, devices.first, given["precision"]),
+        "backend": partial(load_backend, backend, devices.first),
         "device": devices,
         "weights": partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet),
     }
@@ -181,9 +181,12 @@ def plan_rows(transfer: StyleTransfer) -> list[tuple[str, str]]:
     width, height = transfer.size
     among = f", shared out among {chosen.workers} workers" if chosen.workers > 1 else ""
     free = "unknown" if chosen.free is None else size_text(chosen.free)
+    kinds = [backend.precision for backend in transfer.backends]
+    lower = [("precision", ", ".join(kinds))] if {*kinds} != {transfer.backend.dtype} else []
     return [
         ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
         ("scales", schedule_text(transfer.schedule)),
+        *lower,
         (
             "windows",
             f"{chosen.side} px, computing {future.overlap:.2f} times the pixels{among}"
