@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from nst.backends import get_backend
+from nst.backends.selection import PRECISIONS
 from nst.errors import BackendError, WeightsError
 from nst.files import write_atomically
 from nst.models.random import random_weights
 from nst.models.store.cache import weights_folder
 from nst.models.weights import NetworkWeights
-from nst.protocol import Backend, Ops
+from nst.protocol import Backend, Ops, in_precision
 
 GAIN = 1.2
 """A lower precision is taken if it is this much faster."""
@@ -35,25 +35,38 @@ EMULATED = 3.0
 
 REMEMBERED = 50
 
-
-def backend_in(name: str, device: str, precision: str | None) -> Backend[Any]:
-    """A backend whose network computes in `precision`: auto, fp32, bf16, fp16, None for its own."""
-    if precision == "auto":
-        precision = choose_precision(name, device)
-    return get_backend(name, device, precision=precision)
+HELD: dict[str, dict[str, Any]] = {}
+"""What could not be written: a batch asks for each of its pictures."""
 
 
-def choose_precision(name: str, device: str) -> str:
-    """What "auto" means on this machine: the fastest precision, float32 unless another is `GAIN` times faster.
+def settled_precision(backend: Backend[Any], precision: Any) -> Any:
+    """A `precision` of the settings without "fastest" and "auto", as this machine has it.
 
-    float16 is no candidate on a CPU, whose kernels convert from and to float32. Errors as `get_backend`.
+    "auto" is the fastest below the last size and float32 at the last, so that the result is one of float32; where
+    float32 is the fastest, or there is no choice, all is as without it.
     """
-    base = get_backend(name, device)
+    if precision not in ("auto", "fastest"):
+        return precision
+    if backend.dtype == "float64":  # who asks for it wants digits
+        return None
+    words = {name: word for word, name in PRECISIONS.items()}
+    own, fastest = words[backend.dtype], words[choose_precision(backend)]
+    if own == fastest:
+        return None if backend.precision == backend.dtype else own
+    return fastest if precision == "fastest" else (fastest, "...", own)
+
+
+def choose_precision(backend: Backend[Any]) -> str:
+    """The fastest precision on this machine, float32 unless another is `GAIN` times faster.
+
+    float16 is no candidate on a CPU, whose kernels convert from and to float32.
+    """
+    base = in_precision(backend, backend.dtype)
     rivals = [rival for rival in (_rival(base, p) for p in base.capabilities.precisions) if rival]
     if not rivals:
         return base.precision
     key = _key(base)
-    known = _read().get(key, {})
+    known = HELD.get(key) or _read().get(key, {})
     if known.get("precision") in {base.precision, *(rival.precision for rival in rivals)}:
         chosen: str = known["precision"]
         return chosen
@@ -81,7 +94,7 @@ def _rival(base: Backend[Any], precision: str) -> Backend[Any] | None:
     if precision == "float16" and base.device == "cpu":
         return None
     with suppress(BackendError):  # declared in principle, not there on this device
-        return type(base)(base.device, precision=precision)
+        return in_precision(base, precision)
     return None
 
 
@@ -136,6 +149,7 @@ def _read() -> dict[str, Any]:
 
 def _remember(key: str, value: dict[str, Any]) -> None:
     entries = [*((k, v) for k, v in _read().items() if k != key), (key, value)][-REMEMBERED:]
-    with suppress(OSError, WeightsError):  # it is measured again next time
+    HELD[key] = value
+    with suppress(OSError, WeightsError):  # another process measures it again
         _path().parent.mkdir(parents=True, exist_ok=True)
         write_atomically(_path(), (json.dumps(dict(entries), indent=1) + "\n").encode())

@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw
 import nst
 from nst.models.store.resolve import resolve_weights
 from nst.presets import preset
+from nst.settings import Settings, rule_of
 
 HERE = Path(__file__).parent
 
@@ -95,7 +96,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=_steps, help="a number, or one for each scale")
     parser.add_argument("--also", nargs="*", default=[], metavar="SETTING=VALUE", help="of every run")
     parser.add_argument("--backend", default="torch")
-    parser.add_argument("--precision", help="of the network")
+    precision = rule_of(Settings.__dataclass_fields__["precision"])
+    parser.add_argument("--precision", type=precision.read, help="of the network, as of nst stylize")
     parser.add_argument("--name", default="default", help="of this series: part of the files' names")
     parser.add_argument(
         "--sheet",

@@ -35,13 +35,13 @@ def begin(content: str, quiet: bool) -> None:
 
 
 def load_backend(name: str, device: str, precision: str | None = None) -> Backend[Any]:
-    """A backend whose network computes in `precision` (or "auto"), silent unless it fails."""
-    from nst.backends.autotune import backend_in
+    """See `get_backend`, silent unless it fails."""
+    from nst.backends import get_backend
 
     add_working_folder(name)
     tell_of_numpy(name)
     with _quiet_stderr():
-        return backend_in(name, device, precision)
+        return get_backend(name, device, precision=precision)
 
 
 def tell_of_numpy(name: str) -> None:
@@ -138,7 +138,7 @@ def engine_arguments(
     devices = Devices(tuple(device.split(",")), ray, ray_workers)
     return {
         **given,
-        "backend": partial(load_backend, backend, devices.first, given["precision"]),
+        "backend": partial(load_backend, backend, devices.first),
         "device": devices,
         "weights": partial(find_network, weights, offline=offline, seed=given["seed"], quiet=quiet),
     }
@@ -194,9 +194,12 @@ def plan_rows(transfer: StyleTransfer, long_side: int | None = None) -> list[tup
     told, long_side = duration_text(future.poster), long_side or max(width, height)
     quicker = f"about {told} as nst poster --size {POSTER} --long-side {long_side}"
     free = "unknown" if chosen.free is None else size_text(chosen.free)
+    kinds = [backend.precision for backend in transfer.backends]
+    lower = [("precision", ", ".join(kinds))] if {*kinds} != {transfer.backend.dtype} else []
     return [
         ("size", f"{width}x{height} pixels, {transfer.backend.name} on {transfer.backend.device}"),
         ("scales", schedule_text(transfer.schedule)),
+        *lower,
         (
             "windows",
             f"{chosen.side} px, computing {future.overlap:.2f} times the pixels{among}"

@@ -83,7 +83,7 @@ def make(
 
 def engine(backend: str) -> dict[str, Any]:
     """What computes."""
-    return {"backend": backend, "weights": load_embedded(), "precision": "auto"}
+    return {"backend": backend, "weights": load_embedded(), "precision": "fastest"}
 
 
 def video(content: Image.Image, styles: list[Image.Image], count: int, fixed: dict[str, Any]) -> Image.Image:
@@ -116,7 +116,7 @@ def page() -> str:
     lines = [
         "# Gallery",
         "",
-        "A dozen pictures, each by the one command above it (`--precision auto` is faster and looks the same), then "
+        "A dozen pictures, each by the one command above it (`--precision fastest` is faster and looks the same), then "
         "what else nst can do, a sheet for each feature. The network is the one in the package, nothing is downloaded. "
         "`python docs/make_gallery.py` makes all of it; where photographs and paintings come from: "
         "[pictures/README.md](pictures/README.md).",

@@ -93,7 +93,7 @@ class _Always(TypedDict, total=False):
     color_when: ColorTime | None
     average: float
     tile: Literal["auto", "off"] | int
-    precision: Precision | None
+    precision: Precision | Sequence[Precision | Literal["..."]] | None
 
 
 class SettingsArguments(_Always, total=False):

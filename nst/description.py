@@ -156,6 +156,7 @@ def describe(
         step: of the picture.
         command: of the command line: its name, and options of its own that are no settings.
     """
+    precision = settings.precision
     return {
         "settings": {
             **settings.as_dict(),
@@ -166,7 +167,7 @@ def describe(
             "backend": transfer.backend.name,
             "device": transfer.backend.device,
             "dtype": transfer.backend.dtype,
-            "precision": transfer.backend.precision,
+            "precision": list(precision) if isinstance(precision, tuple) else transfer.backend.precision,
         },
         "versions": {
             "nst": __version__,
@@ -192,7 +193,7 @@ FORM = {
         "backend": str,
         "device": str,
         "optimizer": str,
-        "precision?": (str, None),
+        "precision?": (str, [str], None),
         "masks?": ({str: str}, None),
     },
     "versions?": {str: str},
@@ -233,9 +234,11 @@ def settings_in(document: Mapping[str, Any]) -> Settings:
     found, names = document["settings"], {declared.name for declared in fields(Settings)}
     given = {name: value for name, value in found.items() if name in names}
     own = given["init"] not in STARTS
-    precision = TYPED_PRECISIONS.get(given.get("precision") or "")
+    precision = given.get("precision")
+    if isinstance(precision, str):
+        given["precision"] = TYPED_PRECISIONS.get(precision)
     given |= {name: getattr(Settings(), name) for name in OURS}
-    return make_settings(**{**given, "init": "picture" if own else given["init"], "precision": precision})
+    return make_settings(**{**given, "init": "picture" if own else given["init"]})
 
 
 def settings_of(picture: FileSource) -> dict[str, Any]:

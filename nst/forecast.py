@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from nst.encoding.windows import PASSES, overlap_factor
 from nst.engine.pyramid import scale_sizes
+from nst.protocol import Backend
 from nst.transfer import StyleTransfer
 
 SMALL = (128, 256)
@@ -34,22 +36,28 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     longest = max(transfer.size)
     small = [side for side in SMALL if side < longest] or [longest]
     timed = scale_sizes(small, longest, *transfer._limits)[: len(small)]
-    fixed, per_pixel = _line([(_pixels(transfer, side), _seconds(transfer, side)) for side in timed])
+    lines = {
+        backend: _line([(_pixels(transfer, side), _seconds(transfer, side, backend)) for side in timed])
+        for backend in dict.fromkeys(transfer.backends)
+    }
     layers, convolutions = transfer.layers, transfer.weights.layer_names
     side = transfer.plan.side
     overlap = overlap_factor(height, width, side, layers, convolutions)
     busiest = overlap_factor(height, width, side, layers, convolutions, transfer.plan.workers)
 
-    def step(side: int) -> float:
+    def step(side: int, backend: Backend[Any]) -> float:
         pixels, window = _pixels(transfer, side), transfer.plan.side
+        fixed, per_pixel = lines[backend]
         if window is None or side <= window:
             return fixed + per_pixel * pixels
         return PASSES * (fixed * pixels * busiest / window**2 + per_pixel * pixels * busiest)
 
+    scales = list(zip(transfer.schedule, transfer.backends, strict=True))
     whole, capped = (
-        sum(steps * step(min(side, most)) for side, steps in transfer.schedule) for most in (longest, POSTER)
+        sum(steps * step(min(side, most), backend) for (side, steps), backend in scales)
+        for most in (longest, POSTER)
     )
-    return Forecast(step(longest), whole, capped, overlap)
+    return Forecast(step(longest, transfer.backend), whole, capped, overlap)
 
 
 def _pixels(transfer: StyleTransfer, longest: int) -> float:
@@ -67,11 +75,10 @@ def _line(points: list[tuple[float, float]]) -> tuple[float, float]:
     return fixed, slope
 
 
-def _seconds(transfer: StyleTransfer, longest: int) -> float:
+def _seconds(transfer: StyleTransfer, longest: int, backend: Backend[Any]) -> float:
     """Of one evaluation of the objective at a size: the quicker of two, after one that warms up."""
-    stage = transfer._stage(longest)
-    x = transfer.backend.from_numpy(transfer.start.first(*stage.scene.size))
-    space = transfer.backend.space
+    stage, space = transfer._stage(longest, backend), backend.space
+    x = backend.from_numpy(transfer.start.first(*stage.scene.size))
     seconds = []
     for _ in range(3):
         began = time.perf_counter()

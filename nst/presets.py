@@ -145,7 +145,13 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "fast": Preset(
         "a first look: few steps, most of them at small sizes",
-        {"optimizer": "lbfgs", "steps": (60, 30, "..."), "scales": "auto", "size": 384, "precision": "auto"},
+        {
+            "optimizer": "lbfgs",
+            "steps": (60, 30, "..."),
+            "scales": "auto",
+            "size": 384,
+            "precision": "fastest",
+        },
     ),
     "quality": Preset(
         "many steps, coarse to fine",

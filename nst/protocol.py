@@ -297,3 +297,10 @@ class Backend(Protocol[T]):
 
         Constants are passed by name at each call, with the shapes seen here, and never captured.
         """
+
+
+def in_precision(backend: Backend[T], precision: str) -> Backend[T]:
+    """The same backend with networks in `precision` ("bfloat16"); itself where it has them already."""
+    if backend.precision == precision:
+        return backend
+    return type(backend)(device=backend.device, dtype=backend.dtype, precision=precision)

@@ -28,7 +28,7 @@ Mean: TypeAlias = Literal["content", "tv"]
 NetworkKind: TypeAlias = Literal["caffe", "normalised", "torchvision", "other"]
 OptimizerName: TypeAlias = Literal["lbfgs", "adam"]
 Padding: TypeAlias = Literal["zero", "replicate", "circular"]
-Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+Precision: TypeAlias = Literal["auto", "fastest", "fp32", "bf16", "fp16"]
 StartName: TypeAlias = Literal["content", "noise", "style", "statistics"]
 StyleLossName: TypeAlias = Literal["gram", "moments", "covariance", "w2"]
 
@@ -151,6 +151,26 @@ def flag(default: bool, **more: Any) -> Any:
     return declare(
         default, Rule("flag", want="true or false", allows=lambda value: isinstance(value, bool), **more)
     )
+
+
+def each_size(default: Any, words: tuple[str, ...], items: tuple[str, ...], **more: Any) -> Any:
+    """One of some words, or a list of `items`, one a size, in which "..." repeats the one before it."""
+
+    def allows(value: object) -> bool:
+        if not isinstance(value, tuple):
+            return isinstance(value, str) and value in words
+        known = all(isinstance(item, str) and item in (*items, "...") for item in value)
+        return known and value[:1] not in ((), ("...",)) and value.count("...") <= 1
+
+    def read(text: str) -> object:
+        found = tuple(text.replace(",", " ").split())
+        value = found[0] if len(found) == 1 else found
+        if not allows(value):
+            raise ValueError
+        return value
+
+    want = f"{', '.join(words)}, or a list of {', '.join(items[:-1])} and {items[-1]}, one a size"
+    return declare(default, Rule("list", want=want, allows=allows, words=words, read=read, **more))
 
 
 def number(
@@ -541,12 +561,15 @@ class Settings:
         group="run",
         help="Side in pixels of the windows that the picture is computed in; auto, or off for the whole at once.",
     )
-    precision: Precision | None = choice(
+    precision: Precision | tuple[Precision | Literal["..."], ...] | None = each_size(
         None,
         PRECISIONS,
+        PRECISIONS[2:],
         none="the backend's own",
+        metavar="WORD[,...]",
         group="run",
-        help="Precision of the network alone; auto takes the fastest.",
+        help="Precision of the network alone; fastest is what is fastest here, auto is that below the last size and "
+        "fp32 there; a list such as bf16,...,fp32 gives each size its own.",
     )
 
     def __post_init__(self) -> None:

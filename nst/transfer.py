@@ -39,13 +39,22 @@ from nst.arguments import (
     with_present_names,
 )
 from nst.backends import get_backend
-from nst.backends.autotune import backend_in
+from nst.backends.autotune import settled_precision
+from nst.backends.selection import PRECISIONS
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import CONTROLS, Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
 from nst.description import STYLIZE, Sources, describe
 from nst.engine.cache import Cache, Context
 from nst.engine.loss_scaling import OVERFLOW
-from nst.engine.pyramid import RATIO, layers_read, limiting_picture, schedule, schedule_text, unit_of
+from nst.engine.pyramid import (
+    RATIO,
+    layers_read,
+    limiting_picture,
+    precisions,
+    schedule,
+    schedule_text,
+    unit_of,
+)
 from nst.engine.stage import RunState, Stage
 from nst.engine.start import BLUR, Start
 from nst.engine.weighting import losses_of, resolved, style_amount
@@ -61,7 +70,7 @@ from nst.pictures.kinds import Layout, from_any, laid_out, pictures_of_batch
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
 from nst.pictures.scene import Scene, make_scene, whole_units
-from nst.planning.plan import Plan, Task
+from nst.planning.plan import Plan, Task, predict
 from nst.progress import Output, Progress, without_overflow_warnings
 from nst.protocol import Backend, Evaluation, HostArray, VectorSpace
 from nst.repr_html import ReprHtml
@@ -94,7 +103,8 @@ class Run:
 
     scene: Scene  # the pictures at the size of the result
     losses: tuple[Loss, ...]
-    context: Context  # what computes them
+    context: Context  # what computes them, at the last size
+    backends: tuple[Backend[Any], ...]  # what does at each scale: they differ in precision alone
     optimizer: Optimizer  # what minimises them
     start: Start  # the first picture, at any size
     schedule: tuple[tuple[int, int], ...]  # (longest side in pixels, steps) of each scale, coarse to fine
@@ -109,7 +119,7 @@ class Run:
 
         `until` is asked before each step and each part of the setting up of a size; what is true ends the run.
         """
-        backend, optimizer, schedule = self.context.backend, self.optimizer, self.schedule
+        optimizer, schedule = self.optimizer, self.schedule
         began = time.perf_counter() - (position.seconds if position else 0.0)
         done, first = (position.done, position.scale) if position else (0, 1)
         coarse: HostArray | None = None  # the result of the scale before
@@ -117,8 +127,10 @@ class Run:
             # the pictures at this scale; what the losses aim at there, and the objective that they make
             if position is None and until():
                 return
+            backend = self.backends[number - 1]
             found = position.stage if position else None
-            stage = self.ready or Stage(self.scene_at(longest), self.losses, self.context, found)
+            context = replace(self.context, backend=backend)
+            stage = self.ready or Stage(self.scene_at(longest), self.losses, context, found)
             if position is None and until():
                 return
             # the first iterate, on top of what the scale before has found
@@ -311,7 +323,8 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
         style: a, or a list of several; each of any of those kinds and of any size. An empty list where the style
             loss is off.
         backend: auto, torch, tf, onnx, numpy, a plug-in's name, `package.module:Class`, a `Backend`, or a function
-            that returns one and is called when settings and pictures have been found in order.
+            that returns one and is called when settings and pictures have been found in order. `precision` changes
+            that of its networks.
         device: auto, cpu, cuda, cuda:N, mps; several ("cuda:0,cuda:1") share out the windows of a large picture; or
             `nst.Devices`, also for a cluster.
         weights: "auto", "embedded", "random", a name in the catalogue, a path, `NetworkWeights`, or a
@@ -406,13 +419,19 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
         self.start = Start(self.settings, seen, styles, self._pictures.start)
         self._devices = devices_of(device)
         if isinstance(backend, str):
-            backend = backend_in(backend, self._devices.first, self.settings.precision)
-        self.backend: Backend[Any] = backend() if callable(backend) else backend
+            backend = get_backend(backend, self._devices.first)
+        backend = backend() if callable(backend) else backend
+        precision = settled_precision(backend, self.settings.precision)
+        self.settings = replace(self.settings, precision=precision)
+        words = precisions(precision, self.schedule)
+        made = {word: self._cache.backend(backend, PRECISIONS.get(word or "")) for word in words}
+        self.backends: tuple[Backend[Any], ...] = tuple(made[word] for word in words)  # at each scale
+        self.backend = self.backends[-1]
         self.weights = network_of(weights, self.settings.seed)
         self._spec = str(weights) if isinstance(weights, (str, Path)) else None
         self.weights.require(self.layers)
-        self._group = worker_group_of(self._devices, self.backend, self.weights, self._cache)
         asked, self.settings = self.settings, resolved(self.settings, self.weights, height, width)
+        self._group = worker_group_of(self._devices, self.backend, self.weights, self._cache)
         self._notices = about_inputs(content, sources, asked, self.settings, self.weights)
         if isinstance(optimizer, str):
             pairs = min(self.plan.history, max(1, sum(steps for _, steps in self.schedule)))
@@ -499,10 +518,11 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
         if not ended:
             self._last = None
 
-    def _stage(self, longest: int) -> Stage:
-        """What is minimised at a longest side of that many pixels."""
+    def _stage(self, longest: int, backend: Backend[Any] | None = None) -> Stage:
+        """What is minimised at a longest side of that many pixels; `backend` is that of the last size unless given."""
         run = self._run
-        return Stage(run.scene_at(longest), run.losses, run.context)
+        context = replace(run.context, backend=backend or self.backend)
+        return Stage(run.scene_at(longest), run.losses, context)
 
     def full_size(self, record: Progress) -> Picture:
         """The picture of a record at the size of the result, which a record of a coarser scale is brought up to."""
@@ -666,16 +686,23 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
             losses=losses,
             start=replace(self.start, content=seen, picture=from_any(laid_out(init, self._layout)[0])[0]),
             schedule=self.schedule[-1:],
+            backends=self.backends[-1:],
             output=replace(self.output, original=original, restore=lambda result: last(own(result))),
             ready=self._last_frame,
         )
 
     @cached_property
     def _task(self) -> Task:
-        longest = next((side for side, steps in reversed(self.schedule) if steps), max(self.size))
-        size = fit_longest_side(*self.size, longest)  # nothing is computed beyond the last size with steps
-        sharing = (self._group.size, self._group.nearby) if self._group else ()
-        return Task(self.settings, self.weights, self.backend, size, self.layers, *sharing)
+        """What takes the most memory: the last size with steps, or a coarser one in a higher precision."""
+        workers, nearby = (self._group.size, self._group.nearby) if self._group else (1, 0)
+
+        def task(longest: int, backend: Backend[Any]) -> Task:
+            size, networks = fit_longest_side(*self.size, longest), len({*self.backends})
+            return Task(self.settings, self.weights, backend, size, self.layers, workers, nearby, networks)
+
+        scales = zip(self.schedule, self.backends, strict=True)
+        tasks = [task(side, backend) for (side, steps), backend in scales if steps]
+        return max(tasks or [task(max(self.size), self.backend)], key=lambda task: predict(task).peak)
 
     @cached_property
     def _run(self) -> Run:
@@ -684,6 +711,7 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
             scene=self._scene,
             losses=(*losses_of(self.settings, self.weights), *self._extra),
             context=Context(self.settings, self.weights, self.backend, sides, self._cache, self._group),
+            backends=self.backends,
             optimizer=Averaged(self._optimizer, average) if average else self._optimizer,
             start=self.start,
             schedule=self.schedule,

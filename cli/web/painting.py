@@ -33,7 +33,7 @@ from nst.pictures.writing import to_pil, write_picture
 from nst.planning.memory import free_memory, is_out_of_memory
 from nst.progress import Output, Progress
 from nst.protocol import Backend
-from nst.settings import Settings
+from nst.settings import Precision, Settings
 from nst.transfer import StyleTransfer
 
 MAX_UPLOAD_PIXELS = 2**27
@@ -58,7 +58,7 @@ class Setup:
     backend: str = "auto"
     device: str = "auto"
     weights: str = "auto"
-    precision: str | None = "auto"
+    precision: Precision | None = "fastest"
     memory: int | None = None  # bytes to stay within, all processes together; None for what is free
     size: int = 512  # longest side of the live picture in pixels
 
@@ -72,18 +72,23 @@ class PaintingContext:
     @cached_property
     def backend(self) -> Backend[Any]:
         """Where it is computed."""
-        return load_backend(self.setup.backend, self.setup.device, self.setup.precision)
+        return load_backend(self.setup.backend, self.setup.device)
 
     @cached_property
     def weights(self) -> NetworkWeights:
         """Of the network."""
         return resolve_weights(self.setup.weights, offline=True)
 
+    @property
+    def _engine(self) -> dict[str, Any]:
+        """What every picture is computed by."""
+        return {"backend": self.backend, "weights": self.weights, "precision": self.setup.precision}
+
     def warm_up(self) -> None:
         """Paint a small picture, so that the first of the user does not wait for what is made once."""
         rng = np.random.default_rng(0)
         pictures = [Picture(rng.random((96, 128, 3), np.float32)) for _ in range(2)]
-        transfer = StyleTransfer(*pictures, backend=self.backend, weights=self.weights, size=128, steps=1)
+        transfer = StyleTransfer(*pictures, **self._engine, size=128, steps=1)
         for record in transfer.iterate():
             record.losses()
 
@@ -103,8 +108,7 @@ class PaintingContext:
         return StyleTransfer(
             photo,
             styles,
-            backend=self.backend,
-            weights=self.weights,
+            **self._engine,
             masks={name: read_upload(path) for name, path in masks.items()},
             init="content" if init is None else read_upload(init),
             memory=memory,

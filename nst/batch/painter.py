@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nst.backends.autotune import backend_in
+from nst.backends import get_backend
 from nst.batch.manifest import files_in
 from nst.batch.rows import Row
 from nst.description import Labels, Sources, describe
@@ -151,8 +151,8 @@ class RowPainter:
         backend, weights = given.get("backend", "auto"), given.get("weights", "auto")
         seed = given.get("seed", 0)
         if isinstance(backend, str):
-            choice = backend, devices_of(given.get("device", "auto")).first, given.get("precision")
-            given["backend"] = partial(self._backends.get, choice, partial(backend_in, *choice))
+            choice = backend, devices_of(given.get("device", "auto")).first
+            given["backend"] = partial(self._backends.get, choice, partial(get_backend, *choice))
         if isinstance(weights, (str, Path)):
             named = str(weights), seed if weights == "random" else None
             given["weights"] = partial(

@@ -23,7 +23,7 @@ from nst.models.weights import NetworkWeights
 from nst.pictures.scene import Scene
 from nst.planning.memory import free_memory
 from nst.planning.plan import HISTORIES, Plan, Task, choose
-from nst.protocol import Backend, Evaluation
+from nst.protocol import Backend, Evaluation, in_precision
 from nst.settings import Settings
 
 
@@ -52,7 +52,14 @@ class Cache:
         # a run goes from size to size with one network, whether others get it or not
         self.networks, self.known = LRU(min(sizes, 2), living=True), LRU(min(sizes, 2))
         self.sizes, self.groups = LRU(sizes), LRU(min(sizes, 1))
+        self._backends = LRU(min(sizes, 2))
         self._plans = LRU(4 * sizes)
+
+    def backend(self, backend: Backend[Any], precision: str | None) -> Backend[Any]:
+        """See `nst.protocol.in_precision`; the same one each time, with whose networks others are found."""
+        if precision is None or precision == backend.precision:
+            return backend
+        return self._backends.get((backend, precision), lambda: in_precision(backend, precision))
 
     def plan(self, task: Task, limit: int | None = None) -> Plan:
         """See `nst.planning.plan.choose`; the same task has the same plan, however much memory is taken by then.

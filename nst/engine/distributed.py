@@ -25,7 +25,7 @@ from nst.losses.objective import statistics_of
 from nst.losses.term import Term
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import Backend, HostArray, Objective
+from nst.protocol import Backend, HostArray, Objective, in_precision
 
 AHEAD = 2
 """Windows of a worker that may wait or be done before the one that is added up now: it is never idle, and not all of a
@@ -94,7 +94,8 @@ class DistributedPasses:
                 )
                 for number in range(place, len(constants), len(workers))
             }
-            assignment = Assignment(self._encoder.layers, self._pooling, self._terms, common, own)
+            layers, precision = self._encoder.layers, self._encoder.backend.precision
+            assignment = Assignment(layers, self._pooling, precision, self._terms, common, own)
             answers.append(worker.ask("begin", assignment))
         _wait(answers)
         self._group.busy_with = constants
@@ -185,13 +186,14 @@ class Assignment:
 
     layers: Sequence[str]  # that the network returns, in network order
     pooling: Pooling
+    precision: str  # of the network
     terms: Sequence[Term]  # those that read layers
     shared: Arrays  # constants of all windows
     windows: Mapping[int, Arrays]  # constants of each window's own, by its number
 
 
 class Shard:
-    """Computes windows on a device, with the backend of the whole run there; `begin` comes first."""
+    """Computes windows on a device, with a backend like that of the whole run; `begin` comes first."""
 
     def __init__(self, backend: Backend[Any], weights: NetworkWeights) -> None:
         self._backend, self._weights = backend, weights
@@ -202,7 +204,7 @@ class Shard:
 
     def begin(self, assignment: Assignment) -> None:
         """Take over windows, in place of those before."""
-        backend = self._backend
+        backend = self._backend = in_precision(self._backend, assignment.precision)
         # their memory is free before there are new ones
         self._parts, self._constants, self._adjoints, self._adjoint = {}, {}, {}, None
         network = backend.network(self._weights, assignment.layers, assignment.pooling)

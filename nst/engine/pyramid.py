@@ -58,9 +58,7 @@ def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple
     scales as there are; one of another length is a SettingsError.
     """
     if not isinstance(steps, int):
-        counts = [int(count) for count in steps if count != "..."]
-        if steps[-1] == "...":
-            counts = [*counts, *[counts[-1]] * len(sizes)][: len(sizes)]
+        counts = [int(count) for count in spread(steps, len(sizes))]
         if len(counts) != len(sizes):
             sides = ",".join(map(str, sizes))
             raise SettingsError(f"{len(counts)} numbers of steps for {len(sizes)} scales ({sides} pixels)")
@@ -68,6 +66,32 @@ def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple
     # from the finest on, which gets what a number that is not whole leaves
     ends = [-(-steps * sides // sum(sizes)) for sides in accumulate(reversed(sizes))]
     return tuple(end - start for start, end in pairwise([0, *ends]))[::-1]
+
+
+def spread(listed: Sequence[int | str], count: int) -> list[int | str]:
+    """A list with the number or word before "..." as often as it takes to make it `count` long, or not at all."""
+    if "..." not in listed:
+        return list(listed)
+    dots = listed.index("...")
+    head, tail = [*listed[:dots], *[listed[dots - 1]] * count], [*listed[dots + 1 :]]
+    return [*head[: max(0, count - len(tail))], *tail][-count:]
+
+
+def precisions(
+    spec: str | Sequence[str] | None, schedule: Sequence[tuple[int, int]]
+) -> tuple[str | None, ...]:
+    """The precision at each scale of a schedule, None for the backend's own.
+
+    A list is one for each scale with steps; SettingsError for another number of them.
+    """
+    if spec is None or isinstance(spec, str):
+        return (spec,) * len(schedule)
+    sides = [side for side, steps in schedule if steps] or [schedule[-1][0]]
+    words = [str(word) for word in spread(spec, len(sides))]
+    if len(words) != len(sides):
+        listed = ",".join(map(str, sides))
+        raise SettingsError(f"{len(words)} precisions for {len(sides)} scale(s) with steps ({listed} pixels)")
+    return tuple([*words, words[-1]][: len(schedule)])
 
 
 def schedule(

@@ -55,6 +55,7 @@ class Task:
     layers: tuple[str, ...]  # that all losses read, in network order
     workers: int = 1  # that windows are shared out among; 1 for this process alone
     nearby: int = 0  # how many of them use the memory of this process's device
+    networks: int = 1  # in so many precisions; the memory of coarser sizes' ones comes back late
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,7 +116,7 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
     history_bytes = round(full_history * (2 / element if half else 1.0))
     copies = (costs.history - 1.0) * full_history  # in the working precision
     parameters = element * sum(array.size for layer in convolutions for array in weights.convolutions[layer])
-    network = costs.process + costs.copies * parameters
+    network = costs.process + task.networks * costs.copies * parameters
     computing = (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
     peak = network + targets + (WORKING + method.vectors) * picture + history_bytes + copies
     if side is None or not task.nearby:

@@ -104,6 +104,7 @@ class VideoTransfer:
             "scales": 1,
             "steps": next_steps,
             "backend": self.first.backend,
+            "precision": None,
             "weights": self.first.weights,
             "extra_terms": self._losses(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)),
             "cache": given.get("cache") or Cache(1),

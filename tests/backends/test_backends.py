@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import nst
 from nst.backends import backend_names, get_backend
-from nst.backends.autotune import backend_in
+from nst.backends.autotune import choose_precision, settled_precision
 from nst.backends.registry import BUILTIN, backend_class, how_to_install
 from nst.backends.selection import parse_device
 from nst.checkpoint import read_checkpoint
@@ -76,7 +76,8 @@ def test_a_class_by_its_place(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     backend = get_backend("placed:Mine", dtype="float32")
     assert (backend.name, backend.dtype) == ("mine", "float32")
-    assert backend_in("placed:Mine", "cpu", "auto").precision == "float64"
+    assert choose_precision(get_backend("placed:Mine")) == "float64"
+    assert settled_precision(get_backend("placed:Mine"), "auto") is None
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,12 @@ BAD_OPTIONS = [
     (["--style-scale", "0"], "style scale is 0.0"),
     (["--style-scale", "nan"], "style scale is nan"),
     (["--pooling", "median"], "'median' is not one of"),
+    (
+        ["--precision", "bf17"],
+        "'bf17' is not auto, fastest, fp32, bf16, fp16, or a list of fp32, bf16 and fp16",
+    ),
+    (["--precision", "fp32,...,bf16,..."], "one a size"),
+    (["--precision", "fp32,bf16"], "2 precisions for 1 scale(s) with steps (32 pixels)"),
     (["--optimizer", "sgd"], "'sgd' is not one of"),
     (["--backend", "caffe"], "unknown backend 'caffe'"),
     (["--device", "tpu"], "unknown device 'tpu'"),

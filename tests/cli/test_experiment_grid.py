@@ -77,11 +77,15 @@ def test_the_simplex(count):
 
 def test_sweeps_are_read_as_the_command_line_reads_them():
     sweeps = parse_sweeps(
-        ["style-layers=conv1_1,conv2_1=0.5+conv3_1", "steps=5,10+20", "smoothing=true,false"]
+        [
+            *("style-layers=conv1_1,conv2_1=0.5+conv3_1", "steps=5,10+20", "smoothing=true,false"),
+            "precision=auto,bf16+...+fp32",
+        ]
     )
     values = {key: [value.settings[key] for value in axis] for key, axis in sweeps.items()}
     assert values == {
         "style_layers": ["conv1_1", "conv2_1=0.5,conv3_1"], "steps": [5, [10, 20]], "smoothing": [True, False],
+        "precision": ["auto", ["bf16", "...", "fp32"]],
     }  # fmt: skip
     assert sweeps["steps"][0].label == "steps 5"
     assert parse_sweeps(["tv_weight=1e-3"])["tv_weight"][0].settings == {"tv_weight": 0.001}

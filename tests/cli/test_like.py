@@ -102,6 +102,23 @@ def shown_again(command, made, folder):
     return again.read_bytes()
 
 
+def test_a_precision_a_size(here, command, tmp_path, need):
+    need("torch")
+    words = [*here, "--backend", "torch", "--size", 48, "--scales", "24,32", "--steps", 3]
+    words += ["--precision", "bf16,...,fp32"]
+    result = command("stylize", *PAIR, "-o", "made.png", *words)
+    assert result.status == 0, result.stderr
+    shown = command("show", "made.png").stdout
+    assert "--precision bf16,...,fp32" in shown.splitlines()[0]
+    assert "precision         bf16,...,fp32" in shown
+    made = tmp_path / "made.png"
+    assert shown_again(command, made, tmp_path) == made.read_bytes()
+    again = command("stylize", "--like", "made.png", "-o", "larger.png", "--size", 64, "--scales", "auto")
+    assert again.status == 0, again.stderr
+    plan = command("plan", *PAIR, *words).stdout
+    assert "bfloat16, bfloat16, float32" in plan
+
+
 def test_a_result_of_the_library(here, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = {"backend": "numpy", "weights": "net.safetensors", "size": 32, "steps": 2, "pooling": "max"}

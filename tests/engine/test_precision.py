@@ -1,4 +1,4 @@
-"""Networks in bfloat16 and float16: filters, loss scaling, the choice of `auto`, graphs in other types, CUDA graphs."""
+"""Networks in bfloat16 and float16: filters, loss scaling, the choice of `auto`, a precision a size, CUDA graphs."""
 
 import json
 import subprocess
@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 import nst
+from nst import forecast as forecasts
+from nst import transfer as transfer_module
 from nst.backends import autotune, get_backend
 from nst.backends.numpy.backend import NumpyBackend
 from nst.backends.rounding import round_filters
 from nst.engine import loss_scaling
-from nst.errors import BackendError, NSTError
+from nst.engine.pyramid import precisions
+from nst.errors import BackendError, ImageError, NSTError, SettingsError
 from nst.models.random import random_weights
 from nst.protocol import Evaluation
 
@@ -284,13 +287,15 @@ def measured(monkeypatch, tmp_path):
         return {"float32": 1.0, "bfloat16": 0.4}[backend.precision]
 
     monkeypatch.setattr(autotune, "_seconds", seconds)
+    monkeypatch.setattr(autotune, "HELD", {})
     monkeypatch.setenv("NST_HOME", str(tmp_path / "home"))
     return seen
 
 
 def test_auto_measures_once_and_never_float16_on_a_cpu(measured, tmp_path):
-    assert autotune.backend_in("torch", "cpu", "auto").precision == "bfloat16"
-    assert autotune.choose_precision("torch", "cpu") == "bfloat16"
+    for held in ({}, {}):
+        autotune.HELD = held  # of a process; `measured` puts it back
+        assert autotune.choose_precision(get_backend("torch", "cpu")) == "bfloat16"
     assert measured == ["float32", "bfloat16"]
     (entry,) = json.loads((tmp_path / "home" / "precision.json").read_text()).values()
     assert entry == {"precision": "bfloat16", "seconds": {"float32": 1.0, "bfloat16": 0.4}}
@@ -306,14 +311,15 @@ def test_auto_does_not_wait_for_what_the_processor_emulates(monkeypatch, tmp_pat
 
     monkeypatch.setattr(autotune, "_seconds", seconds)
     monkeypatch.setenv("NST_HOME", str(tmp_path / "home"))
-    for _ in range(2):  # and once a machine
-        assert autotune.choose_precision("torch", "cpu") == "float32"
+    for held in ({}, {}):  # and once a machine
+        monkeypatch.setattr(autotune, "HELD", held)
+        assert autotune.choose_precision(get_backend("torch", "cpu")) == "float32"
     assert sorted(seen) == [("bfloat16", 32), ("float32", 32), ("float32", 128)]
 
 
 def test_auto_without_a_choice_measures_nothing(measured):
-    assert autotune.choose_precision("onnx", "cpu") == "float32"
-    assert autotune.choose_precision("numpy", "cpu") == "float64"
+    assert autotune.choose_precision(get_backend("onnx", "cpu")) == "float32"
+    assert autotune.choose_precision(get_backend("numpy", "cpu")) == "float64"
     assert measured == []
 
 
@@ -321,12 +327,15 @@ def test_auto_without_a_choice_measures_nothing(measured):
 def test_auto_bears_a_damaged_file(measured, tmp_path, content):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "precision.json").write_text(content)
-    assert autotune.choose_precision("torch", "cpu") == "bfloat16"
+    assert autotune.choose_precision(get_backend("torch", "cpu")) == "bfloat16"
 
 
 def test_auto_bears_a_folder_that_cannot_be_written(measured, tmp_path):
+    """Nor measures for each picture then."""
     (tmp_path / "home").write_text("a file")
-    assert autotune.choose_precision("torch", "cpu") == "bfloat16"
+    for _ in range(2):
+        assert autotune.choose_precision(get_backend("torch", "cpu")) == "bfloat16"
+    assert measured == ["float32", "bfloat16"]
 
 
 def test_auto_takes_no_precision_that_fails():
@@ -404,3 +413,162 @@ def test_on_a_cpu_there_are_no_graphs(torch, graphed):
     backend = get_backend("torch", "cpu")
     objective = backend.compile(lambda ops, x, c: (ops.sum(x), {}), torch.ones(1, 3, 2, 2), {})
     assert not isinstance(objective, graphed)
+
+
+# a precision a size
+
+
+SIZES = ((24, 2), (34, 2), (48, 2))
+MIXED = ("bf16", "...", "fp32")
+UP_TO_CONV3_1 = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1")
+
+
+@pytest.mark.parametrize(
+    ("spec", "schedule", "found"),
+    [
+        (None, SIZES, (None, None, None)),
+        ("bf16", SIZES, ("bf16", "bf16", "bf16")),
+        (("fp16", "bf16", "fp32"), SIZES, ("fp16", "bf16", "fp32")),
+        (MIXED, SIZES, ("bf16", "bf16", "fp32")),
+        (MIXED, SIZES[:2], ("bf16", "fp32")),
+        (MIXED, SIZES[:1], ("fp32",)),  # the last size
+        (("fp16", "bf16", "..."), SIZES, ("fp16", "bf16", "bf16")),
+        (("bf16", "...", "fp16", "fp32"), SIZES[:2], ("fp16", "fp32")),
+        (MIXED, (*SIZES[:2], (48, 0)), ("bf16", "fp32", "fp32")),  # the last one that computes anything
+        (MIXED, ((48, 0),), ("fp32",)),
+    ],
+)
+def test_the_precision_of_each_size(spec, schedule, found):
+    assert precisions(spec, schedule) == found
+
+
+@pytest.fixture
+def made(small_network, need):
+    """made(precision, **options): a transfer through three sizes on torch."""
+    need("torch")
+    content, style = (np.random.default_rng(0).random((2, 36, 48, 3)) * 255).astype(np.uint8)
+    shallow = {"style_layers": "conv1_1,conv2_1", "content_layers": "conv3_1", "optimizer": nst.LBFGS(2)}
+
+    def make(precision=MIXED, **options):
+        same = {
+            "backend": "torch",
+            "weights": small_network,
+            "size": 48,
+            "scales": 3,
+            "steps": (2, 2, 2),
+            **shallow,
+        }
+        return nst.StyleTransfer(content, style, precision=precision, **{**same, **options})
+
+    return make
+
+
+def kinds(transfer):
+    return [backend.precision for backend in transfer.backends]
+
+
+def test_a_list_of_another_length_is_said_before_the_network_is_loaded(made):
+    def load():
+        raise AssertionError
+
+    with pytest.raises(
+        SettingsError, match=r"^2 precisions for 3 scale\(s\) with steps \(24,34,48 pixels\)$"
+    ):
+        made(("bf16", "fp32"), weights=load)
+
+
+def test_a_backend_without_the_precision_says_so_of_a_list_too(made):
+    with pytest.raises(BackendError, match="numpy has no networks in 'bfloat16' beside float64: use"):
+        made(backend="numpy")
+
+
+def test_the_last_size_is_that_of_a_run_in_float32(made, monkeypatch):
+    """From the picture that the coarser ones have found, its losses and its picture are the same in every bit."""
+    starts, first_state = [], transfer_module.first_state
+
+    def watched(backend, optimizer, evaluate, start):
+        starts.append((backend.precision, start))
+        return first_state(backend, optimizer, evaluate, start)
+
+    monkeypatch.setattr(transfer_module, "first_state", watched)
+    mixed = list(made().iterate())
+    assert [precision for precision, _ in starts] == ["bfloat16", "bfloat16", "float32"]
+    full = list(made(None).iterate())
+    assert mixed[1].losses() != full[1].losses()
+
+    def started(backend, optimizer, evaluate, _):
+        return first_state(backend, optimizer, evaluate, starts[2][1])
+
+    monkeypatch.setattr(transfer_module, "first_state", started)
+    alone = list(made(None, scales=1, steps=2).iterate())[1:]
+    assert [record.losses() for record in alone] == [record.losses() for record in mixed[-2:]]
+    assert np.array_equal(alone[-1].raw_picture().rgb, mixed[-1].raw_picture().rgb)
+
+
+def test_auto_is_the_fastest_below_the_last_size_and_float32_there(made, measured):
+    auto = made("auto")
+    assert auto.settings.precision == MIXED
+    assert kinds(auto) == ["bfloat16", "bfloat16", "float32"]
+    assert kinds(made("auto", scales=1)) == ["float32"]
+    assert kinds(made("fastest", scales=1)) == ["bfloat16"]
+    assert made("fastest").settings.precision == "bf16"
+    assert kinds(made("auto", backend=get_backend("torch", "cpu", precision="bf16")))[-1] == "float32"
+
+
+def test_auto_is_nothing_where_float32_is_the_fastest(made, monkeypatch):
+    monkeypatch.setattr(autotune, "choose_precision", lambda backend: backend.dtype)
+    for word in ("auto", "fastest"):
+        assert made(word).settings.precision is None
+        assert kinds(made(word)) == ["float32"] * 3
+    half = get_backend("torch", "cpu", precision="bf16")
+    assert kinds(made("fastest", backend=half)) == ["float32"] * 3
+    exact = get_backend("torch", "cpu", dtype="float64")
+    assert kinds(made("auto", backend=exact)) == ["float64"] * 3
+
+
+def test_a_backend_that_is_given_lends_its_networks_in_other_precisions(made):
+    """And keeps its own where nothing is said; a cache finds what was made for the picture before."""
+    half, cache = get_backend("torch", "cpu", precision="bf16"), nst.Cache()
+    assert made(None, backend=half).backends == (half,) * 3
+    first, second = (made(backend=half, cache=cache) for _ in range(2))
+    assert first.backends == second.backends
+    assert first.backends[0] is half
+    assert first.backend.precision == "float32"
+
+
+def test_the_memory_is_that_of_the_size_that_takes_most(made):
+    """With the networks of all precisions: what a coarser size took is kept by the framework."""
+    alike = {word: made(word, size=512, scales=2) for word in ("fp32", "bf16")}
+    half, full = (alike[word].plan.peak for word in ("bf16", "fp32"))
+    arrays = [alike["fp32"].weights.convolutions[layer] for layer in UP_TO_CONV3_1]
+    network = 4 * sum(array.size for pair in arrays for array in pair)
+    another = alike["fp32"].backend.capabilities.costs.copies * network
+    assert made(("bf16", "fp32"), size=512, scales=2).plan.peak == pytest.approx(full + another, abs=1)
+    coarse = made(("fp32", "bf16"), size=512, scales=[510])  # nearly as large, with maps of twice the bytes
+    assert half + another < coarse.plan.peak < full + another
+
+
+def test_the_forecast_times_each_precision(made, monkeypatch):
+    seconds = {"bfloat16": 1.0, "float32": 3.0}
+    monkeypatch.setattr(forecasts, "_seconds", lambda transfer, side, backend: seconds[backend.precision])
+    monkeypatch.setattr(forecasts, "_pixels", lambda transfer, side: 1.0)
+    found = forecasts.forecast(made(steps=[5, 4, 2]))
+    assert (found.step, found.total) == (3.0, 9 * 1.0 + 2 * 3.0)
+
+
+def test_a_picture_says_the_precision_of_each_size(made, tmp_path):
+    result = made().paint(progress=False)
+    assert result.settings.precision == MIXED
+    result.save(tmp_path / "made.png")
+    again = nst.settings_of(tmp_path / "made.png")
+    assert again["precision"] == MIXED
+    assert kinds(made(again["precision"], scales=2)) == ["bfloat16", "float32"]  # whatever sizes there are
+
+
+@pytest.mark.parametrize("wrong", [["bf16", "int8"], ["..."], [], [["bf16"]], {"bf16": 1}])
+def test_what_a_picture_cannot_say(made, wrong, tmp_path):
+    result = made(steps=0).paint(progress=False)
+    description = {**result._made, "settings": {**result._made["settings"], "precision": wrong}}
+    replace(result, _made=description).save(tmp_path / "made.png")
+    with pytest.raises(ImageError, match="carries no settings of a run of nst"):
+        nst.settings_of(tmp_path / "made.png")

@@ -23,7 +23,7 @@ def transfer():
 
 def test_what_does_not_grow_with_the_picture_is_not_scaled(monkeypatch, transfer):
     """bfloat16 without the instructions for it: 1.15 s of a step of 1.52 s at 256 px are the same at 4096 px."""
-    monkeypatch.setattr(forecast, "_seconds", lambda _, side: 1.15 + 8e-6 * side * side * 0.75)
+    monkeypatch.setattr(forecast, "_seconds", lambda _, side, backend: 1.15 + 8e-6 * side * side * 0.75)
     found = forecast.forecast(transfer)
     at = {side: 1.15 + 8e-6 * side * side * 0.75 for side in (128, 256, 512)}
     assert found.step == pytest.approx(at[512])
@@ -32,18 +32,18 @@ def test_what_does_not_grow_with_the_picture_is_not_scaled(monkeypatch, transfer
 
 def test_a_plan_of_hours_names_the_poster(monkeypatch, transfer):
     """100 s a step at 128 px; 1600 s at 512 px, of which there are five."""
-    monkeypatch.setattr(forecast, "_seconds", lambda _, side: 100.0 * (side / 128) ** 2)
+    monkeypatch.setattr(forecast, "_seconds", lambda _, side, backend: 100.0 * (side / 128) ** 2)
     monkeypatch.setattr(forecast, "POSTER", 256)
     found = forecast.forecast(transfer)
     assert (found.total, found.poster) == (10 * 100 + 20 * 400 + 5 * 1600, 10 * 100 + 25 * 400)
     assert plan_rows(transfer)[-1] == ("or", "about 3 h 3 min as nst poster --size 256 --long-side 512")
     assert plan_rows(transfer, 4096)[-1][1].endswith("--size 256 --long-side 4096")
-    monkeypatch.setattr(forecast, "_seconds", lambda _, side: (side / 128) ** 2)
+    monkeypatch.setattr(forecast, "_seconds", lambda _, side, backend: (side / 128) ** 2)
     assert plan_rows(transfer)[-1][0] == "time"  # minutes
 
 
 def test_a_small_version_that_is_too_quick_counts_for_nothing(monkeypatch, transfer):
-    monkeypatch.setattr(forecast, "_seconds", lambda _, side: {128: 0.5, 256: 3.0}[side])
+    monkeypatch.setattr(forecast, "_seconds", lambda _, side, backend: {128: 0.5, 256: 3.0}[side])
     assert forecast.forecast(transfer).step == pytest.approx(12.0)  # four times the pixels of 256 px
 
 

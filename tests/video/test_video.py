@@ -40,6 +40,15 @@ def test_a_frame_starts_from_the_last_result_moved(options):
     np.testing.assert_array_equal(third[:, : -2 * RIGHT], first[:, 2 * RIGHT :])
 
 
+def test_the_frames_that_follow_have_the_precision_of_the_last_size(options, need):
+    need("torch")
+    sized = {"backend": "torch", "scales": [24], "precision": ["bf16", "fp32"]}
+    video = VideoTransfer(FRAMES[0], STYLE, next_steps=1, **{**options, **sized})
+    assert [backend.precision for backend in video.first.backends] == ["bfloat16", "float32"]
+    run = video.after(Last(FRAMES[0], np.float32(FRAMES[0] / 255)), FRAMES[1])
+    assert run.backends == (video.first.backend,)
+
+
 def test_what_was_outside_starts_from_the_frame_in_the_colours_of_the_paint(options):
     dark = [frame // 2 for frame in FRAMES]
     paint = np.float32([0.2, 0.1, 0.3])  # which the last result has everywhere on top of its frame

@@ -159,6 +159,17 @@ def test_the_scale_of_half_precision_does_not_depend_on_the_number(small_network
     assert np.linalg.norm(one - here) < 0.02 * np.linalg.norm(here)
 
 
+def test_workers_take_the_precision_of_the_size(small_network, need):
+    """They are started once, with the backend of the last size."""
+    need("torch")
+    from nst.backends.torch.backend import TorchBackend
+
+    half = partial(TorchBackend, "cpu", precision="bfloat16")
+    _, want = shared_among(small_network, half, 2)
+    _, got = shared_among(small_network, [half, partial(TorchBackend, "cpu"), TorchBackend], 3)
+    np.testing.assert_array_equal(got, want)
+
+
 def test_a_fault_in_a_worker_comes_with_its_traceback(small_network):
     (worker,) = start_workers([(thread_worker("cpu", 1), NumpyBackend)], small_network)
     with pytest.raises(RuntimeError, match=r"^Traceback[\s\S]*distributed\.py"):
