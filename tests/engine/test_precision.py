@@ -491,9 +491,9 @@ def test_the_last_size_is_that_of_a_run_in_float32(made, monkeypatch):
         return first_state(backend, optimizer, evaluate, start)
 
     monkeypatch.setattr(transfer_module, "first_state", watched)
-    mixed = list(made().iterate())
+    mixed = list(made(steps=(2, 2, 2)).iterate())
     assert [precision for precision, _ in starts] == ["bfloat16", "bfloat16", "float32"]
-    full = list(made(None).iterate())
+    full = list(made(None, steps=(2, 2, 2)).iterate())
     assert mixed[1].losses() != full[1].losses()
 
     def started(backend, optimizer, evaluate, _):
