@@ -234,8 +234,7 @@ def output_option(command: Command) -> Command:
 def free_name(picture: str, *words: str) -> str:
     """photo-painting.png beside photo.jpg, or photo-painting-2.png where that is there: nothing is overwritten.
 
-    Raises:
-        ImageError: there is no such picture.
+    ImageError: there is no such picture.
     """
     from nst.pictures.opening import open_file
 

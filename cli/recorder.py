@@ -45,13 +45,7 @@ def step_path(output: str, step: int, steps: int) -> Path:
 class Recorder:
     """Looks at each record of a run and keeps what was asked for.
 
-    Args:
-        transfer: what is run.
-        job: what is asked for.
-        frames: PNG files of the animation by step, of a run that goes on.
-
-    Raises:
-        SettingsError: a step that the run does not have.
+    One that goes on has `frames`: PNG files of the animation by step. SettingsError: a step that the run does not have.
     """
 
     def __init__(
@@ -178,14 +172,8 @@ def save_results(
 ) -> None:
     """The picture and the trace of a run; where one cannot be written, the other is all the same.
 
-    Args:
-        picture: the last iterate.
-        job: what is asked for.
-        description: of the run, as of `nst.description.describe`.
-        steps: what goes into the trace, a record for each step.
-
-    Raises:
-        NSTError: one of them, or both, could not be written.
+    The description is that of `nst.description.describe`; the trace has a record for each step. NSTError: one of them,
+    or both, could not be written.
     """
     problems: list[NSTError] = []
     try:
@@ -206,10 +194,7 @@ def save_results(
 def save_picture(picture: Picture, path: str, **labels: Any) -> None:
     """`write_picture`, or else the same into the folder of temporary files or the one that the program runs in.
 
-    Labels are those of `nst.description.Labels`.
-
-    Raises:
-        ImageError: it could not be written to `path`; where it is instead.
+    Labels are those of `nst.description.Labels`. ImageError: it could not be written to `path`; where it is instead.
     """
     try:
         write_picture(picture, path, **labels)

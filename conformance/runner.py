@@ -68,17 +68,10 @@ def names_to_run(given: Sequence[str]) -> list[str]:
 
 
 def run_here(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run the suite on one backend in this process.
+    """Run the suite on one backend, a name or `package.module:Class`, in this process.
 
-    Args:
-        spec: name, or `package.module:Class`.
-        options: how.
-
-    Returns:
-        The report as plain values, and the outputs on the fixed inputs, for the comparison of backends with each other.
-
-    Raises:
-        NSTError: no such backend, device, data type or weights file.
+    The report is plain values; beside it are the outputs on the fixed inputs, for the comparison of backends with each
+    other. NSTError: no such backend, device, data type or weights file.
     """
     backend = backend_class(spec)(device=options.device, dtype=options.dtype, precision=options.precision)
     tolerance(backend.dtype, "exact")

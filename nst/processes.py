@@ -68,10 +68,8 @@ Say: TypeAlias = Callable[[Any], None]
 class ChildProcess:
     """A process that works for this one, for as long as this one is there; Ctrl-C is not for it.
 
-    Args:
-        work: called there, with a function that waits for what is sent next and one that answers; prints to nobody.
-        heard: called with each answer, in a thread of its own; with None in the end, however that came.
-        environment: of the process.
+    `work` is called there, with what waits for messages and what answers; it prints to nobody. `heard` is called here
+    with each answer, in a thread of its own; with None in the end, however that came.
     """
 
     def __init__(
@@ -167,11 +165,7 @@ class ChildProcess:
 
 
 class ProcessExecutor(Executor):
-    """One process that does one call after the other; futures of one that is dead raise BrokenExecutor.
-
-    Args:
-        environment: of the process.
-    """
+    """One process that does one call after the other; futures of one that is dead raise BrokenExecutor."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._waiting: deque[Future[Any]] = deque()
@@ -279,11 +273,7 @@ def _write(pipe: IO[bytes], message: bytes) -> None:
 
 
 def _read(pipe: IO[bytes]) -> bytes:
-    """The next message.
-
-    Raises:
-        EOFError: there is none, or half of one.
-    """
+    """The next message. EOFError: there is none, or half of one."""
     size = pipe.read(8)
     message = pipe.read(int.from_bytes(size, "little"))
     if len(size) < 8 or len(message) < int.from_bytes(size, "little"):

@@ -53,13 +53,7 @@ class Done:
 class RunContext:
     """What the runs share: pictures, networks, backends, workers, and what the engine keeps from run to run.
 
-    Args:
-        folder: where the experiment is kept; the runs are in its folder "cells".
-        content: path of the content picture.
-        styles: paths of the style pictures.
-        offline: never download weights.
-        quiet: no line and no bar for networks that are fetched or built.
-        labels: what the pictures say of themselves.
+    The experiment is kept in `folder`, the runs in its folder "cells".
     """
 
     def __init__(

@@ -57,16 +57,9 @@ class FrameStore:
         return number
 
     def save(self, number: int, result: Picture, raw: NDArray[np.float32], **labels: Any) -> None:
-        """Keep a frame, and what the next one goes on from.
+        """Keep a frame as it shall be seen, and what the next one goes on from: what the optimisation left, (H, W, 3).
 
-        Args:
-            number: from 0.
-            result: as it shall be seen.
-            raw: as the optimisation left it, (H, W, 3).
-            labels: what the frame says of itself, see `nst.description.Labels`.
-
-        Raises:
-            ImageError: it cannot be written.
+        Numbers are from 0; `labels` are those of `nst.description.Labels`. ImageError: it cannot be written.
         """
         write_picture(result, self.path(number), **labels)
         buffer = io.BytesIO()

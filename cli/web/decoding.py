@@ -41,11 +41,7 @@ class Decoder:
         self._process: ProcessExecutor | None = None
 
     def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What the function returns there.
-
-        Raises:
-            NSTError: that it raised, or the picture takes too much.
-        """
+        """What the function returns there. NSTError: that it raised, or the picture takes too much."""
         if self._process is None:
             self.start()
         assert self._process is not None
@@ -92,27 +88,17 @@ def _bounded(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is to be kept of a picture beside its file.
+    """What is to be kept of a picture beside its file."""
 
-    Attributes:
-        suffix: so that the file can be opened by its name as well.
-        view: a JPEG of `width` x `height` pixels for the page.
-        smaller: PNG in place of the file, where that is larger than a painting need be.
-    """
-
-    suffix: str
-    view: bytes
+    suffix: str  # so that the file can be opened by its name as well
+    view: bytes  # a JPEG of `width` x `height` pixels for the page
     width: int
     height: int
-    smaller: bytes | None = None
+    smaller: bytes | None = None  # PNG in place of the file, where that is larger than a painting need be
 
 
 def decode_picture(file: str, name: str, painting: bool, max_pixels: int) -> Decoded:
-    """A photograph or a painting.
-
-    Raises:
-        ImageError: it is not a picture, damaged, or too large.
-    """
+    """A photograph or a painting. ImageError: it is not a picture, damaged, or too large."""
     data = Path(file).read_bytes()
     picture = read_picture(_named(data, name), PAINTING if painting else VIEW, max_pixels)
     if picture.hidden:
@@ -129,11 +115,7 @@ def decode_picture(file: str, name: str, painting: bool, max_pixels: int) -> Dec
 
 
 def decode_mask(file: str) -> bool:
-    """Whether the brush has painted anything.
-
-    Raises:
-        ImageError: it is not a picture, or larger than the page makes them.
-    """
+    """Whether the brush has painted anything. ImageError: it is not a picture, or larger than the page makes them."""
     picture = read_picture(_named(Path(file).read_bytes(), "the mask"), None, 3 * VIEW**2)
     return bool((picture.rgb > 0).any())
 

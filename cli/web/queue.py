@@ -31,34 +31,20 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class LargeJob:
-    """A large picture.
+    """A large picture."""
 
-    Attributes:
-        name: of its files.
-        order: what.
-        present: path of the picture to go on from.
-        above: longest side of the live picture in pixels.
-        state: queued, painting, failed.
-        error: one line.
-        crashes: how often the process died over it.
-        step: steps done, of `steps`.
-        left: seconds that it will still take.
-        asked: seconds since 1970.
-        quick: brought up to size, without a step.
-    """
-
-    name: str
-    order: Order
-    present: str
-    above: int
-    state: str = "queued"
-    error: str = ""
-    crashes: int = 0
-    step: int = 0
+    name: str  # of its files
+    order: Order  # what
+    present: str  # path of the picture to go on from
+    above: int  # longest side of the live picture in pixels
+    state: str = "queued"  # queued, painting, failed
+    error: str = ""  # one line
+    crashes: int = 0  # how often the process died over it
+    step: int = 0  # steps done, of `steps`
     steps: int = 0
-    left: float = 0.0
-    asked: float = field(default_factory=time.time)
-    quick: bool = False
+    left: float = 0.0  # seconds that it will still take
+    asked: float = field(default_factory=time.time)  # seconds since 1970
+    quick: bool = False  # brought up to size, without a step
 
 
 _ORDER = {
@@ -134,11 +120,7 @@ class LargeJobs:
         return max(0, self._peak - resident)
 
     def add(self, large: Large) -> None:
-        """A further picture.
-
-        Raises:
-            OSError: it cannot be written, and is not in the queue.
-        """
+        """A further picture. OSError: it cannot be written, and is not in the queue."""
         job = LargeJob(secrets.token_hex(6), large.order, large.present, large.above, quick=large.quick)
         self._write(job)
         self._jobs[job.name] = job

@@ -94,23 +94,15 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture that was uploaded, or comes with the package.
+    """A picture that was uploaded, or comes with the package."""
 
-    Attributes:
-        name: for people.
-        file: its name in the session's folder, as it was uploaded.
-        view: name of a JPEG of it for the page, of `width` x `height` pixels.
-        credit: whose it is, and under which licence; "" for the user's own.
-        faces: name of a mask of the heads in it; "" where none were found.
-    """
-
-    name: str
-    file: str
-    view: str
+    name: str  # for people
+    file: str  # its name in the session's folder, as it was uploaded
+    view: str  # name of a JPEG of it for the page, of `width` x `height` pixels
     width: int
     height: int
-    credit: str = ""
-    faces: str = ""
+    credit: str = ""  # whose it is, and under which licence; "" for the user's own
+    faces: str = ""  # name of a mask of the heads in it; "" where none were found
 
 
 @dataclass(frozen=True)

@@ -58,27 +58,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Session:
-    """See the module.
+    """See the module."""
 
-    Attributes:
-        name: in addresses; nobody guesses it.
-        subject: what is painted.
-        work: how far the present picture is.
-        history: the newest first.
-        undo: the newest last.
-        redo: what was undone, the newest last; until the next change.
-        numbers: the next one, for runs and files.
-        touched: seconds since 1970.
-    """
-
-    name: str
-    subject: Composition = field(default_factory=Composition)
-    work: Work = field(default_factory=Work)
-    history: tuple[HistoryEntry, ...] = ()
-    undo: tuple[Snapshot, ...] = ()
-    redo: tuple[Snapshot, ...] = ()
-    numbers: int = 1
-    touched: float = field(default_factory=time.time)
+    name: str  # in addresses; nobody guesses it
+    subject: Composition = field(default_factory=Composition)  # what is painted
+    work: Work = field(default_factory=Work)  # how far the present picture is
+    history: tuple[HistoryEntry, ...] = ()  # the newest first
+    undo: tuple[Snapshot, ...] = ()  # the newest last
+    redo: tuple[Snapshot, ...] = ()  # what was undone, the newest last; until the next change
+    numbers: int = 1  # the next one, for runs and files
+    touched: float = field(default_factory=time.time)  # seconds since 1970
 
     @property
     def entry(self) -> HistoryEntry | None:
@@ -182,11 +171,7 @@ class Store:
         return {}
 
     def make(self) -> Session:
-        """A new one; its folder is there.
-
-        Raises:
-            OSError: it cannot be written, and there is none.
-        """
+        """A new one; its folder is there. OSError: it cannot be written, and there is none."""
         session = Session(secrets.token_hex(8))
         self.path(session).mkdir(mode=0o700)
         try:

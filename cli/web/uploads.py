@@ -163,8 +163,7 @@ async def _receive(stream: AsyncIterator[bytes], path: Path, most: int) -> None:
 def find_faces(photo: Path) -> tuple[str, float] | None:
     """Write a mask of the heads in a photograph beside it; its name and their share of the picture, None without any.
 
-    Raises:
-        NSTError: the photograph cannot be read, or what finds faces is not installed.
+    NSTError: the photograph cannot be read, or what finds faces is not installed.
     """
     mask = faces(read_picture(photo))
     if mask is None:

@@ -147,8 +147,7 @@ def expand(words: Paths) -> list[str]:
 def text_in(data: bytes, errors: str = "strict") -> str:
     """UTF-8, or what Windows' programs call Unicode: UTF-16 with its mark.
 
-    Raises:
-        UnicodeDecodeError: it is neither, and `errors` are "strict".
+    UnicodeDecodeError: it is neither, and `errors` are "strict".
     """
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return data.decode("utf-16" if utf16 else "utf-8-sig", errors)

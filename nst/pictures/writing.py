@@ -106,8 +106,7 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
 def read_settings(path: FileSource) -> dict[str, Any]:
     """The settings that `write_picture` put into a file: a path, its bytes, or an open one.
 
-    Raises:
-        ImageError: the file cannot be read, or carries no settings of nst.
+    ImageError: the file cannot be read, or carries no settings of nst.
     """
     with open_file(path) as file:
         image = open_picture(file, name_of(path))

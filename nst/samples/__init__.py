@@ -53,8 +53,7 @@ def read_sample(name: str) -> bytes:
 def copy_sample(name: str, folder: Path) -> Path:
     """Write one of `SAMPLES` into a folder, which is made if it is not there; the path.
 
-    Raises:
-        OSError: it cannot be written.
+    OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name

@@ -146,11 +146,7 @@ class ClusterWorker:
         return self._actor.place.remote()
 
     def arrive(self, reference: Any) -> None:
-        """Take the name of the place that it has.
-
-        Raises:
-            WorkerLostError: it has not come.
-        """
+        """Take the name of the place that it has. WorkerLostError: it has not come."""
         self.name = self._answer(reference)()
 
     def _answer(self, reference: Any) -> Answer:

@@ -89,8 +89,7 @@ def start_workers(
 ) -> list[LocalWorker]:
     """Those that get ready; one that dies meanwhile is done without.
 
-    Raises:
-        NSTError: a backend does not start, or no worker is left.
+    NSTError: a backend does not start, or no worker is left.
     """
     ready = []
     try:
