@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nst.cli.web.messages import HistoryEntry
-from nst.cli.web.recipe import COMPOSITION, Composition, in_the_folder, read_composition
-from nst.documents import read_json
+from nst.cli.web.recipe import Composition, require_in_folder
+from nst.documents import parse, read_as
 from nst.errors import NSTError
 from nst.files import write_atomically
 
@@ -26,6 +26,9 @@ NAME = re.compile("[0-9a-f]{16}")
 """Of a session."""
 
 HISTORY, UNDO = 24, 30
+
+FILES = {"picture", "thumb", "raw"}
+"""What a picture of the history has."""
 
 FRESH = 600.0
 """Seconds for which a file is left alone in any case."""
@@ -86,9 +89,7 @@ class Session:
     @property
     def wanted(self) -> set[str]:
         """Names of the files that belong to its subjects and their pictures."""
-        uploads = [upload for subject in self.subjects for upload in subject.uploads]
-        names = {name for upload in uploads for name in (upload.file, upload.view, upload.faces)}
-        names |= {file for subject in self.subjects for file in subject.masks.values()}
+        names = {name for subject in self.subjects for name in subject.files}
         names |= {file for entry in self.history for file in entry.files.values()}
         names |= {f"start-{entry.run}.png" for entry in self.history}  # which its command names
         return (
@@ -219,55 +220,11 @@ class Store:
 def _read(path: Path) -> Session | None:
     """None for a file that is damaged or of another version: nothing of it can be shown."""
     try:
-        document = read_json(path.read_bytes(), _FORM)
-        named = NAME.fullmatch(document["name"]) and document["name"] == path.parent.name
-        return _session(document) if named else None
-    except (OSError, ValueError, KeyError, TypeError, NSTError):
+        session: Session = read_as(Session, parse(path.read_bytes()))
+        require_in_folder(session.wanted | ({session.work.start} - {None}))
+        whole = all(entry.files.keys() >= FILES for entry in session.history)
+    except (OSError, ValueError, NSTError):
         return None
-
-
-_ENTRY = {
-    "run": int,
-    "why": str,
-    "subject": COMPOSITION,
-    "size": [int],
-    "step": int,
-    "steps": int,
-    "seconds": float,
-    "made": float,
-    "files": {"picture": str, "thumb": str, "raw": str},
-    "command": str,
-    "star?": bool,
-}
-_SHOT = {"gesture": str, "subject": COMPOSITION, "present": (str, None), "entry": int}
-_FORM = {
-    "name": str,
-    "subject": COMPOSITION,
-    "work": {"state": str, "run": int, "error": str, "start": (str, None)},
-    "history": [_ENTRY],
-    "undo": [_SHOT],
-    "redo?": [_SHOT],
-    "numbers": int,
-    "touched": float,
-}
-"""What session.json must be; see `nst.documents`."""
-
-
-def _session(document: dict[str, Any]) -> Session:
-    def with_subject(part: dict[str, Any], **more: Any) -> dict[str, Any]:
-        return {**part, "subject": read_composition(part["subject"]), **more}
-
-    work = Work(**document["work"])
-    in_the_folder(work.start)
-    shots = {name: document.get(name, []) for name in ("undo", "redo")}
-    for shot in (*shots["undo"], *shots["redo"]):
-        in_the_folder(shot["present"])
-    for entry in document["history"]:
-        in_the_folder(*entry["files"].values())
-        if len(entry["size"]) != 2:
-            raise ValueError("a size is not width and height")
-    if work.under_way:  # when the server ended
-        work = replace(work, state="stopped")
-    history = tuple(HistoryEntry(**with_subject(e, size=tuple(e["size"]))) for e in document["history"])
-    kept = {name: tuple(Snapshot(**with_subject(shot)) for shot in held) for name, held in shots.items()}
-    return Session(**with_subject(document, work=work, history=history, **kept))
+    if not whole or not NAME.fullmatch(session.name) or session.name != path.parent.name:
+        return None
+    return session.at_work(state="stopped") if session.work.under_way else session  # when the server ended
