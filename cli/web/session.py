@@ -221,7 +221,7 @@ def _read(path: Path) -> Session | None:
     """None for a file that is damaged or of another version: nothing of it can be shown."""
     try:
         session: Session = read_as(Session, parse(path.read_bytes()))
-        require_in_folder(session.wanted | ({session.work.start} - {None}))
+        require_in_folder([*session.wanted, *filter(None, [session.work.start])])
         whole = all(entry.files.keys() >= FILES for entry in session.history)
     except (OSError, ValueError, NSTError):
         return None
