@@ -22,7 +22,7 @@ from nst.conformance.pairs import EMBEDDED, fixed_outputs
 from nst.conformance.report import as_json, backend_table, pair_table
 from nst.conformance.suite import run_cases, select
 from nst.conformance.tolerances import tolerance
-from nst.errors import NSTError, SettingsError
+from nst.errors import NSTError, SettingsError, told_as
 from nst.files import write_atomically
 from nst.models.weights import load_weights
 from nst.processes import ProcessExecutor
@@ -136,9 +136,7 @@ def run_command(
             show("Every pair on the embedded VGG19:\n" + pair_table(outputs, EMBEDDED) + "\n")
     whole = as_json(reports, outputs)
     if json_file is not None:
-        try:
+        with told_as(NSTError, f"cannot write {json_file}"):
             write_atomically(json_file, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
-        except OSError as error:
-            raise NSTError(f"cannot write {json_file}: {error.strerror}") from error
     show("passed" if whole["passed"] else "FAILED")
     return bool(whole["passed"])

