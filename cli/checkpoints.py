@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
-AFTER = 300.0
-"""Seconds after which a run that nobody asked to be saved is saved all the same."""
+AFTER = 300.0  # seconds after which a run that nobody asked to be saved is saved all the same
 
-SHARE = 20.0
-"""The time between two checkpoints is this many times what the last one took, or more."""
+SHARE = 20.0  # the time between two checkpoints is this many times what the last one took, or more
 
 
 @dataclass(frozen=True)
@@ -266,8 +264,7 @@ def _is_own(path: str, saved: Checkpoint, job: Job) -> bool:
     )
 
 
-LARGEST_TRACE = 1 << 30
-"""Bytes."""
+LARGEST_TRACE = 1 << 30  # bytes
 
 
 def hashes(sources: Sources) -> dict[str, str]:

@@ -68,8 +68,7 @@ class _Recipe(click.Choice[str]):
         return super().convert("quality" if value == "best" else value, param, ctx)
 
 
-ALSO = {"style_strength": ("--strength",)}
-"""Further names of options, by setting."""
+ALSO = {"style_strength": ("--strength",)}  # further names of options, by setting
 
 
 def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
@@ -498,8 +497,7 @@ SECTION_OF: Mapping[str, str] = {
 """Section of the settings of a group."""
 
 
-EVERYTHING = "nst.everything"
-"""In `Context.meta`: the help page is to have every option."""
+EVERYTHING = "nst.everything"  # in `Context.meta`: the help page is to have every option
 
 
 def _show_all(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SAFE = "PYTHONSAFEPATH"
-KNOWN = sys.version_info >= (3, 11)
-"""Whether Python knows it."""
+KNOWN = sys.version_info >= (3, 11)  # whether Python knows it
 
 
 def python_command(program: str, *arguments: str) -> list[str]:

@@ -61,8 +61,7 @@ class Ask:
         self._messages.put(None)
 
 
-Say: TypeAlias = Callable[[Any], None]
-"""Takes what a process answers."""
+Say: TypeAlias = Callable[[Any], None]  # takes what a process answers
 
 
 class ChildProcess:

@@ -8,8 +8,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-HOLE = 3600
-"""Seconds between two times that are a fault of the file if there are more."""
+HOLE = 3600  # seconds between two times that are a fault of the file if there are more
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,11 @@ from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 from nst.processes import ProcessExecutor
 
-MEMORY = 1_500_000_000
-"""Bytes that a decoder may take beyond what it has from the start."""
+MEMORY = 1_500_000_000  # bytes that a decoder may take beyond what it has from the start
 
-SECONDS = 300.0
-"""That a picture may take."""
+SECONDS = 300.0  # that a picture may take
 
-VIEW = 1024
-"""Longest side in pixels of what the page shows, and of a mask."""
+VIEW = 1024  # longest side in pixels of what the page shows, and of a mask
 
 PAINTING = 2048
 """Longest side in pixels of a painting that is kept: strokes are never asked for finer."""

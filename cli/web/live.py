@@ -24,14 +24,12 @@ from nst.processes import Ask, Say
 HEAD_START = 3.0
 """Seconds that a new picture is ahead of the others, so that something is soon to be seen."""
 
-MOST = 3
-"""Pictures that are painted at a time; others wait."""
+MOST = 3  # pictures that are painted at a time; others wait
 
 PAUSED = 2
 """Pictures that were stopped and can go on bit for bit; older ones go on from how they look."""
 
-KEPT = 8
-"""Sessions whose present picture is kept in memory."""
+KEPT = 8  # sessions whose present picture is kept in memory
 
 
 class LiveWorker:

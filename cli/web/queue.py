@@ -21,8 +21,7 @@ from nst.documents import parse, read_as
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-CRASHES = 2
-"""Times that the process may die over a picture before it is given up."""
+CRASHES = 2  # times that the process may die over a picture before it is given up
 
 PATIENCE = 10.0
 """Seconds that a picture has to be saved in when the server ends; else its last checkpoint counts."""

@@ -19,19 +19,15 @@ from nst.documents import parse, read_as
 from nst.errors import NSTError, told_as
 from nst.files import write_atomically
 
-MOST = 100
-"""Sessions that are kept; the one that was not used for longest goes."""
+MOST = 100  # sessions that are kept; the one that was not used for longest goes
 
-NAME = re.compile("[0-9a-f]{16}")
-"""Of a session."""
+NAME = re.compile("[0-9a-f]{16}")  # of a session
 
 HISTORY, UNDO = 24, 30
 
-FILES = {"picture", "thumb", "raw"}
-"""What a picture of the history has."""
+FILES = {"picture", "thumb", "raw"}  # what a picture of the history has
 
-FRESH = 600.0
-"""Seconds for which a file is left alone in any case."""
+FRESH = 600.0  # seconds for which a file is left alone in any case
 
 
 @dataclass(frozen=True)

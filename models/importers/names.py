@@ -26,10 +26,8 @@ class Stored:
     kind: str = ""  # what the file calls a dtype that numpy does not have
 
 
-Tensors: TypeAlias = Mapping[str, Stored]
-"""By name; 500 MB of classifier are never touched."""
-Found: TypeAlias = dict[tuple[str, str], Stored]
-"""By layer and "weight" or "bias"."""
+Tensors: TypeAlias = Mapping[str, Stored]  # by name; 500 MB of classifier are never touched
+Found: TypeAlias = dict[tuple[str, str], Stored]  # by layer and "weight" or "bias"
 Place: TypeAlias = "str | int"
 
 COLOUR = "colour"

@@ -28,8 +28,7 @@ from nst.models.store.catalogue import Source
 
 Answer = TypeVar("Answer")
 
-Progress = Callable[[int, "int | None"], None]
-"""Called with (bytes so far, bytes in all or None)."""
+Progress = Callable[[int, "int | None"], None]  # called with (bytes so far, bytes in all or None)
 
 _ATTEMPTS = 4
 _PIECE = 1 << 18
@@ -37,8 +36,7 @@ _LARGEST = 2 << 30
 _SLOWEST = 2048
 """Bytes a second; a mirror that sends fewer for `_PATIENCE` seconds is left for the next."""
 _PATIENCE = 30.0
-_MOST = 20
-"""Digits of a length; Python refuses to read a few thousand."""
+_MOST = 20  # digits of a length; Python refuses to read a few thousand
 
 
 class _MirrorError(Exception):

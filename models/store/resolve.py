@@ -15,8 +15,7 @@ from nst.models.store import cache
 from nst.models.store.catalogue import CATALOGUE, Entry
 from nst.models.weights import NetworkWeights
 
-Notify = Callable[[str], None]
-"""Called with one line for people."""
+Notify = Callable[[str], None]  # called with one line for people
 Progress = Callable[[int, "int | None"], None]
 """Called with how much is done, and of how much if that is known: bytes of a download."""
 

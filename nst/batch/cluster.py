@@ -26,8 +26,7 @@ from nst.workers.cluster import PATIENCE, Places, connect, here, no_room, no_sta
 
 LOG = logging.getLogger("nst")
 
-SHARED = 16
-"""Files, and networks, of which the store keeps a copy for rows to come."""
+SHARED = 16  # files, and networks, of which the store keeps a copy for rows to come
 
 
 class Cluster(Pool):

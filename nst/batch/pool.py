@@ -77,11 +77,9 @@ class Worker(Protocol):
 class Pool:
     """See `Executor`: workers that are started as rows come; one that is lost is replaced by another."""
 
-    count = 1
-    """Workers at a time."""
+    count = 1  # workers at a time
 
-    tries = 1
-    """Workers that may be lost over a row before it counts as the row's fault."""
+    tries = 1  # workers that may be lost over a row before it counts as the row's fault
 
     def work(self, rows: Iterable[Row], watch: Watch) -> Generator[Painted, None, None]:
         """See `Executor`."""

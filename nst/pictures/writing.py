@@ -201,8 +201,7 @@ def _unwritable(path: str | os.PathLike[str], error: OSError) -> ImageError:
     return ImageError(f"cannot write {path}: {unwritten(error)}")
 
 
-CAPTIONED_SIDE = 640
-"""Longest side in pixels of what is shown."""
+CAPTIONED_SIDE = 640  # longest side in pixels of what is shown
 
 _LETTERS, _GAP = 13, 4  # height of the letters and space around them in pixels
 

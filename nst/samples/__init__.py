@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NORMALISING", "PAINTING", "PHOTOGRAPH", "SAMPLES", "copy_sample", "read_sample", "sample_arrays"]
 
-PHOTOGRAPH = "coffee.jpg"
-"""A cup of coffee, Rachel Michetti, CC0."""
-PAINTING = "starry_night.jpg"
-"""The Starry Night, Vincent van Gogh 1889, public domain."""
+PHOTOGRAPH = "coffee.jpg"  # A cup of coffee, Rachel Michetti, CC0
+PAINTING = "starry_night.jpg"  # the Starry Night, Vincent van Gogh 1889, public domain
 NORMALISING = (
     "rocket.jpg",
     "cat.jpg",

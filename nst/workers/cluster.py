@@ -21,8 +21,7 @@ from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.workers.local import MakeBackend, ShardHost
 
-PATIENCE = 120.0
-"""Seconds within which the actors have to be there."""
+PATIENCE = 120.0  # seconds within which the actors have to be there
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,7 @@ def _do(method: str, *arguments: Any) -> Any:
     return _here.host.do(method, *arguments)
 
 
-MakeBackend: TypeAlias = Callable[[], Backend[Any]]
-"""Imports a framework; can be pickled."""
+MakeBackend: TypeAlias = Callable[[], Backend[Any]]  # imports a framework; can be pickled
 
 
 class ShardHost:
