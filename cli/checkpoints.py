@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nst.cli.job import Job
-from nst.description import Fingerprints, Labels, Sources, bare_name, without_folders
-from nst.documents import read_json, require
+from nst.description import Fingerprints, Sources, bare_name, without_folders
+from nst.documents import read_as, read_json, require
 from nst.errors import NSTError, SettingsError
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from nst.progress import Progress
     from nst.transfer import StyleTransfer
 
-AFTER = 300.0
-"""Seconds after which a run that nobody asked to be saved is saved all the same."""
+AFTER = 300.0  # seconds after which a run that nobody asked to be saved is saved all the same
 
-SHARE = 20.0
-"""The time between two checkpoints is this many times what the last one took, or more."""
+SHARE = 20.0  # the time between two checkpoints is this many times what the last one took, or more
 
 
 @dataclass(frozen=True)
@@ -108,26 +106,7 @@ _STEP = {
     "total": (float, None),
     "seconds": float,
 }
-_JOB = {
-    "paths": {
-        "content": str,
-        "styles": [str],
-        "masks?": {str: (str, [str])},
-        "init": str,
-        "weights": str,
-    },
-    "output": str,
-    "trace?": (str, None),
-    "save_every?": (int, None),
-    "save_at?": [int],
-    "animate?": (str, None),
-    "checkpoint?": (str, None),
-    "checkpoint_every?": float,
-    "inputs?": {str: str},
-    "command?": {"name": str, "long_side?": int, "layer?": str, "size?": str},
-    "labels?": {"metadata": str, "dpi": (float, None)},
-    "folder?": str,
-}
+_COMMAND = {"name": str, "long_side?": int, "layer?": str, "size?": str}
 """What a checkpoint holds besides the transfer; see `nst.documents`."""
 
 
@@ -178,19 +157,9 @@ def job_of(saved: Checkpoint, path: str, places: Places) -> Job:
             raise SettingsError(f"{path} does not say which picture to write: give -o")
         sources = Sources(init=saved.settings.init, weights=saved.weights["spec"] or "")
         return Job(sources, places.output, trace=places.trace, animate=places.animate, checkpoint=path)
-    document = saved.notes["job"]
     try:
-        require(document, _JOB, "job")
-        paths = document["paths"]
-        masks = {
-            name: tuple(mask) if isinstance(mask, list) else mask
-            for name, mask in paths.get("masks", {}).items()
-        }
-        known = [name.removesuffix("?") for name in _JOB]
-        sources = Sources(**{**paths, "styles": tuple(paths["styles"]), "masks": masks})
-        labels = Labels(**document.get("labels", {}))
-        given = {name: document[name] for name in known if name in document}
-        job = Job(**{**given, "paths": sources, "labels": labels})
+        job: Job = read_as(Job, saved.notes["job"], "job")
+        require(job.command, _COMMAND, "job.command")
         if (
             not 0 <= job.checkpoint_every < 2**31
             or (job.save_every or 1) < 1
@@ -295,8 +264,7 @@ def _is_own(path: str, saved: Checkpoint, job: Job) -> bool:
     )
 
 
-LARGEST_TRACE = 1 << 30
-"""Bytes."""
+LARGEST_TRACE = 1 << 30  # bytes
 
 
 def hashes(sources: Sources) -> dict[str, str]:

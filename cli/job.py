@@ -20,34 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What a run writes, and what it is made of; with the transfer all that a command is.
+    """What a run writes, and what it is made of; with the transfer all that a command is."""
 
-    Attributes:
-        paths: of its inputs, for the metadata.
-        output: the picture to write.
-        trace: the JSON file to write.
-        save_every: save every so many steps.
-        save_at: and these.
-        animate: the animation to write.
-        checkpoint: where the run is saved; None for beside the output, "off" for nowhere.
-        checkpoint_every: seconds between.
-        inputs: SHA-256 of the files that were read, by their whole paths.
-        command: its name, and options of its own; of a poster, its long side in pixels.
-        labels: what the pictures say of themselves.
-        folder: in which the command was run; the pictures are named from there.
-    """
-
-    paths: Sources
-    output: str
-    trace: str | None = None
-    save_every: int | None = None
-    save_at: Sequence[int] = ()
-    animate: str | None = None
-    checkpoint: str | None = None
-    checkpoint_every: float = 60.0
+    paths: Sources  # of its inputs, for the metadata
+    output: str  # the picture to write
+    trace: str | None = None  # the JSON file to write
+    save_every: int | None = None  # save every so many steps
+    save_at: Sequence[int] = ()  # and these
+    animate: str | None = None  # the animation to write
+    checkpoint: str | None = None  # where the run is saved; None for beside the output, "off" for nowhere
+    checkpoint_every: float = 60.0  # seconds between
+    # SHA-256 of the files that were read, by their whole paths
     inputs: Mapping[str, str] = field(default_factory=dict)
+    # its name, and options of its own; of a poster, its long side in pixels
     command: Mapping[str, Any] = field(default_factory=lambda: dict(STYLIZE))
-    labels: Labels = field(default_factory=Labels)
+    labels: Labels = field(default_factory=Labels)  # what the pictures say of themselves
+    # in which the command was run; the pictures are named from there
     folder: str = field(default_factory=os.getcwd)
 
     @property
@@ -83,8 +71,7 @@ class Job:
     def check(self) -> None:
         """Before the work starts.
 
-        Raises:
-            NSTError: a file that cannot be written, two that are one, or one of the pictures that go in.
+        NSTError: a file that cannot be written, two that are one, or one of the pictures that go in.
         """
         check_output(self.output)
         if self.trace is not None:
@@ -111,9 +98,7 @@ class Job:
 def check_frames(animate: str | None, output: str, trace: str | None) -> None:
     """Before the work starts.
 
-    Raises:
-        ImageError: the animation cannot be written.
-        SettingsError: it is the picture or the trace.
+    ImageError: the animation cannot be written. SettingsError: it is the picture or the trace.
     """
     if animate is None:
         return
@@ -123,11 +108,7 @@ def check_frames(animate: str | None, output: str, trace: str | None) -> None:
 
 
 def check_animation(path: str) -> None:
-    """Before the work starts.
-
-    Raises:
-        ImageError: another extension, a folder that cannot be written to, MP4 without PyAV.
-    """
+    """Before the work starts. ImageError: another extension, a folder that cannot be written to, MP4 without PyAV."""
     from nst.cli.movies.writing import ANIMATIONS, check_movie
 
     suffix = Path(path).suffix.lower()
@@ -139,8 +120,7 @@ def check_animation(path: str) -> None:
 def check_trace_path(path: str, output: str) -> None:
     """Before the work starts.
 
-    Raises:
-        SettingsError: the folder is not there or cannot be written to, or `path` is a device or the picture.
+    SettingsError: the folder is not there or cannot be written to, or `path` is a device or the picture.
     """
     if os.path.realpath(path) == os.path.realpath(output):
         raise SettingsError(f"the trace and the picture are both {path}: give them different names")

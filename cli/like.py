@@ -63,10 +63,8 @@ def _take(context: click.Context, _: click.Parameter, path: str | None) -> dict[
 def read_picture_settings(path: str) -> dict[str, Any]:
     """The metadata of a picture that `nst stylize` or one of its kin has written.
 
-    Files that are named without a folder are looked for in this one and beside the picture, see `absent`.
-
-    Raises:
-        ImageError: there are none.
+    Files that are named without a folder are looked for in this one and beside the picture, see `absent`. ImageError:
+    there are none.
     """
     from nst.backends.selection import parse_device
     from nst.description import read_description
@@ -155,11 +153,7 @@ def absent(document: Mapping[str, Any], picture: str) -> list[tuple[str, str]]:
 def typed(document: Mapping[str, Any], usual: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
     """The values of the options that differ from their defaults, as one would type them, by parameter name.
 
-    The content picture, an argument, is among them.
-
-    Args:
-        document: the metadata.
-        usual: values of a command that are not those of `Settings`.
+    The content picture, an argument, is among them; `usual` are values of a command that are not those of `Settings`.
     """
     from nst.description import settings_in
 
@@ -246,13 +240,10 @@ def _untyped(document: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
 def command_of(
     document: Mapping[str, Any], picture: str, output: str = "out.png", **changes: Any
 ) -> str | None:
-    """The command that makes such a picture, for a shell; None where none does.
+    """The command that makes a picture with this metadata, for a shell; None where none does.
 
-    Args:
-        document: the metadata.
-        picture: that it stands in, for settings that cannot be typed.
-        output: what the command writes.
-        changes: settings that are to be others.
+    `picture` is where the metadata stands, for settings that cannot be typed; `changes` are settings that are to be
+    others.
     """
     found, command = {**document["settings"], **changes}, document.get("command", {"name": "stylize"})
     document, name = {**document, "settings": found}, command.get("name")

@@ -68,8 +68,7 @@ class _Recipe(click.Choice[str]):
         return super().convert("quality" if value == "best" else value, param, ctx)
 
 
-ALSO = {"style_strength": ("--strength",)}
-"""Further names of options, by setting."""
+ALSO = {"style_strength": ("--strength",)}  # further names of options, by setting
 
 
 def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
@@ -234,8 +233,7 @@ def output_option(command: Command) -> Command:
 def free_name(picture: str, *words: str) -> str:
     """photo-painting.png beside photo.jpg, or photo-painting-2.png where that is there: nothing is overwritten.
 
-    Raises:
-        ImageError: there is no such picture.
+    ImageError: there is no such picture.
     """
     from nst.pictures.opening import open_file
 
@@ -499,8 +497,7 @@ SECTION_OF: Mapping[str, str] = {
 """Section of the settings of a group."""
 
 
-EVERYTHING = "nst.everything"
-"""In `Context.meta`: the help page is to have every option."""
+EVERYTHING = "nst.everything"  # in `Context.meta`: the help page is to have every option
 
 
 def _show_all(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

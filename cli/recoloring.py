@@ -21,19 +21,10 @@ from nst.progress import Output
 def recolored(
     path: str, content: str | None, color: Color
 ) -> tuple[Picture, Mapping[str, Any] | None, str | None]:
-    """A result as its run would have finished it with other colours.
+    """A result as its run would have finished it with other colours; its metadata, if any; a line for people.
 
-    Args:
-        path: of the result.
-        content: path of the photograph; None for the one in the metadata.
-        color: that acts afterwards.
-
-    Returns:
-        The picture, its metadata where it is known what it was made with, and a line for people.
-
-    Raises:
-        SettingsError: the photograph is neither given nor in the metadata.
-        ImageError: a picture that cannot be read.
+    The photograph is the one in the metadata unless `content` is given. SettingsError: it is neither. ImageError: a
+    picture that cannot be read.
     """
     result, document = read_picture(path), _metadata(path)
     found = document.get("settings", {})

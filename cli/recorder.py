@@ -45,14 +45,8 @@ def step_path(output: str, step: int, steps: int) -> Path:
 class Recorder:
     """Looks at each record of a run and keeps what was asked for.
 
-    Args:
-        transfer: what is run.
-        job: what is asked for.
-        frames: PNG files of the animation by step, of a run that goes on.
-
-    Raises:
-        SettingsError: a step that the run does not have.
-        ImageError: no such animation of pictures of that size can be written, which is tried.
+    One that goes on has `frames`: PNG files of the animation by step. SettingsError: a step that the run does not have.
+    ImageError: no such animation of pictures of that size can be written, which is tried.
     """
 
     def __init__(
@@ -191,14 +185,8 @@ def save_results(
 ) -> None:
     """The picture and the trace of a run; where one cannot be written, the other is all the same.
 
-    Args:
-        picture: the last iterate.
-        job: what is asked for.
-        description: of the run, as of `nst.description.describe`.
-        steps: what goes into the trace, a record for each step.
-
-    Raises:
-        NSTError: one of them, or both, could not be written.
+    The description is that of `nst.description.describe`; the trace has a record for each step. NSTError: one of them,
+    or both, could not be written.
     """
     problems: list[NSTError] = []
     try:
@@ -224,8 +212,7 @@ def save_picture(picture: Picture, path: str, **labels: Any) -> None:
 def _or_elsewhere(path: str, what: str, write: Callable[[Path], None]) -> None:
     """Whole or not at all, and else into the folder of temporary files or the one that the program runs in.
 
-    Raises:
-        ImageError: it could not be written to `path`; where it is instead.
+    ImageError: it could not be written to `path`; where it is instead.
     """
     try:
         write(Path(path))

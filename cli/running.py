@@ -57,16 +57,8 @@ def run_transfer(
 ) -> RunOutcome:
     """Run to the end, to Ctrl-C or to an error; the picture so far and the trace are saved in every case.
 
-    Args:
-        transfer: set up and not yet run.
-        job: what to write.
-        quiet: no progress bar.
-        watch: called with every record; see `nst.cli.recorder`.
-        keeper: that saves the run.
-        before: what a run that goes on has behind it.
-
-    Raises:
-        NSTError: out of memory, with what was saved; what `watch` raises, when that has been saved.
+    `watch` is called with every record, the keeper saves the run, and `before` is what one that goes on has behind it.
+    NSTError: out of memory, with what was saved; what `watch` raises, when that has been saved.
     """
     steps = [dict(step) for step in before.steps[:-1]] if before else []  # the last comes once more
     first: Progress | float | None = before.first if before else None
@@ -137,10 +129,8 @@ def run(
 ) -> int:
     """Set up, run and save; the exit status. Options are arguments of `StyleTransfer` beside those named here.
 
-    `command` is its name and what options of its own it has that are no settings.
-
-    Raises:
-        NSTError: bad input, found before any work where that is possible.
+    `command` is its name and what options of its own it has that are no settings. NSTError: bad input, found before any
+    work where that is possible.
     """
     from nst.pictures.writing import check_output
 

@@ -70,21 +70,10 @@ def paint_frames(
     trace: str | None,
     quiet: bool,
 ) -> int:
-    """Paint every frame that is not there yet.
+    """Paint each frame that is not there yet; the exit status: 0, 1 after losses that are not finite, 130 after Ctrl-C.
 
-    Args:
-        video: set up with the first frame.
-        source: all frames.
-        store: where the results go.
-        about: for frames and trace.
-        trace: the JSON file to write: the last step of each frame that was painted.
-        quiet: no progress bar.
-
-    Returns:
-        The exit status: 0, 1 after losses that are not finite, 130 after Ctrl-C.
-
-    Raises:
-        NSTError: out of memory; a frame that cannot be read or has another size.
+    The video is set up with the first frame; the trace is a JSON file of the last step of each frame that was painted.
+    NSTError: out of memory; a frame that cannot be read or has another size.
     """
     before, status = None, 0
     steps: list[dict[str, Any]] = []

@@ -18,8 +18,7 @@ from nst.models import vgg
 Array = NDArray[np.float64]
 
 QUANTITIES = ("features", "gram", "loss", "gradient")
-EMBEDDED = "embedded/"
-"""Starts the names of what the trained network of the package gives."""
+EMBEDDED = "embedded/"  # starts the names of what the trained network of the package gives
 
 
 def fixed_outputs(side: Side, full: bool = True) -> dict[str, Array]:

@@ -22,7 +22,7 @@ from nst.conformance.pairs import EMBEDDED, fixed_outputs
 from nst.conformance.report import as_json, backend_table, pair_table
 from nst.conformance.suite import run_cases, select
 from nst.conformance.tolerances import tolerance
-from nst.errors import NSTError, SettingsError
+from nst.errors import NSTError, SettingsError, told_as
 from nst.files import write_atomically
 from nst.models.weights import load_weights
 from nst.processes import ProcessExecutor
@@ -68,17 +68,10 @@ def names_to_run(given: Sequence[str]) -> list[str]:
 
 
 def run_here(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run the suite on one backend in this process.
+    """Run the suite on one backend, a name or `package.module:Class`, in this process.
 
-    Args:
-        spec: name, or `package.module:Class`.
-        options: how.
-
-    Returns:
-        The report as plain values, and the outputs on the fixed inputs, for the comparison of backends with each other.
-
-    Raises:
-        NSTError: no such backend, device, data type or weights file.
+    The report is plain values; beside it are the outputs on the fixed inputs, for the comparison of backends with each
+    other. NSTError: no such backend, device, data type or weights file.
     """
     backend = backend_class(spec)(device=options.device, dtype=options.dtype, precision=options.precision)
     tolerance(backend.dtype, "exact")
@@ -143,9 +136,7 @@ def run_command(
             show("Every pair on the embedded VGG19:\n" + pair_table(outputs, EMBEDDED) + "\n")
     whole = as_json(reports, outputs)
     if json_file is not None:
-        try:
+        with told_as(NSTError, f"cannot write {json_file}"):
             write_atomically(json_file, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
-        except OSError as error:
-            raise NSTError(f"cannot write {json_file}: {error.strerror}") from error
     show("passed" if whole["passed"] else "FAILED")
     return bool(whole["passed"])

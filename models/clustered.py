@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from nst.errors import WeightsError
 
-VALUES = 256
-"""Different values that an 8-bit index tells apart."""
+VALUES = 256  # different values that an 8-bit index tells apart
 
 Array = NDArray[np.float32]
 Index = NDArray[np.uint8]

@@ -17,8 +17,7 @@ MAX_NUMBERS = 1 << 25
 MAX_FILE = 1_250_000_000
 """Bytes of a file, classifier included: VGG19 has 575 MB in float32, twice as much in float64."""
 
-MAX_CONTENTS = 1 << 20
-"""Bytes of a table of contents; that of a VGG19 has 10 thousand."""
+MAX_CONTENTS = 1 << 20  # bytes of a table of contents; that of a VGG19 has 10 thousand
 
 
 def check_file(path: Path) -> None:

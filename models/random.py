@@ -19,8 +19,7 @@ from nst.models.weights import NetworkWeights
 
 MEAN = (0.485, 0.456, 0.406)
 """Mean of sRGB [0, 1] over ImageNet: the random network sees its input as torchvision's VGG19 does."""
-STD = (0.229, 0.224, 0.225)
-"""Standard deviation of sRGB [0, 1] over ImageNet."""
+STD = (0.229, 0.224, 0.225)  # standard deviation of sRGB [0, 1] over ImageNet
 
 _CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
 _PROBE_SIDE = 64

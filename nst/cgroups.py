@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-ROOT = Path("/")
-"""Where /proc and /sys are."""
+ROOT = Path("/")  # where /proc and /sys are
 
 MEMORY = {
     "": ("memory.max", "memory.current", "inactive_file"),

@@ -83,8 +83,7 @@ _FORM = {
 }
 """What the JSON of a checkpoint must be; see `nst.documents`."""
 
-MOST = 2**16
-"""Styles, pairs of L-BFGS and the like: more of them nobody has."""
+MOST = 2**16  # styles, pairs of L-BFGS and the like: more of them nobody has
 
 
 @contextmanager

@@ -11,11 +11,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 SAFE = "PYTHONSAFEPATH"
-KNOWN = sys.version_info >= (3, 11)
-"""Whether Python knows it."""
+KNOWN = sys.version_info >= (3, 11)  # whether Python knows it
 
 
 def python_command(program: str, *arguments: str) -> list[str]:
@@ -33,11 +31,7 @@ def python_command(program: str, *arguments: str) -> list[str]:
 
 @contextmanager
 def safe_children() -> Iterator[None]:
-    """Python processes that start meanwhile, by whatever library, do not look into the folder we work in."""
-    if not KNOWN:
-        with _isolated_children():
-            yield
-        return
+    """Python processes that start meanwhile, by whatever library, do not look into the folder we work in (3.11)."""
     before = os.environ.get(SAFE)
     os.environ[SAFE] = "1"
     try:
@@ -47,19 +41,6 @@ def safe_children() -> Iterator[None]:
             os.environ.pop(SAFE, None)
         else:
             os.environ[SAFE] = before
-
-
-@contextmanager
-def _isolated_children() -> Iterator[None]:
-    """Before Python 3.11: those of multiprocessing, which gives them our path as soon as it is there itself."""
-    from multiprocessing import util
-
-    made: Any = util._args_from_interpreter_flags  # type: ignore[attr-defined]
-    util._args_from_interpreter_flags = lambda: [*made(), "-I"]  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        util._args_from_interpreter_flags = made  # type: ignore[attr-defined]
 
 
 def leave_working_folder() -> None:

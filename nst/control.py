@@ -17,8 +17,7 @@ from nst.errors import SettingsError
 if TYPE_CHECKING:
     from nst.progress import Progress
 
-Ended: TypeAlias = Literal["cancelled", "deadline"]
-"""Why a run was ended by its caller."""
+Ended: TypeAlias = Literal["cancelled", "deadline"]  # why a run was ended by its caller
 
 
 class Cancel(Protocol):

@@ -72,19 +72,12 @@ STYLIZE: Mapping[str, Any] = {"name": "stylize"}
 
 @dataclass(frozen=True)
 class Labels:
-    """What the file of a result says of how it was made.
+    """What the file of a result says of how it was made. SettingsError: one of them cannot be."""
 
-    Attributes:
-        metadata: the settings, with the names of files as they were typed ("all") or without their folders, which may
-            name a person ("settings"); or nothing beside profile and dots per inch ("none").
-        dpi: dots per inch; None: as in the photograph.
-
-    Raises:
-        SettingsError: one of them cannot be.
-    """
-
+    # the settings, with the names of files as they were typed ("all") or without their folders, which may name a person
+    # ("settings"); or nothing beside profile and dots per inch ("none")
     metadata: Metadata = "settings"
-    dpi: float | None = None
+    dpi: float | None = None  # dots per inch; None: as in the photograph
 
     def __post_init__(self) -> None:
         if self.metadata not in METADATA:
@@ -149,12 +142,8 @@ def describe(
 ) -> dict[str, Any]:
     """Everything that decides the result, for traces and for the metadata of the picture.
 
-    Args:
-        transfer: what is run.
-        sources: of its inputs.
-        settings: with the size worked out.
-        step: of the picture.
-        command: of the command line: its name, and options of its own that are no settings.
+    In the settings the size is worked out; a command of the command line has its name, and options of its own that are
+    no settings.
     """
     precision = settings.precision
     return {
@@ -211,11 +200,7 @@ TYPED_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 
 
 def read_description(path: FileSource) -> dict[str, Any]:
-    """What a picture of nst says that it was made with, held to its form.
-
-    Raises:
-        ImageError: it says nothing of that kind.
-    """
+    """What a picture of nst says that it was made with, held to its form. ImageError: it says nothing of that kind."""
     document = read_settings(path)
     try:
         require(document, FORM)
@@ -226,11 +211,7 @@ def read_description(path: FileSource) -> dict[str, Any]:
 
 
 def settings_in(document: Mapping[str, Any]) -> Settings:
-    """The settings in the metadata, checked.
-
-    Raises:
-        SettingsError: values that they cannot have.
-    """
+    """The settings in the metadata, checked. SettingsError: values that they cannot have."""
     found, names = document["settings"], {declared.name for declared in fields(Settings)}
     given = {name: value for name, value in found.items() if name in names}
     own = given["init"] not in STARTS

@@ -2,15 +2,18 @@
 
 What it must be is written as a value of the same form: `str`, `int`, `float` (an integer too), `bool`, `None`; `[int]`
 for a list of them; `{str: float}` for any names; `{"name": str, "seed?": int}` for these names, the second may be
-missing; `(int, None)` for either; `object` for anything.
+missing; `(int, None)` for either; `object` for anything. What becomes a dataclass is held to its fields (`read_as`).
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import MISSING, Field, fields, is_dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 LARGEST = 2**64
 
@@ -63,6 +66,45 @@ def require(value: Any, form: Any, where: str = "") -> None:
                 raise ValueError(f"{name} is missing")
     elif not _is(value, form):
         raise _wrong(where)
+
+
+def read_as(kind: Any, value: Any, where: str = "") -> Any:
+    """A value of `parse` as the type of a field has it: a dataclass is made of its fields.
+
+    Those with defaults may be missing. ValueError: it is something else. What a dataclass itself refuses, it says.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        require(value, {one.name: object for one in fields(kind) if _needed(one)}, where)
+        hints = get_type_hints(kind)
+        if value.keys() <= hints.keys():
+            made = {
+                name: read_as(hints[name], item, f"{where}.{name}" if where else name)
+                for name, item in value.items()
+            }
+            return kind(**made)  # type: ignore[operator]
+    elif origin in (Union, UnionType):
+        for one in inner:
+            with suppress(ValueError):
+                return read_as(one, value, where)
+    elif origin in (tuple, Sequence):
+        require(value, [object], where)
+        kinds = [inner[0]] * len(value) if inner[1:] in ((), (...,)) else inner
+        if len(kinds) == len(value):
+            return tuple(read_as(one, item, where) for one, item in zip(kinds, value, strict=True))
+    elif origin is Mapping:
+        require(value, {str: object}, where)
+        return {name: read_as(inner[1], item, where) for name, item in value.items()}
+    elif origin is Literal:
+        if isinstance(value, str) and value in inner:
+            return value
+    elif kind is Any or _is(value, None if kind is type(None) else kind):
+        return value
+    raise _wrong(where)
+
+
+def _needed(one: Field[Any]) -> bool:
+    return one.default is MISSING and one.default_factory is MISSING
 
 
 def _fits(value: Any, form: Any) -> bool:

@@ -3,6 +3,11 @@
 The command line prints such an error without a traceback and exits with status 2.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class NSTError(Exception):
     """Base of every error that nst raises on purpose."""
@@ -22,3 +27,13 @@ class SettingsError(NSTError, ValueError):
 
 class WeightsError(NSTError):
     """A weight file that is missing, damaged or no VGG."""
+
+
+@contextmanager
+def told_as(kind: type[NSTError], problem: str, fix: str = "") -> Iterator[None]:
+    """What the system refuses inside is one line: the problem, why, the fix."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or " ".join(str(error).split())
+        raise kind(f"{problem}: {why}{fix and '; '}{fix}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -109,7 +108,7 @@ def _create_beside(target: Path) -> tuple[int, Path]:
     """
     binary = getattr(os, "O_BINARY", 0)  # Windows
     while True:
-        temporary = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
+        temporary = target.with_name(f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}")
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | binary, 0o666)
         _lock(descriptor)
         if temporary.exists():  # else another process came between the last two lines

@@ -27,11 +27,9 @@ except ImportError as error:
 
 __all__ = ["Chart", "compare", "course", "losses", "sheet"]
 
-SIDE, TITLE = 3.2, 0.3
-"""Width of a picture in a sheet, and height of its label, in inches."""
+SIDE, TITLE = 3.2, 0.3  # width of a picture in a sheet, and height of its label, in inches
 
-SHOWN = 640
-"""Pixels of a picture's longest side that are drawn."""
+SHOWN = 640  # pixels of a picture's longest side that are drawn
 
 
 class Chart(Figure):

@@ -1,4 +1,4 @@
-"""Processes that work for this one: of a batch, of windows, of the conformance suite.
+"""Processes that work for this one: of a batch, of windows, of the conformance suite, of the studio.
 
 A `ChildProcess` is two pipes of which each side holds its own end only, so that either notices when the other is gone,
 in the middle of a message too. (A pool of `concurrent.futures` holds both, and waits for the rest of it for ever.)
@@ -26,20 +26,49 @@ from nst.errors import NSTError
 PATIENCE = 5.0
 """Seconds within which a process that is killed has ended, and what it said last has come."""
 
-Ask: TypeAlias = Callable[[], Any]
-"""Waits for what a process is sent."""
 
-Say: TypeAlias = Callable[[Any], None]
-"""Takes what a process answers."""
+class Ask:
+    """What a process is sent: a call waits for the next message.
+
+    `outlives` is for the process to set: it goes on when nobody is there any more, whereupon a call raises EOFError.
+    Else it ends at once then, whatever is half done.
+    """
+
+    def __init__(self) -> None:
+        self.outlives = False
+        self._messages = SimpleQueue[bytes | None]()
+        self._script: dict[str, Any] = {}
+
+    def __call__(self) -> Any:
+        """The next message."""
+        message = self._messages.get()
+        if message is None:
+            raise EOFError
+        return _Message(message, self._script).load()
+
+    def waiting(self) -> bool:
+        """Whether a call would return at once, with a message or an end."""
+        return not self._messages.empty()
+
+    def listen(self, pipe: IO[bytes]) -> None:
+        """Take what comes, until the end; the first message is the parent's script."""
+        with suppress(EOFError, OSError):
+            self._script.update(pickle.loads(_read(pipe)))
+            while True:
+                self._messages.put(_read(pipe))
+        if not self.outlives:
+            os._exit(0)
+        self._messages.put(None)
+
+
+Say: TypeAlias = Callable[[Any], None]  # takes what a process answers
 
 
 class ChildProcess:
     """A process that works for this one, for as long as this one is there; Ctrl-C is not for it.
 
-    Args:
-        work: called there, with a function that waits for what is sent next and one that answers; prints to nobody.
-        heard: called with each answer, in a thread of its own; with None in the end, however that came.
-        environment: of the process.
+    `work` is called there, with what waits for messages and what answers; it prints to nobody. `heard` is called here
+    with each answer, in a thread of its own; with None in the end, however that came.
     """
 
     def __init__(
@@ -75,6 +104,11 @@ class ChildProcess:
         """Of the process."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def send(self, what: Any) -> None:
         """Give it something that can be pickled. It always takes it, whatever it does; if it is dead, that is heard."""
         message = pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
@@ -87,12 +121,17 @@ class ChildProcess:
             self.kill()
             raise
 
-    def kill(self) -> None:
-        """End it, whatever it does."""
+    def kill(self, patience: float = 0.0) -> None:
+        """End it, whatever it does; one that `outlives` us has so many seconds to end by itself."""
+        assert self._process.stdin is not None
+        if patience:
+            with suppress(OSError):
+                self._process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE)
-        assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
 
@@ -125,11 +164,7 @@ class ChildProcess:
 
 
 class ProcessExecutor(Executor):
-    """One process that does one call after the other; futures of one that is dead raise BrokenExecutor.
-
-    Args:
-        environment: of the process.
-    """
+    """One process that does one call after the other; futures of one that is dead raise BrokenExecutor."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._waiting: deque[Future[Any]] = deque()
@@ -192,21 +227,14 @@ def serve() -> None:
     messages, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    waiting: SimpleQueue[bytes] = SimpleQueue()
-
-    def listen() -> None:
-        with suppress(EOFError, OSError):
-            while True:
-                waiting.put(_read(messages))
-        os._exit(0)  # nobody is there any more, whatever is half done
+    ask = Ask()
 
     def say(answer: Any) -> None:
         _write(answers, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=ask.listen, args=(messages,), daemon=True).start()
     try:
-        script = pickle.loads(waiting.get())
-        _Message(waiting.get(), script).load()(lambda: _Message(waiting.get(), script).load(), say)
+        ask()(ask, say)
     except Exception as error:
         say(_Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"))
 
@@ -244,11 +272,7 @@ def _write(pipe: IO[bytes], message: bytes) -> None:
 
 
 def _read(pipe: IO[bytes]) -> bytes:
-    """The next message.
-
-    Raises:
-        EOFError: there is none, or half of one.
-    """
+    """The next message. EOFError: there is none, or half of one."""
     size = pipe.read(8)
     message = pipe.read(int.from_bytes(size, "little"))
     if len(size) < 8 or len(message) < int.from_bytes(size, "little"):

@@ -90,16 +90,9 @@ def rule_of(declared: Field[Any]) -> Rule:
 def require_known(
     given: Iterable[str], known: Collection[str], elsewhere: Collection[str] = (), where: str = ""
 ) -> None:
-    """Check the names of arguments.
+    """Check the names of arguments; `elsewhere` are those that another function takes, `where` is which one.
 
-    Args:
-        given: the names.
-        known: those that exist.
-        elsewhere: those that another function takes.
-        where: which one, for the error message.
-
-    Raises:
-        SettingsError: one that does not exist, with the most similar ones that do.
+    SettingsError: one that does not exist, with the most similar ones that do.
     """
     from difflib import get_close_matches
 

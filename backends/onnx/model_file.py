@@ -18,8 +18,7 @@ from nst.models import clustered
 LEAST = 1024
 """Numbers below which a tensor is kept as it is: the table would take most of what is saved."""
 
-LARGE = 1024
-"""Bytes from which a tensor goes into the file beside the graph."""
+LARGE = 1024  # bytes from which a tensor goes into the file beside the graph
 
 
 class PackedGraph(Graph):

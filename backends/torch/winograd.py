@@ -84,8 +84,7 @@ F4 = Tiling(
     fewest=192,
 )
 FORWARD = {torch.bfloat16: replace(F2, narrowest=512 * 512), torch.float32: F4}
-BACK = {torch.bfloat16: F2, torch.float32: F4}
-"""By the type of the filters."""
+BACK = {torch.bfloat16: F2, torch.float32: F4}  # by the type of the filters
 
 TILINGS = {tiling.square: tiling for tiling in (F2, F4)}
 """By the number of multiplications, which is that of a convolution's matrices."""

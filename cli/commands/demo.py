@@ -42,13 +42,11 @@ def demo(output: str, pictures: str, quiet: bool, **options: Any) -> int:
 
     begin("the pictures of the demo", quiet)
     from nst.cli.running import run
-    from nst.errors import ImageError
+    from nst.errors import ImageError, told_as
     from nst.samples import PAINTING, PHOTOGRAPH, copy_sample
 
-    try:
+    with told_as(ImageError, f"cannot write into {pictures}", "use another --pictures"):
         content, style = (copy_sample(name, Path(pictures)) for name in (PHOTOGRAPH, PAINTING))
-    except OSError as error:
-        raise ImageError(f"cannot write into {pictures}: {error.strerror}; use another --pictures") from error
     if not quiet:
         click.echo(f"{content}: Rachel Michetti; {style}: Vincent van Gogh, 1889")
     return run(str(content), [str(style)], output, quiet=quiet, **options)

@@ -133,7 +133,7 @@ def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[s
 
     SettingsError: not as many styles as the experiment takes.
     """
-    from nst.errors import ImageError, SettingsError
+    from nst.errors import ImageError, SettingsError, told_as
     from nst.samples import PAINTING, PHOTOGRAPH, copy_sample
 
     least, most = (2, chosen.most) if chosen.blend else (1, chosen.most)
@@ -143,9 +143,7 @@ def _pictures(paths: Sequence[str], chosen: Experiment, folder: Path) -> tuple[s
             wanted = f"{least} to {most}" if most else f"{least} or more"
             raise SettingsError(f"{len(styles)} style picture(s) after the content picture: give {wanted}")
         return paths[0], styles
-    try:
+    with told_as(ImageError, f"cannot write into {folder}", "choose another --output"):
         names = (PHOTOGRAPH, PAINTING, *MORE_STYLES[: chosen.styles - 1])
         content, *found = (copy_sample(name, folder / "pictures") for name in names)
-    except OSError as error:
-        raise ImageError(f"cannot write into {folder}: {error.strerror}; choose another --output") from error
     return str(content), [str(path) for path in found]

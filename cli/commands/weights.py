@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from nst.cli.engine import network_bar
+from nst.errors import WeightsError, told_as
 
 if TYPE_CHECKING:
     from nst.models.store.verify import Verified
@@ -105,7 +104,6 @@ def import_(file: Path, name: str, convention: str | None, force: bool) -> None:
 @click.option("--convention", type=CONVENTION, help="How the input of a foreign file is meant.")
 def verify(targets: tuple[str, ...], convention: str | None) -> None:
     """Check networks or files: readable, complete, finite, whose; without an argument all that are here."""
-    from nst.errors import WeightsError
     from nst.models.store import cache
     from nst.models.store.verify import verify_file
 
@@ -128,7 +126,6 @@ def verify(targets: tuple[str, ...], convention: str | None) -> None:
 @click.argument("name")
 def path(name: str) -> None:
     """Print where NAME is kept."""
-    from nst.errors import WeightsError
     from nst.models.store import cache
 
     if not cache.is_cached(name):
@@ -191,7 +188,7 @@ def compress(name: str, new: str | None, output: Path | None, force: bool) -> No
     if output is None:
         written = cache.store(small, "clustered")
     else:
-        with _writing(output):
+        with told_as(WeightsError, f"cannot write {output}"):
             save_weights(small, written := output, "clustered")
     before = 4 * sum(weight.size + bias.size for weight, bias in network.convolutions.values())
     layer, change = largest_change(network, small)
@@ -215,14 +212,13 @@ def build_embedded(file: Path, output: Path) -> None:
 
     _check_folder(output)
     network = original.read_original(file)
-    with _writing(output):
+    with told_as(WeightsError, f"cannot write {output}"):
         save_weights(network, output, "clustered")
     click.echo(output)
 
 
 def _check_new(name: str, force: bool) -> None:
     """WeightsError for a name that means something else, or that is taken unless `force`."""
-    from nst.errors import WeightsError
     from nst.models.store import cache
     from nst.models.store.catalogue import CATALOGUE
 
@@ -233,20 +229,8 @@ def _check_new(name: str, force: bool) -> None:
 
 
 def _check_folder(output: Path) -> None:
-    from nst.errors import WeightsError
-
     if not output.parent.is_dir():
         raise WeightsError(f"folder {output.parent} not found: make it first")
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[None]:
-    from nst.errors import WeightsError
-
-    try:
-        yield
-    except OSError as error:
-        raise WeightsError(f"cannot write {output}: {error.strerror or error}") from error
 
 
 def _say(line: str) -> None:

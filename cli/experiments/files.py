@@ -11,7 +11,7 @@ from PIL import Image
 from nst.cli.experiments.grid import Cell, Grid
 from nst.cli.experiments.runs import Done
 from nst.cli.experiments.sheet import Tile, contact_sheet
-from nst.errors import ImageError
+from nst.errors import ImageError, told_as
 from nst.files import write_atomically
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
@@ -48,12 +48,10 @@ def write_files(folder: Path, name: str, sheet: Image.Image, page: str) -> str:
 
 def write_file(path: Path, data: bytes) -> None:
     """Whole or not at all, or ImageError."""
-    try:
+    with told_as(
+        ImageError, f"cannot write {path}", "free some space and run it again, what is done is kept"
+    ):
         write_atomically(path, data)
-    except OSError as error:
-        raise ImageError(
-            f"cannot write {path}: {error.strerror}; free some space and run it again, what is done is kept"
-        ) from error
 
 
 def png(image: Image.Image) -> bytes:

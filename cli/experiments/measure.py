@@ -14,8 +14,7 @@ from nst.pictures.picture import Picture, planar
 from nst.protocol import Backend
 from nst.settings import STYLE_LAYERS
 
-CONTENT_LAYERS = ("conv2_2", "conv4_2")
-"""Those that the paper compares in Fig. 5."""
+CONTENT_LAYERS = ("conv2_2", "conv4_2")  # those that the paper compares in Fig. 5.
 
 Maps = Mapping[str, NDArray[np.float64]]
 

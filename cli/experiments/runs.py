@@ -17,7 +17,7 @@ from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
 from nst.description import Fingerprints, Labels, Sources, describe
 from nst.engine.cache import Cache
-from nst.errors import ImageError, NSTError
+from nst.errors import ImageError, NSTError, told_as
 from nst.files import write_atomically
 from nst.models.weights import NetworkWeights
 from nst.pictures.color import Color
@@ -53,13 +53,7 @@ class Done:
 class RunContext:
     """What the runs share: pictures, networks, backends, workers, and what the engine keeps from run to run.
 
-    Args:
-        folder: where the experiment is kept; the runs are in its folder "cells".
-        content: path of the content picture.
-        styles: paths of the style pictures.
-        offline: never download weights.
-        quiet: no line and no bar for networks that are fetched or built.
-        labels: what the pictures say of themselves.
+    The experiment is kept in `folder`, the runs in its folder "cells".
     """
 
     def __init__(
@@ -317,16 +311,11 @@ def _keep(
     context.folder.mkdir(parents=True, exist_ok=True)
     about = {name: value for name, value in description.items() if name != "stopped"}
     write_picture(result, run.path, **context.labels.of(about, result.tags))
-    _write_seconds(run.path.with_suffix(_SECONDS), seconds)
+    file = run.path.with_suffix(_SECONDS)
+    with told_as(ImageError, f"cannot write {file}", "free some space"):
+        write_atomically(file, f"{seconds:.6f}\n".encode())
     write_trace(
         str(run.path.with_suffix(".json")),
         {**description, "label": run.cell.label, "measures": measures},
         steps,
     )
-
-
-def _write_seconds(path: Path, seconds: float) -> None:
-    try:
-        write_atomically(path, f"{seconds:.6f}\n".encode())
-    except OSError as error:
-        raise ImageError(f"cannot write {path}: {error.strerror}; free some space") from error

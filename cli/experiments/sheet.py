@@ -11,8 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 GAP = 8
 TEXT, TITLE = 15, 20  # heights of the letters in pixels
 LINE = 19
-ROW_LETTERS = 16
-"""Where the label of a row is wrapped."""
+ROW_LETTERS = 16  # where the label of a row is wrapped
 
 
 @dataclass(frozen=True)

@@ -32,30 +32,21 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders le
 
 @dataclass(frozen=True)
 class Film:
-    """What there is to decode.
+    """What there is to decode."""
 
-    Attributes:
-        file: where.
-        times: when each frame is shown, and when the last one ends, in seconds on the file's clock.
-        rate: frames a second as the file says, or 25.
-        tick: of the file's clock, in seconds.
-        interlaced: whether a frame says so of itself.
-        threads: of the decoder, as PyAV names them.
-    """
-
-    file: Path
+    file: Path  # where
+    # when each frame is shown, and when the last one ends, in seconds on the file's clock
     times: Sequence[Fraction]
-    rate: Fraction
-    tick: Fraction
-    interlaced: bool
-    threads: str
+    rate: Fraction  # frames a second as the file says, or 25
+    tick: Fraction  # of the file's clock, in seconds
+    interlaced: bool  # whether a frame says so of itself
+    threads: str  # of the decoder, as PyAV names them
 
 
 def look_at(file: Path) -> Film:
     """Decode all frames, which is nothing beside painting them: what is lost is known then, and when each is shown.
 
-    Raises:
-        ImageError: there is no film in it, its size changes, or it is too large.
+    ImageError: there is no film in it, its size changes, or it is too large.
     """
     av = pyav(f"cannot read {file}", "give a folder of frames")
     try:
@@ -79,8 +70,7 @@ def look_at(file: Path) -> Film:
 def frames_of(film: Film, deinterlace: str = "") -> Iterator[Image.Image]:
     """The frames as people see them, RGB or RGBA; `deinterlace`: "interlaced" ones, "all", or "" for none.
 
-    Raises:
-        ImageError: the film has changed since it was looked at.
+    ImageError: the film has changed since it was looked at.
     """
     av = pyav(f"cannot read {film.file}")
     try:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst.documents import parse
-from nst.errors import ImageError, SettingsError
+from nst.errors import ImageError, SettingsError, told_as
 from nst.files import write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.reading import read_picture
@@ -33,7 +33,7 @@ class FrameStore:
 
     def __init__(self, folder: Path, made_with: Mapping[str, Any], restart: bool = False) -> None:
         self.folder = folder
-        try:
+        with told_as(ImageError, f"cannot write to {folder}", "choose another folder"):
             folder.mkdir(exist_ok=True)
             if restart:
                 for path in [*folder.glob("frame-*.png"), folder / MANIFEST, folder / STATE]:
@@ -41,8 +41,6 @@ class FrameStore:
             now = json.loads(json.dumps(made_with))
             self._compare(now)
             write_atomically(folder / MANIFEST, (json.dumps(now, indent=1) + "\n").encode())
-        except OSError as error:
-            raise ImageError(f"cannot write to {folder}: {error.strerror}; choose another folder") from error
 
     def path(self, number: int) -> Path:
         """Where a frame is, from 0."""
@@ -57,24 +55,15 @@ class FrameStore:
         return number
 
     def save(self, number: int, result: Picture, raw: NDArray[np.float32], **labels: Any) -> None:
-        """Keep a frame, and what the next one goes on from.
+        """Keep a frame as it shall be seen, and what the next one goes on from: what the optimisation left, (H, W, 3).
 
-        Args:
-            number: from 0.
-            result: as it shall be seen.
-            raw: as the optimisation left it, (H, W, 3).
-            labels: what the frame says of itself, see `nst.description.Labels`.
-
-        Raises:
-            ImageError: it cannot be written.
+        Numbers are from 0; `labels` are those of `nst.description.Labels`. ImageError: it cannot be written.
         """
         write_picture(result, self.path(number), **labels)
         buffer = io.BytesIO()
         np.savez(buffer, number=number, raw=raw)
-        try:
+        with told_as(ImageError, f"cannot write to {self.folder}", "free some space"):
             write_atomically(self.folder / STATE, buffer.getvalue())
-        except OSError as error:
-            raise ImageError(f"cannot write to {self.folder}: {error.strerror}; free some space") from error
 
     def raw(self, number: int) -> NDArray[np.float32]:
         """What the frame after this one goes on from: to the last bit, or the picture itself where that is gone."""

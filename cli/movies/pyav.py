@@ -22,11 +22,7 @@ _LISTS = {
 
 
 def pyav(problem: str, instead: str = "write a folder of frames, .gif or .webp") -> Any:
-    """The package `av`.
-
-    Raises:
-        ImageError: it is not there.
-    """
+    """The package `av`. ImageError: it is not there."""
     try:
         return import_module("av")
     except ImportError as error:
@@ -36,8 +32,7 @@ def pyav(problem: str, instead: str = "write a folder of frames, .gif or .webp")
 def open_film(file: Path) -> Any:
     """PyAV's container; titles of whatever encoding are no reason to refuse a film.
 
-    Raises:
-        ImageError: PyAV is not there, or it is a list of other files: places come from the person alone.
+    ImageError: PyAV is not there, or it is a list of other files: places come from the person alone.
     """
     av = pyav(f"cannot read {file}", "give a folder of frames")
     kinds = ",".join(sorted(set(av.formats_available) - _LISTS))

@@ -30,14 +30,11 @@ class FrameSource:
 def open_source(path: str, rate: Fraction | None, deinterlace: str = "auto") -> FrameSource:
     """Look at a folder of pictures, an animation or a video.
 
-    Args:
-        path: what to read. The pictures of a folder come in natural order: 2 before 10.
-        rate: frames a second, for a folder (25 unless given) or in place of the file's own.
-        deinterlace: of a film, "auto" the frames that say that they are interlaced, "on" all, "off" none.
+    The pictures of a folder come in natural order, 2 before 10, at 25 frames a second unless `rate` says otherwise.
+    `deinterlace`: "auto" the frames of a film that say that they are interlaced, "on" all, "off" none.
 
-    Raises:
-        ImageError: nothing is there, no frame is in it, frames are of several sizes, it is one picture, or PyAV is
-            needed and not there.
+    ImageError: nothing is there, no frame is in it, frames are of several sizes, it is one picture, or PyAV is needed
+    and not there.
     """
     file = Path(path)
     if file.is_dir():

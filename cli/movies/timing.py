@@ -8,25 +8,18 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-HOLE = 3600
-"""Seconds between two times that are a fault of the file if there are more."""
+HOLE = 3600  # seconds between two times that are a fault of the file if there are more
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What goes from the source of a video to its result, beside the pictures.
+    """What goes from the source of a video to its result, beside the pictures."""
 
-    Attributes:
-        rate: frames a second; their mean where `durations` tell more.
-        durations: how long each frame is shown, in seconds, where they are not all alike.
-        film: the file whose sound, subtitles, chapters and title go along.
-        start: when the first frame is shown, in seconds on that file's clock.
-    """
-
-    rate: Fraction
+    rate: Fraction  # frames a second; their mean where `durations` tell more
+    # how long each frame is shown, in seconds, where they are not all alike
     durations: Sequence[Fraction] | None = None
-    film: Path | None = None
-    start: Fraction = Fraction(0)
+    film: Path | None = None  # the file whose sound, subtitles, chapters and title go along
+    start: Fraction = Fraction(0)  # when the first frame is shown, in seconds on that file's clock
 
     def times(self, count: int) -> list[Fraction]:
         """When each of `count` frames begins, and when the last one ends, in seconds after the first."""

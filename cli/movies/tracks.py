@@ -13,8 +13,7 @@ from nst.cli.movies.pyav import demuxed, open_film, pyav
 from nst.cli.movies.timing import HOLE
 from nst.errors import ImageError
 
-Timed = tuple[Fraction, Any]
-"""When packets are due, in seconds, and the packets."""
+Timed = tuple[Fraction, Any]  # when packets are due, in seconds, and the packets
 
 KINDS = {"audio": "sound", "subtitle": "subtitles"}
 _LAYOUTS = {1: "mono", 6: "5.1", 8: "7.1"}  # by channels, those that AAC and Opus take; all others as stereo

@@ -75,8 +75,7 @@ def check_movie(path: Path) -> None:
 def try_movie(path: Path, picture: Picture, timing: Timing) -> None:
     """Before the work starts: one picture and some of the sound go into such a file, which is thrown away.
 
-    Raises:
-        ImageError: it cannot be written. Sound and subtitles that do not go into it are a note.
+    ImageError: it cannot be written. Sound and subtitles that do not go into it are a note.
     """
     try:
         with tempfile.TemporaryDirectory(prefix=".nst-", dir=path.parent) as folder:
@@ -90,16 +89,9 @@ def try_movie(path: Path, picture: Picture, timing: Timing) -> None:
 def write_movie(
     path: Path, frames: Sequence[Path], timing: Timing, description: Mapping[str, Any] | None = None
 ) -> None:
-    """Put PNG files together; whole or not at all.
+    """Put PNG files together, and the description into the metadata; whole or not at all.
 
-    Args:
-        path: what to write.
-        frames: the pictures.
-        timing: when they are shown, and the film whose sound, subtitles, chapters and title go along.
-        description: what it was made with, for its metadata.
-
-    Raises:
-        ImageError: encoding or writing failed.
+    ImageError: encoding or writing failed.
     """
     text = None if description is None else json.dumps(description, default=str)
     _write(path, path, frames, timing, text)

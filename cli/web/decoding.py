@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
-import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
+from concurrent.futures import TimeoutError as TooLateError
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import psutil
 from PIL import Image
 
-from nst.children import safe_children
 from nst.errors import ImageError, NSTError
 from nst.pictures.picture import Picture, fit_longest_side, resize
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
+from nst.processes import ProcessExecutor
 
-MEMORY = 1_500_000_000
-"""Bytes that a decoder may take beyond what it has from the start."""
+MEMORY = 1_500_000_000  # bytes that a decoder may take beyond what it has from the start
 
-SECONDS = 300.0
-"""That a picture may take."""
+SECONDS = 300.0  # that a picture may take
 
-VIEW = 1024
-"""Longest side in pixels of what the page shows, and of a mask."""
+VIEW = 1024  # longest side in pixels of what the page shows, and of a mask
 
 PAINTING = 2048
 """Longest side in pixels of a painting that is kept: strokes are never asked for finer."""
@@ -39,45 +35,29 @@ class Decoder:
     """A process that decodes; it is started when it is first needed, and again when it has died."""
 
     def __init__(self) -> None:
-        self._process: Any = None
-        self._pipe: Connection | None = None
+        self._process: ProcessExecutor | None = None
 
     def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What the function returns there.
-
-        Raises:
-            NSTError: that it raised, or the picture takes too much.
-        """
+        """What the function returns there. NSTError: that it raised, or the picture takes too much."""
         if self._process is None:
             self.start()
-        assert self._pipe is not None
+        assert self._process is not None
         try:
-            self._pipe.send((function, arguments))
-            if not self._pipe.poll(SECONDS):
-                self.close()
-            answer = self._pipe.recv()  # nothing is left to come from a process that has ended
-        except (EOFError, OSError):
+            return self._process.submit(_bounded, function, *arguments).result(SECONDS)
+        except (BrokenExecutor, TooLateError) as error:
             self.close()
-            answer = _too_much()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            raise _too_much() from error
 
     def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.join()
+            process.shutdown()
 
     def start(self) -> None:
         """Start the process."""
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with safe_children():
-            self._process.start()
-        theirs.close()
+        self._process = ProcessExecutor()
+        self._process.submit(_limit_memory)
 
 
 def _too_much() -> ImageError:
@@ -85,50 +65,37 @@ def _too_much() -> ImageError:
     return ImageError(f"the picture takes more than {most} to read: make a smaller copy")
 
 
-def _work(pipe: Connection) -> None:
-    """What the process does, until the server ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the server ends this
+def _limit_memory() -> None:
     if sys.platform != "win32":
         import resource
 
         most = psutil.Process().memory_info().vms + MEMORY
         with suppress(OSError, ValueError):  # where there is no such limit
             resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    with suppress(EOFError, OSError):
-        while True:
-            function, arguments = pipe.recv()
-            try:
-                answer = function(*arguments)
-            except NSTError as error:
-                answer = _too_much() if isinstance(error.__cause__, MemoryError) else error
-            except MemoryError:
-                answer = _too_much()
-            pipe.send(answer)
+
+
+def _bounded(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except (NSTError, MemoryError) as error:
+        if isinstance(error, NSTError) and not isinstance(error.__cause__, MemoryError):
+            raise
+        raise _too_much() from error
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is to be kept of a picture beside its file.
+    """What is to be kept of a picture beside its file."""
 
-    Attributes:
-        suffix: so that the file can be opened by its name as well.
-        view: a JPEG of `width` x `height` pixels for the page.
-        smaller: PNG in place of the file, where that is larger than a painting need be.
-    """
-
-    suffix: str
-    view: bytes
+    suffix: str  # so that the file can be opened by its name as well
+    view: bytes  # a JPEG of `width` x `height` pixels for the page
     width: int
     height: int
-    smaller: bytes | None = None
+    smaller: bytes | None = None  # PNG in place of the file, where that is larger than a painting need be
 
 
 def decode_picture(file: str, name: str, painting: bool, max_pixels: int) -> Decoded:
-    """A photograph or a painting.
-
-    Raises:
-        ImageError: it is not a picture, damaged, or too large.
-    """
+    """A photograph or a painting. ImageError: it is not a picture, damaged, or too large."""
     data = Path(file).read_bytes()
     picture = read_picture(_named(data, name), PAINTING if painting else VIEW, max_pixels)
     if picture.hidden:
@@ -145,11 +112,7 @@ def decode_picture(file: str, name: str, painting: bool, max_pixels: int) -> Dec
 
 
 def decode_mask(file: str) -> bool:
-    """Whether the brush has painted anything.
-
-    Raises:
-        ImageError: it is not a picture, or larger than the page makes them.
-    """
+    """Whether the brush has painted anything. ImageError: it is not a picture, or larger than the page makes them."""
     picture = read_picture(_named(Path(file).read_bytes(), "the mask"), None, 3 * VIEW**2)
     return bool((picture.rgb > 0).any())
 

@@ -34,18 +34,13 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Access:
-    """Where the server listens and how it is reached, as the options of `nst web`.
+    """Where the server listens and how it is reached, as the options of `nst web`."""
 
-    Attributes:
-        host: address that it listens to.
-        names: further names, with a port where the browser's address has one, that it is reached by.
-        base: path in front of the token; "" or "/studio".
-        proxies: whose X-Forwarded-Host and X-Forwarded-Proto are believed.
-    """
-
-    host: str = LOCAL[0]
+    host: str = LOCAL[0]  # address that it listens to
+    # further names, with a port where the browser's address has one, that it is reached by
     names: tuple[str, ...] = ()
-    base: str = ""
+    base: str = ""  # path in front of the token; "" or "/studio"
+    # whose X-Forwarded-Host and X-Forwarded-Proto are believed
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from typing import Any
 
-from nst.cli.web.messages import Event, Large, LookPainted, Paint, Recolor, Request, Status, Stop
+from nst.cli.web.messages import Large, LookPainted, Paint, Recolor, Request, Status, Stop
 from nst.cli.web.painting import (
     Canvas,
     PaintingContext,
@@ -20,25 +19,24 @@ from nst.cli.web.painting import (
 )
 from nst.errors import NSTError
 from nst.pictures.picture import Picture
+from nst.processes import Ask, Say
 
 HEAD_START = 3.0
 """Seconds that a new picture is ahead of the others, so that something is soon to be seen."""
 
-MOST = 3
-"""Pictures that are painted at a time; others wait."""
+MOST = 3  # pictures that are painted at a time; others wait
 
 PAUSED = 2
 """Pictures that were stopped and can go on bit for bit; older ones go on from how they look."""
 
-KEPT = 8
-"""Sessions whose present picture is kept in memory."""
+KEPT = 8  # sessions whose present picture is kept in memory
 
 
 class LiveWorker:
     """See the module."""
 
-    def __init__(self, pipe: Connection, context: PaintingContext) -> None:
-        self._pipe, self._context = pipe, context
+    def __init__(self, ask: Ask, say: Say, context: PaintingContext) -> None:
+        self._ask, self._send, self._context = ask, say, context
         self._active: dict[str, Canvas] = {}
         self._paused: dict[str, Canvas] = {}
         self._requested: dict[str, Paint] = {}  # the newest of each session, not begun
@@ -70,7 +68,7 @@ class LiveWorker:
         """Do what was asked for; what goes wrong concerns nobody else."""
         try:
             handle(request)
-        except (EOFError, BrokenPipeError):
+        except BrokenPipeError:
             raise
         except Exception as error:
             if isinstance(request, Stop):
@@ -79,19 +77,13 @@ class LiveWorker:
                 named = request.order.session, request.order.run
             self._send(Status(*named, "failed", error_line(error)))
 
-    def _send(self, event: Event) -> None:
-        self._pipe.send(event)
-
     def _receive(self) -> None:
         """Everything that was asked for since the last step; of many orders of a session the last one counts."""
         while (
             not (self._active or self._requested or self._colors or self._plans or self._looks)
-            or self._pipe.poll()
+            or self._ask.waiting()
         ):
-            request = self._pipe.recv()
-            if request is None:
-                raise EOFError
-            self._try(self._handle, request)
+            self._try(self._handle, self._ask())
 
     def _handle(self, request: Request) -> None:
         if isinstance(request, Paint):
@@ -168,7 +160,7 @@ class LiveWorker:
             else:
                 self._release(session)
                 self._end(canvas, "done")
-        except (EOFError, BrokenPipeError):
+        except BrokenPipeError:
             raise
         except Exception as error:
             self._release(session)

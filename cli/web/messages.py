@@ -78,25 +78,15 @@ class Stop:
 
 @dataclass(frozen=True)
 class Large:
-    """A large picture: the live process estimates what it would take, the other one paints it.
+    """A large picture: the live process estimates what it would take, the other one paints it."""
 
-    Attributes:
-        order: what.
-        present: path of the picture to go on from.
-        above: longest side in pixels of the live picture; the first scale is larger.
-        job: its name in the queue.
-        checkpoint: path of the file that saves the run; what is there goes on.
-        reserve: bytes of memory that are left to live pictures.
-        quick: the present picture is brought up to size, without a step.
-    """
-
-    order: Order
-    present: str
-    above: int
-    job: str = ""
-    checkpoint: str = ""
-    reserve: int = 0
-    quick: bool = False
+    order: Order  # what
+    present: str  # path of the picture to go on from
+    above: int  # longest side in pixels of the live picture; the first scale is larger
+    job: str = ""  # its name in the queue
+    checkpoint: str = ""  # path of the file that saves the run; what is there goes on
+    reserve: int = 0  # bytes of memory that are left to live pictures
+    quick: bool = False  # the present picture is brought up to size, without a step
 
 
 Request: TypeAlias = Paint | Recolor | Stop | Large
@@ -133,32 +123,20 @@ class Preview:
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """A picture that was painted.
+    """A picture that was painted."""
 
-    Attributes:
-        run: which one.
-        why: done, stopped, large.
-        subject: what was painted.
-        size: (width, height) in pixels.
-        step: steps done, of `steps`.
-        seconds: of the optimisation.
-        made: seconds since 1970.
-        files: names in the session's folder: "picture" (PNG), "thumb" (JPEG), "raw" (PNG without a change of colours).
-        command: that makes it again.
-        star: it stays when others go.
-    """
-
-    run: int
-    why: str
-    subject: Composition
-    size: tuple[int, int]
-    step: int
+    run: int  # which one
+    why: str  # done, stopped, large
+    subject: Composition  # what was painted
+    size: tuple[int, int]  # (width, height) in pixels
+    step: int  # steps done, of `steps`
     steps: int
-    seconds: float
-    made: float
+    seconds: float  # of the optimisation
+    made: float  # seconds since 1970
+    # names in the session's folder: "picture" (PNG), "thumb" (JPEG), "raw" (PNG without a change of colours)
     files: Mapping[str, str]
-    command: str
-    star: bool = False
+    command: str  # that makes it again
+    star: bool = False  # it stays when others go
 
 
 @dataclass(frozen=True)
@@ -180,19 +158,12 @@ class Colored:
 
 @dataclass(frozen=True)
 class LookPainted:
-    """A card: what a look makes of the photograph and the paintings of a session.
+    """A card: what a look makes of the photograph and the paintings of a session."""
 
-    Attributes:
-        session: whose it is.
-        pair: of which pictures, as `Composition.pair`.
-        look: its name.
-        jpeg: the picture.
-    """
-
-    session: str
-    pair: str
-    look: str
-    jpeg: bytes
+    session: str  # whose it is
+    pair: str  # of which pictures, as `Composition.pair`
+    look: str  # its name
+    jpeg: bytes  # the picture
 
 
 @dataclass(frozen=True)

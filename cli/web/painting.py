@@ -271,8 +271,7 @@ class Canvas:
 def paint_looks(context: PaintingContext, order: Order) -> Iterator[LookPainted | None]:
     """What each look makes of the pictures of an order; None after a step, so that what is asked for need not wait.
 
-    Raises:
-        NSTError: bad input, or not enough memory.
+    NSTError: bad input, or not enough memory.
     """
     for name, look in LOOKS.items():
         recipe = changed(order.subject.recipe, look.sliders)
@@ -317,10 +316,8 @@ def large_transfer(context: PaintingContext, request: Large) -> tuple[StyleTrans
 def bring_up(request: Large, weights: str) -> Finished:
     """Write the present picture at another size with the detail of the photograph, as `nst poster` does.
 
-    `weights` are as they were typed.
-
-    Raises:
-        NSTError: it is not larger than what there is, or a file cannot be read or written.
+    `weights` are as they were typed. NSTError: it is not larger than what there is, or a file cannot be read or
+    written.
     """
     began, order, raw = time.perf_counter(), request.order, Path(request.present)
     small = {"picture": raw.with_name(raw.name.replace("raw", "picture", 1)), "raw": raw}
@@ -397,10 +394,8 @@ def _start_file(order: Order, present: Picture) -> str:
 def recolor_result(order: Order, raw: Picture, weights: str) -> Colored:
     """Write a picture and its thumbnail anew, in the colours of the order, from what the optimisation made.
 
-    `weights` are as they were typed: the picture has but the names of what it was made from.
-
-    Raises:
-        NSTError: a file cannot be read or written.
+    `weights` are as they were typed: the picture has but the names of what it was made from. NSTError: a file cannot be
+    read or written.
     """
     path, color, longest = order.file("picture"), order.subject.recipe.coloring, max(raw.size)
     document = _with_paths(with_color(read_picture_settings(str(path)), color), order, weights)

@@ -9,21 +9,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from nst.cli.web.messages import Event, Finished, Large, Order, Preview, Ready, Status, Stop
 from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
-from nst.cli.web.recipe import COMPOSITION, Composition, Upload, read_composition
+from nst.cli.web.recipe import require_in_folder
 from nst.cli.web.session import Store
-from nst.documents import read_json
+from nst.documents import parse, read_as
 from nst.errors import NSTError
 from nst.files import write_atomically
 
-CRASHES = 2
-"""Times that the process may die over a picture before it is given up."""
+CRASHES = 2  # times that the process may die over a picture before it is given up
 
 PATIENCE = 10.0
 """Seconds that a picture has to be saved in when the server ends; else its last checkpoint counts."""
@@ -31,64 +29,20 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class LargeJob:
-    """A large picture.
+    """A large picture."""
 
-    Attributes:
-        name: of its files.
-        order: what.
-        present: path of the picture to go on from.
-        above: longest side of the live picture in pixels.
-        state: queued, painting, failed.
-        error: one line.
-        crashes: how often the process died over it.
-        step: steps done, of `steps`.
-        left: seconds that it will still take.
-        asked: seconds since 1970.
-        quick: brought up to size, without a step.
-    """
-
-    name: str
-    order: Order
-    present: str
-    above: int
-    state: str = "queued"
-    error: str = ""
-    crashes: int = 0
-    step: int = 0
+    name: str  # of its files
+    order: Order  # what
+    present: str  # path of the picture to go on from
+    above: int  # longest side of the live picture in pixels
+    state: str = "queued"  # queued, painting, failed
+    error: str = ""  # one line
+    crashes: int = 0  # how often the process died over it
+    step: int = 0  # steps done, of `steps`
     steps: int = 0
-    left: float = 0.0
-    asked: float = field(default_factory=time.time)
-    quick: bool = False
-
-
-_ORDER = {
-    "session": str,
-    "run": int,
-    "folder": str,
-    "size": int,
-    "subject?": COMPOSITION,
-    # of before, in place of the subject
-    "photo?": str,
-    "styles?": [str],
-    "masks?": {str: str},
-    "recipe?": {str: object},
-}
-_FORM = {
-    "name": str,
-    "order": _ORDER,
-    "present": str,
-    "above": int,
-    "source?": int,
-    "state": str,
-    "error": str,
-    "crashes": int,
-    "step": int,
-    "steps": int,
-    "left": float,
-    "asked": float,
-    "quick?": bool,
-}
-"""What the file of a job must be; see `nst.documents`."""
+    left: float = 0.0  # seconds that it will still take
+    asked: float = field(default_factory=time.time)  # seconds since 1970
+    quick: bool = False  # brought up to size, without a step
 
 
 class LargeJobs:
@@ -110,7 +64,7 @@ class LargeJobs:
         self._peak = 0
         self._folder = store.folder / "queue"
         self._folder.mkdir(exist_ok=True, mode=0o700)
-        found = (_read(path, store) for path in self._folder.glob("*.json"))
+        found = (_read(path) for path in self._folder.glob("*.json"))
         jobs = sorted((job for job in found if job is not None), key=lambda job: job.asked)
         self._jobs = {job.name: job for job in jobs}
         for path in self._folder.iterdir():  # of a server that was killed
@@ -134,11 +88,7 @@ class LargeJobs:
         return max(0, self._peak - resident)
 
     def add(self, large: Large) -> None:
-        """A further picture.
-
-        Raises:
-            OSError: it cannot be written, and is not in the queue.
-        """
+        """A further picture. OSError: it cannot be written, and is not in the queue."""
         job = LargeJob(secrets.token_hex(6), large.order, large.present, large.above, quick=large.quick)
         self._write(job)
         self._jobs[job.name] = job
@@ -228,32 +178,13 @@ class LargeJobs:
                 path.unlink()
 
 
-def _read(path: Path, store: Store) -> LargeJob | None:
+def _read(path: Path) -> LargeJob | None:
     """None for a file that is damaged or of another version."""
     try:
-        document = read_json(path.read_bytes(), _FORM)
-        if document["name"] != path.stem:
-            return None
-        document.pop("source", None)  # once the run of the live picture
-        order = document["order"]
-        subject = (
-            read_composition(order["subject"]) if "subject" in order else _subject_of_paths(order, store)
-        )
-        names = ("session", "run", "folder", "size")
-        order = Order(**{name: order[name] for name in names}, subject=subject)
-        job = LargeJob(**{**document, "order": order})
-    except (OSError, ValueError, KeyError, TypeError, NSTError):
+        job: LargeJob = read_as(LargeJob, parse(path.read_bytes()))
+        require_in_folder(job.order.subject.files)
+    except (OSError, ValueError, NSTError):
+        return None
+    if job.name != path.stem:
         return None
     return replace(job, state="queued") if job.state == "painting" else job
-
-
-def _subject_of_paths(order: dict[str, Any], store: Store) -> Composition:
-    """What an order of before says by paths; the rest is known from the uploads of its session."""
-    session = store.get(order["session"])
-    subjects = [] if session is None else session.subjects
-    known = {upload.file: upload for subject in subjects for upload in subject.uploads}
-    files = [Path(path).name for path in (order["photo"], *order["styles"])]
-    photo, *styles = (known.get(file) or Upload(file, file, file, 0, 0) for file in files)
-    masks = {name: Path(path).name for name, path in order["masks"].items()}
-    plain = {"photo": None, "styles": (), "recipe": order["recipe"], "masks": masks}
-    return replace(read_composition(plain), photo=photo, styles=tuple(styles))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -94,23 +94,15 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture that was uploaded, or comes with the package.
+    """A picture that was uploaded, or comes with the package."""
 
-    Attributes:
-        name: for people.
-        file: its name in the session's folder, as it was uploaded.
-        view: name of a JPEG of it for the page, of `width` x `height` pixels.
-        credit: whose it is, and under which licence; "" for the user's own.
-        faces: name of a mask of the heads in it; "" where none were found.
-    """
-
-    name: str
-    file: str
-    view: str
+    name: str  # for people
+    file: str  # its name in the session's folder, as it was uploaded
+    view: str  # name of a JPEG of it for the page, of `width` x `height` pixels
     width: int
     height: int
-    credit: str = ""
-    faces: str = ""
+    credit: str = ""  # whose it is, and under which licence; "" for the user's own
+    faces: str = ""  # name of a mask of the heads in it; "" where none were found
 
 
 @dataclass(frozen=True)
@@ -134,6 +126,12 @@ class Composition:
     def uploads(self) -> list[Upload]:
         """The photograph and the paintings."""
         return [upload for upload in (self.photo, *self.styles) if upload is not None]
+
+    @property
+    def files(self) -> set[str]:
+        """Names of the files that belong to it, in the folder of its session."""
+        names = {name for upload in self.uploads for name in (upload.file, upload.view, upload.faces)}
+        return (names | set(self.masks.values())) - {""}
 
     @property
     def pair(self) -> str:
@@ -165,30 +163,11 @@ class Composition:
         return Composition(self.photo, styles, replace(self.recipe, blend=()), masks)
 
 
-_UPLOAD = {"name": str, "file": str, "view": str, "width": int, "height": int, "credit?": str, "faces?": str}
-COMPOSITION = {"photo": (_UPLOAD, None), "styles": [_UPLOAD], "recipe": {str: object}, "masks": {str: str}}
-"""What a composition in a file must be; see `nst.documents`."""
-
-
-def in_the_folder(*names: str | None) -> None:
+def require_in_folder(names: Iterable[str]) -> None:
     """ValueError for a name that a session does not give: only what is in its folder is removed and shown."""
     for name in names:
-        if name is not None and not re.fullmatch(r"[\w-]+\.[a-z]+", name):
+        if not re.fullmatch(r"[\w-]+\.[a-z]+", name):
             raise ValueError("a file's name is not one of the session's")
-
-
-def read_composition(document: Mapping[str, Any]) -> Composition:
-    """From JSON.
-
-    KeyError, TypeError, ValueError, SettingsError: it has been written by something else.
-    """
-    photo = None if document["photo"] is None else Upload(**document["photo"])
-    styles = tuple(Upload(**style) for style in document["styles"])
-    for upload in (photo, *styles):
-        if upload is not None:
-            in_the_folder(upload.file, upload.view, upload.faces or None)
-    in_the_folder(*document["masks"].values())
-    return Composition(photo, styles, changed(Recipe(), document["recipe"]), document["masks"])
 
 
 @dataclass(frozen=True)

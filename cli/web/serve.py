@@ -39,9 +39,8 @@ BACKLOG = 32
 def serve(setup: Setup, folder: Path, port: int, show: bool, access: Access) -> None:
     """Serve the studio until Ctrl-C, at a port (0 for any that is free); `show` opens the page in a browser.
 
-    Raises:
-        NSTError: the folder cannot be written or another server has it, the port is taken, or backend or network are
-            unknown.
+    NSTError: the folder cannot be written or another server has it, the port is taken, or backend or network are
+    unknown.
     """
     with _lock(folder), _listener(access.host, port) as listener, suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]

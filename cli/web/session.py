@@ -14,21 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from nst.cli.web.messages import HistoryEntry
-from nst.cli.web.recipe import COMPOSITION, Composition, in_the_folder, read_composition
-from nst.documents import read_json
-from nst.errors import NSTError
+from nst.cli.web.recipe import Composition, require_in_folder
+from nst.documents import parse, read_as
+from nst.errors import NSTError, told_as
 from nst.files import write_atomically
 
-MOST = 100
-"""Sessions that are kept; the one that was not used for longest goes."""
+MOST = 100  # sessions that are kept; the one that was not used for longest goes
 
-NAME = re.compile("[0-9a-f]{16}")
-"""Of a session."""
+NAME = re.compile("[0-9a-f]{16}")  # of a session
 
 HISTORY, UNDO = 24, 30
 
-FRESH = 600.0
-"""Seconds for which a file is left alone in any case."""
+FILES = {"picture", "thumb", "raw"}  # what a picture of the history has
+
+FRESH = 600.0  # seconds for which a file is left alone in any case
 
 
 @dataclass(frozen=True)
@@ -58,27 +57,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Session:
-    """See the module.
+    """See the module."""
 
-    Attributes:
-        name: in addresses; nobody guesses it.
-        subject: what is painted.
-        work: how far the present picture is.
-        history: the newest first.
-        undo: the newest last.
-        redo: what was undone, the newest last; until the next change.
-        numbers: the next one, for runs and files.
-        touched: seconds since 1970.
-    """
-
-    name: str
-    subject: Composition = field(default_factory=Composition)
-    work: Work = field(default_factory=Work)
-    history: tuple[HistoryEntry, ...] = ()
-    undo: tuple[Snapshot, ...] = ()
-    redo: tuple[Snapshot, ...] = ()
-    numbers: int = 1
-    touched: float = field(default_factory=time.time)
+    name: str  # in addresses; nobody guesses it
+    subject: Composition = field(default_factory=Composition)  # what is painted
+    work: Work = field(default_factory=Work)  # how far the present picture is
+    history: tuple[HistoryEntry, ...] = ()  # the newest first
+    undo: tuple[Snapshot, ...] = ()  # the newest last
+    redo: tuple[Snapshot, ...] = ()  # what was undone, the newest last; until the next change
+    numbers: int = 1  # the next one, for runs and files
+    touched: float = field(default_factory=time.time)  # seconds since 1970
 
     @property
     def entry(self) -> HistoryEntry | None:
@@ -97,9 +85,7 @@ class Session:
     @property
     def wanted(self) -> set[str]:
         """Names of the files that belong to its subjects and their pictures."""
-        uploads = [upload for subject in self.subjects for upload in subject.uploads]
-        names = {name for upload in uploads for name in (upload.file, upload.view, upload.faces)}
-        names |= {file for subject in self.subjects for file in subject.masks.values()}
+        names = {name for subject in self.subjects for name in subject.files}
         names |= {file for entry in self.history for file in entry.files.values()}
         names |= {f"start-{entry.run}.png" for entry in self.history}  # which its command names
         return (
@@ -149,10 +135,8 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
+        with told_as(NSTError, f"cannot write into {folder}", "give another --folder"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise NSTError(f"cannot write into {folder}: {error.strerror}; give another --folder") from error
         for path in folder.iterdir():  # of a server that was killed
             if NAME.fullmatch(path.name):
                 with suppress(OSError):
@@ -182,11 +166,7 @@ class Store:
         return {}
 
     def make(self) -> Session:
-        """A new one; its folder is there.
-
-        Raises:
-            OSError: it cannot be written, and there is none.
-        """
+        """A new one; its folder is there. OSError: it cannot be written, and there is none."""
         session = Session(secrets.token_hex(8))
         self.path(session).mkdir(mode=0o700)
         try:
@@ -234,55 +214,11 @@ class Store:
 def _read(path: Path) -> Session | None:
     """None for a file that is damaged or of another version: nothing of it can be shown."""
     try:
-        document = read_json(path.read_bytes(), _FORM)
-        named = NAME.fullmatch(document["name"]) and document["name"] == path.parent.name
-        return _session(document) if named else None
-    except (OSError, ValueError, KeyError, TypeError, NSTError):
+        session: Session = read_as(Session, parse(path.read_bytes()))
+        require_in_folder([*session.wanted, *filter(None, [session.work.start])])
+        whole = all(entry.files.keys() >= FILES for entry in session.history)
+    except (OSError, ValueError, NSTError):
         return None
-
-
-_ENTRY = {
-    "run": int,
-    "why": str,
-    "subject": COMPOSITION,
-    "size": [int],
-    "step": int,
-    "steps": int,
-    "seconds": float,
-    "made": float,
-    "files": {"picture": str, "thumb": str, "raw": str},
-    "command": str,
-    "star?": bool,
-}
-_SHOT = {"gesture": str, "subject": COMPOSITION, "present": (str, None), "entry": int}
-_FORM = {
-    "name": str,
-    "subject": COMPOSITION,
-    "work": {"state": str, "run": int, "error": str, "start": (str, None)},
-    "history": [_ENTRY],
-    "undo": [_SHOT],
-    "redo?": [_SHOT],
-    "numbers": int,
-    "touched": float,
-}
-"""What session.json must be; see `nst.documents`."""
-
-
-def _session(document: dict[str, Any]) -> Session:
-    def with_subject(part: dict[str, Any], **more: Any) -> dict[str, Any]:
-        return {**part, "subject": read_composition(part["subject"]), **more}
-
-    work = Work(**document["work"])
-    in_the_folder(work.start)
-    shots = {name: document.get(name, []) for name in ("undo", "redo")}
-    for shot in (*shots["undo"], *shots["redo"]):
-        in_the_folder(shot["present"])
-    for entry in document["history"]:
-        in_the_folder(*entry["files"].values())
-        if len(entry["size"]) != 2:
-            raise ValueError("a size is not width and height")
-    if work.under_way:  # when the server ended
-        work = replace(work, state="stopped")
-    history = tuple(HistoryEntry(**with_subject(e, size=tuple(e["size"]))) for e in document["history"])
-    kept = {name: tuple(Snapshot(**with_subject(shot)) for shot in held) for name, held in shots.items()}
-    return Session(**with_subject(document, work=work, history=history, **kept))
+    if not whole or not NAME.fullmatch(session.name) or session.name != path.parent.name:
+        return None
+    return session.at_work(state="stopped") if session.work.under_way else session  # when the server ended

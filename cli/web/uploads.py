@@ -25,17 +25,14 @@ from nst.pictures.subjects import faces
 
 T = TypeVar("T")
 
-MOST_BYTES = 64 * 2**20
-"""Of an upload."""
+MOST_BYTES = 64 * 2**20  # of an upload
 
 MOST_PIXELS = 2**26
 """That a decoder holds; see `nst.pictures.large`. Larger ones are reduced while they are decoded, if they can be."""
 
-MASK_BYTES = 8 * 2**20
-"""Of a mask, which is small and in black and white."""
+MASK_BYTES = 8 * 2**20  # of a mask, which is small and in black and white
 
-AT_ONCE = 2
-"""Pictures that are decoded at a time; others wait, on the disk."""
+AT_ONCE = 2  # pictures that are decoded at a time; others wait, on the disk
 
 
 class TooLargeError(ImageError):
@@ -163,8 +160,7 @@ async def _receive(stream: AsyncIterator[bytes], path: Path, most: int) -> None:
 def find_faces(photo: Path) -> tuple[str, float] | None:
     """Write a mask of the heads in a photograph beside it; its name and their share of the picture, None without any.
 
-    Raises:
-        NSTError: the photograph cannot be read, or what finds faces is not installed.
+    NSTError: the photograph cannot be read, or what finds faces is not installed.
     """
     mask = faces(read_picture(photo))
     if mask is None:

@@ -21,8 +21,7 @@ from nst.workers.local import start_workers, thread_worker
 PROBLEM = Problem(
     ("conv3_2",), ("conv1_1", "conv2_1", "conv3_1"), (2,), weights=(1.0, 300.0, 1.0), size=(75, 110)
 )
-SIDE = 72
-"""Of the windows, in pixels: two rows of three."""
+SIDE = 72  # of the windows, in pixels: two rows of three
 
 PassesOf = Callable[[Encoder, Sequence[Term]], Passes]
 

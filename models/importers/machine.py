@@ -13,10 +13,8 @@ from typing import Any, BinaryIO
 
 from nst.errors import WeightsError
 
-_MAX_STEPS = 30_000
-"""A VGG19 takes 3 thousand."""
-_MAX_LENGTH = 1 << 16
-"""Bytes of a string or digits of a number."""
+_MAX_STEPS = 30_000  # A VGG19 takes 3 thousand
+_MAX_LENGTH = 1 << 16  # bytes of a string or digits of a number
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}

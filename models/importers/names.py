@@ -17,25 +17,17 @@ from nst.models import vgg
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file, before it is read: what it claims to be, and how to get it.
+    """A tensor in a file, before it is read: what it claims to be, and how to get it."""
 
-    Attributes:
-        shape: as the file says.
-        dtype: of its numbers.
-        read: reads it; called once, after shape and dtype were found to be those of a layer.
-        kind: what the file calls a dtype that numpy does not have.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    shape: tuple[int, ...]  # as the file says
+    dtype: np.dtype[Any]  # of its numbers
+    # reads it; called once, after shape and dtype were found to be those of a layer
     read: Callable[[], NDArray[np.generic]]
-    kind: str = ""
+    kind: str = ""  # what the file calls a dtype that numpy does not have
 
 
-Tensors: TypeAlias = Mapping[str, Stored]
-"""By name; 500 MB of classifier are never touched."""
-Found: TypeAlias = dict[tuple[str, str], Stored]
-"""By layer and "weight" or "bias"."""
+Tensors: TypeAlias = Mapping[str, Stored]  # by name; 500 MB of classifier are never touched
+Found: TypeAlias = dict[tuple[str, str], Stored]  # by layer and "weight" or "bias"
 Place: TypeAlias = "str | int"
 
 COLOUR = "colour"

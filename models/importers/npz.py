@@ -14,8 +14,7 @@ from nst.errors import WeightsError
 from nst.models.importers.archive import members
 from nst.models.importers.names import Stored, Tensors
 
-_HEADER = 1 << 14
-"""Bytes of a member in which its header ends; numpy itself takes no longer one."""
+_HEADER = 1 << 14  # bytes of a member in which its header ends; numpy itself takes no longer one
 
 
 def read_npz(path: Path) -> Tensors:

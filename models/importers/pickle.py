@@ -28,8 +28,7 @@ from nst.models.limits import MAX_CONTENTS, MAX_NUMBERS
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_MOST = 100
-"""Dictionaries that are looked into."""
+_MOST = 100  # dictionaries that are looked into
 _DTYPES = {"Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "u2", "Long": "i8", "Int": "i4"}
 _DTYPES |= {"Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?"}
 _Function: TypeAlias = Literal["dictionary", "tuple", "tensor", "parameter"]

@@ -22,8 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 def own_folder(name: str, kind: Literal["cache", "data"]) -> Path:
     """`$NST_HOME/name`, or the user's own place for such files; not created.
 
-    Raises:
-        WeightsError: nobody knows where that is, as in a container whose user has no name.
+    WeightsError: nobody knows where that is, as in a container whose user has no name.
     """
     folder = _own_folder(name, kind)
     if folder is None:
@@ -53,8 +52,7 @@ def weights_folder() -> Path:
 def cached_path(name: str) -> Path:
     """Where the network of that name is kept, whether or not it is there.
 
-    Raises:
-        WeightsError: the name cannot be one, or as `own_folder`.
+    WeightsError: the name cannot be one, or as `own_folder`.
     """
     _check_name(name)
     return weights_folder() / f"{name}.safetensors"

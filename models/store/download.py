@@ -22,14 +22,13 @@ from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from nst._version import __version__
-from nst.errors import WeightsError
+from nst.errors import WeightsError, told_as
 from nst.models.importers import file_digest
 from nst.models.store.catalogue import Source
 
 Answer = TypeVar("Answer")
 
-Progress = Callable[[int, "int | None"], None]
-"""Called with (bytes so far, bytes in all or None)."""
+Progress = Callable[[int, "int | None"], None]  # called with (bytes so far, bytes in all or None)
 
 _ATTEMPTS = 4
 _PIECE = 1 << 18
@@ -37,8 +36,7 @@ _LARGEST = 2 << 30
 _SLOWEST = 2048
 """Bytes a second; a mirror that sends fewer for `_PATIENCE` seconds is left for the next."""
 _PATIENCE = 30.0
-_MOST = 20
-"""Digits of a length; Python refuses to read a few thousand."""
+_MOST = 20  # digits of a length; Python refuses to read a few thousand
 
 
 class _MirrorError(Exception):
@@ -168,13 +166,9 @@ def _size(part: Path) -> int:
 
 
 def _check_disk(source: Source, part: Path) -> None:
-    try:
+    with told_as(WeightsError, f"cannot write to {part.parent}", "set NST_HOME"):
         part.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(part.parent).free
-    except OSError as error:
-        raise WeightsError(
-            f"cannot write to {part.parent}: {error.strerror or error}; set NST_HOME"
-        ) from error
     missing = (source.size or 0) - _size(part)
     if missing > free:
         raise WeightsError(

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from nst.errors import WeightsError
+from nst.errors import WeightsError, told_as
 from nst.models.store import cache
 from nst.models.store.catalogue import CATALOGUE, Entry
 from nst.models.weights import NetworkWeights
 
-Notify = Callable[[str], None]
-"""Called with one line for people."""
+Notify = Callable[[str], None]  # called with one line for people
 Progress = Callable[[int, "int | None"], None]
 """Called with how much is done, and of how much if that is known: bytes of a download."""
 
@@ -204,17 +203,13 @@ def _lock(name: str, notify: Notify) -> Iterator[None]:
 
     path = cache.weights_folder() / f".{name}.lock"
     lock = FileLock(path)
-    try:
+    with told_as(WeightsError, f"cannot write to {path.parent}", "set NST_HOME"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             notify(f"another nst is fetching or making {name}: waiting for it")
             lock.acquire()
-    except OSError as error:
-        raise WeightsError(
-            f"cannot write to {path.parent}: {error.strerror or error}; set NST_HOME"
-        ) from error
     try:
         yield
     finally:

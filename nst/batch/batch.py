@@ -17,7 +17,7 @@ from nst.batch.painter import Painted, check_options
 from nst.batch.pool import Executor, InProcess, ProcessPool
 from nst.batch.rows import TEMPLATE, Paths, Row, check_outputs, paired_rows
 from nst.description import Fingerprints, digest
-from nst.errors import ImageError, NSTError, SettingsError
+from nst.errors import ImageError, NSTError, SettingsError, told_as
 from nst.pictures.writing import check_output, write_file
 
 if TYPE_CHECKING:
@@ -199,16 +199,12 @@ class Batch:
 
     def _make_folders(self) -> None:
         """The folder and those inside it, and a look at whether each kind of file can be written there."""
-        try:
+        with told_as(ImageError, f"cannot write to {self.folder}", "choose another folder"):
             self.folder.mkdir(exist_ok=True)
             kinds = {(Path(row.output).parent, Path(row.output).suffix): row.output for row in self.rows}
             for (parent, _), output in kinds.items():
                 (self.folder / parent).mkdir(parents=True, exist_ok=True)
                 check_output(self.folder / output)
-        except OSError as error:
-            raise ImageError(
-                f"cannot write to {self.folder}: {error.strerror}; choose another folder"
-            ) from error
 
     def _save(self, painted: Painted, manifest: Manifest, inputs: Mapping[str, Any]) -> str | None:
         """Write the result and its line in the manifest; why it failed, if it did."""

@@ -1,24 +1,23 @@
 """Actors on a Ray cluster as an executor: one that dies is painted for by another.
 
 Files are read here and go out through Ray's object store, results come back the same way, so that the machines need no
-disk in common. Which actor paints what is decided here, row by row; where actors are, and that there are GPUs for them,
-is Ray's business.
+disk in common. Which actor paints what is the pool's business; where actors are, and that there are GPUs for them, is
+Ray's.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter, deque
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from nst.batch.painter import Painted, RowInputs, RowPainter, paths_of
-from nst.batch.pool import Watch
+from nst.batch.pool import Pool, Watch, Worker
 from nst.batch.rows import Row
 from nst.engine.cache import LRU
 from nst.errors import NSTError, WeightsError
@@ -26,15 +25,11 @@ from nst.models.store.resolve import network_of
 from nst.workers.cluster import PATIENCE, Places, connect, here, no_room, no_start, places
 
 LOG = logging.getLogger("nst")
-TICK = 0.2  # seconds between two looks at Ctrl-C
-TRIES = 3
-"""Workers that may die over a row before it counts as the row's fault."""
 
-SHARED = 16
-"""Files, and networks, of which the store keeps a copy for rows to come."""
+SHARED = 16  # files, and networks, of which the store keeps a copy for rows to come
 
 
-class Cluster:
+class Cluster(Pool):
     """See `nst.batch.pool.Executor`.
 
     Args:
@@ -42,6 +37,8 @@ class Cluster:
         workers: number of actors; None for one a GPU, or one a machine where there are no GPUs.
         timeout: see `nst.batch.painter.RowPainter`.
     """
+
+    tries = 3
 
     def __init__(self, address: str, workers: int | None = None, timeout: float | None = None) -> None:
         self._address, self._workers, self._timeout = address, workers, timeout
@@ -52,116 +49,66 @@ class Cluster:
         first = next(rows, None)
         if first is None:  # nobody is needed
             return
-        ray = connect(self._address)
-        run = _ClusterRun(ray, places(ray, self._workers), self._timeout, chain([first], rows))
-        try:
-            while run.goes_on():
-                watch(None, 0.0)
-                yield from run.answers()
-        finally:
-            run.end()
+        self._ray = connect(self._address)
+        self._wanted, self._store = places(self._ray, self._workers), _Store(self._ray)
+        self.count = self._wanted.count
+        yield from super().work(chain([first], rows), watch)
 
+    def _start(self, answers: SimpleQueue[tuple[Worker, Any]]) -> Worker:
+        actor = self._ray.remote(**self._wanted.options)(_ActorPainter).remote(self._timeout, self._wanted)
+        return _Actor(self._ray, actor, self._store, answers)
 
-class _ClusterRun:
-    """The actors of one batch, and what each of them does."""
-
-    def __init__(self, ray: Any, wanted: Places, timeout: float | None, rows: Iterable[Row]) -> None:
-        self._ray, self._wanted, self._rows = ray, wanted, iter(rows)
-        self._start = partial(ray.remote(**wanted.options)(_ActorPainter).remote, timeout, wanted)
-        self._store = _Store(ray)
-        self._again: deque[Row] = deque()
-        self._deaths: Counter[str] = Counter()
-        self._failed: list[Painted] = []
-        self._idle: list[_Actor] = []
-        # those from whom an answer is waited for, and about what: without a row while they start
-        self._busy: dict[Any, tuple[_Actor, Row | None]] = {}
-        self._heard, self._failed_starts = time.monotonic(), 0
-        for _ in range(wanted.count):
-            self._add_actor()
-
-    def goes_on(self) -> bool:
-        """Give the idle ones something to do; whether anything is left."""
-        while self._idle:
-            row = self._again.popleft() if self._again else next(self._rows, None)
-            if row is None:
-                return self._painting or bool(self._failed)
-            self._give(row)
-        return True
-
-    def answers(self) -> Sequence[Painted]:
-        """What has become of rows within a moment; NSTError if no actor starts."""
-        found, self._failed = self._failed, []
-        ready = self._ray.wait(list(self._busy), num_returns=1, timeout=TICK)[0] if self._busy else []
-        for reference in ready:
-            worker, row = self._busy.pop(reference)
-            try:
-                answer = self._ray.get(reference)
-            except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError) as error:
-                found += self._lost(worker, row, error)
-                continue
-            except self._ray.exceptions.RayTaskError as error:
-                answer = row and Painted(row, None, error=f"{type(error.cause).__name__}: {error.cause}")
-            self._heard, self._failed_starts = time.monotonic(), 0
-            self._idle.append(worker)
-            if isinstance(answer, Painted):
-                found.append(answer)
-            else:
-                worker.place = answer
-                LOG.info("a worker on %s is ready", worker.place)
-        if not self._painting and time.monotonic() - self._heard > PATIENCE:
+    def _check(self, workers: Sequence[Worker], seconds: float) -> None:
+        if seconds > PATIENCE and not any(worker.row for worker in workers):
             raise NSTError(no_room(self._wanted))
-        return found
 
-    def end(self) -> None:
-        """Nobody is left running."""
-        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
-            self._ray.kill(worker.actor)
 
-    @property
-    def _painting(self) -> bool:
-        return any(row is not None for _, row in self._busy.values())
+class _Actor:
+    """See `nst.batch.pool.Worker`."""
 
-    def _add_actor(self) -> None:
-        worker = _Actor(self._start())
-        self._busy[worker.actor.ready.remote()] = worker, None
+    def __init__(self, ray: Any, actor: Any, store: _Store, answers: SimpleQueue[tuple[Worker, Any]]) -> None:
+        self.row: Row | None = None
+        self.ready, self._place = False, ""
+        self._ray, self._actor, self._store, self._answers = ray, actor, store, answers
+        self._error: BaseException | None = None
+        self._expect(actor.place.remote())
 
-    def _give(self, row: Row) -> None:
-        """A row for one who is idle."""
+    def give(self, row: Row) -> None:
+        """See `nst.batch.pool.Worker`."""
+        self.row = row
         try:
-            reference = self._idle[-1].actor.paint.remote(row, *self._store.arguments(row))
+            self._expect(self._actor.paint.remote(row, *self._store.arguments(row)))
         except (NSTError, TypeError) as error:  # no such network; an option that cannot be sent
             said = " ".join(str(error).split())
-            self._failed.append(Painted(row, None, error=said, hopeless=isinstance(error, WeightsError)))
-        else:
-            self._busy[reference] = self._idle.pop(), row
+            painted = Painted(row, None, error=said, hopeless=isinstance(error, WeightsError))
+            self._answers.put((self, painted))
 
-    def _lost(self, worker: _Actor, row: Row | None, error: Exception) -> list[Painted]:
-        """An actor has died: another one starts, and its row is painted by whoever is free.
+    def kill(self) -> None:
+        """See `nst.batch.pool.Worker`."""
+        self._ray.kill(self._actor)
 
-        NSTError: one after the other dies while it starts.
-        """
-        if row is None:
-            self._failed_starts += 1
-            if self._failed_starts > TRIES * self._wanted.count:
-                raise NSTError(no_start(error))
-        self._add_actor()
-        if row is None:
-            return []
-        self._deaths[row.output] += 1
-        LOG.warning("the worker on %s is gone, and had %s", worker.place, row.output)
-        if self._deaths[row.output] < TRIES:
-            self._again.append(row)
-            return []
-        said = f"{TRIES} workers died over it, as happens where memory runs out: use a smaller size"
-        return [Painted(row, None, error=said)]
+    def ending(self) -> str:
+        """See `nst.batch.pool.Worker`."""
+        if not self.ready and self._error is not None:
+            return no_start(self._error)
+        return f"{Cluster.tries} workers died over it, as happens where memory runs out: use a smaller size"
 
+    def _expect(self, reference: Any) -> None:
+        reference.future().add_done_callback(self._hear)
 
-@dataclass(eq=False)
-class _Actor:
-    """An actor, and where it is."""
-
-    actor: Any
-    place: str = ""
+    def _hear(self, future: Future[Any]) -> None:
+        answer, self._error = None, future.exception()
+        if isinstance(self._error, self._ray.exceptions.RayTaskError) and self.row:
+            cause = self._error.cause
+            answer = Painted(self.row, None, error=f"{type(cause).__name__}: {cause}")
+        elif self._error is None:
+            answer = future.result()
+            if not self.ready:
+                self.ready, self._place = True, answer
+                LOG.info("a worker on %s is ready", answer)
+        elif self.row:
+            LOG.warning("the worker on %s is gone, and had %s", self._place, self.row.output)
+        self._answers.put((self, answer))
 
 
 class _ActorPainter:
@@ -170,7 +117,7 @@ class _ActorPainter:
     def __init__(self, timeout: float | None, place: Places) -> None:
         self._painter, self._device = RowPainter(timeout, place.together), place.device
 
-    def ready(self) -> str:
+    def place(self) -> str:
         """Where it is, once it is there."""
         return here()
 

@@ -1,12 +1,13 @@
-"""Who does the work of a batch: the interface, this process, and processes that it starts.
+"""Who does the work of a batch: the interface, this process, and workers that it starts.
 
-A process that dies is one row that failed.
+A process that dies is one row that failed. Workers on other machines are `nst.batch.cluster`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -15,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 from nst.batch.painter import Painted, RowPainter
 from nst.batch.rows import Row
 from nst.children import add_working_folder
+from nst.errors import NSTError
 from nst.processes import Ask, ChildProcess, Say
 from nst.workers.local import environment
 
@@ -53,65 +55,122 @@ class InProcess:
                     watch(row, answer)
 
 
-class ProcessPool:
-    """See `Executor`. A worker that does not notice the timeout is killed."""
+class Worker(Protocol):
+    """Paints row after row, somewhere. What it says goes into the queue of its pool, beside itself.
 
-    def __init__(self, jobs: int, timeout: float | None = None) -> None:
-        self._jobs, self._timeout = jobs, timeout
+    How much of its row is done, what became of the row, None when it has ended, or anything else.
+    """
+
+    row: Row | None  # that it is painting
+    ready: bool  # for one
+
+    def give(self, row: Row) -> None:
+        """A row to paint."""
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+
+    def ending(self) -> str:
+        """Why it has ended."""
+
+
+class Pool:
+    """See `Executor`: workers that are started as rows come; one that is lost is replaced by another."""
+
+    count = 1  # workers at a time
+
+    tries = 1  # workers that may be lost over a row before it counts as the row's fault
 
     def work(self, rows: Iterable[Row], watch: Watch) -> Generator[Painted, None, None]:
         """See `Executor`."""
-        waiting, answers = iter(rows), SimpleQueue[tuple[_Worker, Any]]()
-        workers: list[_Worker] = []
+        waiting, again = iter(rows), deque[Row]()  # rows that are asked for, and those that nobody has yet
+        workers, answers = list[Worker](), SimpleQueue[tuple[Worker, Any]]()
+        losses, failed_starts = Counter[str](), 0
         try:
             while True:
-                idle = [worker for worker in workers if worker.row is None]
-                while len(workers) < self._jobs or idle:
-                    row = next(waiting, None)
-                    if row is None:
-                        break
-                    if not idle:
-                        idle = [_Worker(self._jobs, self._timeout, answers)]
-                        workers += idle
-                    idle.pop().give(row)
-                if not any(worker.row for worker in workers):
+                idle = [worker for worker in workers if worker.ready and worker.row is None]
+                starting = sum(not worker.ready for worker in workers)
+                while idle or len(workers) < self.count:
+                    if len(again) <= (0 if idle else starting):
+                        row = next(waiting, None)
+                        if row is None:
+                            break
+                        again.append(row)
+                    if idle:
+                        idle.pop().give(again.popleft())
+                        continue
+                    worker = self._start(answers)
+                    workers.append(worker)
+                    if worker.ready:
+                        idle.append(worker)
+                    else:
+                        starting += 1
+                if not again and not any(worker.row for worker in workers):
                     return
                 worker, answer = self._next(answers, workers, watch)
-                if isinstance(answer, float):
-                    watch(worker.row, answer)
-                    continue
-                row, worker.row = worker.row, None
+                row = worker.row
                 if answer is None:  # it has ended
                     workers.remove(worker)
+                    worker.kill()
+                    failed_starts += not worker.ready
+                    if failed_starts > self.tries * self.count:
+                        raise NSTError(worker.ending())
                     if row is None:
                         continue
+                    losses[row.output] += 1
+                    if losses[row.output] < self.tries:
+                        again.append(row)
+                        continue
                     answer = Painted(row, None, error=worker.ending())
-                yield answer
+                failed_starts = 0
+                if isinstance(answer, float):
+                    watch(row, answer)
+                elif isinstance(answer, Painted):
+                    worker.row = None
+                    yield answer
         finally:
             for worker in workers:
                 worker.kill()
 
     def _next(
-        self, answers: SimpleQueue[tuple[_Worker, Any]], workers: Iterable[_Worker], watch: Watch
-    ) -> Any:
+        self, answers: SimpleQueue[tuple[Worker, Any]], workers: Sequence[Worker], watch: Watch
+    ) -> tuple[Worker, Any]:
         """The next answer."""
+        began = time.monotonic()
         while True:
             with suppress(Empty):
                 return answers.get(timeout=TICK)
             watch(None, 0.0)
-            for worker in workers:
-                if self._timeout is not None and worker.row and worker.seconds > self._timeout + GRACE:
-                    worker.late = True
-                    worker.kill()
+            self._check(workers, time.monotonic() - began)
+
+    def _start(self, answers: SimpleQueue[tuple[Worker, Any]]) -> Worker:
+        raise NotImplementedError
+
+    def _check(self, workers: Sequence[Worker], seconds: float) -> None:
+        """Look after workers of whom nothing has been heard for so long."""
 
 
-class _Worker(ChildProcess):
-    """A process that paints row after row.
+class ProcessPool(Pool):
+    """See `Executor`. A worker that does not notice the timeout is killed."""
 
-    Attributes:
-        row: that it is painting, if any.
-        late: whether it was killed since it took too long.
-    """
+    def __init__(self, jobs: int, timeout: float | None = None) -> None:
+        self.count, self._timeout = jobs, timeout
+
+    def _start(self, answers: SimpleQueue[tuple[Worker, Any]]) -> Worker:
+        return _Process(self.count, self._timeout, answers)
+
+    def _check(self, workers: Sequence[Worker], seconds: float) -> None:
+        for worker in workers:
+            assert isinstance(worker, _Process)
+            if self._timeout is not None and worker.row and worker.seconds > self._timeout + GRACE:
+                worker.late = True
+                worker.kill()
+
+
+class _Process(ChildProcess):
+    """See `Worker`; `late` once it was killed since it took too long."""
+
+    ready = True
 
     def __init__(self, jobs: int, timeout: float | None, answers: SimpleQueue[Any]) -> None:
         self.row: Row | None = None
@@ -126,7 +185,7 @@ class _Worker(ChildProcess):
         return time.monotonic() - self._began
 
     def give(self, row: Row) -> None:
-        """A row to paint."""
+        """See `Worker`."""
         self.row, self._began = row, time.monotonic()
         self.send(row)
 

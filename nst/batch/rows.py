@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, TypeAlias
 
-from nst.errors import ImageError, SettingsError
+from nst.errors import ImageError, SettingsError, told_as
 from nst.pictures.opening import suffixes
 
 TEMPLATE = "{content}-{style}.png"
@@ -147,8 +147,7 @@ def expand(words: Paths) -> list[str]:
 def text_in(data: bytes, errors: str = "strict") -> str:
     """UTF-8, or what Windows' programs call Unicode: UTF-16 with its mark.
 
-    Raises:
-        UnicodeDecodeError: it is neither, and `errors` are "strict".
+    UnicodeDecodeError: it is neither, and `errors` are "strict".
     """
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return data.decode("utf-16" if utf16 else "utf-8-sig", errors)
@@ -156,10 +155,8 @@ def text_in(data: bytes, errors: str = "strict") -> str:
 
 def _lines_of(path: str) -> list[str]:
     """The lines of a list, without those that are empty or begin with #; ImageError if it cannot be read."""
-    try:
+    with told_as(ImageError, f"cannot read the list {path}", "check the name"):
         text = text_in(Path(path).read_bytes(), "surrogateescape")
-    except OSError as error:
-        raise ImageError(f"cannot read the list {path}: {error.strerror}; check the name") from error
     if "\0" in text:
         raise ImageError(f"cannot read the list {path}: there is a NUL in it, which no name has")
     lines = [line.strip() for line in text.splitlines()]

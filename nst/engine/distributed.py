@@ -141,15 +141,10 @@ class WorkerLostError(NSTError):
 
 
 class WorkerGroup:
-    """The workers of a run. They start when the first picture comes that is computed in windows.
+    """The workers of a run, `size` of them. They start when the first picture comes that is computed in windows.
 
-    Args:
-        start: makes them.
-        size: how many there will be.
-        nearby: how many of them use the memory of this process's device.
-
-    Attributes:
-        busy_with: the constants of the windows that they have been told; None if they have to be told.
+    `nearby` is how many of them use the memory of this process's device; `busy_with` are the constants of the windows
+    that they have been told, or None if they have to be told.
     """
 
     def __init__(self, start: Callable[[], Sequence[Worker]], size: int, nearby: int) -> None:

@@ -34,8 +34,7 @@ RIDGE = 1e-5
 """Added to variances, in units of the style's mean square: rounding of a float32 variance stays below it, and the
 derivative of the square root stays finite in a channel that is constant."""
 
-FLAT = 0.01
-"""A covariance below this part of the Gram matrix counts as that of a flat style."""
+FLAT = 0.01  # A covariance below this part of the Gram matrix counts as that of a flat style
 
 
 class StyleLoss(Protocol):

@@ -57,17 +57,11 @@ class Term(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Totals(Generic[T]):
-    """What an energy is made of, for the whole picture.
+    """What an energy is made of, for the whole picture."""
 
-    Attributes:
-        statistics: by name, summed over all positions.
-        constants: by name.
-        positions: M_l by layer.
-    """
-
-    statistics: Mapping[str, T]
-    constants: Mapping[str, T]
-    positions: Mapping[str, int]
+    statistics: Mapping[str, T]  # by name, summed over all positions
+    constants: Mapping[str, T]  # by name
+    positions: Mapping[str, int]  # M_l by layer
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,21 +18,13 @@ MAX_TRIALS = 12
 
 @dataclass(frozen=True)
 class State(Generic[T]):
-    """An iterate and what is known there.
+    """An iterate and what is known there."""
 
-    Attributes:
-        x: the picture.
-        evaluation: losses and gradient at x.
-        total: the value of the objective at x, on the host.
-        step: how many steps led here.
-        stopped: why no further step can be made, or None.
-    """
-
-    x: T
-    evaluation: Evaluation[T]
-    total: float
-    step: int = 0
-    stopped: Stop | None = None
+    x: T  # the picture
+    evaluation: Evaluation[T]  # losses and gradient at x
+    total: float  # the value of the objective at x, on the host
+    step: int = 0  # how many steps led here
+    stopped: Stop | None = None  # why no further step can be made, or None
 
     def result(self, space: VectorSpace[T]) -> T:
         """The picture to show: the iterate, unless an optimiser knows a better one, see `nst.optim.average`."""

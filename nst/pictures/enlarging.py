@@ -23,14 +23,11 @@ from nst.pictures.masks import feathered
 from nst.pictures.picture import Picture, enlarge_part, resize_part, to_uint8
 from nst.pictures.profiles import srgb_profile
 
-STRIP = 256
-"""Rows that are made at once."""
+STRIP = 256  # rows that are made at once
 
-REACH = 3.0
-"""Standard deviation in small pixels of the window of the regression: about a stroke."""
+REACH = 3.0  # standard deviation in small pixels of the window of the regression: about a stroke
 
-RIDGE = 1e-3
-"""Added to the variance of the content: a deviation of 8 of 255 is taken for noise."""
+RIDGE = 1e-3  # added to the variance of the content: a deviation of 8 of 255 is taken for noise
 
 
 def enlarged(

@@ -23,8 +23,7 @@ from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil
 from nst.settings import MAX_PIXELS
 
-Layout: TypeAlias = Literal["chw", "hwc"]
-"""Of a torch.Tensor: where its channels are."""
+Layout: TypeAlias = Literal["chw", "hwc"]  # of a torch.Tensor: where its channels are
 
 Restore: TypeAlias = Callable[[Picture], Any]
 """Turns a result into the kind of object that the input was; the size may differ."""

@@ -181,8 +181,7 @@ def _note_code_points(image: Image.Image, file: BinaryIO) -> None:
             image.info[CODE_POINTS] = int.from_bytes(points[:2], "big"), int.from_bytes(points[2:], "big")
 
 
-HEAD = 1024
-"""As many bytes of a file as `format_of` looks at."""
+HEAD = 1024  # as many bytes of a file as `format_of` looks at
 
 ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")
 """Pillow's names of the formats of which further pictures are frames, not pages or views."""

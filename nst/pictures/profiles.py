@@ -115,8 +115,7 @@ Floats = NDArray[np.float32]
 
 SRGB = 13
 _PQ, _HLG = 16, 18
-HDR = (_PQ, _HLG)
-"""Transfers of light beyond white."""
+HDR = (_PQ, _HLG)  # transfers of light beyond white
 
 _LINEAR = 8
 _GAMMAS = {4: 2.2, 5: 2.8}

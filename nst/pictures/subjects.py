@@ -27,8 +27,7 @@ depends on the size."""
 SMALLEST = 16
 """The longest side over the side of the smallest face that is looked for. A smaller one is mostly none."""
 
-NEIGHBOURS = 8
-"""How often a face must be found nearby, at other places and sizes."""
+NEIGHBOURS = 8  # how often a face must be found nearby, at other places and sizes
 
 NEEDED = "faces are found by scikit-image and OpenCV"
 

@@ -24,17 +24,11 @@ DENSEST = 65535  # dots per inch, of which JFIF has 16 bits
 
 @dataclass(frozen=True)
 class Tags:
-    """See the module.
+    """See the module."""
 
-    Attributes:
-        dpi: across and down; None: nothing is said.
-        author: empty: nobody is named.
-        copyright: the same.
-    """
-
-    dpi: tuple[float, float] | None = None
-    author: str = ""
-    copyright: str = ""
+    dpi: tuple[float, float] | None = None  # across and down; None: nothing is said
+    author: str = ""  # empty: nobody is named
+    copyright: str = ""  # the same
 
     def in_png(self, info: PngInfo) -> None:
         """Add the words to the chunks of a PNG."""

@@ -106,8 +106,7 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
 def read_settings(path: FileSource) -> dict[str, Any]:
     """The settings that `write_picture` put into a file: a path, its bytes, or an open one.
 
-    Raises:
-        ImageError: the file cannot be read, or carries no settings of nst.
+    ImageError: the file cannot be read, or carries no settings of nst.
     """
     with open_file(path) as file:
         image = open_picture(file, name_of(path))
@@ -202,8 +201,7 @@ def _unwritable(path: str | os.PathLike[str], error: OSError) -> ImageError:
     return ImageError(f"cannot write {path}: {unwritten(error)}")
 
 
-CAPTIONED_SIDE = 640
-"""Longest side in pixels of what is shown."""
+CAPTIONED_SIDE = 640  # longest side in pixels of what is shown
 
 _LETTERS, _GAP = 13, 4  # height of the letters and space around them in pixels
 

@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NORMALISING", "PAINTING", "PHOTOGRAPH", "SAMPLES", "copy_sample", "read_sample", "sample_arrays"]
 
-PHOTOGRAPH = "coffee.jpg"
-"""A cup of coffee, Rachel Michetti, CC0."""
-PAINTING = "starry_night.jpg"
-"""The Starry Night, Vincent van Gogh 1889, public domain."""
+PHOTOGRAPH = "coffee.jpg"  # A cup of coffee, Rachel Michetti, CC0
+PAINTING = "starry_night.jpg"  # the Starry Night, Vincent van Gogh 1889, public domain
 NORMALISING = (
     "rocket.jpg",
     "cat.jpg",
@@ -53,8 +51,7 @@ def read_sample(name: str) -> bytes:
 def copy_sample(name: str, folder: Path) -> Path:
     """Write one of `SAMPLES` into a folder, which is made if it is not there; the path.
 
-    Raises:
-        OSError: it cannot be written.
+    OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name

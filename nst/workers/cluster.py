@@ -21,8 +21,7 @@ from nst.models.weights import NetworkWeights
 from nst.protocol import Backend
 from nst.workers.local import MakeBackend, ShardHost
 
-PATIENCE = 120.0
-"""Seconds within which the actors have to be there."""
+PATIENCE = 120.0  # seconds within which the actors have to be there
 
 
 @dataclass(frozen=True)
@@ -146,11 +145,7 @@ class ClusterWorker:
         return self._actor.place.remote()
 
     def arrive(self, reference: Any) -> None:
-        """Take the name of the place that it has.
-
-        Raises:
-            WorkerLostError: it has not come.
-        """
+        """Take the name of the place that it has. WorkerLostError: it has not come."""
         self.name = self._answer(reference)()
 
     def _answer(self, reference: Any) -> Answer:

@@ -89,8 +89,7 @@ def start_workers(
 ) -> list[LocalWorker]:
     """Those that get ready; one that dies meanwhile is done without.
 
-    Raises:
-        NSTError: a backend does not start, or no worker is left.
+    NSTError: a backend does not start, or no worker is left.
     """
     ready = []
     try:
@@ -118,8 +117,7 @@ def _do(method: str, *arguments: Any) -> Any:
     return _here.host.do(method, *arguments)
 
 
-MakeBackend: TypeAlias = Callable[[], Backend[Any]]
-"""Imports a framework; can be pickled."""
+MakeBackend: TypeAlias = Callable[[], Backend[Any]]  # imports a framework; can be pickled
 
 
 class ShardHost:

@@ -13,7 +13,7 @@ from PIL import Image
 import nst
 from nst import get_backend
 from nst.batch import Batch, Row, RowPainter
-from nst.batch.pool import InProcess, _Worker
+from nst.batch.pool import InProcess, _Process
 from nst.cgroups import THREADS, cores
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.pictures.masks import Masks
@@ -249,9 +249,9 @@ def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options
     ]
     signals = {"killed.png": signal.SIGKILL, "stuck.png": signal.SIGSTOP}
     late = set()
-    seconds = _Worker.seconds.fget
-    monkeypatch.setattr(_Worker, "seconds", property(lambda w: 1e9 if w.row.output in late else seconds(w)))
-    give = _Worker.give
+    seconds = _Process.seconds.fget
+    monkeypatch.setattr(_Process, "seconds", property(lambda w: 1e9 if w.row.output in late else seconds(w)))
+    give = _Process.give
 
     def give_and_hit(worker, row):
         give(worker, row)
@@ -259,7 +259,7 @@ def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options
             os.kill(worker.pid, signals[row.output])
             late.update({row.output} & {"stuck.png"})
 
-    monkeypatch.setattr(_Worker, "give", give_and_hit)
+    monkeypatch.setattr(_Process, "give", give_and_hit)
     summary = Batch.of_rows(rows, gallery.out, jobs=1, timeout=500.0).run()
     assert summary.done == 2
     assert sorted(contents_of(gallery.out)) == ["fine too.png", "fine.png"]

@@ -6,7 +6,8 @@ import logging
 import os
 import re
 import signal
-from dataclasses import dataclass
+import sys
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +16,10 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.batch.cluster import Cluster, _ClusterRun
+from nst.batch.cluster import Cluster
 from nst.batch.painter import Painted, RowInputs, RowPainter, paths_of
 from nst.batch.rows import Row
 from nst.errors import NSTError
-from nst.workers.cluster import Places
 
 pytestmark = pytest.mark.slow
 
@@ -147,78 +147,94 @@ class DeadActorError(Exception):
     pass
 
 
-@dataclass(eq=False)
 class Reference:
-    answer: object
+    def __init__(self, answer):
+        self.future, future = lambda: future, Future()
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
 
 class FakeRay:
     """Actors in this process that die by name; an answer is there at once."""
 
-    exceptions = SimpleNamespace(
-        RayActorError=DeadActorError, ObjectLostError=DeadActorError, RayTaskError=ZeroDivisionError
-    )
+    exceptions = SimpleNamespace(RayTaskError=ZeroDivisionError)
 
     def __init__(self, deadly=(), starts=True):
-        self.deadly, self.starts, self.killed = deadly, starts, 0
+        self.deadly, self.starts, self.living, self.started = deadly, starts, [], 0
+
+    def is_initialized(self):
+        return True
+
+    def cluster_resources(self):
+        return {"CPU": 2}
+
+    def nodes(self):
+        return [{"Alive": True}]
 
     def remote(self, **options):
         return lambda kind: SimpleNamespace(remote=lambda *arguments: self.actor())
+
+    def place(self):
+        return Reference("here" if self.starts else DeadActorError("no module named nst"))
 
     def actor(self):
         def paint(row, *_):
             return DeadActorError() if row.output in self.deadly else Painted(row, b"data")
 
-        ready = "here" if self.starts else DeadActorError("no module named nst")
-        return SimpleNamespace(
-            ready=SimpleNamespace(remote=lambda: Reference(ready)),
+        made = SimpleNamespace(
+            place=SimpleNamespace(remote=self.place),
             paint=SimpleNamespace(remote=lambda *a: Reference(paint(*a))),
         )
-
-    def wait(self, references, num_returns, timeout):
-        return references[:num_returns], references[num_returns:]
-
-    def get(self, reference):
-        if isinstance(reference.answer, Exception):
-            raise reference.answer
-        return reference.answer
+        self.living.append(made)
+        self.started += 1
+        return made
 
     def kill(self, actor):
-        self.killed += 1
+        self.living.remove(actor)
 
     def put(self, value):
         return value
 
 
-def work(ray, names):
-    job = _ClusterRun(
-        ray, Places(2, 1, 0), None, [Row("c", ("s",), name, {"weights": object()}) for name in names]
-    )
-    answers = []
-    while job.goes_on():
-        answers += job.answers()
-    job.end()
-    return answers
+@pytest.fixture
+def work(monkeypatch):
+    """Paints rows of these names with two actors of a fake cluster, on which nobody is left in the end."""
+
+    def done(ray, names, weights=None):
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        rows = [Row("c", ("s",), name, {"weights": weights or object()}) for name in names]
+        try:
+            return list(Cluster("auto", 2).work(rows, lambda row, part: None))
+        finally:
+            assert ray.living == []
+
+    return done
 
 
-def test_a_row_that_kills_three_workers_has_failed_and_the_others_go_on():
+def test_a_row_that_kills_three_workers_has_failed_and_the_others_go_on(work):
     ray = FakeRay(deadly={"b"})
     answers = {painted.row.output: painted.error for painted in work(ray, "abc")}
     assert answers["a"] is answers["c"] is None
     assert answers["b"].startswith("3 workers died over it")
-    assert ray.killed == 2
+    assert ray.started >= 3
 
 
-def test_a_cluster_on_which_no_worker_starts_is_one_line():
+def test_a_cluster_on_which_no_worker_starts_is_one_line(work):
     with pytest.raises(NSTError, match=r"^no worker of the cluster starts: no module named nst$"):
         work(FakeRay(starts=False), "ab")
 
 
-def test_a_network_that_is_not_there_fails_its_row():
-    job = _ClusterRun(FakeRay(), Places(1, 1, 0), None, [Row("c", ("s",), "a", {"weights": "no such"})])
-    answers = []
-    while job.goes_on():
-        answers += job.answers()
-    (painted,) = answers
+def test_a_network_that_is_not_there_fails_its_row(work):
+    (painted,) = work(FakeRay(), "a", "no such")
     assert painted.hopeless
     assert "no such" in painted.error
+
+
+def test_a_cluster_without_room_is_one_line(work, monkeypatch):
+    monkeypatch.setattr(nst.batch.cluster, "PATIENCE", 0.1)
+    ray = FakeRay()
+    monkeypatch.setattr(ray, "place", lambda: SimpleNamespace(future=Future))
+    with pytest.raises(NSTError, match=r"^the cluster has no room for a worker with 1 processors and 0 GPUs"):
+        work(ray, "ab")

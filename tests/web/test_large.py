@@ -1,7 +1,6 @@
 """The queue of large pictures: on disk, one at a time, there again after a restart, within the memory."""
 
 import errno
-import json
 import os
 
 import pytest
@@ -91,22 +90,6 @@ def test_the_queue_is_there_after_a_restart(done):
     again.studio.open()
     (request,) = larges(again)
     assert (request.job, request.order, request.checkpoint) == (before.job, before.order, before.checkpoint)
-
-
-def test_a_queue_of_before_is_read(done):
-    """Its orders had paths in place of a composition, and a job the run that it was made from."""
-    enlarge(done, 1024)
-    (before,) = larges(done)
-    (file,) = (done.folder / "queue").glob("*.json")
-    job = json.loads(file.read_text())
-    order, subject = job["order"], job["order"].pop("subject")
-    folder = done.folder / done.name
-    order |= {"photo": str(folder / subject["photo"]["file"]), "recipe": subject["recipe"]}
-    order |= {"styles": [str(folder / style["file"]) for style in subject["styles"]], "masks": {}}
-    file.write_text(json.dumps({**job, "source": done.run}))
-    again = open_studio(done.folder)
-    again.studio.open()
-    assert larges(again) == [before]
 
 
 def test_the_server_gives_it_time_to_be_saved(done):

@@ -4,8 +4,10 @@ import errno
 import io
 import os
 import shlex
+import signal
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from nst.cli.web.messages import (
     Stop,
 )
 from nst.cli.web.painting import PaintingContext, Setup, error_line
-from nst.cli.web.process import LargeWorker
+from nst.cli.web.process import LargeWorker, PaintingProcess
 from nst.cli.web.recipe import LOOKS, Composition, Recipe, Upload
 from tests.conftest import scene
 
@@ -50,11 +52,11 @@ class Pipe:
             self.after.remove(pair)
             self.requests += pair[1]
 
-    def poll(self):
+    def waiting(self):
         return bool(self.requests)
 
-    def recv(self):
-        if not self.requests:
+    def __call__(self):
+        if not self.requests or self.requests[0] is None:
             raise EOFError  # the server has ended
         return self.requests.pop(0)
 
@@ -92,7 +94,7 @@ def order(tmp_path, pictures):
 
 def serve(context, pipe, kind=LiveWorker):
     with pytest.raises(EOFError):
-        kind(pipe, context).run()
+        kind(pipe, pipe.send, context).run()
     assert not states(pipe, "failed")
     return pipe
 
@@ -312,7 +314,7 @@ def test_what_will_never_fit_is_said(order, weights_file):
     )
     pipe = Pipe([Paint(order(1), False)])
     with pytest.raises(EOFError):
-        LiveWorker(pipe, tight).run()
+        LiveWorker(pipe, pipe.send, tight).run()
     assert "memory is limited to" in states(pipe, "failed")[0].error
 
 
@@ -320,7 +322,7 @@ def test_a_mask_that_leaves_no_style_is_said(context, order, tmp_path):
     Image.new("L", (32, 24), 255).save(tmp_path / "white.png")
     pipe = Pipe([Paint(order(1, masks={"protect": str(tmp_path / "white.png")}), False)])
     with pytest.raises(EOFError):
-        LiveWorker(pipe, context).run()
+        LiveWorker(pipe, pipe.send, context).run()
     assert "no region" in states(pipe, "failed")[0].error
 
 
@@ -364,7 +366,7 @@ def test_of_many_plans_the_newest_of_a_session_is_worked_out(context, order, mon
     other = Large(replace(order(1, size=90), session="other"), "", SIZE)
     pipe = Pipe([*(Large(order(2, size=size), "", SIZE) for size in range(100, 200)), other])
     with pytest.raises(EOFError):
-        LiveWorker(pipe, context).run()
+        LiveWorker(pipe, pipe.send, context).run()
     assert worked == [(order(1).session, 199), ("other", 90), (order(1).session, 600)]
 
 
@@ -386,7 +388,7 @@ def test_a_quick_poster_and_its_command(context, large, command):
     # from the picture of 8 bits here, from the run itself there
     np.testing.assert_allclose(pixels("out.png"), pixels(folder / "picture-2.png"), atol=1)
     pipe = Pipe([replace(quick, order=replace(quick.order, size=32))])
-    LargeWorker(pipe, context)._paint(pipe.recv())
+    LargeWorker(pipe, pipe.send, context)._paint(pipe())
     assert "larger size" in states(pipe, "failed")[0].error
 
 
@@ -401,8 +403,7 @@ def test_a_large_picture_goes_on_from_its_checkpoint_bit_for_bit(context, large,
     """Put down by a server that ends, taken up by the next one."""
     monkeypatch.setattr("nst.cli.web.painting.time.monotonic", iter(range(10**6)).__next__)
     whole = serve(context, Pipe([large(2)]), LargeWorker).entries[0]
-    pipe = Pipe([large(3)]).when(step(4), None)
-    LargeWorker(pipe, context).run()
+    pipe = serve(context, Pipe([large(3)]).when(step(4), None), LargeWorker)
     assert not pipe.of(Finished)
     assert Path(large(3).checkpoint).exists()
     (done,) = serve(context, Pipe([large(3)]), LargeWorker).entries
@@ -426,7 +427,7 @@ def test_a_disk_that_fills_while_it_is_painted(context, large, monkeypatch):
     monkeypatch.setattr("nst.checkpoint.write_tensors", no_space)
     monkeypatch.setattr(Path, "write_bytes", no_space)
     pipe = Pipe([large(3)])
-    LargeWorker(pipe, context)._paint(pipe.recv())
+    LargeWorker(pipe, pipe.send, context)._paint(pipe())
     (failed,) = states(pipe, "failed")
     assert failed.error == (
         f"the disk of {large(3).order.folder} is full: make room, or start nst web with another --folder"
@@ -434,6 +435,33 @@ def test_a_disk_that_fills_while_it_is_painted(context, large, monkeypatch):
     where = "the studio's folder"
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert error_line(error).startswith(f"the disk of {where} is full: make room")
+
+
+def test_real_processes_are_started_again_and_save_what_they_paint(context, order, large):
+    """A live one that is killed is a death; a slow one that is stopped while it paints leaves its checkpoint."""
+    heard = SimpleQueue()
+
+    def hears(test):
+        while not test(event := heard.get(timeout=120)):
+            pass
+        return event
+
+    live = PaintingProcess(context.setup, False, heard.put)
+    live.send(Paint(order(1), False))
+    hears(finished)
+    os.kill(live.pid, signal.SIGKILL)
+    hears(lambda event: event is None)
+    assert not live.alive
+    live.send(Paint(order(2), False))
+    assert hears(finished).entry.run == 2
+    live.stop()
+    slow = PaintingProcess(context.setup, True, heard.put)
+    slow.send(replace(large(3), order=order(3, size=256)))
+    hears(step(1))
+    slow.stop(60.0)
+    assert hears(lambda event: getattr(event, "state", "") == "saved").run == 3
+    assert Path(large(3).checkpoint).exists()
+    assert heard.empty()  # an end that was asked for is no death
 
 
 def test_a_damaged_checkpoint_begins_anew(context, large):
