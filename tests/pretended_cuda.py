@@ -302,6 +302,13 @@ def pretended(count=2):
         with Everywhere():
             run(thread)
 
+    plain_to = torch.Tensor.to
+
+    def to(tensor, *arguments, **named):
+        """This build asks the device itself which one "cuda" is."""
+        given = [driver.placed(a) if str(a) == "cuda" else a for a in arguments]
+        return plain_to(tensor, *given, **named)
+
     cuda = torch.cuda
     replaced = {
         "device_count": lambda: count,
@@ -323,6 +330,7 @@ def pretended(count=2):
         mock.patch.object(torch._C, "_host_emptyCache", create=True),
         mock.patch.object(cuda.graph, "default_capture_stream", None),
         mock.patch.object(threading.Thread, "run", run_with_devices),
+        mock.patch.object(torch.Tensor, "to", to),
         Everywhere(),
     ):
         # `torch.tensor` makes its own on the CPU and brings them over
