@@ -31,14 +31,20 @@ class Value:
 class Graph:
     """Nodes are appended one by one; each gives a `Value` for the next.
 
-    `dtype` is numpy's name for the floating-point type of all tensors that do not say otherwise.
+    `dtype` is numpy's name for the floating-point type of all tensors that do not say otherwise. `any_size` leaves
+    batch, height and width of pictures and feature maps open: the nodes must not depend on them.
     """
 
-    def __init__(self, dtype: str) -> None:
-        self.dtype = np.dtype(dtype)
+    def __init__(self, dtype: str, any_size: bool = False) -> None:
+        self.dtype, self.any_size = np.dtype(dtype), any_size
         self._nodes: list[onnx.NodeProto] = []
         self._inputs: list[Value] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
+
+    @property
+    def newer(self) -> bool:
+        """Whether it has numbers in bfloat16, and the later opset for them."""
+        return any(tensor.data_type == onnx.TensorProto.BFLOAT16 for tensor in self._initializers.values())
 
     def input(self, name: str, shape: Sequence[int], dtype: str | None = None) -> Value:
         """A tensor that is fed in at each run."""
@@ -112,15 +118,12 @@ class Graph:
         self._initializers.clear()
         return bytes(model.SerializeToString())
 
-    def model(self, outputs: Mapping[str, Value], any_size: bool = False) -> onnx.ModelProto:
-        """The finished graph as a model that returns these values under these names.
-
-        `any_size` leaves batch, height and width of pictures and feature maps open. The nodes must not depend on them.
-        """
+    def model(self, outputs: Mapping[str, Value]) -> onnx.ModelProto:
+        """The finished graph as a model that returns these values under these names."""
 
         def describe(name: str, value: Value) -> onnx.ValueInfoProto:
             shape = value.shape
-            open_shape = ["N", shape[1], f"height of {name}", f"width of {name}"] if any_size else shape
+            open_shape = ["N", shape[1], f"height of {name}", f"width of {name}"] if self.any_size else shape
             return helper.make_tensor_value_info(name, _element(value.dtype), open_shape)
 
         # an Identity for each output: one value may be asked for under two names, or be an input itself
@@ -132,8 +135,7 @@ class Graph:
             [describe(name, value) for name, value in outputs.items()],
             list(self._initializers.values()),
         )
-        elements = {tensor.data_type for tensor in self._initializers.values()}
-        newer = onnx.TensorProto.BFLOAT16 in elements
+        newer = self.newer
         return helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", OPSET_BFLOAT16 if newer else OPSET)],

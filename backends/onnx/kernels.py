@@ -52,7 +52,11 @@ class GraphKernels:
 
     def max_pool(self, x: Value) -> Value:
         window = {"kernel_shape": [2, 2], "strides": [2, 2]}
-        largest = self.graph.node("MaxPool", [x], _pooled(x.shape), **window)
+        if self.graph.newer and not self.graph.any_size:  # ONNX Runtime has no MaxPool of that opset on CUDA
+            phases = [self._phase(x, row, column) for row, column in WINDOW]
+            largest = self.graph.node("Max", phases, phases[0].shape)
+        else:
+            largest = self.graph.node("MaxPool", [x], _pooled(x.shape), **window)
         # MaxPool passes over a NaN, the mean of its window does not
         mean = self.graph.node("AveragePool", [x], largest.shape, **window)
         return self.graph.node(

@@ -52,8 +52,8 @@ class OnnxNetwork:
     @cached_property
     def native(self) -> onnx.ModelProto:
         """The network as an ONNX model: input `x` (N, 3, H, W) in sRGB [0, 1], one output a layer."""
-        graph = Graph(self._dtype)
+        graph = Graph(self._dtype, any_size=True)
         ops: TapeOps[Value] = TapeOps(GraphKernels(graph))
         x = ops.constant(graph.input("x", (1, 3, 256, 256)))
         outputs = {name: node.value for name, node in self(ops, x).items()}
-        return graph.model(outputs, any_size=True)
+        return graph.model(outputs)

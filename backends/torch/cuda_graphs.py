@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import TypeAlias
 
 import torch
@@ -14,22 +15,24 @@ Run: TypeAlias = Callable[[], Evaluation[Tensor]]
 Record: TypeAlias = Callable[[Run], Run]
 """Takes a function whose tensors stay where they are; gives one that does the same to the same tensors, only faster."""
 
+_recording = Lock()
+"""PyTorch records one graph of a process at a time; each device may have a thread."""
+
 
 def record_on_cuda(run: Run, device: str) -> Run:
     """A CUDA graph of `run`. The evaluation that its replay returns is always the same tensors, written anew.
 
     RuntimeError: something in `run` cannot be recorded.
     """
-    with torch.cuda.device(device):
+    with _recording, torch.cuda.device(device):
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):  # libraries set themselves up for a stream at its first use
             run()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(
-            graph, capture_error_mode="thread_local"
-        ):  # other threads have their own devices
+        # without a stream it takes one of the device that was recorded on first; other threads have their own devices
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             evaluation = run()
 
     def replay() -> Evaluation[Tensor]:

@@ -15,8 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from nst.encoding.encoder import Encoder
 from nst.engine.loss_scaling import LossScale, compile_objective, evaluate
 from nst.losses.objective import energy_of, loss_function, statistics_of
@@ -114,7 +112,7 @@ class WindowedObjective:
         sums = self._passes.statistics(extended, shared, constants)
         totals, terms, adjoints = self._differentiate_energy(sums, shared)
         gradients = self._passes.gradients(extended, constants, adjoints, scale)
-        gradient = self._fold(x, self._put_together(gradients))
+        gradient = self._fold(x, self._put_together(extended, gradients))
         if self._flat:
             evaluation = self._flat_objective(x, shared)(x, shared)
             gradient = space.lincomb([1.0, 1.0], [gradient, evaluation.gradient])
@@ -145,12 +143,10 @@ class WindowedObjective:
             total, terms = [evaluation.total], dict(evaluation.terms)
         return total, terms, adjoints
 
-    def _put_together(self, gradients: Iterator[Any]) -> Any:
+    def _put_together(self, extended: Any, gradients: Iterator[Any]) -> Any:
         """The gradient of the picture with its margin from those of its windows, which overlap."""
-        encoder = self._encoder
-        height, width = encoder.height + 2 * encoder.margin, encoder.width + 2 * encoder.margin
-        total = self._backend.from_numpy(np.zeros((1, 3, height, width), np.float32))
-        for view, slope in zip(encoder.views, gradients, strict=True):
+        total = self._backend.space.stack(1, extended, False)  # zeros, made on the device
+        for view, slope in zip(self._encoder.views, gradients, strict=True):
             if view.window is None:
                 total = slope
             else:
