@@ -455,7 +455,7 @@ def made(small_network, need):
             "weights": small_network,
             "size": 48,
             "scales": 3,
-            "steps": (2, 2, 2),
+            "steps": 6,
             **shallow,
         }
         return nst.StyleTransfer(content, style, precision=precision, **{**same, **options})
