@@ -164,7 +164,7 @@ RUNS = [
 @pytest.mark.parametrize(("page", "words"), RUNS, ids=told)
 def test_a_cheap_line_runs(page, words, folder, small, capsys):
     """With one step at 48 pixels; the options are those of the page."""
-    ran(words, {**small, "size": "48x48"} if words[0] == "texture" else small)
+    ran(words, {**small, "size": "96x96"} if words[0] == "texture" else small)
 
 
 def test_blocks_are_of_a_kind_that_is_tested():
