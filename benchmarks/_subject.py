@@ -101,11 +101,15 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+PRODUCTS = {"cpu": (2048, 1), "cuda": (8192, 20)}
+"""Side of the matrices of `peak`, and how many products are waited for at once."""
+
+
 def peak(dtype: str, device: str) -> float:
     """Floating-point operations a second of a large matrix product in PyTorch, the best of several; no TF32."""
     import torch
 
-    n, repeats = (8192, 20) if device == "cuda" else (2048, 1)
+    n, repeats = PRODUCTS[device]
     a, b = (torch.randn(n, n, device=device).to(getattr(torch, dtype)) for _ in range(2))
 
     def products() -> None:
