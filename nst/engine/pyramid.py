@@ -53,8 +53,8 @@ def scale_sizes(
 def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple[int, ...]:
     """The number of steps at each scale.
 
-    A total is shared out in proportion to the sides: a coarse scale has little in it and is soon done
-    (docs/benchmarks.md, "Quality"). A list that ends with "..." goes on with its last number for as many
+    Of a total each scale has one, and what is left is shared out in proportion to the sides: a coarse scale has little
+    in it and is soon done (docs/benchmarks.md, "Quality"). A list that ends with "..." goes on with its last number for as many
     scales as there are; one of another length is a SettingsError.
     """
     if not isinstance(steps, int):
@@ -63,9 +63,11 @@ def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple
             sides = ",".join(map(str, sizes))
             raise SettingsError(f"{len(counts)} numbers of steps for {len(sizes)} scales ({sides} pixels)")
         return tuple(counts)
+    each = int(steps >= len(sizes))
+    left = steps - each * len(sizes)
     # from the finest on, which gets what a number that is not whole leaves
-    ends = [-(-steps * sides // sum(sizes)) for sides in accumulate(reversed(sizes))]
-    return tuple(end - start for start, end in pairwise([0, *ends]))[::-1]
+    ends = [-(-left * sides // sum(sizes)) for sides in accumulate(reversed(sizes))]
+    return tuple(each + end - start for start, end in pairwise([0, *ends]))[::-1]
 
 
 def spread(listed: Sequence[int | str], count: int) -> list[int | str]:

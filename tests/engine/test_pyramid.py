@@ -44,10 +44,11 @@ def test_sizes_that_do_not_rise_to_the_result(spec):
 
 
 def test_steps():
-    # in proportion to the sides: 10 * 100 / 400 = 2.5, 7.5; what is over goes to the finest
-    assert split_steps(10, (100, 300)) == (2, 8)
-    assert split_steps(12, (128, 256)) == (4, 8)
-    assert split_steps(200, (128, 181, 256, 362, 512)) == (17, 25, 36, 50, 72)
+    # one each, and in proportion to the sides: 10 * 100 / 400 = 2.5, 7.5; what is over goes to the finest
+    assert split_steps(12, (100, 300)) == (1 + 2, 1 + 8)
+    assert split_steps(14, (128, 256)) == (5, 9)
+    assert split_steps(200, (128, 181, 256, 362, 512)) == (18, 25, 36, 50, 71)
+    assert split_steps(3, (128, 181, 256)) == (1, 1, 1)
     assert split_steps(1, (128, 181, 256)) == (0, 0, 1)
     assert split_steps((5, 2, 1), (128, 181, 256)) == (5, 2, 1)
     with pytest.raises(SettingsError, match=r"2 numbers of steps for 3 scales \(128,181,256 pixels\)"):
