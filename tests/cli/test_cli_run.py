@@ -31,6 +31,7 @@ SETTINGS = [
         "style_weight",
         "balance",
         "style_strength",
+        "content_swap",
         "style_power",
         "means",
     ),
