@@ -54,8 +54,8 @@ def split_steps(steps: int | Sequence[int | str], sizes: Sequence[int]) -> tuple
     """The number of steps at each scale.
 
     Of a total each scale has one, and what is left is shared out in proportion to the sides: a coarse scale has little
-    in it and is soon done (docs/benchmarks.md, "Quality"). A list that ends with "..." goes on with its last number for as many
-    scales as there are; one of another length is a SettingsError.
+    in it and is soon done (docs/benchmarks.md, "Quality"). A list that ends with "..." goes on with its last number for
+    as many scales as there are; one of another length is a SettingsError.
     """
     if not isinstance(steps, int):
         counts = [int(count) for count in spread(steps, len(sizes))]
