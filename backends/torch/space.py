@@ -63,7 +63,9 @@ class TorchSpace:
         layout = torch.channels_last if like.ndim == 4 else torch.contiguous_format
         dtype = torch.float16 if half else self._dtype
         with torch.inference_mode(False):  # autograd takes it, whatever mode the caller is in
-            empty = torch.empty((rows, *like.shape[1:]), dtype=dtype, device=like.device, memory_format=layout)
+            empty = torch.empty(
+                (rows, *like.shape[1:]), dtype=dtype, device=like.device, memory_format=layout
+            )
             return empty.zero_()
 
     def put(self, stack: Tensor, row: int, vector: Tensor, factor: float) -> Tensor:

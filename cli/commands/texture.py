@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from nst.cli.like import like_option, with_like
 from nst.cli.options import (
@@ -19,9 +20,10 @@ from nst.cli.options import (
 )
 
 
-def _sides(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
+def _sides(context: click.Context, _: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    like = context.params.get("like")
+    if text is None or (like is None and context.get_parameter_source("size") is ParameterSource.DEFAULT_MAP):
+        return None  # a preset's size is for photographs
     words = text.lower().replace("x", " ").split()
     if len(words) not in (1, 2) or not all(word.isdecimal() for word in words):
         raise click.BadParameter(f"{text!r} is not a size such as 512x384")

@@ -39,12 +39,14 @@ RUNS = {
 def compiled(need, monkeypatch):
     """The models that are compiled from here on."""
     need("onnx")
+    import onnx
+
     from nst.backends.onnx.program import Program
 
     models, start = [], Program.__init__
 
     def init(self, model, device, small=False):
-        models.append(model)
+        models.append(onnx.load_from_string(model))
         start(self, model, device, small)
 
     monkeypatch.setattr(Program, "__init__", init)
@@ -210,8 +212,8 @@ def test_a_step_binds_its_inputs_and_outputs_where_they_are(compiled, small_netw
         def io_binding(self):
             return Binding(self._real.io_binding())
 
-        def run_with_iobinding(self, binding):
-            self._real.run_with_iobinding(binding._real)
+        def run_with_iobinding(self, binding, options):
+            self._real.run_with_iobinding(binding._real, options)
 
         def __getattr__(self, name):
             return getattr(self._real, name)

@@ -161,7 +161,9 @@ def test_a_painter_that_dies_is_one_line_and_a_button(unhurried):
     studio, server = unhurried
     studio.wait_for_selector("#result[data-ready]")
     painters = [
-        child for child in psutil.Process(server.pid).children() if "nst.processes" in " ".join(child.cmdline())
+        child
+        for child in psutil.Process(server.pid).children()
+        if "nst.processes" in " ".join(child.cmdline())
     ]
     min(painters, key=lambda child: child.create_time()).kill()  # the one that paints live
     wait_for(studio, "failed")

@@ -40,7 +40,7 @@ def stage(small_network, backend, side, masks=None, content=CONTENT, **options):
 
 def evaluate(small_network, backend, side, **options):
     made = stage(small_network, backend, side, **options)
-    problem, content = made.problem, made._scene.content
+    problem, content = made.problem, made.scene.content
     x = backend.from_numpy(planar(picture(4, content.height, content.width)))
     evaluation = made.evaluate(x)
     names = sorted(evaluation.terms)
