@@ -28,9 +28,6 @@ SHARE = 0.8
 """Part of the free memory that a plan may fill: other programs live here too."""
 
 
-UNSURE = 1.25
-"""So many times what a control group leaves is tried: a plan may be too high, beyond that the process is killed."""
-
 SIDES = (3072, 2048, 1536, 1024, 768, 512, 384, 256)
 """Of windows, in pixels: the larger, the less is computed twice."""
 
@@ -160,9 +157,8 @@ def choose(task: Task, limit: int | None = None) -> Plan:
         if plans[-1].fits:
             return plans[-1]
     least_of_all = min(plans, key=lambda plan: plan.peak)
-    bound = UNSURE * killed_above(task.backend.device) if limit is None else limit
-    if least_of_all.peak > bound:
-        allowed = bound if limit is not None else bound / UNSURE
+    allowed = killed_above(task.backend.device) if limit is None else limit
+    if least_of_all.peak > allowed:
         raise SettingsError(
             f"{size[0]}x{size[1]} pixels need about {least_of_all.peak / 1e9:.2f} GB and the memory is limited to "
             f"{allowed / 1e9:.2f} GB: allow more, or take a smaller size or another backend"
