@@ -128,7 +128,8 @@ def choose(task: Task, limit: int | None = None) -> Plan:
 
     Small windows compute much twice, and a short history takes more steps: whichever costs less work goes first. `tile`
     "off" or a number leaves only the history to be chosen. SettingsError: even the most frugal plan goes beyond
-    `limit`, in bytes; without one, what is free on the device counts, and what its control groups leave: beyond that it is killed.
+    `limit`, in bytes; without one, what is free on the device counts, and beyond what its control groups leave it would
+    be killed.
     """
     settings, size = task.settings, task.size
     free = free_memory(task.backend.device) if limit is None else limit
