@@ -61,7 +61,7 @@ PICTURES = {"first-picture": 5, "layers-and-backends": 5, "own-the-loop": 3}
 BARS = {"first-picture": 5, "layers-and-backends": 5, "own-the-loop": 1}
 SAID = {
     "first-picture": ["StyleTransfer(size 64x43", "Result(64x43, 9 of 9 steps"],
-    "layers-and-backends": ["total: at most 0.0e+00 apart", "45 px: 6 records, ", "64 px: 4 records, "],
+    "layers-and-backends": ["total: at most 0.0e+00 apart", "45 px: 4 records, ", "64 px: 6 records, "],
     "own-the-loop": [
         "dtype('uint8'), (64, 96, 3)",
         "('deadline', (64, 43), True)",

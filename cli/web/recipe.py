@@ -13,8 +13,8 @@ from nst.pictures.color import Color
 MOST_STYLES = 4
 """Paintings of a picture."""
 
-FIRST_STEPS = (40, 24, 16, 12, "...")
-"""At each scale of a picture that begins with the photograph: layout is settled small, where steps are cheap."""
+FIRST_STEPS = (16, 18, 16, 14, 12, "...")
+"""At each scale of a picture that begins with the photograph: more at the smallest would not be seen at full size."""
 
 MORE_STEPS = (20, 12, 10, 8, "...")
 """At each scale of one that goes on from a painted picture."""
