@@ -96,7 +96,7 @@ def test_ten_quick_changes_leave_one_job(studio):
             const slider = document.getElementById("slider-detail");
             slider.value = 0.55 + number / 25;
             slider.dispatchEvent(new Event("input"));
-        }, 40 * number); }"""
+        }, 10 * number); }"""
     )
     wait_until(studio, "s.subject.recipe.detail === 0.91")
     next_run(studio, run)

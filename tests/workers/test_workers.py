@@ -191,7 +191,7 @@ def test_an_ended_worker_is_lost_and_not_a_traceback(small_network):
 
 
 DYING = """
-import os, signal
+import contextlib, os, signal
 import numpy as np
 from nst.backends.numpy.backend import NumpyBackend
 
@@ -212,9 +212,10 @@ class Alarm:
 
 class Backend(NumpyBackend):
     def to_numpy(self, tensor):
-        if os.getpid() != int(os.environ["FIRST"]) and os.path.exists("one shall die"):
-            os.remove("one shall die")
-            return LongAnswer(super().to_numpy(tensor))
+        if os.getpid() != int(os.environ["FIRST"]):
+            with contextlib.suppress(FileNotFoundError):  # the other one may be quicker
+                os.remove("one shall die")
+                return LongAnswer(super().to_numpy(tensor))
         return super().to_numpy(tensor)
 """
 
