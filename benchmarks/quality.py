@@ -132,7 +132,8 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
         network = recommended if network == "own" else network
     for name, given in ((key, value), *(word.split("=", 1) for word in options.also)):
         if name not in ("", "preset"):
-            settings[name] = float(given) if given.replace(".", "").isdigit() else given
+            number = int(given) if given.isdigit() else given
+            settings[name] = float(given) if given.replace(".", "").isdigit() and "." in given else number
     if options.precision:
         settings["precision"] = options.precision
     if options.steps:
