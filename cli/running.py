@@ -85,7 +85,7 @@ def run_transfer(
     if keeper is not None and keeper.active and interrupted() and failure is None and first is not None:
         keeper.save(steps, first)
     if last is not None:
-        description, picture = job.describe(transfer, last), last.picture()
+        description, picture = job.describe(transfer, last), transfer.full_size(last)
         save_results(picture, job, description, steps)
     if failure is not None:
         explain(failure, transfer, job.output if last else None)
@@ -96,7 +96,7 @@ def run_transfer(
     began = first if isinstance(first, float) else first.losses().total
     return RunOutcome(
         *(status, last.step, last.steps, began, last.losses().total, last.seconds, last.stopped),
-        picture=picture if job.long_side is None else transfer.full_size(last),
+        picture=picture,
         description=description,
     )
 

@@ -83,6 +83,14 @@ def test_once_saves_the_picture_so_far(number, quiet, start, tmp_path):
         assert errors.endswith("; interrupted\n")
 
 
+def test_at_a_coarse_size_the_picture_so_far_is_as_large_as_asked(start, tmp_path):
+    process = start(3, 0, "--scales", "24,32")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert errors.startswith("out.png: 32x24, ")
+    assert Image.open(tmp_path / "out.png").size == (32, 24)
+
+
 def test_once_before_the_first_step_saves_the_start_picture(start, tmp_path, pictures):
     process = start(0, 0.5)
     process.send_signal(signal.SIGINT)
