@@ -79,6 +79,12 @@ class Encoder:
         return margin(self.padding, self.layers, self.convolutions)
 
     @property
+    def setting(self) -> tuple[Any, ...]:
+        """The same for encoders of this network that see a picture of one size alike: part of keys in `known`."""
+        smoothing = {name: float(self.backend.to_numpy(value)) for name, value in self.smoothing.items()}
+        return self.side, self.padding, smoothing
+
+    @property
     def seen(self) -> Network[Any]:
         """The network of a whole picture without its margin, which it adds."""
         if self.padding == "zero":

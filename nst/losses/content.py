@@ -175,13 +175,13 @@ def swapped(
         key = f"{term.name}/{layer}/maps"
         own = [encoder.backend.to_numpy(view[key]) for view in local]
         mean = sum(maps.sum(axis=(0, 2, 3), dtype=np.float64) for maps in own) / encoder.positions[layer]
-        targets = [maps.copy() for maps in own]
+        targets, inner = [maps.copy() for maps in own], _inner(encoder, layer)
         for mask, styles in places_of(scene):
-            weights = _inner(encoder, layer)
+            weights = inner
             if mask is not None:
                 carried = carry(mask, (layer,), encoder.convolutions)[layer]
                 parts = encoder.place(layer, carried[None, None])
-                weights = [w * encoder.backend.to_numpy(part) for w, part in zip(weights, parts, strict=True)]
+                weights = [w * encoder.backend.to_numpy(part) for w, part in zip(inner, parts, strict=True)]
             for style in styles:
                 choice = features[style.mark][layer]
                 for target, maps, weight in zip(targets, own, weights, strict=True):
@@ -206,8 +206,7 @@ def _features(term: ContentTerm, encoder: Encoder, style: StylePicture) -> dict[
     """What the term sees of a style, (K, C) by layer, `MOST` positions at most; worked out once for its size."""
     height, width = style.picture.height, style.picture.width
     backend, own = encoder.backend, encoder.resized(height, width)
-    smoothing = {name: float(backend.to_numpy(value)) for name, value in encoder.smoothing.items()}
-    key = "features", style.mark, term, height, width, encoder.side, encoder.padding, smoothing
+    key = "features", style.mark, term, height, width, *encoder.setting
     known: dict[str, HostArray] | None = encoder.known.find(key)
     if known is not None:
         return known

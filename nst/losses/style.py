@@ -259,8 +259,7 @@ class Style:
 def _means(term: StyleTerm, encoder: Encoder, style: StylePicture) -> dict[str, NDArray[np.float64]]:
     """`style_means` of one style: once for its size, whatever the contents are and wherever it acts."""
     backend = encoder.backend
-    smoothing = {name: float(backend.to_numpy(value)) for name, value in encoder.smoothing.items()}
-    key = style.mark, tuple(term.layers), term.loss.sums, encoder.side, encoder.padding, smoothing
+    key = style.mark, tuple(term.layers), term.loss.sums, *encoder.setting
     means: dict[str, NDArray[np.float64]] | None = encoder.known.find(key)
     if means is None:
         part = None if style.mask is None else fit(style.mask, *style.picture.size)
