@@ -364,7 +364,9 @@ def test_two_signals_end_all_though_no_worker_answers(painting, number):
     for process in children:
         process.suspend()
     own, busy = psutil.Process(first.pid), None
-    while busy != (busy := sum(own.cpu_times()[:2])):  # what they have answered is worked through: it waits for them
+    while busy != (
+        busy := sum(own.cpu_times()[:2])
+    ):  # what they have answered is worked through: it waits for them
         time.sleep(1)
     for _ in range(2):
         first.send_signal(number)
