@@ -1,84 +1,59 @@
-"""Filters of at most 256 different values: an 8-bit index for each number, and a table of the values.
+"""Any network in a quarter of its space: each layer's weights clustered to 256 values.
 
-A convolution's 2.4 million float32 numbers take a quarter of the space that way. `split` and `join` lose nothing;
-`cluster` chooses the values (Lloyd, *Least squares quantization in PCM*, 1982, in one dimension).
+Lloyd, *Least squares quantization in PCM*, 1982, in one dimension.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nst.errors import WeightsError
-
-VALUES = 256  # different values that an 8-bit index tells apart
-
-Array = NDArray[np.float32]
-Index = NDArray[np.uint8]
+from nst.models.forward import feature_differences
+from nst.models.random import probe_features
+from nst.models.weights import VALUES, Array, NetworkWeights
 
 
-def split(weight: Array) -> tuple[Index, Array]:
-    """(index of `weight`'s shape, table of its different values): table[index] is `weight`, bit for bit.
+@dataclass(frozen=True)
+class Clustered:
+    """What became of one layer."""
 
-    WeightsError: more than 256 different values.
+    layer: str
+    values: int  # how many different ones its weights have now
+    error: float  # root mean square of the change, as a part of that of the weights
+
+
+def compress(
+    weights: NetworkWeights, name: str, progress: Callable[[Clustered], None] | None = None
+) -> NetworkWeights:
+    """The network with each layer's weights replaced by the nearest of 256 values; biases stay as they are.
+
+    It is called `name`, and `save_weights(..., "clustered")` writes it. `progress` is called after each layer.
     """
-    bits, index = np.unique(np.ascontiguousarray(weight, np.float32).view(np.uint32), return_inverse=True)
-    if len(bits) > VALUES:
-        raise WeightsError(f"{len(bits)} different values, at most {VALUES} fit an 8-bit index")
-    return index.reshape(weight.shape).astype(np.uint8), bits.view(np.float32)
-
-
-def join(index: NDArray[np.generic], table: NDArray[np.generic]) -> Array:
-    """table[index], float32.
-
-    WeightsError: index is not uint8, table is not 1 to 256 numbers, or an index lies outside the table.
-    """
-    if index.dtype != np.uint8:
-        raise WeightsError(f"index is {index.dtype}, expected uint8")
-    if table.dtype not in (np.float32, np.float16):
-        raise WeightsError(f"table is {table.dtype}, expected float32 or float16")
-    if table.ndim != 1 or not 1 <= table.size <= VALUES:
-        raise WeightsError(f"table has shape {table.shape}, expected 1 to {VALUES} values")
-    if index.size and index.max() >= table.size:
-        raise WeightsError(f"index {index.max()} lies outside the table of {table.size} values")
-    values: Array = table.astype(np.float32)[index]
-    return values
-
-
-def parts(name: str, weight: Array) -> dict[str, NDArray[np.generic]]:
-    """What a file holds in place of the tensor `name`: NAME.index and NAME.table.
-
-    WeightsError: more than 256 different values.
-    """
-    try:
-        index, table = split(weight)
-    except WeightsError as error:
-        raise WeightsError(f"{name} has {error}") from error
-    return {f"{name}.index": index, f"{name}.table": table}
-
-
-def joined(tensors: Mapping[str, NDArray[np.generic]], where: str) -> dict[str, NDArray[np.generic]]:
-    """The tensors of a file with NAME in place of NAME.index and NAME.table.
-
-    WeightsError, beginning with `where`: one without the other, both beside NAME, or what `join` refuses.
-    """
-    found = dict(tensors)
-    names = dict.fromkeys(
-        key.removesuffix(end) for key in tensors for end in (".index", ".table") if key.endswith(end)
+    convolutions = {}
+    for layer, (weight, bias) in weights.convolutions.items():
+        nearest = cluster(weight)
+        convolutions[layer] = (nearest, bias)
+        if progress is not None:
+            size = float(np.sqrt(np.mean(np.square(weight, dtype=np.float64))))
+            error = float(np.sqrt(np.mean(np.square((nearest - weight).astype(np.float64)))))
+            progress(Clustered(layer, len(np.unique(nearest)), error / max(size, 1e-30)))
+    change = "weights clustered to 256 values by nst"
+    return replace(
+        weights,
+        name=name,
+        convolutions=convolutions,
+        license=f"{weights.license}; {change}" if weights.license else "",
+        source=f"{weights.source}; {change}".removeprefix("; "),
     )
-    for name in names:
-        index, table = found.pop(f"{name}.index", None), found.pop(f"{name}.table", None)
-        if index is None or table is None:
-            raise WeightsError(f"{where}: {name} has only one of index and table")
-        if name in found:
-            raise WeightsError(f"{where}: {name} is there both as it is and as index and table")
-        try:
-            found[name] = join(index, table)
-        except WeightsError as error:
-            raise WeightsError(f"{where}: {name}.{error}") from error
-    return found
+
+
+def largest_change(before: NetworkWeights, after: NetworkWeights) -> tuple[str, float]:
+    """(layer, the largest change of its features on the probe, as a part of its largest one), where that is worst."""
+    changes = feature_differences(probe_features(after), probe_features(before))
+    return max(changes.items(), key=lambda item: item[1])
 
 
 def cluster(weight: Array, rounds: int = 200) -> Array:

@@ -4,7 +4,7 @@ A file holds, for each convolution, `convX_Y.weight` (out, in, 3, 3) and `convX_
 or float16, from conv1_1 down to any depth, with any widths as long as the shapes chain. Which convolutions there are
 says whether it is a VGG19 or a VGG16. In place of `convX_Y.weight` there may be `convX_Y.weight.index` (out, in, 3, 3),
 uint8, and `convX_Y.weight.table`, 1 to 256 values, float32 or float16: the weights are table[index], in a quarter of
-the space (`nst.models.clustered`). Its string metadata say how a picture becomes the network's input:
+the space (`split` and `join`, which lose nothing). Its string metadata say how a picture becomes the network's input:
 
     net_input = (scale * x - mean) / std,   x in sRGB [0, 1]
 
@@ -29,10 +29,13 @@ from safetensors import numpy as safetensors_numpy
 
 from nst.errors import SettingsError, WeightsError
 from nst.files import write_atomically
-from nst.models import clustered, vgg
+from nst.models import vgg
 from nst.models.limits import check_file, check_header, check_shapes
 
 Array = NDArray[np.float32]
+Index = NDArray[np.uint8]
+
+VALUES = 256  # different values that an 8-bit index tells apart
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def save_weights(weights: NetworkWeights, path: str | Path, dtype: str = "float3
     tensors: dict[str, NDArray[np.generic]] = {}
     for layer, (weight, bias) in weights.convolutions.items():
         if dtype == "clustered":
-            tensors |= clustered.parts(f"{layer}.weight", weight)
+            tensors |= _parts(f"{layer}.weight", weight)
         else:
             tensors[f"{layer}.weight"] = np.ascontiguousarray(weight, dtype)
         tensors[f"{layer}.bias"] = np.ascontiguousarray(bias, "float32" if dtype == "clustered" else dtype)
@@ -185,11 +188,73 @@ def save_weights(weights: NetworkWeights, path: str | Path, dtype: str = "float3
     write_atomically(path, safetensors_numpy.save(tensors, metadata))
 
 
+def split(weight: Array) -> tuple[Index, Array]:
+    """(index of `weight`'s shape, table of its different values): table[index] is `weight`, bit for bit.
+
+    WeightsError: more than 256 different values.
+    """
+    bits, index = np.unique(np.ascontiguousarray(weight, np.float32).view(np.uint32), return_inverse=True)
+    if len(bits) > VALUES:
+        raise WeightsError(f"{len(bits)} different values, at most {VALUES} fit an 8-bit index")
+    return index.reshape(weight.shape).astype(np.uint8), bits.view(np.float32)
+
+
+def join(index: NDArray[np.generic], table: NDArray[np.generic]) -> Array:
+    """table[index], float32.
+
+    WeightsError: index is not uint8, table is not 1 to 256 numbers, or an index lies outside the table.
+    """
+    if index.dtype != np.uint8:
+        raise WeightsError(f"index is {index.dtype}, expected uint8")
+    if table.dtype not in (np.float32, np.float16):
+        raise WeightsError(f"table is {table.dtype}, expected float32 or float16")
+    if table.ndim != 1 or not 1 <= table.size <= VALUES:
+        raise WeightsError(f"table has shape {table.shape}, expected 1 to {VALUES} values")
+    if index.size and index.max() >= table.size:
+        raise WeightsError(f"index {index.max()} lies outside the table of {table.size} values")
+    values: Array = table.astype(np.float32)[index]
+    return values
+
+
+def _parts(name: str, weight: Array) -> dict[str, NDArray[np.generic]]:
+    """What a file holds in place of the tensor `name`: NAME.index and NAME.table.
+
+    WeightsError: more than 256 different values.
+    """
+    try:
+        index, table = split(weight)
+    except WeightsError as error:
+        raise WeightsError(f"{name} has {error}") from error
+    return {f"{name}.index": index, f"{name}.table": table}
+
+
+def _joined(tensors: Mapping[str, NDArray[np.generic]], where: str) -> dict[str, NDArray[np.generic]]:
+    """The tensors of a file with NAME in place of NAME.index and NAME.table.
+
+    WeightsError, beginning with `where`: one without the other, both beside NAME, or what `join` refuses.
+    """
+    found = dict(tensors)
+    names = dict.fromkeys(
+        key.removesuffix(end) for key in tensors for end in (".index", ".table") if key.endswith(end)
+    )
+    for name in names:
+        index, table = found.pop(f"{name}.index", None), found.pop(f"{name}.table", None)
+        if index is None or table is None:
+            raise WeightsError(f"{where}: {name} has only one of index and table")
+        if name in found:
+            raise WeightsError(f"{where}: {name} is there both as it is and as index and table")
+        try:
+            found[name] = join(index, table)
+        except WeightsError as error:
+            raise WeightsError(f"{where}: {name}.{error}") from error
+    return found
+
+
 def _from_tensors(
     tensors: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, str], default_name: str, where: str
 ) -> NetworkWeights:
     convolutions: dict[str, tuple[Array, Array]] = {}
-    tensors = clustered.joined(tensors, where)
+    tensors = _joined(tensors, where)
     for layer in vgg.LAYER_NAMES:
         pair = []
         for part in ("weight", "bias"):

@@ -167,8 +167,8 @@ def show(name: str) -> None:
 @click.option("--force", is_flag=True, help="Replace a network of that name.")
 def compress(name: str, new: str | None, output: Path | None, force: bool) -> None:
     """Make a network or file NAME four times smaller: each layer's weights clustered to 256 values."""
-    from nst.models.compress import compress as cluster
-    from nst.models.compress import largest_change
+    from nst.models.clustered import compress as cluster
+    from nst.models.clustered import largest_change
     from nst.models.store import cache
     from nst.models.store.resolve import resolve_weights
     from nst.models.weights import save_weights

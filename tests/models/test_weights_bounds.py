@@ -14,7 +14,7 @@ import pytest
 from nst.errors import WeightsError
 from nst.models import limits
 from nst.models.importers import import_file, machine
-from nst.models.importers.matfile import read_matfile
+from nst.models.importers.matlab import read_matfile
 from nst.models.importers.pickle import LEGACY_MAGIC
 
 SECONDS, BYTES = 3.0, 150e6  # of the slowest and the largest below, on a busy machine

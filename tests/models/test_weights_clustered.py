@@ -10,13 +10,12 @@ from safetensors import safe_open
 
 from nst.cli.commands.weights import weights as command
 from nst.errors import WeightsError
-from nst.models.clustered import cluster, join, split
-from nst.models.compress import compress, largest_change
+from nst.models.clustered import cluster, compress, largest_change
 from nst.models.forward import activations
 from nst.models.random import probe, random_weights
 from nst.models.store import cache
 from nst.models.store.resolve import resolve_weights
-from nst.models.weights import NetworkWeights, load_weights, save_weights
+from nst.models.weights import NetworkWeights, join, load_weights, save_weights, split
 
 
 @pytest.fixture(autouse=True)
