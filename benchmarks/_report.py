@@ -159,6 +159,6 @@ def peak_memory(device: str, free_before: int | None) -> int:
     if device == "cpu":
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    from nst.planning.memory import free_memory
+    from nst.planning.plan import free_memory
 
     return (free_before or 0) - (free_memory(device) or 0)

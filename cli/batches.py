@@ -120,8 +120,7 @@ def _lay_out(rows: Sequence[Row], summary: Summary, page: Path, quiet: bool) -> 
 
     ImageError: it cannot be written.
     """
-    from nst.cli.experiments.files import write_file
-    from nst.cli.experiments.report import embedded, template
+    from nst.cli.experiments.report import embedded, template, write_file
 
     def thumbnail(path: str, row: Row) -> dict[str, str] | None:
         try:

@@ -138,7 +138,7 @@ def try_animation(path: str, picture: Picture) -> None:
     """Before the work starts: ImageError if no such animation of such pictures can be written."""
     from fractions import Fraction
 
-    from nst.cli.movies.timing import Timing
+    from nst.cli.movies.film import Timing
     from nst.cli.movies.writing import try_movie
 
     try_movie(Path(path), picture, Timing(Fraction(1000, FRAME_MS)))
@@ -148,7 +148,7 @@ def write_animation(path: str, frames: Sequence[Path], description: Mapping[str,
     """Write pictures of one size; the last one stays for two seconds. ImageError as of `_or_elsewhere`."""
     from fractions import Fraction
 
-    from nst.cli.movies.timing import Timing
+    from nst.cli.movies.film import Timing
     from nst.cli.movies.writing import ANIMATIONS, write_movie
 
     rate, shown = Fraction(1000, FRAME_MS), list(frames)

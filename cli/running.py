@@ -1,7 +1,8 @@
-"""Running a transfer at the terminal: progress bar, Ctrl-C, saving whatever happens."""
+"""Running a transfer at the terminal: progress bar, Ctrl-C, saving whatever happens; bringing it up to a poster."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +13,26 @@ import numpy as np
 
 from nst.cli.checkpoints import Before, Keeper, hashes
 from nst.cli.console import interruptible, progress_bar
-from nst.cli.engine import make_transfer, out_of_memory
+from nst.cli.engine import make_transfer, out_of_memory, plan_rows, size_text
 from nst.cli.job import Job
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import save_results, step_record
 from nst.control import duration_text
 from nst.description import STYLIZE, Labels, Sources
-from nst.errors import NSTError
+from nst.errors import NSTError, SettingsError
+from nst.pictures.enlarging import STRIP, enlarged
 from nst.pictures.masks import fit
-from nst.pictures.picture import Picture
+from nst.pictures.picture import Picture, fit_longest_side
+from nst.pictures.reading import read_picture
 from nst.pictures.subjects import FINDERS
-from nst.pictures.writing import write_picture
-from nst.planning.memory import is_out_of_memory
+from nst.pictures.writing import check_output, write_picture
+from nst.planning.plan import is_out_of_memory
 from nst.progress import Progress
 from nst.settings import Metadata
 from nst.transfer import StyleTransfer, show_record
+
+FLOATS = 20
+"""Numbers that a pixel of a strip needs while it is made, measured."""
 
 if TYPE_CHECKING:
     from nst.transfer import StyleTransfer
@@ -132,8 +138,6 @@ def run(
     `command` is its name and what options of its own it has that are no settings. NSTError: bad input, found before any
     work where that is possible.
     """
-    from nst.pictures.writing import check_output
-
     masks = masks_by_name(options)
     sources = Sources.of(content, style, {**options, "masks": masks})
     job = Job(
@@ -146,8 +150,6 @@ def run(
     transfer = make_transfer(content, style, quiet=quiet, **options)
     check_output(output, transfer.size)
     if job.long_side is not None:
-        from nst.cli.posters import check_poster, plan_poster
-
         check_poster(transfer, job)
         if plan:
             return plan_poster(transfer, job)
@@ -172,8 +174,6 @@ def finish(transfer: StyleTransfer, job: Job, quiet: bool, before: Before | None
     frames.finish()
     size = transfer.size
     if job.long_side is not None:  # also of what an interrupted run has come to
-        from nst.cli.posters import write_poster
-
         size = write_poster(transfer, job, outcome.picture, outcome.description, quiet)
     if outcome.status != 130:
         keeper.remove()
@@ -226,3 +226,69 @@ def save_found(transfer: StyleTransfer, masks: Mapping[str, Any], output: str) -
         return
     levels = fit(mask, *transfer.size)[..., None]
     write_picture(Picture(np.repeat(levels, 3, axis=2)), Path(output).with_suffix(".protect.png"))
+
+
+if TYPE_CHECKING:
+    from nst.cli.job import Job
+    from nst.transfer import StyleTransfer
+
+
+def poster_size(transfer: StyleTransfer, long_side: int) -> tuple[int, int]:
+    """(width, height) in pixels."""
+    return fit_longest_side(*transfer.size, long_side)
+
+
+def check_poster(transfer: StyleTransfer, job: Job) -> None:
+    """Before the work: NSTError for a poster no larger than what is painted, or of a format that ends below."""
+    assert job.long_side is not None
+    if job.long_side <= max(transfer.size):
+        raise SettingsError(
+            f"--long-side {job.long_side} is not above --size {max(transfer.size)}, at which the picture is painted"
+        )
+    check_output(job.output, poster_size(transfer, job.long_side))
+
+
+def poster_bytes(content: Picture, width: int, height: int) -> int:
+    """Memory that bringing up takes: the photograph in full, the poster in 8 bits and as a file, and a strip."""
+    channels = 3 if content.alpha is None else 4
+    return 4 * channels * content.width * content.height + width * (
+        2 * channels * height + 4 * FLOATS * STRIP
+    )
+
+
+def plan_poster(transfer: StyleTransfer, job: Job) -> int:
+    """Print what painting and bringing up would take; the exit status."""
+    assert job.long_side is not None
+    width, height = poster_size(transfer, job.long_side)
+    content = read_picture(job.paths.content)
+    needed = size_text(poster_bytes(content, width, height))
+    rows = [
+        *plan_rows(transfer, job.long_side),
+        ("poster", f"{width}x{height} pixels, {needed} on top of the framework"),
+    ]
+    for name, text in rows:
+        click.echo(f"{name:15} {text}")
+    return 0 if transfer.plan.fits else 1
+
+
+def write_poster(
+    transfer: StyleTransfer, job: Job, result: Picture, description: Mapping[str, Any], quiet: bool
+) -> tuple[int, int]:
+    """Bring the result of a run up to size and write it in place of the small one; its (width, height).
+
+    NSTError: the photograph is not there any more, or the poster cannot be written.
+    """
+    assert job.long_side is not None
+    content = read_picture(os.path.join(job.folder, job.paths.content))
+    size = poster_size(transfer, job.long_side)
+    with progress_bar(quiet, "rows") as show:
+        image = enlarged(
+            result,
+            transfer.output.original,
+            content,
+            *size,
+            told=lambda done, total: show(done, total, "bringing up"),
+        )
+    del content
+    write_picture(image, job.output, **job.labels.of(description, transfer.output.original.tags))
+    return size

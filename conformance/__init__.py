@@ -5,8 +5,7 @@
 
 from nst.conformance.case import Case, Need, Subject
 from nst.conformance.compare import Measurement, Mismatch
-from nst.conformance.pytest_suite import BackendConformance
-from nst.conformance.suite import Result, all_cases, run_case, run_cases, select
+from nst.conformance.suite import BackendConformance, Result, all_cases, run_case, run_cases, select
 
 __all__ = [
     "BackendConformance",

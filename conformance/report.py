@@ -6,12 +6,17 @@ import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from nst._version import __version__
-from nst.conformance.pairs import EMBEDDED, QUANTITIES, pair_differences
 
 Report = Mapping[str, Any]
+
+QUANTITIES = ("features", "gram", "loss", "gradient")
+EMBEDDED = "embedded/"  # starts the names of what the trained network of the package gives
 
 
 def passes(report: Report) -> bool:
@@ -85,6 +90,28 @@ def backend_table(report: Report) -> str:
             reasons[result["message"]] = reasons.get(result["message"], 0) + 1
     lines += [f"  {count} skipped: {reason}" for reason, count in reasons.items()]
     return "\n".join(lines)
+
+
+def pair_differences(outputs: Mapping[str, Mapping[str, Any]], prefix: str = "") -> list[dict[str, Any]]:
+    """For each pair of backends the worst difference of each quantity: rows with the keys `pair` and `QUANTITIES`.
+
+    They are compared with each other, without the reference between them.
+
+    `outputs` are `fixed_outputs` by backend; `prefix` is "" for the small network, `EMBEDDED` for the embedded one. A
+    gradient differs by the norm of the difference over the norm, anything else by the largest difference over the
+    largest magnitude.
+    """
+    rows = []
+    outputs = {name: own for name, own in outputs.items() if any(key.startswith(prefix) for key in own)}
+    for first, second in combinations(outputs, 2):
+        row: dict[str, Any] = {"pair": [first, second]}
+        for quantity in QUANTITIES:
+            keys = [key for key in outputs[first] if key.startswith(f"{prefix}{quantity}/")]
+            measure = np.linalg.norm if quantity == "gradient" else np.max
+            pairs = [(outputs[first][key], outputs[second][key]) for key in keys]
+            row[quantity] = max(float(measure(np.abs(a - b)) / measure(np.abs(b))) for a, b in pairs)
+        rows.append(row)
+    return rows
 
 
 def pair_table(outputs: Mapping[str, Mapping[str, Any]], prefix: str = "") -> str:

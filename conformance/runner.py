@@ -17,18 +17,20 @@ from typing import Any
 from nst.backends import backend_names
 from nst.backends.registry import backend_class, how_to_install
 from nst.children import add_working_folder
-from nst.conformance.case import Subject
-from nst.conformance.pairs import EMBEDDED, fixed_outputs
-from nst.conformance.report import as_json, backend_table, pair_table
-from nst.conformance.suite import run_cases, select
-from nst.conformance.tolerances import tolerance
+from nst.conformance.case import Side, Subject
+from nst.conformance.cases import inputs, l7_embedded
+from nst.conformance.cases.l2_features import maps_and_grams
+from nst.conformance.cases.objectives import PROBLEMS, targets
+from nst.conformance.compare import tolerance
+from nst.conformance.report import EMBEDDED, as_json, backend_table, pair_table
+from nst.conformance.suite import WEIGHTS, run_cases, select
 from nst.errors import NSTError, SettingsError, told_as
 from nst.files import write_atomically
+from nst.models import vgg
 from nst.models.weights import load_weights
 from nst.processes import ProcessExecutor
 
 REQUIRE = "NST_REQUIRE_BACKENDS"
-WEIGHTS = "NST_CONFORMANCE_WEIGHTS"
 LAST = 7
 
 
@@ -92,6 +94,25 @@ def run_here(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, Any
         "results": [asdict(result) for result in results],
     }
     return report, outputs
+
+
+def fixed_outputs(side: Side, full: bool = True) -> dict[str, Any]:
+    """Arrays named `quantity/...`: all feature maps and Gram matrices of the small network, losses, gradients.
+
+    With `full` those of the embedded network as well, named `embedded/quantity/...`.
+    """
+    outputs = {}
+    for name, array in maps_and_grams(side, inputs.picture(21), vgg.LAYER_NAMES).items():
+        layer = name.removeprefix("gram ")
+        outputs[f"{'gram' if layer != name else 'features'}/{layer}"] = array
+    for name in ("whole/avg", "whole/max"):
+        problem = PROBLEMS[name]
+        evaluation = side.differentiate(problem.function(side), problem.start(), targets(problem))
+        outputs[f"loss/{name}"] = evaluation.total
+        outputs[f"gradient/{name}"] = evaluation.gradient
+    if full:
+        outputs |= {EMBEDDED + name: array for name, array in l7_embedded.embedded_outputs(side).items()}
+    return outputs
 
 
 def run_apart(spec: str, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:

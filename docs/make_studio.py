@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 import nst
 from nst.cli.web.recipe import FIRST_STEPS, LOOKS, Recipe
-from nst.cli.web.samples import sample_bytes
+from nst.samples import SAMPLES, read_sample
 
 STATIC = Path(__file__).parents[1] / "cli" / "web" / "static"
 PICTURES = Path(__file__).with_name("pictures")
@@ -45,7 +45,9 @@ def main() -> None:
 
 
 def looks(names: list[str]) -> None:
-    photo, painting = (Image.open(BytesIO(sample_bytes(name))) for name in ("cat", "starry-night"))
+    photo, painting = (
+        Image.open(BytesIO(read_sample(SAMPLES[name].file))) for name in ("cat", "starry-night")
+    )
     for name in names:
         arguments = Recipe(**LOOKS[name].sliders).arguments(1, 256)
         result = nst.stylize(photo, painting, steps=FIRST_STEPS, weights="embedded", **arguments)

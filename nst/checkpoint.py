@@ -37,8 +37,7 @@ from nst.optim.serialise import pack, unpack
 from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture
 from nst.pictures.tags import clean_tags
-from nst.planning.memory import free_memory
-from nst.planning.plan import Plan
+from nst.planning.plan import Plan, free_memory
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
 from nst.workers.devices import Devices

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from nst import cgroups
-from nst.planning.memory import free_memory
+from nst.planning.plan import free_memory
 
 MIB = 2**20
 

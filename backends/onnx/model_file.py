@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nst.backends.onnx.graph import Graph, Value
 from nst.errors import NSTError, WeightsError
 from nst.files import write_atomically
-from nst.models import clustered
+from nst.models.weights import split
 
 LEAST = 1024
 """Numbers below which a tensor is kept as it is: the table would take most of what is saved."""
@@ -41,7 +41,7 @@ class PackedGraph(Graph):
         if array.dtype != np.float32 or array.size < LEAST:
             return super().initializer(name, array)
         try:
-            index, table = clustered.split(array)
+            index, table = split(array)
         except WeightsError:  # more than 256 values
             return super().initializer(name, array)
         indices = super().initializer(f"{name}.index", index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 from nst.backends.rounding import layer_precision, round_filters
 from nst.backends.selection import parse_device, require_dtype, require_precision
 from nst.backends.torch.cuda_graphs import GraphedObjective, record_on_cuda
-from nst.backends.torch.cudnn import cudnn_settings
 from nst.backends.torch.network import VGG, TorchNetwork
 from nst.backends.torch.ops import TorchOps
 from nst.backends.torch.space import TorchSpace
@@ -22,6 +22,37 @@ from nst.errors import BackendError
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.protocol import Capabilities, Costs, Evaluation, HostArray, LossFunction, Objective, TensorFunction
+
+
+class CudnnSettings:
+    """cuDNN's settings while nst computes: algorithms are chosen by trying, and float32 is not rounded to TF32.
+
+    They belong to the process, and several threads may compute, each on its GPU. The first thread that comes in sets
+    that, the last one that goes out puts back what was there before.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), 0
+        self._before = (False, True)
+
+    def __enter__(self) -> None:
+        cudnn = torch.backends.cudnn
+        with self._lock:
+            if self._inside == 0:
+                self._before = (cudnn.benchmark, cudnn.allow_tf32)
+                cudnn.benchmark, cudnn.allow_tf32 = True, False
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        cudnn = torch.backends.cudnn
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                cudnn.benchmark, cudnn.allow_tf32 = self._before
+
+
+cudnn_settings = CudnnSettings()
+
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 

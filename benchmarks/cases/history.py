@@ -37,7 +37,7 @@ def measure(backend: str, device: str, pairs: int, size: int, steps: int) -> Row
     from _subject import dimensions, network, transfer
 
     from nst.backends import get_backend
-    from nst.planning.memory import free_memory
+    from nst.planning.plan import free_memory
 
     free = None if device == "cpu" else free_memory(device)
     width, height = dimensions(size, device)

@@ -54,7 +54,7 @@ def measure(
     from _subject import dimensions, network
 
     from nst.backends import get_backend
-    from nst.planning.memory import free_memory
+    from nst.planning.plan import free_memory
     from nst.transfer import StyleTransfer
 
     free = None if device == "cpu" else free_memory(device)

@@ -61,7 +61,7 @@ def rows(options: argparse.Namespace, child: Callable[..., Row | None]) -> Itera
 def measure(backend: str, precision: str, device: str, size: int, steps: int) -> Row:
     from _subject import dimensions
 
-    from nst.planning.memory import free_memory
+    from nst.planning.plan import free_memory
 
     free = None if device == "cpu" else free_memory(device)
     width, height = dimensions(size, device)
@@ -111,7 +111,7 @@ def _bare(
     import torch
     from _subject import demo_arrays, network, peak, seconds, step_flop
 
-    from nst.backends.torch.cudnn import CudnnSettings
+    from nst.backends.torch.backend import CudnnSettings
     from nst.settings import CONTENT_LAYERS, STYLE_LAYERS
 
     weights = network("full")

@@ -77,10 +77,10 @@ def run(
     Runs that are in the folder already are not computed again, so an interrupted experiment goes on from
     there. Writes NAME.png, NAME.html and, for each run, a picture and a trace in cells/.
     """
-    from nst.cli.experiments.files import inputs_of, sheet_of, write_files
     from nst.cli.experiments.grid import given_settings, make_grid, parse_sweeps, with_base
-    from nst.cli.experiments.report import write_report
+    from nst.cli.experiments.report import write_files, write_report
     from nst.cli.experiments.runs import RunContext, run_cells
+    from nst.cli.experiments.sheet import inputs_of, sheet_of
     from nst.description import Labels
 
     chosen = _experiment(name)

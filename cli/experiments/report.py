@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,6 +16,8 @@ from PIL import Image
 from nst._version import __version__
 from nst.cli.experiments.runs import Done
 from nst.control import duration_text
+from nst.errors import ImageError, told_as
+from nst.files import write_atomically
 
 PICTURE = 320  # longest side in pixels
 WIDTH, HEIGHT = 300, 130  # of a chart, and its margins
@@ -41,6 +44,28 @@ def write_report(
         version=__version__,
     )
     return page
+
+
+def write_files(folder: Path, name: str, sheet: Image.Image, page: str) -> str:
+    """Write NAME.png and NAME.html, each whole or not at all, or ImageError; their names, for people."""
+    write_file(folder / f"{name}.png", png(sheet))
+    write_file(folder / f"{name}.html", page.encode())
+    return f"{folder / name}.png and .html"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Whole or not at all, or ImageError."""
+    with told_as(
+        ImageError, f"cannot write {path}", "free some space and run it again, what is done is kept"
+    ):
+        write_atomically(path, data)
+
+
+def png(image: Image.Image) -> bytes:
+    """The file, in memory, so that it can be written whole or not at all."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @cache

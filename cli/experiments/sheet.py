@@ -5,9 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from nst.cli.experiments.grid import Cell, Grid
+from nst.cli.experiments.runs import Done
+from nst.pictures.reading import read_picture
+from nst.pictures.writing import to_pil
+from nst.settings import MAX_PIXELS
+
+SHOWN = 1024
+"""Longest side in pixels of a picture of the user's, as a sheet or page needs it."""
 GAP = 8
 TEXT, TITLE = 15, 20  # heights of the letters in pixels
 LINE = 19
@@ -22,6 +31,24 @@ class Tile:
     column: float
     image: Image.Image
     caption: str = ""
+
+
+def inputs_of(paths: Sequence[str], cells: Sequence[Cell]) -> dict[str, Image.Image]:
+    """The user's pictures by file name."""
+    most = max(cell.settings.get("max_pixels", MAX_PIXELS) for cell in cells)
+    return {Path(path).name: to_pil(read_picture(path, SHOWN, most)) for path in paths}
+
+
+def sheet_of(
+    title: str, table: Grid, done: Sequence[Done], inputs: Sequence[Image.Image], captions: bool = False
+) -> Image.Image:
+    """The contact sheet; with captions the label of each run stands below it."""
+    tiles = []
+    for one in done:
+        with Image.open(one.picture) as file:
+            label = one.cell.label if captions else ""
+            tiles.append(Tile(one.cell.row, one.cell.column, file.convert("RGB"), label))
+    return contact_sheet(tiles, table.rows, table.columns, title, inputs)
 
 
 def contact_sheet(

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from nst.cli.movies.timing import Timing
+from nst.cli.movies.film import Timing
 from nst.errors import ImageError
 from nst.pictures.opening import bomb, damaged, open_file, open_picture
 

@@ -9,8 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nst.cli.movies.pyav import demuxed, open_film, pyav
-from nst.cli.movies.timing import HOLE
+from nst.cli.movies.film import HOLE, demuxed, open_film, pyav
 from nst.errors import ImageError
 
 Timed = tuple[Fraction, Any]  # when packets are due, in seconds, and the packets

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nst.cli.movies.pyav import open_film, pyav
-from nst.cli.movies.timing import Timing, repeats
+from nst.cli.movies.film import Timing, open_film, pyav, repeats
 from nst.cli.movies.tracks import KINDS, Timed, add_tracks, copy_texts, kinds_in
 from nst.documents import read_json
 from nst.errors import ImageError

@@ -22,13 +22,13 @@ from starlette.staticfiles import StaticFiles
 from nst.cli.web.guard import Access, App, Guard
 from nst.cli.web.painting import unwritten_line
 from nst.cli.web.recipe import LOOKS, MOST_STYLES, Upload
-from nst.cli.web.samples import SAMPLES, sample_bytes
 from nst.cli.web.session import Session
 from nst.cli.web.studio import Studio
 from nst.cli.web.uploads import MOST_BYTES, Intake, TooLargeError, bounded, find_faces
 from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
 from nst.files import is_full
+from nst.samples import SAMPLES, read_sample
 
 Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response | None]]
 
@@ -122,7 +122,7 @@ class _Pages:
         name = request.path_params["name"]
         if name not in SAMPLES:
             raise HTTPException(404)
-        return Response(sample_bytes(name), media_type="image/jpeg")
+        return Response(read_sample(SAMPLES[name].file), media_type="image/jpeg")
 
     async def make(self, _: Request) -> Response:
         return JSONResponse({"session": self._studio.make().name}, 201)
@@ -243,7 +243,8 @@ class _Pages:
             raise HTTPException(404)
         number = self._studio.store.number(session)
         if sample is not None:
-            stream, name, credit = _once(sample_bytes(sample)), SAMPLES[sample].title, SAMPLES[sample].credit
+            found = SAMPLES[sample]
+            stream, name, credit = _once(read_sample(found.file)), found.title, found.credit
         else:
             stream, name, credit = request.stream(), request.query_params.get("name", "picture")[:80], ""
         return await self._intake.picture(stream, folder, number, name, painting, credit)

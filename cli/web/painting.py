@@ -30,7 +30,7 @@ from nst.pictures.masks import Masks, make_masks, restore_protected
 from nst.pictures.picture import Picture, fit_longest_side, planar, resize
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import to_pil, write_picture
-from nst.planning.memory import free_memory, is_out_of_memory
+from nst.planning.plan import free_memory, is_out_of_memory
 from nst.progress import Output, Progress
 from nst.protocol import Backend
 from nst.settings import Precision, Settings

@@ -21,8 +21,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from nst.cli.web.app import make_app
-from nst.cli.web.connections import Connection
-from nst.cli.web.guard import Access
+from nst.cli.web.guard import Access, Connection
 from nst.cli.web.painting import Setup
 from nst.cli.web.session import Store
 from nst.cli.web.studio import Studio

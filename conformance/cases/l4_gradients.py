@@ -1,4 +1,8 @@
-"""Level 4: gradients of the losses against the reference, and what must hold of any gradient."""
+"""Level 4: gradients of the losses against the reference, what must hold of any gradient, and half precision.
+
+What stays in full precision while the network computes in less has the limits of the data type, however coarse the
+network is: its feature maps are taken as they come.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,28 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nst.conformance.case import Case, Side, Subject
 from nst.conformance.cases import inputs
+from nst.conformance.cases.l2_features import maps_and_grams
 from nst.conformance.cases.l3_losses import evaluations
 from nst.conformance.cases.objectives import OTHERS, PROBLEMS, targets
 from nst.conformance.compare import Measurement
+from nst.engine.loss_scaling import compile_objective
+from nst.losses.objective import loss_function
 from nst.models import vgg
 from nst.protocol import Ops
 
-Run = Callable[[Subject], Iterator[Measurement]]
-
 DEEP = vgg.LAYER_NAMES.index("conv4_1")
-
 STEP = 1e-5
 """Of the central differences, for pictures in [0, 1] and float64: rounding and curvature are about equal here."""
+LAYERS = ("conv1_1", "conv3_1", "conv5_1")
+PROBLEM = "whole/avg"
+
+Run = Callable[[Subject], Iterator[Measurement]]
+
+Array = NDArray[np.float64]
 
 
 def _gradient(name: str) -> Run:
@@ -143,6 +154,52 @@ def _missing_gradient(subject: Subject) -> Iterator[Measurement]:
     yield subject.check("an error for a loss that does not depend on the picture", refused)
 
 
+def _types(subject: Subject) -> Iterator[Measurement]:
+    """Feature maps, losses and gradient come back in the data type."""
+    side, problem = subject.tested, PROBLEMS[PROBLEM]
+    backend, network = side.backend, side.network(problem.layers, problem.pooling)
+    x, constants = backend.from_numpy(problem.start()), side.tensors(targets(problem))
+    maps = backend.evaluate(lambda ops, x, c: network(ops, x), x, {})
+    evaluation = compile_objective(backend, problem.function(side), x, constants)(x, constants)
+    tensors = {**maps, **evaluation.terms, "total": evaluation.total, "gradient": evaluation.gradient}
+    for name, tensor in tensors.items():
+        dtype = backend.to_numpy(tensor).dtype.name
+        yield subject.compare(
+            f"{name} is in {backend.dtype}, got {dtype}", dtype == backend.dtype, 1, "exact"
+        )
+
+
+def _grams(subject: Subject) -> Iterator[Measurement]:
+    """The Gram matrix is that of the feature maps which the same call returns."""
+    got = maps_and_grams(subject.tested, inputs.picture(25), LAYERS)
+    for layer in LAYERS:
+        flat = got[layer].reshape(*got[layer].shape[:2], -1)
+        want = flat @ flat.transpose(0, 2, 1)
+        yield subject.compare(f"Gram matrix of {layer}", got[f"gram {layer}"], want, "given features")
+
+
+def _losses(subject: Subject) -> Iterator[Measurement]:
+    """The losses are those of the feature maps which the same call returns."""
+    side, problem, reference = subject.tested, PROBLEMS[PROBLEM], subject.reference
+    terms, constants = problem.terms(inputs.small_network()), targets(problem)
+    network = side.network(problem.layers, problem.pooling)
+
+    def losses(ops: Ops[Any], x: Any, c: Mapping[str, Any], maps: Mapping[str, Any]) -> dict[str, Any]:
+        function = loss_function(terms, lambda ops, x: maps, *problem.size)  # type: ignore[arg-type]  # no native
+        total, values = function(ops, x, c)
+        return {"total": total, **values}
+
+    def tested(ops: Ops[Any], x: Any, c: Mapping[str, Any]) -> dict[str, Any]:
+        maps = network(ops, x)
+        return {**maps, **losses(ops, x, c, maps)}
+
+    got = side.evaluate(tested, problem.start(), constants)
+    given = {**constants, **{layer: got[layer] for layer in problem.layers}}
+    want = reference.evaluate(lambda ops, x, c: losses(ops, x, c, c), problem.start(), given)
+    for name, value in want.items():
+        yield subject.compare(name, got[name], value, "given features")
+
+
 SLOPES = (
     *("style/all", *(f"style/{name}" for name in OTHERS)),
     # masks and temperatures act on the sums, which all style losses share: two of them stand for the rest
@@ -158,4 +215,7 @@ CASES = [
     Case("gradient/fan-out", 4, _fan_out),
     Case("gradient/term-without-picture", 4, _term_without_picture),
     Case("gradient/missing", 4, _missing_gradient),
+    Case("precision/types", 4, _types),
+    Case("precision/gram", 4, _grams),
+    Case("precision/loss", 4, _losses),
 ]

@@ -21,7 +21,7 @@ from nst.errors import BackendError, NSTError, WeightsError
 from nst.models.store.resolve import network_of
 from nst.models.weights import NetworkWeights
 from nst.pictures.writing import encoded
-from nst.planning.memory import is_out_of_memory
+from nst.planning.plan import is_out_of_memory
 from nst.progress import Progress
 from nst.settings import STARTS, Settings, layer_weights, make_settings, require_known
 from nst.transfer import ARGUMENTS, StyleTransfer

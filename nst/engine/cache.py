@@ -21,8 +21,7 @@ from nst.losses.term import Factor, Term
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
 from nst.pictures.scene import Scene
-from nst.planning.memory import free_memory
-from nst.planning.plan import HISTORIES, Plan, Task, choose
+from nst.planning.plan import HISTORIES, Plan, Task, choose, free_memory
 from nst.protocol import Backend, Evaluation, in_precision
 from nst.settings import Settings
 

@@ -20,7 +20,7 @@ from nst.losses.objective import layers_of, loss_function
 from nst.losses.term import Loss, Prepared, Term
 from nst.optim import State
 from nst.pictures.scene import Scene
-from nst.planning.memory import is_out_of_memory
+from nst.planning.plan import is_out_of_memory
 from nst.protocol import Evaluation, LossFunction, Network
 
 

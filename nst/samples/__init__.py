@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["NORMALISING", "PAINTING", "PHOTOGRAPH", "SAMPLES", "copy_sample", "read_sample", "sample_arrays"]
+__all__ = [
+    "NORMALISING",
+    "PAINTING",
+    "PHOTOGRAPH",
+    "SAMPLES",
+    "Sample",
+    "copy_sample",
+    "read_sample",
+    "sample_arrays",
+]
 
 PHOTOGRAPH = "coffee.jpg"  # A cup of coffee, Rachel Michetti, CC0
 PAINTING = "starry_night.jpg"  # the Starry Night, Vincent van Gogh 1889, public domain
@@ -28,28 +38,55 @@ NORMALISING = (
     "glass.jpg",
 )
 """Those that a network is normalised on: two photographs, two paintings, four patterns that were drawn by code."""
-SAMPLES = (
-    *NORMALISING,
-    "astronaut.jpg",
-    PHOTOGRAPH,
-    "composition_vii.jpg",
-    "contrast_of_forms.jpg",
-    "great_wave.jpg",
-    "peasant_dress.jpg",
-    "tableau_no_2.jpg",
-    "udnie.jpg",
-    "woman_with_a_hat.jpg",
-)
-"""All of them."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture to try."""
+
+    title: str  # for people
+    credit: str  # whose it is, and under which licence
+    file: str
+    photo: bool = False  # a photograph; else something to paint with
+
+
+_OWN = "drawn by code of nst, Apache-2.0"
+
+SAMPLES: Mapping[str, Sample] = {
+    "rocket": Sample("Rocket", "SpaceX, 2015, public domain", "rocket.jpg", photo=True),
+    "cat": Sample("Cat", "Stefan van der Walt, CC0", "cat.jpg", photo=True),
+    "starry-night": Sample("The Starry Night", "Vincent van Gogh, 1889, public domain", "starry_night.jpg"),
+    "astronaut": Sample("Astronaut", "NASA, 1999, public domain", "astronaut.jpg", photo=True),
+    "coffee": Sample("Coffee", "Rachel Michetti, CC0", "coffee.jpg", photo=True),
+    "great-wave": Sample("The Great Wave", "Katsushika Hokusai, 1831, public domain", "great_wave.jpg"),
+    "composition-vii": Sample(
+        "Composition VII", "Wassily Kandinsky, 1913, public domain", "composition_vii.jpg"
+    ),
+    "woman-with-a-hat": Sample(
+        "Woman with a Hat", "Henri Matisse, 1905, public domain", "woman_with_a_hat.jpg"
+    ),
+    "udnie": Sample("Udnie", "Francis Picabia, 1913, public domain", "udnie.jpg"),
+    "contrast-of-forms": Sample(
+        "Contrast of Forms", "Fernand Léger, 1913, public domain", "contrast_of_forms.jpg"
+    ),
+    "tableau": Sample("Tableau", "Piet Mondrian, 1913, public domain", "tableau_no_2.jpg"),
+    "peasant-dress": Sample("Red chalk", "17th century, public domain", "peasant_dress.jpg"),
+    "shipwreck": Sample("The Shipwreck", "J. M. W. Turner, about 1810, public domain", "shipwreck.jpg"),
+    "strokes": Sample("Strokes", _OWN, "strokes.jpg"),
+    "dots": Sample("Dots", _OWN, "dots.jpg"),
+    "waves": Sample("Waves", _OWN, "waves.jpg"),
+    "glass": Sample("Glass", _OWN, "glass.jpg"),
+}
+"""All of them, by a short name."""
 
 
 def read_sample(name: str) -> bytes:
-    """The JPEG file of one of `SAMPLES`."""
+    """The JPEG file of that name."""
     return (files("nst.samples") / name).read_bytes()
 
 
 def copy_sample(name: str, folder: Path) -> Path:
-    """Write one of `SAMPLES` into a folder, which is made if it is not there; the path.
+    """Write a JPEG file into a folder, which is made if it is not there; the path.
 
     OSError: it cannot be written.
     """

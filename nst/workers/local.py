@@ -19,7 +19,7 @@ from nst.cgroups import THREADS, cores
 from nst.engine.distributed import Answer, Shard, WorkerLostError
 from nst.errors import NSTError
 from nst.models.weights import NetworkWeights
-from nst.planning.memory import is_out_of_memory
+from nst.planning.plan import is_out_of_memory
 from nst.processes import ProcessExecutor
 from nst.protocol import Backend
 

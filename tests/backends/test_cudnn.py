@@ -7,7 +7,7 @@ def test_settings_last_until_the_last_thread_is_done(need):
     need("torch")
     import torch
 
-    from nst.backends.torch.cudnn import CudnnSettings
+    from nst.backends.torch.backend import CudnnSettings
 
     cudnn, settings = torch.backends.cudnn, CudnnSettings()
     before = cudnn.benchmark, cudnn.allow_tf32
@@ -24,7 +24,7 @@ def test_settings_of_the_caller_come_back_after_an_error(need):
     need("torch")
     import torch
 
-    from nst.backends.torch.cudnn import CudnnSettings
+    from nst.backends.torch.backend import CudnnSettings
 
     def fail():
         with CudnnSettings():

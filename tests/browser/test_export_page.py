@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import nst
-from nst.conformance.tolerances import tolerance
+from nst.conformance.compare import tolerance
 
 pytestmark = pytest.mark.slow
 

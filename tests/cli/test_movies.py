@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from nst.cli.movies import writing
+from nst.cli.movies.film import Timing, repeats
 from nst.cli.movies.reading import open_source
-from nst.cli.movies.timing import Timing, repeats
 from nst.cli.movies.writing import write_movie
 from nst.errors import ImageError
 

@@ -71,7 +71,7 @@ def test_a_poster_that_was_cut_off_goes_on(poster, command, monkeypatch, tmp_pat
 
     for name, function in (
         ("nst.transfer.StyleTransfer.iterate", one_step),
-        ("nst.cli.posters.enlarged", interrupted),
+        ("nst.cli.running.enlarged", interrupted),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(name, function)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from nst.cli.movies import tracks, writing
+from nst.cli.movies.film import Timing
 from nst.cli.movies.reading import open_source
-from nst.cli.movies.timing import Timing
 from nst.cli.movies.writing import try_movie, write_movie
 from nst.errors import ImageError
 from nst.pictures.picture import Picture

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from nst.backends.registry import BUILTIN, how_to_install
-from nst.conformance.pairs import EMBEDDED, QUANTITIES, pair_differences
-from nst.conformance.report import passes
+from nst.conformance.compare import TABLE
+from nst.conformance.report import EMBEDDED, QUANTITIES, pair_differences, passes
 from nst.conformance.runner import Options, required_backends, run_apart
-from nst.conformance.tolerances import TABLE
 
 pytestmark = pytest.mark.slow
 

@@ -115,7 +115,7 @@ def test_a_circular_picture_has_no_border(small_network):
 @pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
 def test_every_backend_is_exact_to_rounding(small_network, name):
     """Within the limit of the conformance table for a gradient in float32."""
-    from nst.conformance.tolerances import tolerance
+    from nst.conformance.compare import tolerance
 
     backend = get_backend(name, "cpu")
     whole, gradient, _ = evaluate(small_network, backend, None)

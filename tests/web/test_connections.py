@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from nst.cli.web import connections
+from nst.cli.web import guard
 from nst.cli.web.guard import HEADERS
 from tests.web.conftest import TOKEN, png, serving
 
@@ -16,7 +16,7 @@ PATIENCE = 2.0
 @pytest.fixture
 def port(tmp_path, monkeypatch):
     """Of a server with little patience."""
-    monkeypatch.setattr(connections, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(guard, "PATIENCE", PATIENCE)
     with serving(tmp_path / "studio", monkeypatch) as port:
         yield port
 
@@ -111,7 +111,7 @@ def test_a_stream_of_events_stays(port):
 @pytest.mark.parametrize("said", [b"", b"GET /about HTTP/1.1\r\nHost: x\r\nX-Half"], ids=["idle", "half"])
 def test_strangers_keep_nobody_out(tmp_path, monkeypatch, said):
     """Three hundred connections that stay, with patience without end."""
-    monkeypatch.setattr(connections, "PATIENCE", 10.0**6)
+    monkeypatch.setattr(guard, "PATIENCE", 10.0**6)
     with serving(tmp_path / "studio", monkeypatch) as port:
         held = []
         for number in range(300):
@@ -137,7 +137,7 @@ def test_answers_that_the_application_never_sees_have_its_headers(port, monkeypa
     status, headers = answer_to(port, b"no HTTP at all\r\n\r\n")
     assert status == "HTTP/1.1 400 Bad Request"
     assert HEADERS.items() <= headers.items()
-    monkeypatch.setattr(connections, "MOST_KNOWN", -connections.MOST_STRANGERS)  # one is too many
+    monkeypatch.setattr(guard, "MOST_KNOWN", -guard.MOST_STRANGERS)  # one is too many
     status, headers = answer_to(port, f"GET /{TOKEN}/about HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     assert status == "HTTP/1.1 503 Service Unavailable"
     assert HEADERS.items() <= headers.items()
@@ -145,7 +145,7 @@ def test_answers_that_the_application_never_sees_have_its_headers(port, monkeypa
 
 
 def test_those_with_the_token_are_counted_apart(tmp_path, monkeypatch):
-    monkeypatch.setattr(connections, "PATIENCE", 10.0**6)
+    monkeypatch.setattr(guard, "PATIENCE", 10.0**6)
     with serving(tmp_path / "studio", monkeypatch) as port:
         session = ask(port, "sessions", method="POST").json()["session"]
         head = f"GET /{TOKEN}/sessions/{session}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

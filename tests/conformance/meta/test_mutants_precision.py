@@ -9,7 +9,7 @@ from nst.backends.numpy.backend import NumpyBackend
 from nst.backends.numpy.kernels import NumpyKernels
 from nst.backends.numpy.network import NumpyNetwork
 from nst.conformance import Subject, case
-from nst.conformance.tolerances import NETWORK, tolerance
+from nst.conformance.compare import NETWORK, tolerance
 from nst.engine.loss_scaling import ScaledObjective
 
 
