@@ -21,11 +21,11 @@ from nst.batch import Batch, Row, Status, Summary
 from nst.batch.painter import labels_among
 from nst.batch.rows import beside, named, paired_rows, text_in
 from nst.children import add_working_folder
-from nst.cli.console import harmless, interruptible, progress_bar
+from nst.cli.console import harmless, interruptible
 from nst.cli.engine import find_network, library_arguments, tell_of_numpy
 from nst.cli.like import with_like
 from nst.cli.options import PAINTING, engine_options, mask_options, option_name, preset_option
-from nst.control import duration_text
+from nst.control import duration_text, progress_bar
 from nst.description import Labels
 from nst.errors import ImageError, NSTError, SettingsError
 from nst.forecast import forecast

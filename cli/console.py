@@ -1,4 +1,4 @@
-"""The terminal: the progress bar, which the library has too, Ctrl-C, and a line for what a user should know."""
+"""The terminal: Ctrl-C, text that does it no harm, and a line for what a user should know."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from types import FrameType
 from typing import Any
 
 import click
-
-from nst.control import Show as Show
-from nst.control import progress_bar as progress_bar
 
 
 def harmless(text: str) -> str:

@@ -17,9 +17,9 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from nst.children import add_working_folder
-from nst.cli.console import harmless, progress_bar
+from nst.cli.console import harmless
 from nst.cli.options import masks_by_name, with_preset
-from nst.control import duration_text, is_watched
+from nst.control import duration_text, is_watched, progress_bar
 from nst.errors import NSTError
 
 if TYPE_CHECKING:

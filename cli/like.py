@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -34,19 +34,6 @@ ALL = ("metadata", "dpi", "save_at")
 NOTHING: Mapping[str, Any] = {}
 
 
-def like_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--like; the command gets the metadata."""
-    option = click.option(
-        "--like",
-        type=click.Path(dir_okay=False),
-        is_eager=True,
-        callback=_take,
-        metavar="PICTURE",
-        help="The settings and pictures that PICTURE of nst was made with; those that are given win.",
-    )
-    return option(command)
-
-
 def _take(context: click.Context, _: click.Parameter, path: str | None) -> dict[str, Any] | None:
     """Put what the picture says behind the options; it is read first, whatever the order on the command line."""
     if path is None:
@@ -58,6 +45,16 @@ def _take(context: click.Context, _: click.Parameter, path: str | None) -> dict[
         found |= {name: document["command"][name] for name in own if name in document["command"]}
     context.default_map = {**(context.default_map or {}), **found}
     return {**document, "absent": absent(document, path)}
+
+
+like_option = click.option(
+    "--like",
+    type=click.Path(dir_okay=False),
+    is_eager=True,
+    callback=_take,
+    metavar="PICTURE",
+    help="The settings and pictures that PICTURE of nst was made with; those that are given win.",
+)
 
 
 def read_picture_settings(path: str) -> dict[str, Any]:

@@ -71,6 +71,22 @@ class _Recipe(click.Choice[str]):
 ALSO = {"style_strength": ("--strength",)}  # further names of options, by setting
 
 
+def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator for several, in this order on the help page."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _option(name: str, text: str, default: str, metavar: str) -> Any:
+    """An option that shows its default."""
+    return click.option(name, default=default, show_default=True, help=text, metavar=metavar)
+
+
 def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
     """Backend, network and memory; the settings of some groups, but for some; silence."""
     return _all(
@@ -108,25 +124,6 @@ def engine_options(*settings: str, without: Collection[str] = ()) -> Callable[[C
         setting_options(*settings, without=without),
         quiet_option,
     )
-
-
-def network_options(command: Command) -> Command:
-    """Which network, and whether it may be downloaded."""
-    options = (
-        _option(
-            "--weights",
-            "auto (the trained VGG19), embedded, random, a name from 'nst weights list', or a file.",
-            "auto",
-            "NAME|PATH",
-        ),
-        click.option("--offline", is_flag=True, help="Never download weights (also: NST_OFFLINE=1)."),
-    )
-    return _all(*options)(command)
-
-
-def quiet_option(command: Command) -> Command:
-    """--quiet."""
-    return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(command)
 
 
 def setting_options(*wanted: str, without: Collection[str] = ()) -> Callable[[Command], Command]:
@@ -213,21 +210,147 @@ def _read_steps(_: click.Context, __: click.Parameter, text: str | None) -> tupl
     return tuple(sorted({int(word) for word in words}))
 
 
-def painting_options(command: Command) -> Command:
-    """What the commands that paint a content picture in the style of others have in common."""
-    options = (preset_option, engine_options(*PAINTING), mask_options, trace_option, checkpoint_options)
-    return _all(*options, label_options)(command)
+def _take(context: click.Context, _: click.Parameter, name: str | None) -> str | None:
+    """Put the recipe behind the options; it is read first, whatever the order on the command line."""
+    if name is None:
+        return None
+    typed = {key: as_typed(value) for key, value in preset(name).items()}
+    for key in ("content_layers", "style_layers"):
+        if key in typed:
+            typed[key] = [typed[key]]
+    context.default_map = {**(context.default_map or {}), **typed}
+    return name
 
 
-def output_option(command: Command) -> Command:
-    """--output, a picture."""
-    option = click.option(
-        "-o",
-        "--output",
-        type=click.Path(),
-        help="The result: .png, .jpg, .webp or .tif.  [default: a new .png beside the first picture]",
-    )
-    return option(command)
+def address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
+    """An address of a cluster: the word behind --ray is one, whatever it was meant to be."""
+    if typed is not None and os.path.exists(typed):
+        raise click.BadParameter(f"{typed} is a file: put --ray last, or write --ray=ADDRESS")
+    return typed
+
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="The result: .png, .jpg, .webp or .tif.  [default: a new .png beside the first picture]",
+)
+
+folder_option = click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False),
+    help="Folder for everything it makes.",
+)
+
+trace_option = click.option(
+    "--trace",
+    type=click.Path(dir_okay=False),
+    help="Write settings, versions and the losses of every step to a JSON file.",
+)
+
+checkpoint_options = _all(
+    click.option(
+        "--checkpoint",
+        type=click.Path(dir_okay=False),
+        metavar="FILE|off",
+        help="Save the run here as it goes on, for 'nst resume FILE'; removed when it is finished.  "
+        "[default: OUT.checkpoint, of runs of more than five minutes]",
+    ),
+    click.option(
+        "--checkpoint-every",
+        type=click.FloatRange(min=0),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time between two of them; 0 for every step.",
+    ),
+)
+
+frame_options = _all(
+    click.option(
+        "--save-every",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Save every N-th step too, as OUT with its number.",
+    ),
+    click.option(
+        "--save-at", metavar="STEPS", callback=_read_steps, help="Save these steps too, e.g. 10,50,100."
+    ),
+    click.option(
+        "--animate",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="The run as .gif, .webp or .mp4.",
+    ),
+)
+
+label_options = _all(
+    click.option(
+        "--metadata",
+        type=click.Choice(METADATA),
+        default="settings",
+        show_default=True,
+        help="In the file of the result: settings with the names of your files; all: with their folders; none. "
+        "Author and copyright of the photograph are kept, a place never is.",
+    ),
+    click.option(
+        "--dpi",
+        type=click.FloatRange(1, 65535),
+        metavar="N",
+        help="Dots per inch, for printing.  [default: as in the photograph]",
+    ),
+)
+
+preset_option = click.option(
+    "--preset",
+    type=_Recipe(list(PRESETS)),
+    is_eager=True,
+    callback=_take,
+    help="A recipe for all other options; those that are given win. See 'nst presets'.",
+)
+
+network_options = _all(
+    _option(
+        "--weights",
+        "auto (the trained VGG19), embedded, random, a name from 'nst weights list', or a file.",
+        "auto",
+        "NAME|PATH",
+    ),
+    click.option("--offline", is_flag=True, help="Never download weights (also: NST_OFFLINE=1)."),
+)
+
+mask_options = _all(
+    click.option(
+        "--mask",
+        multiple=True,
+        metavar="WHAT=PICTURE[:COLOR]",
+        help="style1=mask.png: the white part gets the first style; style1=map.png:red: the red areas of a map of "
+        "colors. style1-source: the part of the style picture that counts. protect: as --protect. content: weight of "
+        "the content loss.",
+    ),
+    click.option(
+        "--protect",
+        metavar="face|subject|FILE",
+        help="Where the photograph stays: heads (pip install 'nst[protect]'), what the picture is of (pip install "
+        "'rembg[cpu]'), or the white of a mask picture. What is found is saved as OUT.protect.png.",
+    ),
+    setting_options("masks"),
+)
+"""Where styles and content act."""
+
+painting_options = _all(
+    preset_option,
+    engine_options(*PAINTING),
+    mask_options,
+    trace_option,
+    checkpoint_options,
+    label_options,
+)
+"""What the commands that paint a content picture in the style of others have in common."""
 
 
 def free_name(picture: str, *words: str) -> str:
@@ -242,91 +365,6 @@ def free_name(picture: str, *words: str) -> str:
     stem = "-".join([Path(picture).stem, *(Path(word).stem for word in words)])
     names = (f"{stem}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
     return next(str(path) for name in names if not os.path.lexists(path := Path(picture).with_name(name)))
-
-
-def folder_option(command: Command) -> Command:
-    """--output, a folder."""
-    option = click.option(
-        "-o",
-        "--output",
-        required=True,
-        type=click.Path(file_okay=False),
-        help="Folder for everything it makes.",
-    )
-    return option(command)
-
-
-def checkpoint_options(command: Command) -> Command:
-    """--checkpoint and --checkpoint-every."""
-    options = (
-        click.option(
-            "--checkpoint",
-            type=click.Path(dir_okay=False),
-            metavar="FILE|off",
-            help="Save the run here as it goes on, for 'nst resume FILE'; removed when it is finished.  "
-            "[default: OUT.checkpoint, of runs of more than five minutes]",
-        ),
-        click.option(
-            "--checkpoint-every",
-            type=click.FloatRange(min=0),
-            default=60.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="Time between two of them; 0 for every step.",
-        ),
-    )
-    return _all(*options)(command)
-
-
-def trace_option(command: Command) -> Command:
-    """--trace."""
-    option = click.option(
-        "--trace",
-        type=click.Path(dir_okay=False),
-        help="Write settings, versions and the losses of every step to a JSON file.",
-    )
-    return option(command)
-
-
-def frame_options(command: Command) -> Command:
-    """--save-every, --save-at and --animate."""
-    options = (
-        click.option(
-            "--save-every",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Save every N-th step too, as OUT with its number.",
-        ),
-        click.option(
-            "--save-at", metavar="STEPS", callback=_read_steps, help="Save these steps too, e.g. 10,50,100."
-        ),
-        click.option(
-            "--animate",
-            type=click.Path(dir_okay=False),
-            metavar="FILE",
-            help="The run as .gif, .webp or .mp4.",
-        ),
-    )
-    return _all(*options)(command)
-
-
-def mask_options(command: Command) -> Command:
-    """Where styles and content act."""
-    mask = click.option(
-        "--mask",
-        multiple=True,
-        metavar="WHAT=PICTURE[:COLOR]",
-        help="style1=mask.png: the white part gets the first style; style1=map.png:red: the red areas of a map of "
-        "colors. style1-source: the part of the style picture that counts. protect: as --protect. content: weight of "
-        "the content loss.",
-    )
-    protect = click.option(
-        "--protect",
-        metavar="face|subject|FILE",
-        help="Where the photograph stays: heads (pip install 'nst[protect]'), what the picture is of (pip install "
-        "'rembg[cpu]'), or the white of a mask picture. What is found is saved as OUT.protect.png.",
-    )
-    return _all(mask, protect, setting_options("masks"))(command)
 
 
 def masks_by_name(options: Mapping[str, Any]) -> dict[str, str | tuple[str, str]]:
@@ -370,55 +408,6 @@ def _with_color(typed: str) -> str | tuple[str, str]:
     return path, color
 
 
-def _option(name: str, text: str, default: str, metavar: str) -> Any:
-    """An option that shows its default."""
-    return click.option(name, default=default, show_default=True, help=text, metavar=metavar)
-
-
-def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """One decorator for several, in this order on the help page."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def label_options(command: Command) -> Command:
-    """--metadata and --dpi: what the file of a result says besides its pixels."""
-    options = (
-        click.option(
-            "--metadata",
-            type=click.Choice(METADATA),
-            default="settings",
-            show_default=True,
-            help="In the file of the result: settings with the names of your files; all: with their folders; none. "
-            "Author and copyright of the photograph are kept, a place never is.",
-        ),
-        click.option(
-            "--dpi",
-            type=click.FloatRange(1, 65535),
-            metavar="N",
-            help="Dots per inch, for printing.  [default: as in the photograph]",
-        ),
-    )
-    return _all(*options)(command)
-
-
-def preset_option(command: Command) -> Command:
-    """The option itself."""
-    option = click.option(
-        "--preset",
-        type=_Recipe(list(PRESETS)),
-        is_eager=True,
-        callback=_take,
-        help="A recipe for all other options; those that are given win. See 'nst presets'.",
-    )
-    return option(command)
-
-
 def with_preset(name: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as `nst.StyleTransfer` takes them, with what a preset sets beyond the command line's options."""
     if name is None:
@@ -440,25 +429,6 @@ def as_typed(value: Any) -> Any:
         single = len(value) == 1 and not isinstance(value[0], str)
         return ",".join(map(str, value)) + ("," if single else "")
     return value
-
-
-def address(_: click.Context, __: click.Parameter, typed: str | None) -> str | None:
-    """An address of a cluster: the word behind --ray is one, whatever it was meant to be."""
-    if typed is not None and os.path.exists(typed):
-        raise click.BadParameter(f"{typed} is a file: put --ray last, or write --ray=ADDRESS")
-    return typed
-
-
-def _take(context: click.Context, _: click.Parameter, name: str | None) -> str | None:
-    """Put the recipe behind the options; it is read first, whatever the order on the command line."""
-    if name is None:
-        return None
-    typed = {key: as_typed(value) for key, value in preset(name).items()}
-    for key in ("content_layers", "style_layers"):
-        if key in typed:
-            typed[key] = [typed[key]]
-    context.default_map = {**(context.default_map or {}), **typed}
-    return name
 
 
 FIRST = "Most used"

@@ -12,12 +12,12 @@ import click
 import numpy as np
 
 from nst.cli.checkpoints import Before, Keeper, hashes
-from nst.cli.console import interruptible, progress_bar
+from nst.cli.console import interruptible
 from nst.cli.engine import make_transfer, out_of_memory, plan_rows, size_text
 from nst.cli.job import Job
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import save_results, step_record
-from nst.control import duration_text
+from nst.control import duration_text, progress_bar
 from nst.description import STYLIZE, Labels, Sources
 from nst.errors import NSTError, SettingsError
 from nst.pictures.enlarging import STRIP, enlarged

@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nst.cli.console import interruptible, progress_bar
+from nst.cli.console import interruptible
 from nst.cli.movies.frame_store import FrameStore
 from nst.cli.movies.reading import FrameSource
 from nst.cli.options import masks_by_name
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
+from nst.control import progress_bar
 from nst.description import Fingerprints, Labels, Sources, describe
 from nst.pictures.kinds import from_any
 from nst.progress import Progress

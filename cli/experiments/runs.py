@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nst.cli.console import interruptible, progress_bar
+from nst.cli.console import interruptible
 from nst.cli.experiments.grid import Cell
 from nst.cli.experiments.measure import distances
 from nst.cli.recoloring import with_color
 from nst.cli.recorder import step_record, write_trace
 from nst.cli.running import explain
+from nst.control import progress_bar
 from nst.description import Fingerprints, Labels, Sources, describe
 from nst.engine.cache import Cache
 from nst.errors import ImageError, NSTError, told_as

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nst.cli import console
 from nst.cli.recorder import Scratch
+from nst.control import progress_bar
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, descriptors and limits of POSIX")
 
@@ -316,13 +316,13 @@ def test_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
     clock = iter([0.0, 30.0, 80.0, 100.0, 139.0, 141.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     asked = []
-    with console.progress_bar(False) as show:
+    with progress_bar(False) as show:
         for done in (10, 40, 50, 60, 70):
             show(done, 100, "32x24", lambda: asked.append(1) or "loss 3")
     lines = ["nst: 32x24 40 of 100 loss 3 2 min left", "nst: 32x24 70 of 100 loss 3 60 s left"]
     assert capsys.readouterr().err.splitlines() == lines
     assert len(asked) == 2
-    with console.progress_bar(True) as show:
+    with progress_bar(True) as show:
         show(1, 2)
     assert capsys.readouterr().err == ""
 
