@@ -16,7 +16,6 @@ from urllib.parse import quote
 import click
 from click.core import ParameterSource
 
-from nst._version import __version__
 from nst.batch import Batch, Row, Status, Summary
 from nst.batch.painter import labels_among
 from nst.batch.rows import beside, named, paired_rows, text_in
@@ -152,7 +151,6 @@ def _lay_out(rows: Sequence[Row], summary: Summary, page: Path, quiet: bool) -> 
         failed=failed,
         styles=[(Path(path).name, thumbnail(path, row)) for path, row in styles.items()],
         rows=laid,
-        version=__version__,
     )
     write_file(page, text.encode())
 

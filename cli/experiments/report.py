@@ -41,7 +41,6 @@ def write_report(
         runs=shown,
         common=common,
         colors=COLORS,
-        version=__version__,
     )
     return page
 
@@ -79,6 +78,7 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
     )
     environment.filters["text"] = _text
+    environment.globals["version"] = __version__
     return environment.get_template(name)
 
 

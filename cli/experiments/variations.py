@@ -10,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 
-from nst._version import __version__
 from nst.cli.experiments.catalogue import SweepValue
 from nst.cli.experiments.grid import Grid, sweep
 from nst.cli.experiments.report import embedded, template
@@ -111,6 +110,5 @@ def write_page(
         folder=Path.cwd().name,  # without the folders above, which may name a person
         missing=len(table.cells) - len(done),
         filling=filling,
-        version=__version__,
     )
     return page

@@ -92,9 +92,9 @@ def _transfer(source: Source, part: Path, progress: Progress, timeout: float) ->
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        response = _within(
-            2 * timeout, partial(_open, urllib.request.Request(source.url, headers=headers), timeout)
-        )
+        request = urllib.request.Request(source.url, headers=headers)
+        # headers may come byte by byte
+        response = _within(2 * timeout, partial(_open, request, timeout), "it does not answer")
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and start:  # nothing follows what is there
@@ -205,32 +205,14 @@ def _open(request: urllib.request.Request, timeout: float) -> http.client.HTTPRe
     if _is_this_machine(host):
         handlers.append(urllib.request.ProxyHandler({}))
     elif "https" not in urllib.request.getproxies():
-        _look_up(host, timeout)
+        # by itself it may wait far longer
+        _within(timeout, partial(socket.getaddrinfo, host, 443), "name lookup timed out")
     response: http.client.HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=timeout)
     return response
 
 
-def _look_up(host: str, timeout: float) -> None:
-    """Raise OSError unless the name resolves in time: `getaddrinfo` alone may wait far longer."""
-    failures: list[OSError] = []
-
-    def ask() -> None:
-        try:
-            socket.getaddrinfo(host, 443)
-        except OSError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(timeout)
-    if thread.is_alive():
-        raise TimeoutError("name lookup timed out")
-    if failures:
-        raise failures[0]
-
-
-def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """What `ask` returns or raises; TimeoutError where it takes longer, such as for headers that come byte by byte."""
+def _within(seconds: float, ask: Callable[[], Answer], late: str) -> Answer:
+    """What `ask` returns or raises; TimeoutError, which says `late`, where it takes longer."""
     answers: list[Answer] = []
     failures: list[BaseException] = []
 
@@ -246,7 +228,7 @@ def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
     if failures:
         raise failures[0]
     if not answers:
-        raise TimeoutError("it does not answer")
+        raise TimeoutError(late)
     return answers[0]
 
 
