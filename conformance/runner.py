@@ -18,8 +18,9 @@ from nst.backends import backend_names
 from nst.backends.registry import backend_class, how_to_install
 from nst.children import add_working_folder
 from nst.conformance.case import Side, Subject
-from nst.conformance.cases import inputs, l7_embedded
+from nst.conformance.cases import inputs
 from nst.conformance.cases.l2_features import maps_and_grams
+from nst.conformance.cases.l7_full_width import trained_outputs
 from nst.conformance.cases.objectives import PROBLEMS, targets
 from nst.conformance.compare import tolerance
 from nst.conformance.report import EMBEDDED, as_json, backend_table, pair_table
@@ -111,7 +112,7 @@ def fixed_outputs(side: Side, full: bool = True) -> dict[str, Any]:
         outputs[f"loss/{name}"] = evaluation.total
         outputs[f"gradient/{name}"] = evaluation.gradient
     if full:
-        outputs |= {EMBEDDED + name: array for name, array in l7_embedded.embedded_outputs(side).items()}
+        outputs |= {EMBEDDED + name: array for name, array in trained_outputs(side).items()}
     return outputs
 
 

@@ -10,7 +10,7 @@ import json
 
 from nst.backends.numpy.backend import NumpyBackend
 from nst.conformance.case import Side
-from nst.conformance.cases import l7_embedded, l7_full_width
+from nst.conformance.cases.l7_full_width import golden_values
 
 
 def main() -> None:
@@ -18,8 +18,7 @@ def main() -> None:
     side = Side(NumpyBackend(dtype="float64"))
     values = {
         "command": "python -m nst.conformance.cases.golden > conformance/cases/golden.json",
-        "seeded": l7_full_width.golden_values(side),
-        "embedded": l7_embedded.golden_values(side),
+        **golden_values(side),
     }
     print(json.dumps(values, indent=1))
 

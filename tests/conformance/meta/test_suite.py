@@ -13,7 +13,7 @@ from nst.backends.numpy.backend import NumpyBackend
 from nst.backends.numpy.kernels import NumpyKernels
 from nst.cli.commands.conformance import conformance
 from nst.conformance import Mismatch, Subject, all_cases, run_case, run_cases, runner, select
-from nst.conformance.cases.l7_embedded import OBJECTIVES
+from nst.conformance.cases.l7_full_width import OBJECTIVES
 from nst.conformance.compare import NETWORK, TABLE, compare, tolerance
 from nst.conformance.report import backend_table, passes
 from nst.conformance.runner import Options, names_to_run, run_apart
