@@ -52,6 +52,33 @@ class FeaturesInHalf(Half):
     made = NotCastBack
 
 
+class OfThatSize(Half):
+    """The network in float16 where it is asked for, as it is in between sizes."""
+
+    coarse = HalfNetwork
+
+    def __init__(self, device="auto", dtype="float32", precision=None):
+        super().__init__(device, dtype, precision)
+        self.made = self.coarse if self.precision == "float16" else NumpyNetwork
+
+
+class TwoBits(HalfNetwork):
+    @staticmethod
+    def round(array):
+        mantissa, exponent = np.frexp(array)
+        return np.ldexp(np.round(4 * mantissa) / 4, exponent).astype(array.dtype)
+
+
+class CoarseSizesInLess(OfThatSize):
+    coarse = TwoBits
+
+
+class LastSizeInHalf(OfThatSize):
+    def __init__(self, device="auto", dtype="float32", precision=None):
+        super().__init__(device, dtype, precision)
+        self.made = HalfNetwork
+
+
 class HalfGram(NumpyKernels):
     def gram(self, features):
         return half(super().gram(features))
@@ -76,6 +103,21 @@ CASES = ["precision/types", "precision/gram", "precision/loss", "gradient/whole/
 @pytest.mark.parametrize("case_id", CASES)
 def test_a_network_in_half_passes(run, case_id):
     assert run(Half(), case_id).status == "passed"
+
+
+def test_half_below_the_last_size_passes(run):
+    assert run(OfThatSize(), "precision/sizes/fp16").status == "passed"
+    assert run(OfThatSize(), "precision/sizes/bf16").status == "skipped"
+    assert run(NumpyBackend(), "precision/sizes/fp16").status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("mutant", "said"),
+    [(CoarseSizesInLess, "total of record 2: got"), (LastSizeInHalf, "total of record 6 in float64: got")],
+)
+def test_a_size_in_another_precision_is_caught(run, mutant, said):
+    result = run(mutant(), "precision/sizes/fp16")
+    assert (result.status, result.message[: len(said)]) == ("failed", said)
 
 
 @pytest.mark.parametrize(
