@@ -1,9 +1,10 @@
-"""How the default paints: eight pairs of pictures, judged by VGG19 apart from the engine, and by how woven they are.
+"""How the default paints: pairs of pictures, judged by VGG19 apart from the engine, and by how woven they are.
 
     python benchmarks/quality.py --folder FOLDER                     the default, embedded VGG19, 384 px
     python benchmarks/quality.py --folder FOLDER --name balances --vary balance=3,10,30,100 --weights embedded vgg16
     python benchmarks/quality.py --folder FOLDER --name noise --vary octave_noise=0,0.7 --size 256 --steps 80
     python benchmarks/quality.py --folder FOLDER --name presets --vary preset=gatys-pytorch,quality --pairs 0 1 4
+    python benchmarks/quality.py --folder FOLDER --name recipes --vary recipe=nnst,strotss     by recipes.py
     python benchmarks/quality.py ... --sheet docs/pictures/balance.jpg     only the sheet, of pictures that are there
 
 Pictures and their figures are kept in FOLDER, and what is there is not made again. A pair is a photograph and a
@@ -38,6 +39,7 @@ PAIRS = (
     ("harbour", "starry_night"),
     ("tubingen", "composition_vii"),
     ("astronaut", "woman_with_a_hat"),
+    ("astronaut", "starry_night"),
 )
 """Photographed and drawn, painted, printed and drawn."""
 
@@ -64,9 +66,15 @@ def main() -> None:
         about = json.dumps({**machine(), "settings": {"size": options.size, "steps": options.steps}})
         options.json.write_text(f'{{"about": {about},\n"rows": [\n{text}\n]}}\n')
     for row in rows:
+        figures = " | ".join(
+            (
+                f"{100 * row['style left']:.1f} % | {row['content off']:.2f}",
+                f"{100 * row['spread left']:.0f} % | {row['relations off']:.2f}",
+                f"{over(row)} | {row['processor seconds']:.0f} s |",
+            )
+        )
         print(
-            f"| {row['content']} | {row['style']} | {row['weights']} | {row['value'] or 'default'} "
-            f"| {100 * row['style left']:.1f} % | {row['content off']:.2f} | {over(row)} | {row['seconds']:.0f} s |"
+            f"| {row['content']} | {row['style']} | {row['weights']} | {row['value'] or 'default'} | {figures}"
         )
 
 
@@ -131,18 +139,23 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
         recommended = settings.pop("weights", "auto")
         network = recommended if network == "own" else network
     for name, given in ((key, value), *(word.split("=", 1) for word in options.also)):
-        if name not in ("", "preset"):
+        if name not in ("", "preset", "recipe"):
             number = int(given) if given.isdigit() else given
             settings[name] = float(given) if given.replace(".", "").isdigit() and "." in given else number
     if options.precision:
         settings["precision"] = options.precision
     if options.steps:
         settings["steps"] = options.steps
-    began = time.perf_counter()
     weights = resolve_weights(network)
-    transfer = nst.StyleTransfer(content, style, weights=weights, backend=options.backend, **settings)
-    result = transfer.run()
-    seconds = time.perf_counter() - began
+    began = time.process_time()
+    if key == "recipe":
+        from recipes import paint
+
+        result, steps = paint(value, content, style, weights, options.size), None
+    else:
+        transfer = nst.StyleTransfer(content, style, weights=weights, backend=options.backend, **settings)
+        result, steps = transfer.run(), sum(count for _, count in transfer.schedule)
+    seconds = time.process_time() - began
     judge = Judge(resolve_weights(options.judge))
     small = content.resize(result.size, Image.Resampling.LANCZOS)
     scale = max(result.size) / max(style.size)
@@ -154,12 +167,14 @@ def one(options: argparse.Namespace, pair: int, network: str, key: str, value: s
         "weights": weights.name,
         "value": f"{key} {value}".strip(),
         "size": list(result.size),
-        "steps": sum(count for _, count in transfer.schedule),
+        "steps": steps,
         "style left": judge.style_left(result, small, style),
         "content off": judge.content_off(result, small),
+        "spread left": judge.spread_left(result, small, style),
+        "relations off": judge.relations_off(result, small),
         "weave": weave(result),
         "weave of the style": weave(style),
-        "seconds": round(seconds, 1),
+        "processor seconds": round(seconds, 1),
     }
     result.save(path)
     record.write_text(json.dumps(row))

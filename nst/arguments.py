@@ -68,7 +68,6 @@ class _Always(TypedDict, total=False):
     balance: float
     style_strength: float | None
     content_swap: float
-    style_power: float
     means: Sequence[Mean]
     tuned_for: NetworkKind | None
     style_loss: StyleLossName

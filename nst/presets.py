@@ -26,10 +26,12 @@ class Preset:
 
 
 _LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+_MEAN_SQUARES = {
+    layer: 4 / channels**2 for layer, channels in zip(_LAYERS, (64, 128, 256, 512, 512), strict=True)
+}
 _NEURAL_STYLE = {
     "content_layers": {"conv4_2": 1.0},
-    "style_layers": dict.fromkeys(_LAYERS, 4.0),
-    "style_power": -2.0,
+    "style_layers": _MEAN_SQUARES,
     "means": ("content",),
     "content_weight": 5.0,
     "style_weight": 100.0,
@@ -82,8 +84,7 @@ PRESETS: Mapping[str, Preset] = {
         "the authors' own PyTorch code: content start, weights 1e3 / N_l^2",
         {
             "content_layers": {"conv4_2": 1.0},
-            "style_layers": dict.fromkeys(_LAYERS, 4.0),
-            "style_power": -2.0,
+            "style_layers": _MEAN_SQUARES,
             "means": ("content",),
             "content_weight": 1.0,
             "style_weight": 1e3,

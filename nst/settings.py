@@ -87,6 +87,12 @@ def rule_of(declared: Field[Any]) -> Rule:
     return rule
 
 
+GONE: Mapping[str, tuple[object, str]] = {
+    "style_power": (0.0, "multiply the weights of style_layers by that power of N_l"),
+}
+"""Settings of before -> their default, which pictures and checkpoints of then say, and what to use in their place."""
+
+
 def require_known(
     given: Iterable[str], known: Collection[str], elsewhere: Collection[str] = (), where: str = ""
 ) -> None:
@@ -97,6 +103,8 @@ def require_known(
     from difflib import get_close_matches
 
     for name in given:
+        if name in GONE:
+            raise SettingsError(f"{name} is no setting any more: {GONE[name][1]}")
         if name in elsewhere:
             raise SettingsError(f"{name} is no setting: give it to {where}")
         if name not in known:
@@ -357,12 +365,6 @@ class Settings:
         group="content",
         help="Share of what the content loss aims at that is swapped for the style's own features, place by place the "
         "most similar ones: 1 paints the content out of the style's own things.",
-    )
-    style_power: float = number(
-        0.0,
-        at_least=-4,
-        at_most=4,
-        help="Power of N_l by which E_l is multiplied; -2 with w_l = 4 is the mean square that many programs take.",
     )
     means: tuple[Mean, ...] = some(
         (),
@@ -626,6 +628,7 @@ def make_settings(**given: Any) -> Settings:
 
     SettingsError: as `Settings`, or a field that does not exist.
     """
+    given = {name: value for name, value in given.items() if name not in GONE or value != GONE[name][0]}
     require_known(given, Settings.__dataclass_fields__)
     return Settings(**{name: _plain(value) for name, value in given.items()})
 

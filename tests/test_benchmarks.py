@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 PAGE = FOLDER.parent / "docs" / "benchmarks.md"
@@ -85,3 +87,37 @@ def test_a_table_names_the_runs_that_its_rows_are_of(tmp_path, monkeypatch):
         assert text.count("run.py x --add") == 2
         assert "a pdp11, load" in text
         assert "Python 3.3 and 3.5, numpy v and p. Note.\n\nq r p\n" in text
+
+
+def test_what_gram_matrices_do_not_see_and_what_colours_do_not_change(monkeypatch, small_network, pictures):
+    monkeypatch.syspath_prepend(FOLDER)
+    import _quality_measures
+
+    photo, painting = (Image.open(path).convert("RGB") for path in (pictures.content, pictures.style))
+    judge = _quality_measures.Judge(small_network)
+    assert judge.spread_left(painting, photo, painting) == 0
+    assert judge.spread_left(photo, photo, painting) == 1
+    assert judge.relations_off(photo, photo) == 0
+    assert judge.relations_off(photo.rotate(180), photo) > 0.1
+    # two places whose features are opposites about their mean
+    alike = np.array([[np.exp(10), np.exp(-10)], [np.exp(-10), np.exp(10)]]) / (np.exp(10) + np.exp(-10))
+    np.testing.assert_allclose(_quality_measures._related(np.array([[3.0, 1.0], [0.0, 4.0]])), alike)
+
+
+@pytest.mark.parametrize("name", ["nnst", "strotss"])
+def test_a_recipe_paints(name, monkeypatch, need, small_network, pictures):
+    need("torch")
+    monkeypatch.syspath_prepend(FOLDER)
+    import recipes
+    import torch
+
+    x = torch.rand(1, 3, 33, 50)
+    torch.testing.assert_close(recipes.collapse(recipes.pyramid(x, 4)), x)
+    # from the rows 0 and 1, from the columns 0 and 2
+    assert recipes.relaxed_emd(torch.tensor([[0.0, 2.0], [1.0, 3.0]])) == 1
+    monkeypatch.setattr(recipes, "NNST_STEPS", (2, 1))
+    monkeypatch.setattr(recipes, "STROTSS_STEPS", (2, 1))
+    opened = [Image.open(path).convert("RGB") for path in (pictures.content, pictures.style)]
+    made = recipes.paint(name, *opened, small_network, 64)
+    assert made.size == (64, 48)
+    assert len(np.unique(np.asarray(made).reshape(-1, 3), axis=0)) > 100

@@ -55,7 +55,6 @@ REFUSED = [
     ({"balance": 0}, "balance is 0: it must be a number above 0"),
     ({"style_scale": 17}, "style scale is 17: it must be a number above 0, at most 16"),
     ({"average": 1}, "average is 1: it must be a number, 0 or more, below 1"),
-    ({"style_power": -5}, "style power is -5: it must be a number from -4 to 4"),
     ({"size": 65537}, "size is 65537: it must be content, or an integer from 1 to 65536"),
     ({"size": None}, "size is None: it must be content, or an integer from 1 to 65536"),
     ({"size": "own"}, "size is 'own': it must be content, or"),
@@ -102,7 +101,7 @@ def test_what_is_refused(wrong, cause):
     "right",
     [
         {"steps": (200, 100, "...")}, {"steps": 0}, {"steps": (0, 5)}, {"scales": (128, 256)}, {"tile": "off"},
-        {"style_scale": 16}, {"average": 0}, {"style_power": 4}, {"size": 65536}, {"size": "content"},
+        {"style_scale": 16}, {"average": 0}, {"size": 65536}, {"size": "content"},
         {"seed": 2**64 - 1}, {"means": ("content", "tv")}, {"init": "picture"}, {"optimizer": "custom"},
         {"precision": ("bf16",)}, {"precision": ("fp16", "bf16", "...", "fp32")}, {"precision": "fastest"},
         {"style_weights": (0, 3)}, {"tuned_for": "caffe"}, {"style_strength": 0},
@@ -206,6 +205,15 @@ def test_the_types_of_the_arguments_are_those_of_the_fields():
     assert given(TextureArguments) == control | texture | {"style_scale": "float | None"}
 
 
+def test_a_setting_that_has_left_says_what_to_use_and_its_default_is_none():
+    layers = {"content_layers": {"conv4_2": 1.0}, "style_layers": {}}
+    assert make_settings(**layers, style_power=0.0) == make_settings(
+        **layers
+    )  # as pictures of before have it
+    with pytest.raises(SettingsError, match=r"^style_power is no setting any more: multiply the weights of"):
+        nst.stylize("photo.jpg", "painting.jpg", style_power=-2)
+
+
 def test_an_unknown_argument_names_the_nearest(pictures, small_network):
     for wrong, right in (
         ("stepz", "steps"),
@@ -289,7 +297,7 @@ HIDDEN = {
     "invert": "content-layers style-layers style-weight style-loss style-weights style-scale style-strength color "
     "color-strength color-when feather",
     "experiment run": "trace feather mask preset",
-    "stylize": "style-power means tuned-for tv-power",
+    "stylize": "means tuned-for tv-power",
 }
 
 

@@ -3,7 +3,7 @@
 The paper's losses are E_l = 1 / (4 N_l^2) sum (G / M - A / M)^2 and 1/2 sum (F - P)^2. With d the differences, N = N_l,
 M = M_l, other programs take, for one layer:
 
-    mean of d^2, of Gram matrices over N M (neural-style)    4 / N^2 E_l    style_power -2, w_l = 4
+    mean of d^2, of Gram matrices over N M (neural-style)    4 / N^2 E_l    w_l = 4 / N^2
     mean of d^2, of Gram matrices over M (pystiche)          4 E_l          w_l = 4
     mean of (F - P)^2 (nearly all)                           2 / (N M)      means "content"
 
@@ -120,20 +120,13 @@ def losses_of(settings: Settings, weights: Widths) -> tuple[Loss, ...]:
         losses.append(Content(settings.content_layers, channels, alpha, mean, settings.smoothing, swap))
     if settings.uses_style:
         channels = {layer: weights.channels(layer) for layer in settings.style_layers}
-        factors, loss = style_factors(settings, channels), STYLE_LOSSES[settings.style_loss]
-        beta = settings.style_weight
-        losses.append(Style(factors, channels, loss, beta, settings.balance, settings.smoothing))
+        beta, loss = settings.style_weight, STYLE_LOSSES[settings.style_loss]
+        losses.append(
+            Style(settings.style_layers, channels, loss, beta, settings.balance, settings.smoothing)
+        )
     if settings.tv_weight:
         losses.append(TotalVariation(settings.tv_weight, settings.tv_power, "tv" in settings.means))
     return tuple(losses)
-
-
-def style_factors(settings: Settings, channels: Mapping[str, int]) -> dict[str, float]:
-    """Times the paper's E_l by layer; `channels` is N_l."""
-    return {
-        layer: weight * float(channels[layer]) ** settings.style_power
-        for layer, weight in settings.style_layers.items()
-    }
 
 
 def kind_of(weights: NetworkWeights) -> str:
@@ -212,7 +205,7 @@ def converted(settings: Settings, height: int, width: int) -> Settings:
         energy = (
             featureless.products / 4 if settings.style_loss in ("gram", "covariance") else featureless.squares
         )
-        style[layer] = weight * float(FULL_WIDTH.channels(layer)) ** settings.style_power * energy
+        style[layer] = weight * energy
     content_sum, style_sum = alpha * sum(content.values()), beta * sum(style.values())
     scale = content_sum or style_sum / settings.balance or 1.0
     return replace(
@@ -223,7 +216,6 @@ def converted(settings: Settings, height: int, width: int) -> Settings:
         style_weight=None if style_sum else 0.0,
         balance=style_sum / scale or settings.balance,
         tv_weight=settings.tv_weight / scale,
-        style_power=0.0,
         means=tuple(mean for mean in settings.means if mean != "content"),
         tuned_for=None,
     )

@@ -32,7 +32,6 @@ SETTINGS = [
         "balance",
         "style_strength",
         "content_swap",
-        "style_power",
         "means",
     ),
     *(
