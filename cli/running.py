@@ -203,6 +203,8 @@ def _offer_protection(transfer: StyleTransfer, masks: Mapping[str, Any]) -> None
     """Say that there are faces, which a style swirls away, unless it is said already what stays as it is."""
     if "protect" in masks or not transfer.settings.uses_style or not transfer.settings.steps:
         return
+    if max(transfer.size) < 64:  # a face is a few pixels then, and looking for it takes longer than painting
+        return
     from nst.pictures.subjects import count_faces
 
     try:

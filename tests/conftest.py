@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 1 / 16
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: one that comes last keeps one process busy while the others have ended."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def root():
     """The folder with pyproject.toml."""

@@ -96,9 +96,9 @@ whose size they have, and memory does not grow."""
 
 def transformed(weight: Tensor, tiling: Tiling) -> Tensor:
     """G w G^T of filters (O, C, 3, 3) as matrices (36 or 16, C, O)."""
-    g = torch.tensor(tiling.g, dtype=torch.float64, device=weight.device)
-    made = torch.einsum("ij,ocjk,lk->ilco", g, weight.double(), g).flatten(0, 1)
-    return made.to(weight.dtype).contiguous()
+    both = _both_axes(tiling.g, torch.float64).to(weight.device)
+    made = both @ weight.double().permute(2, 3, 1, 0).reshape(9, -1)
+    return made.to(weight.dtype).view(tiling.square, weight.shape[1], weight.shape[0])
 
 
 def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -156,7 +156,7 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
     or exported, a small picture), it is an ordinary `nn.Conv2d`.
     """
 
-    _kept: tuple[Any, Way, Way] | None = None
+    _kept: tuple[Any, dict[bool, Tensor]] | None = None
 
     @staticmethod
     def suits(convolution: nn.Conv2d) -> bool:
@@ -175,7 +175,7 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         if self._applies(x):
-            there, back = (way.at(x) for way in self._ways())
+            there, back = self._way(x, FORWARD, False), self._way(x, BACK, True)
             if there.filters is not None or back.filters is not None:
                 y: Tensor = _Convolution.apply(x, there, back, self.bias)
                 return y
@@ -186,13 +186,18 @@ class WinogradConv2d(nn.Conv2d):  # type: ignore[misc]
         frozen = not self.weight.requires_grad and not self.bias.requires_grad
         return plain and frozen and not torch.compiler.is_compiling()
 
-    def _ways(self) -> tuple[Way, Way]:
-        """Forward, and the adjoint: transformed once for as long as the weights are the same."""
-        version = (self.weight.data_ptr(), self.weight._version)
+    def _way(self, x: Tensor, tilings: Mapping[torch.dtype, Tiling], turned: bool) -> Way:
+        """Forward or the adjoint; filters are transformed when a map is large enough, once for the same weights."""
+        weight, tiling = self.weight.detach(), tilings[x.dtype]
+        if not (tiling.suits(*weight.shape[:2]) and tiling.pays(*x.shape[2:])):
+            return Way(weight, turned, None)
+        version = (weight.data_ptr(), weight._version)
         if self._kept is None or self._kept[0] != version:
-            weight = self.weight.detach()
-            self._kept = version, Way.of(weight, FORWARD, False), Way.of(weight, BACK, True)
-        return self._kept[1:]
+            self._kept = version, {}
+        kept = self._kept[1]
+        if turned not in kept:
+            kept[turned] = transformed(_turned(weight) if turned else weight, tiling)
+        return Way(weight, turned, kept[turned])
 
 
 class Way(NamedTuple):
@@ -201,20 +206,6 @@ class Way(NamedTuple):
     weight: Tensor  # (O, C, 3, 3) of the convolution
     turned: bool  # it is the adjoint
     filters: Tensor | None  # transformed; None where the definition is as quick
-
-    @classmethod
-    def of(cls, weight: Tensor, tilings: Mapping[torch.dtype, Tiling], turned: bool) -> Way:
-        """With transformed filters if they are wide enough."""
-        tiling = tilings[weight.dtype]
-        if not tiling.suits(*weight.shape[:2]):
-            return cls(weight, turned, None)
-        return cls(weight, turned, transformed(_turned(weight) if turned else weight, tiling))
-
-    def at(self, x: Tensor) -> Way:
-        """For maps of that size."""
-        if self.filters is None or TILINGS[len(self.filters)].pays(*x.shape[2:]):
-            return self
-        return self._replace(filters=None)
 
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         if self.filters is not None:

@@ -90,3 +90,4 @@ def test_protection_is_offered_where_there_is_a_face(stylize, photo):
         made = stylize(*small, *more, content=photo)
         assert (made.status, "--protect" in made.stdout) == (0, False)
     assert "--protect" not in stylize(*small).stdout
+    assert "--protect" not in stylize(*small, "--size", 62, content=photo).stdout  # a face of a few pixels
