@@ -24,9 +24,9 @@ SIZES, STEPS = (36, 50), (4, 4)
 WORDS = {name: word for word, name in PRECISIONS.items()}
 
 
-def _transfer(backend: Backend[Any], precision: tuple[str, ...] | None) -> StyleTransfer[Any]:
+def _transfer(backend: Backend[Any], precision: Any) -> StyleTransfer[Any]:
     content, style = (inputs.picture(seed)[0].transpose(1, 2, 0) for seed in (43, 42))
-    return StyleTransfer(
+    transfer: StyleTransfer[Any] = StyleTransfer(
         content,
         style**2,
         backend=backend,
@@ -38,8 +38,9 @@ def _transfer(backend: Backend[Any], precision: tuple[str, ...] | None) -> Style
         style_layers="conv1_1,conv2_1",
         optimizer="adam",
         rate=0.02,
-        precision=precision,  # type: ignore[arg-type]  # words
+        precision=precision,
     )
+    return transfer
 
 
 def _run(transfer: StyleTransfer[Any]) -> Iterator[tuple[int, float, Array]]:
