@@ -101,6 +101,7 @@ def test_other_name_of_tensorflow(need, command, pictures, weights_file):
     assert "with tf on cpu" in done.stdout
 
 
+@pytest.mark.slow
 def test_table_of_backends(command, need):
     done = command("backends", "--devices", "--json")
     assert (done.status, done.stderr) == (0, "")
