@@ -72,13 +72,12 @@ def backend_class(name: str) -> type[Backend[Any]]:
     if ":" in name:
         return _class_at(name)
     name = choose_backend() if name == "auto" else ALIASES.get(name, name)
-    plugins = _plugins()
     if name in BUILTIN:
         command = how_to_install(name)
         if command:
             raise BackendError(f"backend {name} is not installed: {command}")
         target = EntryPoint(name, BUILTIN[name][0], "nst.backends")
-    elif name in plugins:
+    elif name in (plugins := _plugins()):  # every installed package is read for them
         target = plugins[name]
     else:
         raise BackendError(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from nst.errors import SettingsError
@@ -84,18 +85,15 @@ def layers_up_to(
     return tuple(own[: last + 1])
 
 
-def _poolings_before(name: str) -> int:
-    return sum(isinstance(layer, Pool) for layer in layers_up_to([name]))
-
-
 def layer_size(name: str, height: int, width: int) -> tuple[int, int]:
     """(H_l, W_l) of a layer for a picture of height x width pixels; M_l is their product."""
     return height // stride(name), width // stride(name)
 
 
+@cache
 def stride(name: str) -> int:
     """Pixels between two positions of a layer."""
-    return 1 << _poolings_before(name)
+    return 1 << sum(isinstance(layer, Pool) for layer in layers_up_to([name]))
 
 
 def minimum_size(names: Iterable[str]) -> int:

@@ -201,39 +201,31 @@ def test_torch_tensor_with_channels_last_says_what_is_wrong(content, style, opti
         nst.stylize(torch.from_numpy(content.copy()), style, **options)
 
 
-TENSORFLOW = """
-import sys
-import numpy as np, tensorflow as tf, nst
-from PIL import Image
-from nst.models.weights import load_weights
-content, style, weights = sys.argv[1:]
-p, a = (np.asarray(Image.open(path)) for path in (content, style))
-options = {"backend": "numpy", "device": "cpu", "weights": load_weights(weights), "steps": 2,
-           "size": "content"}
-expected = nst.stylize(p / 255, a / 255, **options)
-for dtype in (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64):
-    top = 255 if dtype == tf.uint8 else 1
-    for batched in (False, True):
-        given = tf.cast(tf.constant(p / 255 * top), dtype)
-        given = given[None] if batched else given
-        result = nst.stylize(given, tf.constant(a), **options)
-        assert tf.is_tensor(result), type(result)
-        assert (result.dtype, result.shape) == (given.dtype, given.shape), (result, given)
-        assert result.device == given.device
-        values = (result[0] if batched else result).numpy().astype(float) / top
-        assert np.abs(values - expected).mean() < 0.01, dtype
-variable = tf.Variable(tf.constant(p))
-assert nst.stylize(variable, a, **options).dtype == tf.uint8
-assert np.array_equal(variable.numpy(), p)
-assert nst.stylize(given[0], a, **options | {"backend": "tf"}).dtype == given.dtype
-print("fine")
-"""
-
-
-def test_tensorflow_tensors(need, python, pictures, weights_file):
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32", "float64"])
+def test_tensorflow_tensors(dtype, batched, content, style, options, expected, need):
     need("tf")
-    done = python("-c", TENSORFLOW, pictures.content, pictures.style, weights_file)
-    assert done.stdout.endswith("fine\n"), done.stderr
+    import tensorflow as tf
+
+    top = 255 if dtype == "uint8" else 1
+    given = tf.cast(tf.constant(content / 255 * top), dtype)
+    given = given[None] if batched else given
+    result = nst.stylize(given, tf.constant(style), **options)
+    assert tf.is_tensor(result)
+    assert (result.dtype, result.shape, result.device) == (given.dtype, given.shape, given.device)
+    values = (result[0] if batched else result).numpy().astype(float) / top
+    assert np.abs(values - expected).mean() < 0.01
+
+
+def test_a_variable_of_tensorflow_and_its_own_backend(content, style, options, need):
+    need("tf")
+    import tensorflow as tf
+
+    variable = tf.Variable(tf.constant(content))
+    assert nst.stylize(variable, style, **options).dtype == tf.uint8
+    assert np.array_equal(variable.numpy(), content)
+    given = tf.constant(content / 255)
+    assert nst.stylize(given, style, **options | {"backend": "tf", "device": "cpu"}).dtype == given.dtype
 
 
 class Counting(NumpyBackend):

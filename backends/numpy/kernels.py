@@ -1,7 +1,8 @@
-"""The primitives and their adjoints in numpy: loops over the kernel's taps and einsum, plain on purpose."""
+"""The primitives and their adjoints in numpy: loops over the kernel's taps and matrix products, plain on purpose."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,21 +23,22 @@ class NumpyKernels(OperatorOps):
         return gradient * factor[:, None, None]
 
     def conv2d(self, x: Array, weight: Array, bias: Array) -> Array:
-        _, _, height, width = x.shape
-        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        y = np.zeros((x.shape[0], weight.shape[0], height, width), x.dtype)
-        for i, j in TAPS:
+        batch, channels, height, width = x.shape
+        padded = np.zeros((batch, channels, height + 2, width + 2), x.dtype)
+        padded[:, :, 1:-1, 1:-1] = x
+        y = np.zeros((batch, len(weight), height * width), x.dtype)
+        for (i, j), filters in _taps(weight):
             shifted = padded[:, :, i : i + height, j : j + width]
-            y += np.einsum("oc,nchw->nohw", weight[:, :, i, j], shifted, optimize=True)
-        return y + bias[:, None, None]
+            y += filters @ shifted.reshape(batch, channels, height * width)
+        return y.reshape(batch, len(weight), height, width) + bias[:, None, None]
 
     def conv2d_adjoint(self, gradient: Array, weight: Array) -> Array:
         batch, _, height, width = gradient.shape
+        flat = gradient.reshape(batch, len(weight), height * width)
         padded = np.zeros((batch, weight.shape[1], height + 2, width + 2), gradient.dtype)
-        for i, j in TAPS:
-            padded[:, :, i : i + height, j : j + width] += np.einsum(
-                "oc,nohw->nchw", weight[:, :, i, j], gradient, optimize=True
-            )
+        for (i, j), filters in _taps(weight):
+            part = filters.T @ flat
+            padded[:, :, i : i + height, j : j + width] += part.reshape(batch, weight.shape[1], height, width)
         return padded[:, :, 1:-1, 1:-1]
 
     def relu(self, x: Array) -> Array:
@@ -66,12 +68,12 @@ class NumpyKernels(OperatorOps):
 
     def gram(self, features: Array) -> Array:
         flat = features.reshape(*features.shape[:2], -1)
-        return np.einsum("nik,njk->nij", flat, flat, optimize=True)
+        return flat @ flat.transpose(0, 2, 1)
 
     def gram_adjoint(self, gradient: Array, features: Array) -> Array:
         flat = features.reshape(*features.shape[:2], -1)
         symmetric = gradient + gradient.transpose(0, 2, 1)
-        return np.einsum("nij,njk->nik", symmetric, flat, optimize=True).reshape(features.shape)
+        return (symmetric @ flat).reshape(features.shape)
 
     def channel_sum(self, features: Array) -> Array:
         return np.sum(features, axis=(2, 3), keepdims=True)
@@ -91,7 +93,7 @@ class NumpyKernels(OperatorOps):
         return result
 
     def matmul(self, a: Array, b: Array) -> Array:
-        return np.einsum("nik,nkj->nij", a, b, optimize=True)
+        return a @ b
 
     def transpose(self, a: Array) -> Array:
         return a.transpose(0, 2, 1)
@@ -122,6 +124,12 @@ class NumpyKernels(OperatorOps):
 
     def one(self) -> Array:
         return np.ones(())
+
+
+def _taps(weight: Array) -> Iterator[tuple[tuple[int, int], Array]]:
+    """Row and column of each tap of a kernel, and its filters (O, C)."""
+    filters = np.ascontiguousarray(weight.transpose(2, 3, 0, 1))
+    return ((tap, filters[tap]) for tap in TAPS)
 
 
 def _axis(axis: Axis) -> int:

@@ -1,10 +1,9 @@
 """Finding backends, choosing devices, and the native networks that a team can take away."""
 
 import json
-import subprocess
 import sys
-import textwrap
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,18 +19,6 @@ from nst.checkpoint import read_checkpoint
 from nst.cli.like import read_picture_settings
 from nst.errors import BackendError, ImageError, NSTError
 from nst.models.random import random_weights
-
-
-def run(code, *arguments):
-    """A process of its own: torch and TensorFlow do not share one."""
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
 
 
 def test_every_backend_of_the_project_is_installed_here():
@@ -180,52 +167,33 @@ def test_the_torch_module_works_without_nst(small_network):
         np.testing.assert_allclose(value.numpy(), expected[name], rtol=1e-5, atol=1e-6)
 
 
-def test_the_keras_model_works_without_nst(weights_file):
-    output = run(
-        """
-        import json, sys, numpy as np
-        from nst.backends import get_backend
-        from nst.models.weights import load_weights
-        import keras
-        weights = load_weights(sys.argv[1])
-        backend = get_backend("tf")
-        model = backend.network(weights, ["conv1_1", "conv2_1", "conv3_2"], "avg").native
-        x = np.random.default_rng(0).random((1, 21, 34, 3)).astype("float32")
-        maps = model(x)
-        print(json.dumps({
-            "keras": isinstance(model, keras.Model),
-            "trainable": len(model.trainable_weights),
-            "names": [layer.name for layer in model.layers],
-            "sums": {name: float(np.abs(value).sum()) for name, value in maps.items()},
-        }))
-        """,
-        weights_file,
-    )
-    result = json.loads(output.splitlines()[-1])
-    from nst.models.weights import load_weights
+def test_the_keras_model_works_without_nst(small_network, need):
+    need("tf")
+    import keras
 
-    x = np.random.default_rng(0).random((1, 21, 34, 3)).transpose(0, 3, 1, 2)
-    _, expected = features(get_backend("numpy"), load_weights(weights_file), x.astype(np.float32), LAYERS)
-    assert result["keras"]
-    assert result["trainable"] == 0
-    assert result["names"][-1] == "conv3_2"
+    x = np.random.default_rng(0).random((1, 3, 21, 34)).astype(np.float32)
+    _, expected = features(get_backend("numpy"), small_network, x, LAYERS)
+    model = get_backend("tf").network(small_network, LAYERS, "avg").native
+    assert isinstance(model, keras.Model)
+    assert model.trainable_weights == []
+    assert model.layers[-1].name == "conv3_2"
+    maps = model(x.transpose(0, 2, 3, 1))
     sums = {name: float(np.abs(value).sum()) for name, value in expected.items()}
-    assert result["sums"] == pytest.approx(sums, rel=1e-4)
+    assert {name: float(np.abs(value).sum()) for name, value in maps.items()} == pytest.approx(sums, rel=1e-4)
 
 
-def test_tensorflow_would_leave_gpu_memory_to_others():
+def test_tensorflow_would_leave_gpu_memory_to_others(need):
     """Without a GPU: with one pretended, memory growth is asked for before it is used."""
-    output = run(
-        """
-        from unittest import mock
-        import nst.backends.tensorflow.backend as backend
-        config = backend.tf.config
-        with mock.patch.object(config, "list_physical_devices", return_value=["GPU-A"]), \\
-             mock.patch.object(config.experimental, "set_memory_growth") as growth:
-            print(backend._choose_device("auto"), growth.call_args)
-        """
-    )
-    assert output.splitlines()[-1] == "cuda:0 call('GPU-A', True)"
+    need("tf")
+    from nst.backends.tensorflow import backend
+
+    config = backend.tf.config
+    with (
+        mock.patch.object(config, "list_physical_devices", return_value=["GPU-A"]),
+        mock.patch.object(config.experimental, "set_memory_growth") as growth,
+    ):
+        assert backend._choose_device("auto") == "cuda:0"
+    assert growth.call_args == mock.call("GPU-A", True)
 
 
 def test_torch_keeps_channels_last(small_network):
@@ -267,9 +235,9 @@ def test_torch_computes_the_same_in_the_callers_modes(small_network, optimizer, 
             assert torch.equal(result(), expected)
 
 
-def _painted(backend, weights):
-    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    options = {"weights": weights, "size": 32, "steps": 1, "scales": 1, "progress": False}
+def _painted(backend, weights, size=32):
+    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
+    options = {"weights": weights, "size": size, "steps": 1, "scales": 1, "progress": False}
     return nst.stylize(picture, picture[::-1].copy(), backend=backend, **options)
 
 
@@ -306,16 +274,16 @@ def test_tensorflow_that_builds_a_graph(need, small_network):
 
 
 def test_torch_with_another_default_device_and_type(need):
-    """Wide enough for Winograd's convolution."""
+    """Wide and large enough for Winograd's convolution."""
     need("torch")
     import torch
 
     weights = random_weights(0, 1 / 2, depth="conv5_1")
-    expected = _painted("torch", weights)
+    expected = _painted("torch", weights, 64)
     torch.set_default_device("meta")  # which holds no numbers
     torch.set_default_dtype(torch.float64)
     try:
-        np.testing.assert_array_equal(_painted("torch", weights), expected)
+        np.testing.assert_array_equal(_painted("torch", weights, 64), expected)
     finally:
         torch.set_default_device(None)
         torch.set_default_dtype(torch.float32)

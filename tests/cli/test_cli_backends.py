@@ -26,6 +26,7 @@ def wide_file(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_every_backend_gives_the_same_picture(need, python, tmp_path, wide_file):
     """The project's bar: 50 L-BFGS steps, 256 px, fp32, CPU: totals within 1 %, pixels within 2/255 on average.
 
@@ -76,7 +77,7 @@ DEVICES = [("torch", "cuda:93"), ("torch", "mps"), ("tf", "cuda:93"), ("onnx", "
 
 
 @pytest.mark.parametrize(("name", "device"), DEVICES)
-def test_device_that_is_not_there(name, device, need, python, pictures, weights_file):
+def test_device_that_is_not_there(name, device, need, command, pictures, weights_file):
     need(name)
     if device == "mps" and name == "torch":
         import torch
@@ -85,24 +86,25 @@ def test_device_that_is_not_there(name, device, need, python, pictures, weights_
             pytest.skip("there is one")
     fixed = ["-o", "out.png", "--weights", weights_file, "--size", 32, "--steps", 1]
     arguments = [pictures.content, pictures.style, *fixed, "--backend", name, "--device", device]
-    done = python("-m", "nst", "stylize", *arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    done = command("stylize", *arguments)
+    assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("nst: error: ")
     assert "--device cpu" in done.stderr
     assert device in done.stderr or "no CUDA device" in done.stderr
 
 
-def test_other_name_of_tensorflow(need, python, pictures, weights_file):
+def test_other_name_of_tensorflow(need, command, pictures, weights_file):
     need("tf")
     fixed = ["-o", "out.png", "--weights", weights_file, "--size", 32, "--steps", 1, "--device", "cpu"]
-    done = python("-m", "nst", "stylize", pictures.content, pictures.style, *fixed, "--backend", "keras")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = command("stylize", pictures.content, pictures.style, *fixed, "--backend", "keras")
+    assert (done.status, done.stderr) == (0, "")
     assert "with tf on cpu" in done.stdout
 
 
-def test_table_of_backends(python, need):
-    done = python("-m", "nst", "backends", "--devices", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.slow
+def test_table_of_backends(command, need):
+    done = command("backends", "--devices", "--json")
+    assert (done.status, done.stderr) == (0, "")
     rows = {row["backend"]: row for row in json.loads(done.stdout)}
     assert {"torch", "onnx", "tf", "numpy"} <= set(rows)
     assert rows["numpy"]["versions"] == {"numpy": np.__version__}

@@ -1,5 +1,7 @@
 """Windows: every position of every layer is inner in one window, and sees nothing but the window."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from nst.models import vgg
 DEEP = ("conv1_1", "conv2_1", "conv3_1", "conv4_2", "conv5_1")
 
 
+@cache
 def sees(layer, position):
     """First and last pixel that a position depends on, by walking back through the network."""
     low = high = position

@@ -39,10 +39,10 @@ class Copy:
 
     def __init__(self, folder, python, environment):
         self.folder, self._python = folder, python
+        # the bytecode comes along and no other is written: that of a file that changes twice in a second would be taken
         self.environment = environment | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
         for name in ("nst", "backends", "cli", "conformance", "models", "tests"):
-            unneeded = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=unneeded)
+            shutil.copytree(ROOT / name, folder / name, symlinks=True)
         (folder / "docs").mkdir()
         for name in ("pyproject.toml", "docs/command-line.md"):
             shutil.copy(ROOT / name, folder / name)
