@@ -212,6 +212,7 @@ class Costs:
         maps: peak memory of forward and backward pass over the bytes of all feature maps.
         pass_1: what the first pass over windows adds to that.
         history: memory of L-BFGS's pairs, with the copies that are made to multiply them, over the pairs alone.
+        coarser: what `copies` has more after a coarser size, whose memory comes back late or in pieces.
     """
 
     process: int = 500 * 2**20
@@ -219,6 +220,7 @@ class Costs:
     maps: float = 3.0
     pass_1: float = 0.5
     history: float = 2.0
+    coarser: float = 0.0
 
 
 @dataclass(frozen=True)

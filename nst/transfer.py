@@ -698,7 +698,10 @@ class StyleTransfer(ReprHtml, Generic[Kind]):
 
         def task(longest: int, backend: Backend[Any]) -> Task:
             size, networks = fit_longest_side(*self.size, longest), len({*self.backends})
-            return Task(self.settings, self.weights, backend, size, self.layers, workers, nearby, networks)
+            coarser = longest > self.schedule[0][0]
+            return Task(
+                self.settings, self.weights, backend, size, self.layers, workers, nearby, networks, coarser
+            )
 
         scales = zip(self.schedule, self.backends, strict=True)
         tasks = [task(side, backend) for (side, steps), backend in scales if steps]

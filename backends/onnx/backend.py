@@ -119,7 +119,7 @@ class OnnxBackend:
         devices=("cpu", "cuda"),
         deterministic=True,
         # weights: one here; as they came and packed, in the program of the targets and, both ways, in the objective
-        costs=Costs(95 * 2**20, 8.0, 2.5, 1.4, 2.1),
+        costs=Costs(95 * 2**20, 8.0, 2.5, 1.4, 2.1, coarser=3.0),
     )
 
     def __init__(self, device: str = "auto", dtype: str | None = None, precision: str | None = None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import BrokenExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from nst.errors import NSTError
 from nst.pictures.masks import Mask, Masks
 from nst.pictures.picture import Picture, fit_longest_side, resize, to_uint8
+from nst.processes import ProcessExecutor
 
 LONGEST = 512
 """Longest side in pixels at which is looked. All pictures come to it, since what the cascade mistakes for a face
@@ -59,8 +61,17 @@ def faces(picture: Picture) -> Mask | None:
 
 
 def count_faces(picture: Picture) -> int:
-    """How many faces look towards us; NSTError if scikit-image is not installed."""
-    return len(_faces(_pixels(picture)))
+    """How many faces look towards us; 0 where there is no memory to look, NSTError without scikit-image.
+
+    A process of its own looks, since the memory that this takes would be gone for the painting.
+    """
+    looking = ProcessExecutor()
+    try:
+        return len(looking.submit(_faces, _pixels(picture)).result())
+    except BrokenExecutor:
+        return 0
+    finally:
+        looking.shutdown()
 
 
 def _faces(pixels: Pixels) -> list[Box]:

@@ -70,6 +70,7 @@ class Task:
     workers: int = 1  # that windows are shared out among; 1 for this process alone
     nearby: int = 0  # how many of them use the memory of this process's device
     networks: int = 1  # in so many precisions; the memory of coarser sizes' ones comes back late
+    coarser: bool = False  # a coarser size comes before it
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,7 +131,8 @@ def predict(task: Task, side: int | None = None, history: int = max(HISTORIES), 
     history_bytes = round(full_history * (2 / element if half else 1.0))
     copies = (costs.history - 1.0) * full_history  # in the working precision
     parameters = element * sum(array.size for layer in convolutions for array in weights.convolutions[layer])
-    network = costs.process + task.networks * costs.copies * parameters
+    copies_of_weights = task.networks * costs.copies + costs.coarser * task.coarser
+    network = costs.process + copies_of_weights * parameters
     computing = (costs.maps + (costs.pass_1 if side is not None else 0.0)) * share * maps
     peak = network + targets + (WORKING + method.vectors) * picture + history_bytes + copies
     if side is None or not task.nearby:

@@ -1,8 +1,13 @@
 """`--protect` on the command line."""
 
+from concurrent.futures import BrokenExecutor, Executor, Future
+
 import numpy as np
 import pytest
 from PIL import Image
+
+from nst.pictures import subjects
+from nst.pictures.reading import read_picture
 
 data = pytest.importorskip("skimage.data")
 
@@ -63,8 +68,6 @@ def test_mistakes(stylize, pictures):
 def test_a_sheet_of_variations_looks_for_it_once(
     command, photo, tmp_path, pictures, weights_file, monkeypatch
 ):
-    from nst.pictures import subjects
-
     looked = []
 
     def counting(picture):
@@ -91,3 +94,25 @@ def test_protection_is_offered_where_there_is_a_face(stylize, photo):
         assert (made.status, "--protect" in made.stdout) == (0, False)
     assert "--protect" not in stylize(*small).stdout
     assert "--protect" not in stylize(*small, "--size", 62, content=photo).stdout  # a face of a few pixels
+
+
+def test_looking_for_faces_leaves_nothing_in_memory(python, photo, tmp_path, monkeypatch):
+    """scikit-image and what it loads took 36 MiB and more of a run that was planned without."""
+    look = """
+import sys
+from nst.pictures.reading import read_picture
+from nst.pictures.subjects import count_faces
+print(count_faces(read_picture("photo.png")), "skimage" in sys.modules or "scipy" in sys.modules)
+"""
+    assert python("-c", look).stdout == "1 False\n"
+
+    class Dead(Executor):
+        """A process that is killed, as happens where memory runs out."""
+
+        def submit(self, *_):
+            future = Future()
+            future.set_exception(BrokenExecutor("killed"))
+            return future
+
+    monkeypatch.setattr(subjects, "ProcessExecutor", Dead)
+    assert subjects.count_faces(read_picture(tmp_path / photo)) == 0

@@ -63,6 +63,9 @@ def test_prediction_by_hand(full):
     half = predict(task(SETTINGS, full, Torch("bfloat16", costs), (512, 256)), history=5, half=True)
     assert half.history_bytes == 5 * picture
     assert half.peak == pytest.approx(expected - 1.5 * maps - (15 + 5) * picture, rel=1e-6)
+    late = task(SETTINGS, full, Torch(costs=replace(costs, coarser=0.5)), (512, 256))
+    assert predict(late).peak == found.peak
+    assert predict(replace(late, coarser=True)).peak == pytest.approx(expected + 0.5 * weights, rel=1e-6)
 
 
 PEAK = """
@@ -72,8 +75,8 @@ import numpy as np
 import nst
 
 content, style = (np.random.default_rng(n).integers(0, 256, (128, 128, 3), np.uint8) for n in (1, 2))
-fixed = {"device": "cpu", "precision": "fp32", "weights": "embedded"}
-transfer = nst.StyleTransfer(content, style, backend=sys.argv[1], size=128, scales=1, steps=3, **fixed)
+fixed = {"device": "cpu", "precision": "fp32", "weights": "embedded", "scales": int(sys.argv[2])}
+transfer = nst.StyleTransfer(content, style, backend=sys.argv[1], size=128, steps=4, **fixed)
 for record in transfer.iterate():
     record.losses()
 status = Path("/proc/self/status").read_text()
@@ -83,11 +86,12 @@ print(transfer.plan.peak / (1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells its peak")
+@pytest.mark.parametrize("scales", [1, 2])
 @pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
-def test_the_plan_is_what_a_run_takes(name, need, python):
+def test_the_plan_is_what_a_run_takes(name, scales, need, python):
     """Within 15 % where it was measured (docs/benchmarks.md); other versions of a framework are other bytes."""
     need(name)
-    done = python("-c", PEAK, name)
+    done = python("-c", PEAK, name, str(scales))
     assert done.returncode == 0, done.stderr
     assert 0.8 < float(done.stdout) < 1.25
 
