@@ -49,7 +49,8 @@ class VGG(nn.Module):  # type: ignore[misc]  # torch is not followed by the type
         features = {}
         for name, module in self.named_children():
             if isinstance(module, nn.Conv2d):
-                x = functional.relu(module(x).to(last.weight.dtype))
+                x = module(x).to(last.weight.dtype)
+                x = functional.relu(x, inplace=True)  # no convolution needs its own output again
             else:
                 x = module(x)
             if name in self.layers:

@@ -48,7 +48,7 @@ class _Gram(torch.autograd.Function):  # type: ignore[misc]
 
 
 class TorchOps(OperatorOps):
-    """See `nst.protocol.Ops`. Feature maps may be in half precision: `gram` takes them so, all else widens them."""
+    """See `nst.protocol.Ops`. Maps may be in half precision: all but `gram` and `modulate` widen them."""
 
     def conv2d(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return functional.conv2d(x, weight, bias, padding=1)
@@ -66,6 +66,14 @@ class TorchOps(OperatorOps):
         flat = features.movedim(1, 3).flatten(1, 2)  # (N, M, C): a view, channels being last in memory
         gram: Tensor = _Gram.apply(flat)
         return gram
+
+    def modulate(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Maps in half precision stay so where the mask loses nothing by it, as one of 0 and 1."""
+        if x.dtype in HALF and x.device.type == "cpu":  # elsewhere the comparison would wait for the device
+            half = mask.to(x.dtype)
+            if torch.equal(half.float(), mask.float()):
+                return x * half
+        return (x.float() if x.dtype in HALF else x) * mask
 
     def channel_sum(self, features: Tensor) -> Tensor:
         return features.sum((2, 3), keepdim=True)
@@ -102,5 +110,5 @@ def _widening(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 for name in dir(TorchOps):
-    if not name.startswith("_") and name != "gram":
+    if not name.startswith("_") and name not in ("gram", "modulate"):
         setattr(TorchOps, name, _widening(getattr(TorchOps, name)))

@@ -52,7 +52,16 @@ def test_all_else_widens_them_first(torch, ops):
     assert own.scale(x, 1 / 3)[0, 0, 0, 0].item() == pytest.approx(1.0078125 / 3, rel=1e-7)
     assert own.channel_sum(x).item() == 2.015625
     assert own.multiply(x, x).dtype == own.sub(x, x).dtype == torch.float32
-    assert own.modulate(x, x[:, :1]).dtype == torch.float32
+
+
+def test_a_mask_without_loss_leaves_them_half(torch, ops):
+    own, x = ops.TorchOps(), torch.full((1, 2, 1, 3), 1.0078125, dtype=torch.bfloat16)
+    border = own.modulate(x, torch.tensor([0.0, 1.0, 0.5]).reshape(1, 1, 1, 3))
+    assert (border.dtype, border[0, 0, 0].tolist()) == (torch.bfloat16, [0, 1.0078125, 0.50390625])
+    soft = own.modulate(x, torch.tensor([0.0, 1.0, 1 / 3]).reshape(1, 1, 1, 3))
+    assert soft.dtype == torch.float32
+    assert soft[0, 0, 0, 2].item() == pytest.approx(1.0078125 / 3, rel=1e-7)
+    assert own.modulate(x.float(), x.new_ones(1, 1, 1, 3).double()).dtype == torch.float64
 
 
 def test_the_network_keeps_them_half_and_its_module_does_not(torch, ops, small_network):
