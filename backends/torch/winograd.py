@@ -114,11 +114,13 @@ def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
     before, after = _both_axes(tiling.b, x.dtype), _both_axes(tiling.a, x.dtype)
     margins = (0, 0, 1, side * columns + 1 - width, 1, side * rows + 1 - height)
     padded = functional.pad(x.permute(0, 2, 3, 1), margins)
-    result = torch.empty((number, height, width, outputs), dtype=x.dtype, device=x.device)
+    # no view of another tensor, which autograd lets nobody change in place
+    like = {"dtype": x.dtype, "device": x.device, "memory_format": torch.channels_last}
+    result = torch.empty((number, outputs, height, width), **like)
     least, most = STRIP
     wanted = min(most, max(least, filters.nbytes))
     strip = max(1, wanted // (square * x.element_size() * columns * max(channels, outputs)))
-    for picture, whole in zip(padded, result, strict=True):
+    for picture, whole in zip(padded, result.permute(0, 2, 3, 1), strict=True):
         for top in range(0, rows, strip):
             count = min(strip, rows - top)
             lines = picture[side * top : side * (top + count) + 2]
@@ -133,7 +135,7 @@ def winograd(x: Tensor, filters: Tensor, bias: Tensor | None = None) -> Tensor:
                 part.copy_(lines)
             else:
                 torch.add(lines, bias, out=part)
-    return result.permute(0, 3, 1, 2)
+    return result
 
 
 def offered(precision: str) -> bool:

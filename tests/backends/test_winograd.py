@@ -109,6 +109,14 @@ def test_maps_in_bfloat16_have_it_in_the_deep_layers_alone_and_gradients_in_all(
         seen.clear()
 
 
+def test_a_rectifier_may_work_in_its_output(torch, module, monkeypatch):
+    everywhere(module, monkeypatch)
+    own, x = module.WinogradConv2d.like(convolution(torch)), torch.randn(1, 64, 9, 8, requires_grad=True)
+    relu = torch.nn.functional.relu
+    apart, inside = (torch.autograd.grad(relu(own(x), inplace).sum(), x)[0] for inplace in (False, True))
+    assert torch.equal(apart, inside)
+
+
 def test_new_weights_are_noticed(torch, module):
     own, x = module.WinogradConv2d.like(convolution(torch, 128, 128)), torch.randn(1, 128, 16, 16)
     before = own(x)
