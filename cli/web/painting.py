@@ -16,8 +16,9 @@ from nst.cli.like import command_of, read_picture_settings
 from nst.cli.recoloring import with_color
 from nst.cli.web.decoding import jpeg
 from nst.cli.web.messages import Colored, Estimate, Finished, HistoryEntry, Large, LookPainted, Order, Preview
-from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, LOOKS, MORE_STEPS, changed
+from nst.cli.web.recipe import FIRST_STEPS, LARGE_STEPS, LOOKS, MORE_STEPS, Recipe, changed
 from nst.description import Labels, Sources, describe
+from nst.engine.cache import Cache
 from nst.engine.pyramid import scale_sizes
 from nst.engine.start import Start
 from nst.errors import NSTError, SettingsError
@@ -44,7 +45,7 @@ THUMB = 256
 PAUSE, SHARE = 0.2, 10.0
 """Seconds between two previews, and how many times what the last one took: they take a tenth of the time at most."""
 
-CARD, CARD_SIZE, CARD_STEPS = 240, 96, 12
+CARD, CARD_SIZE, CARD_STEPS = 240, 96, 10
 """Longest side in pixels of the card of a look, and of what is painted for it, in so many steps."""
 
 POLISH = 20
@@ -273,17 +274,19 @@ def paint_looks(context: PaintingContext, order: Order) -> Iterator[LookPainted 
 
     NSTError: bad input, or not enough memory.
     """
+    cheap: dict[str, Any] = {"steps": CARD_STEPS, "cache": Cache()}
+    painted: dict[Recipe, Progress] = {}  # looks that differ in colours alone share a run
     for name, look in LOOKS.items():
         recipe = changed(order.subject.recipe, look.sliders)
-        small = replace(
-            order,
-            subject=replace(order.subject, recipe=recipe, masks=order.subject.protected),
-            size=CARD_SIZE,
-        )
-        for record in context.transfer(small, context.memory_left(), None, steps=CARD_STEPS).iterate():
-            record.losses()
-            yield None
-        picture, photo = record.colored(recipe.coloring).picture(), sized(order.photo, CARD)
+        plain = replace(recipe, color=0.0)
+        if plain not in painted:
+            subject = replace(order.subject, recipe=plain, masks=order.subject.protected)
+            small = replace(order, subject=subject, size=CARD_SIZE)
+            for record in context.transfer(small, context.memory_left(), None, **cheap).iterate():
+                record.losses()
+                yield None
+            painted[plain] = record
+        picture, photo = painted[plain].colored(recipe.coloring).picture(), sized(order.photo, CARD)
         card = enlarged(picture, sized(order.photo, CARD_SIZE), photo, *photo.size)
         yield LookPainted(order.session, order.subject.pair, name, jpeg(card))
 

@@ -189,7 +189,7 @@ LOOKS: Mapping[str, Look] = {
     "classic": Look("Classic", "as in the paper", _sliders()),
     "gentle": Look("Gentle", "more of the photograph", _sliders(strength=0.34, color=0.3, detail=0.65)),
     "bold": Look("Bold", "more of the painting", _sliders(strength=0.72)),
-    "true-colors": Look("True colours", "those of the photograph", _sliders(strength=0.55, color=1.0)),
+    "true-colors": Look("True colours", "those of the photograph", _sliders(color=1.0)),
     "fine": Look("Fine", "small strokes, clear lines", _sliders(stroke=0.5, detail=0.8)),
     "broad": Look("Broad", "large, soft strokes", _sliders(strength=0.6, stroke=1.8, detail=0.25)),
 }

@@ -27,7 +27,7 @@ from nst.cli.web.messages import (
     Status,
     Stop,
 )
-from nst.cli.web.painting import PaintingContext, Setup, error_line
+from nst.cli.web.painting import PaintingContext, Setup, error_line, paint_looks
 from nst.cli.web.process import LargeWorker, PaintingProcess
 from nst.cli.web.recipe import LOOKS, Composition, Recipe, Upload
 from tests.conftest import scene
@@ -339,6 +339,16 @@ def test_the_looks_of_these_pictures_are_painted_in_idle_time_and_once(context, 
     assert {card.pair for card in cards} == {order(1).subject.pair}
     assert Image.open(io.BytesIO(cards[0].jpeg)).size == (240, 180)  # as sharp as the photograph
     assert len({card.jpeg for card in cards}) == len(LOOKS)
+
+
+def test_looks_that_differ_in_colors_alone_share_a_run_and_all_a_network(context, order, monkeypatch):
+    runs, networks = [], []
+    transfer, network = context.transfer, context.backend.network
+    monkeypatch.setattr(context, "transfer", lambda *a, **k: runs.append(a) or transfer(*a, **k))
+    monkeypatch.setattr(context.backend, "network", lambda *a: networks.append(a) or network(*a))
+    cards = [card for card in paint_looks(context, order(1)) if card is not None]
+    assert [card.look for card in cards] == list(LOOKS)
+    assert (len(runs), len(networks)) == (5, 1)
 
 
 def test_the_plan_of_a_large_picture(context, order, quick):

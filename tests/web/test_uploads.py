@@ -15,7 +15,10 @@ from PIL import Image
 from nst.children import safe_children
 from nst.cli.web import uploads
 from nst.cli.web.decoding import Decoded, Decoder, decode_picture
+from nst.cli.web.samples import SAMPLES
 from nst.errors import ImageError
+from nst.samples import SAMPLES as FILES
+from nst.samples import read_sample
 from tests.web.conftest import document, open_studio, png
 
 
@@ -195,12 +198,20 @@ def test_a_large_painting_is_kept_smaller_and_a_large_photograph_is_not(ready):
     assert Image.open(folder / subject["photo"]["file"]).size == (2500, 50)
 
 
-@pytest.mark.parametrize(
-    "name", ["rocket", "cat", "starry-night", "shipwreck", "strokes", "dots", "waves", "glass"]
-)
-def test_every_sample_is_there_with_a_credit(ready, name):
+def test_sixteen_works_to_start_from_and_then_the_patterns(root):
+    """Each is a file of the package with a row that says whose it is, and small."""
+    samples = [sample for sample in SAMPLES.values() if not sample.photo]
+    assert ["drawn by code" in sample.credit for sample in samples] == 16 * [False] + 4 * [True]
+    note = (root / "nst" / "samples" / "ORIGIN.md").read_text()
+    assert {sample.file for sample in SAMPLES.values()} == set(FILES)
+    for sample in SAMPLES.values():
+        assert f"`{sample.file}`" in note
+        assert len(read_sample(sample.file)) < 120_000
+
+
+@pytest.mark.parametrize("name", ["rocket", "starry-night", "scream", "acanthus", "deep-field", "glass"])
+def test_a_sample_is_there_with_its_credit(ready, name):
     facts = {sample["name"]: sample for sample in ready.client.get("about").json()["samples"]}
-    assert len(facts) == 17
     assert facts[name]["credit"]
     assert Image.open(io.BytesIO(ready.client.get(f"samples/{name}").content)).format == "JPEG"
     ready.client.put(f"{ready.at}/photo?sample={name}")
