@@ -24,7 +24,7 @@ SIZES, STEPS = (36, 50), (4, 4)
 WORDS = {name: word for word, name in PRECISIONS.items()}
 
 
-def _transfer(backend: Backend[Any], precision: tuple[str, ...] | None) -> StyleTransfer[Any]:
+def _transfer(backend: Backend[Any], precision: Any) -> StyleTransfer[Any]:
     content, style = (inputs.picture(seed)[0].transpose(1, 2, 0) for seed in (43, 42))
     return StyleTransfer(
         content,
@@ -38,7 +38,7 @@ def _transfer(backend: Backend[Any], precision: tuple[str, ...] | None) -> Style
         style_layers="conv1_1,conv2_1",
         optimizer="adam",
         rate=0.02,
-        precision=precision,  # type: ignore[arg-type]  # words
+        precision=precision,
     )
 
 
