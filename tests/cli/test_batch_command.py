@@ -159,6 +159,19 @@ def test_a_table_with_options_for_each_row(batch, gallery):
     assert second["styles"] == ["s0.png", "s1.png"]  # their names, without folders
 
 
+def test_a_precision_a_size_in_a_table(batch, gallery, need):
+    need("torch")
+    (gallery / "t.csv").write_text(
+        "content,style,output,scales,precision\n"
+        'contents/c0.png,styles/s0.png,first.png,2,"bf16,...,fp32"\n'
+        "contents/c0.png,styles/s0.png,second.png,2,bf16\n"
+    )
+    assert batch("t.csv", "--backend", "torch").status == 0
+    first, second = (read_settings(gallery / "out" / name) for name in ("first.png", "second.png"))
+    assert first["settings"]["precision"] == ["bf16", "...", "fp32"]
+    assert second["settings"]["precision"] == "bfloat16"
+
+
 TABLE = "content,style,output,tv-weight\ncontents/c0.png,styles/s0.png,café.png,0.7\n"
 TABLES = {
     "semicolons, decimal commas": TABLE.replace(",", ";").replace("0.7", "0,7").encode("utf-8-sig"),
