@@ -174,6 +174,14 @@ def strotss(content: Tensor, style: Tensor, weights: NetworkWeights) -> Tensor:
     first, *_ = levels = levels_of(content)
     contents, styles = pyramid(content, first), pyramid(style, first)
     picture = style.mean((2, 3), keepdim=True)
+    with (
+        torch.no_grad()
+    ):  # theirs has activations of about 1, the moments of the original VGG19's outweighed all
+        scale = {layer: 1 / maps.square().mean().sqrt() for layer, maps in look(style).items()} | {"rgb": 1.0}
+
+    def columns(picture: Tensor) -> Maps:
+        return {layer: scale[layer] * maps for layer, maps in {"rgb": picture, **look(picture)}.items()}
+
     for level in levels:
         alpha = 16.0 / 2 ** (first - level)
         seen = collapse(contents[level:])
@@ -181,11 +189,11 @@ def strotss(content: Tensor, style: Tensor, weights: NetworkWeights) -> Tensor:
         if level:
             picture = picture + pyramid(seen, 1)[0]
         with torch.no_grad():
-            own, theirs = columns(look, seen), columns(look, collapse(styles[level:]))
+            own, theirs = columns(seen), columns(collapse(styles[level:]))
 
         def loss(x: Tensor, own: Maps = own, theirs: Maps = theirs, alpha: float = alpha) -> Tensor:
             place = torch.rand(1, 1, SAMPLES, 2) * 2 - 1
-            a, c = sampled(columns(look, x), place), sampled(own, place)
+            a, c = sampled(columns(x), place), sampled(own, place)
             s = sampled(theirs, torch.rand(1, 1, SAMPLES, 2) * 2 - 1)
             style = moments(a, s) + relaxed_emd(cosine(a, s))
             palette = relaxed_emd(torch.cdist(a[:, :3] @ YUV.T, s[:, :3] @ YUV.T))
@@ -198,11 +206,6 @@ def strotss(content: Tensor, style: Tensor, weights: NetworkWeights) -> Tensor:
 
         picture = collapse(descend(pyramid(picture, 5), STROTSS_STEPS[not level], rmsprop, loss))
     return picture
-
-
-def columns(look: VGG, picture: Tensor) -> Maps:
-    """Colours and layers."""
-    return {"rgb": picture, **look(picture)}
 
 
 def sampled(columns: Maps, place: Tensor) -> Tensor:
