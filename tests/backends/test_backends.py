@@ -273,6 +273,23 @@ def test_tensorflow_that_builds_a_graph(need, small_network):
         _painted("tf", small_network)
 
 
+def test_a_compiled_function_paints_as_the_page_says(need):
+    """Dynamo would go through all of nst (docs/embedding.md)."""
+    need("torch")
+    torch = pytest.importorskip("torch")
+    pictures = [torch.rand(3, 16, 24, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    fixed = {"backend": "torch", "device": "cpu", "precision": "fp32", "weights": "random", "steps": 1}
+    paint = torch.compiler.disable(nst.stylize)
+
+    def painted(content, style):
+        return (
+            paint(content * 1.0, style, size="content", style_layers="conv1_1", **fixed, content_weight=0) * 2
+        )
+
+    compiled = torch.compile(painted, backend="eager")
+    assert torch.equal(compiled(*pictures), painted(*pictures))
+
+
 def test_torch_with_another_default_device_and_type(need):
     """Wide and large enough for Winograd's convolution."""
     need("torch")
