@@ -411,6 +411,8 @@ def test_one_click_on_a_painting_starts(page, server):
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
     page.wait_for_selector("body[data-state=welcome]")
+    loaded = "document.fonts.load('20px Newsreader').then(([face]) => face.status)"
+    assert page.evaluate(loaded) == "loaded"
     titles = page.locator("#wall .tile").all_inner_texts()
     assert titles[0] == "The Starry Night"
     assert titles[-5:] == ["Strokes", "Dots", "Waves", "Glass", "Your own"]

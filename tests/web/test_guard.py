@@ -17,6 +17,7 @@ def test_the_page_and_its_files_are_served(place):
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
+    assert "font-src 'self'" in policy  # the serif that comes along
     assert page.headers["referrer-policy"] == "no-referrer"  # else the token leaves with a link
 
 
