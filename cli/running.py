@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 import numpy as np
@@ -33,9 +33,6 @@ from nst.transfer import StyleTransfer, show_record
 
 FLOATS = 20
 """Numbers that a pixel of a strip needs while it is made, measured."""
-
-if TYPE_CHECKING:
-    from nst.transfer import StyleTransfer
 
 
 @dataclass(frozen=True)
@@ -228,11 +225,6 @@ def save_found(transfer: StyleTransfer, masks: Mapping[str, Any], output: str) -
         return
     levels = fit(mask, *transfer.size)[..., None]
     write_picture(Picture(np.repeat(levels, 3, axis=2)), Path(output).with_suffix(".protect.png"))
-
-
-if TYPE_CHECKING:
-    from nst.cli.job import Job
-    from nst.transfer import StyleTransfer
 
 
 def poster_size(transfer: StyleTransfer, long_side: int) -> tuple[int, int]:
