@@ -74,9 +74,9 @@ from pathlib import Path
 import numpy as np
 import nst
 
-content, style = (np.random.default_rng(n).integers(0, 256, (128, 128, 3), np.uint8) for n in (1, 2))
+content, style = (np.random.default_rng(n).integers(0, 256, (256, 256, 3), np.uint8) for n in (1, 2))
 fixed = {"device": "cpu", "precision": "fp32", "weights": "embedded", "scales": int(sys.argv[2])}
-transfer = nst.StyleTransfer(content, style, backend=sys.argv[1], size=128, steps=4, **fixed)
+transfer = nst.StyleTransfer(content, style, backend=sys.argv[1], size=256, steps=2, **fixed)
 for record in transfer.iterate():
     record.losses()
 status = Path("/proc/self/status").read_text()
