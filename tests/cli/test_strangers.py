@@ -304,17 +304,18 @@ def test_pictures_archives_and_states_that_are_damaged(tmp_path, stylize, pictur
     with pytest.raises(WeightsError, match="damaged"):
         import_file("later.npz")
     store = FrameStore(tmp_path / "frames", {})
-    shown = np.full((4, 5, 3), 0.5, np.float32)
+    shown = np.full((40, 50, 3), 0.5, np.float32)
     store.save(0, Picture(shown), shown)
     state = (tmp_path / "frames" / "nst-video-last.npz").read_bytes()
     for damaged in (
         state[: len(state) // 2],
         b"",
         bytes(data),
-        state.replace(b"'shape': (4, 5, 3)", b"'shape': (4, 5, -3"),
+        state.replace(b"'shape': (40, 50, 3)", b"'shape': (40, 50, -3"),
+        state.replace(b"'shape': (40, 50, 3)", b"'shape': (40, 50, " + bytes(2)),
     ):
         (tmp_path / "frames" / "nst-video-last.npz").write_bytes(damaged)
-        assert store.raw(0).shape == (4, 5, 3)
+        assert store.raw(0).shape == (40, 50, 3)
 
 
 @pytest.mark.parametrize(
