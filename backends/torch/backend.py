@@ -58,8 +58,9 @@ DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat1
 
 
 WINOGRAD = {
-    # weights: here, in the module, transformed there and back (four times each), and one layer's in float64 meanwhile
-    "float32": Costs(300 * 2**20, 15.0, 1.8, 0.9, 1.0),
+    # weights: here, in the module, transformed there and back (four times each) where a map is large enough, and one
+    # layer's in float64 meanwhile
+    "float32": Costs(300 * 2**20, 12.0, 2.5, 0.9, 1.0),
     "bfloat16": Costs(300 * 2**20, 6.5, 2.9, 0.9, 1.0),
 }
 """With transformed filters for both directions, and their tiles, by precision."""
