@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 FOLDER = Path(__file__).with_name("notebooks")
-COLORS = 64
+COLORS = 256
 KEPT = ("text/plain", "text/html", "image/png")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

@@ -7,7 +7,7 @@ pytestmark = pytest.mark.slow
 
 NAMES = ("first-picture", "layers-and-backends", "own-the-loop")
 TEXT = 2000  # characters that a cell may print
-ALL = 1_000_000  # bytes of all notebooks
+ALL = 1_500_000  # bytes of all notebooks
 
 
 @pytest.fixture(scope="module")
