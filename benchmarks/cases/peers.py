@@ -28,7 +28,7 @@ from _report import FOLDER, ROOT, Row, listed, markdown
 PEER = ROOT / "build" / "peers"
 STEPS = (100, 200, 500)
 TURN = 20.0
-KEY = ("size", "init", "counted", "contender")
+KEY = ("pair", "size", "init", "counted", "contender")
 NOTE = (
     f"Seconds of steps alone, in turns of {TURN:.0f} s; in brackets how many times less than pastiche. "
     "*Loss* is pastiche's, in float64."
@@ -77,10 +77,11 @@ def race(options: argparse.Namespace, size: int, folder: Path) -> list[Row]:
             runner.go(TURN)
     judge = Judge(*paths)
     peer = runners["pastiche"]
+    pair = f"{Path(options.content).stem}, {Path(options.style).stem}"
     targets = [step for step in STEPS if step <= options.peer_steps]
     if options.known:
         old = json.loads((options.results / "peers.json").read_text())["rows"]
-        found = next(row for row in old if (row["size"], row["init"]) == (size, options.init))
+        found = next(row for row in old if [row[key] for key in KEY[:3]] == [pair, size, options.init])
         losses, pace = {int(step): loss for step, loss in found["losses"].items()}, max(peer.seconds)
         peer.seconds |= {step: step * peer.seconds[pace] / pace for step in losses if step > pace}
     else:
@@ -94,6 +95,7 @@ def race(options: argparse.Namespace, size: int, folder: Path) -> list[Row]:
         last = max(runner.seconds)
         rows.append(
             {
+                "pair": pair,
                 "size": size,
                 "init": options.init,
                 "counted": options.counted,
@@ -270,12 +272,12 @@ def _pastiche(paths: list[str], init: str, size: int, device: str, steps: int) -
 
 def table(rows: list[Row]) -> str:
     tables = []
-    for key in dict.fromkeys((row["size"], row["init"], row["counted"]) for row in rows):
-        own = [row for row in rows if (row["size"], row["init"], row["counted"]) == key]
-        size, init, counted = key
+    for key in dict.fromkeys(tuple(row[name] for name in KEY[:-1]) for row in rows):
+        own = [row for row in rows if tuple(row[name] for name in KEY[:-1]) == key]
+        pair, size, init, counted = key
         peer, losses = own[0]["reached"], own[0]["losses"]
         heads = [
-            f"{size} px, from {init}, {counted}",
+            f"{pair}, {size} px, from {init}, {counted}",
             *(f"loss {losses[step]:.0f}, its step {step}" for step in peer),
         ]
         lines = []
