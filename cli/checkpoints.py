@@ -15,8 +15,8 @@ import click
 
 from nst.cli.job import Job
 from nst.description import Fingerprints, Sources, bare_name, without_folders
-from nst.documents import read_as, read_json, require
 from nst.errors import NSTError, SettingsError
+from nst.files import read_as, read_json, require
 
 if TYPE_CHECKING:
     from nst.checkpoint import Checkpoint
@@ -107,7 +107,7 @@ _STEP = {
     "seconds": float,
 }
 _COMMAND = {"name": str, "long_side?": int, "layer?": str, "size?": str}
-"""What a checkpoint holds besides the transfer; see `nst.documents`."""
+"""What a checkpoint holds besides the transfer; see `nst.files`."""
 
 
 def before(saved: Checkpoint) -> Before:

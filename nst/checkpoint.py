@@ -26,17 +26,15 @@ from numpy.typing import NDArray
 from nst._version import __version__
 from nst.backends.autotune import processor
 from nst.cgroups import cores
-from nst.documents import read_json
 from nst.engine.stage import RunState, StageState
 from nst.errors import NSTError
-from nst.files import unwritten, writing_atomically
+from nst.files import read_json, unwritten, writing_atomically
 from nst.inputs import Pictures
 from nst.models.weights import NetworkWeights
 from nst.optim import Optimizer, State
 from nst.optim.serialise import pack, unpack
 from nst.pictures.masks import Masks
-from nst.pictures.picture import Picture
-from nst.pictures.tags import clean_tags
+from nst.pictures.picture import Picture, clean_tags
 from nst.planning.plan import Plan, free_memory
 from nst.protocol import Backend
 from nst.settings import Settings, make_settings
@@ -80,7 +78,7 @@ _FORM = {
     "versions": {str: str},
     "notes": {str: object},
 }
-"""What the JSON of a checkpoint must be; see `nst.documents`."""
+"""What the JSON of a checkpoint must be; see `nst.files`."""
 
 MOST = 2**16  # styles, pairs of L-BFGS and the like: more of them nobody has
 

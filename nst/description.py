@@ -15,14 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from nst._version import __version__
-from nst.documents import require
 from nst.errors import ImageError, NSTError, SettingsError
+from nst.files import require
 from nst.models.weights import NetworkWeights
 from nst.pictures.kinds import from_any
 from nst.pictures.masks import Masks
 from nst.pictures.opening import FileSource, name_of
-from nst.pictures.picture import Picture
-from nst.pictures.tags import DENSEST, Tags
+from nst.pictures.picture import DENSEST, Picture, Tags
 from nst.pictures.writing import read_settings
 from nst.protocol import Backend
 from nst.settings import METADATA, STARTS, Metadata, Settings, make_settings
@@ -190,7 +189,7 @@ FORM = {
     "step?": int,
     "command?": {str: (str, int, float)},
 }
-"""What the metadata of a picture must be; see `nst.documents`. The settings are checked by `nst.settings`."""
+"""What the metadata of a picture must be; see `nst.files`. The settings are checked by `nst.settings`."""
 
 OURS = ("max_pixels",)
 """Settings that are bounds against strangers' files: they come from the person and from no picture."""

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 
 from nst.engine.stage import RunState
-from nst.errors import SettingsError
+from nst.errors import ReprHtml, SettingsError
 from nst.optim import State, Stop
 from nst.pictures.color import Color
 from nst.pictures.masks import Masks, restore_protected
 from nst.pictures.picture import Picture, from_planar
 from nst.pictures.writing import with_caption
 from nst.protocol import HostArray
-from nst.repr_html import ReprHtml
 from nst.settings import Settings
 
 if TYPE_CHECKING:

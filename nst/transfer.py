@@ -58,7 +58,7 @@ from nst.engine.pyramid import (
 from nst.engine.stage import RunState, Stage
 from nst.engine.start import BLUR, Start
 from nst.engine.weighting import losses_of, resolved, style_amount
-from nst.errors import NSTError, SettingsError
+from nst.errors import NSTError, ReprHtml, SettingsError
 from nst.inputs import about_inputs, about_memory, read_inputs
 from nst.losses.objective import layers_of
 from nst.losses.term import Loss
@@ -73,7 +73,6 @@ from nst.pictures.scene import Scene, make_scene, whole_units
 from nst.planning.plan import Plan, Task, predict
 from nst.progress import Output, Progress, without_overflow_warnings
 from nst.protocol import Backend, Evaluation, HostArray, VectorSpace
-from nst.repr_html import ReprHtml
 from nst.result import History, Result
 from nst.settings import (
     CONTENT_LAYERS,

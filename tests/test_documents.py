@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
-from nst.documents import parse, read_as, read_json, require
 from nst.errors import SettingsError
+from nst.files import parse, read_as, read_json, require
 
 FORM = {
     "name": str,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nst.errors import ReprHtml
 from nst.pictures.picture import Picture
 from nst.pictures.writing import with_caption
 from nst.planning.plan import Plan
-from nst.repr_html import ReprHtml
 
 
 @pytest.fixture(scope="module")

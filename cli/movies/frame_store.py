@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nst.documents import parse
 from nst.errors import ImageError, SettingsError, told_as
-from nst.files import write_atomically
+from nst.files import parse, write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.reading import read_picture
 from nst.pictures.writing import write_picture

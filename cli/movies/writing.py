@@ -23,9 +23,8 @@ from PIL import Image
 
 from nst.cli.movies.film import Timing, open_film, pyav, repeats
 from nst.cli.movies.tracks import KINDS, Timed, add_tracks, copy_texts, kinds_in
-from nst.documents import read_json
 from nst.errors import ImageError
-from nst.files import check_writable, unwritten, write_atomically
+from nst.files import check_writable, read_json, unwritten, write_atomically
 from nst.pictures.picture import Picture
 from nst.pictures.writing import write_picture
 

@@ -25,9 +25,8 @@ from nst.cli.web.recipe import LOOKS, MOST_STYLES, Upload
 from nst.cli.web.session import Session
 from nst.cli.web.studio import Studio
 from nst.cli.web.uploads import MOST_BYTES, Intake, TooLargeError, bounded, find_faces
-from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
-from nst.files import is_full
+from nst.files import is_full, read_json
 from nst.samples import SAMPLES, read_sample
 
 Handler: TypeAlias = Callable[[Request, Session], Awaitable[Response | None]]

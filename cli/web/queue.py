@@ -17,9 +17,8 @@ from nst.cli.web.painting import Setup
 from nst.cli.web.process import PaintingProcess
 from nst.cli.web.recipe import require_in_folder
 from nst.cli.web.session import Store
-from nst.documents import parse, read_as
 from nst.errors import NSTError
-from nst.files import write_atomically
+from nst.files import parse, read_as, write_atomically
 
 CRASHES = 2  # times that the process may die over a picture before it is given up
 

@@ -15,9 +15,8 @@ from typing import Any
 
 from nst.cli.web.messages import HistoryEntry
 from nst.cli.web.recipe import Composition, require_in_folder
-from nst.documents import parse, read_as
 from nst.errors import NSTError, told_as
-from nst.files import write_atomically
+from nst.files import parse, read_as, write_atomically
 
 MOST = 100  # sessions that are kept; the one that was not used for longest goes
 

@@ -38,9 +38,8 @@ from nst.cli.web.process import PaintingProcess
 from nst.cli.web.queue import LargeJob, LargeJobs
 from nst.cli.web.recipe import MOST_STYLES, Composition, Upload, changed
 from nst.cli.web.session import FRESH, Session, Snapshot, Store, Work
-from nst.documents import read_json
 from nst.errors import SettingsError
-from nst.files import write_atomically
+from nst.files import read_json, write_atomically
 
 LOOKS_FILE = "looks.json"
 """Of a session's folder: the cards, as the page has them."""

@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 
 from nst.batch.rows import Row
 from nst.description import Fingerprints
-from nst.documents import read_json
 from nst.errors import ImageError, SettingsError
+from nst.files import read_json
 
 MANIFEST = "nst-batch.jsonl"
 
 _FORM = {"output": str, "status": str, "key?": (str, None), "sha256?": (str, None)}
-"""What a line must be, as far as it is read again; see `nst.documents`."""
+"""What a line must be, as far as it is read again; see `nst.files`."""
 
 
 class Manifest:

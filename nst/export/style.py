@@ -14,10 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
 from nst._version import __version__
-from nst.documents import read_json
 from nst.errors import NSTError, SettingsError
 from nst.export.step import ExportedLosses, differences, identity, require_exportable
-from nst.files import write_atomically
+from nst.files import read_json, write_atomically
 from nst.settings import Settings, rule_of
 from nst.transfer import StyleTransfer
 

@@ -16,9 +16,8 @@ from PIL import Image
 from nst.errors import ImageError
 from nst.pictures.large import reduced
 from nst.pictures.opening import CODE_POINTS, bomb, damaged
-from nst.pictures.picture import Picture, fill_hidden
+from nst.pictures.picture import Picture, fill_hidden, tags_of
 from nst.pictures.profiles import SRGB_CHROMATICITIES, from_code_points, from_gamma, needs_conversion, to_srgb
-from nst.pictures.tags import tags_of
 
 _WHITE_IS_ZERO = 0  # TIFF 6.0, tag 262 PhotometricInterpretation
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284

@@ -5,18 +5,56 @@ A picture is three float32 channels of sRGB in [0, 1] and, if the input had one,
 Resampling works on the sRGB values and not in linear light: the published VGG19 weights were trained
 on pictures resized that way, and so do the programs whose results people compare with. The price is
 the known one: very fine black and white detail comes out slightly darker than seen from afar.
+
+Of all else that a photograph's file says, its painting says dots per inch, author and copyright (`Tags`): neither where
+it was taken, nor when, nor with what.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from nst.pictures.tags import NO_TAGS, Tags
+# EXIF 2.32, section 4.6.4
+_X, _Y, _UNIT, _ARTIST, _COPYRIGHT = NUMBERS = (282, 283, 296, 315, 33432)
+_INCH, _PER_INCH = 2, {2: 1.0, 3: 2.54}  # by the unit: 3 is centimetres
+_LONGEST = 1000  # letters
+DENSEST = 65535  # dots per inch, of which JFIF has 16 bits
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a photograph's file says that its painting says too."""
+
+    dpi: tuple[float, float] | None = None  # across and down; None: nothing is said
+    author: str = ""  # empty: nobody is named
+    copyright: str = ""  # the same
+
+    def in_png(self, info: PngInfo) -> None:
+        """Add the words to the chunks of a PNG."""
+        for name, text in (("Author", self.author), ("Copyright", self.copyright)):
+            if text:
+                info.add_itxt(name, text)
+
+    def in_exif(self, exif: Image.Exif) -> None:
+        """Add all of them; words in UTF-8, as other programs have them, though EXIF has but ASCII."""
+        for number, text in ((_ARTIST, self.author), (_COPYRIGHT, self.copyright)):
+            if text:
+                exif[number] = text.encode()
+        if self.dpi is not None:
+            exif[_X], exif[_Y], exif[_UNIT] = *self.dpi, _INCH
+
+
+NO_TAGS = Tags()
 
 _VISIBLE = np.float32(1 / 16)
 """Alpha below this hides the colour: files often hold garbage there, and 8 bits cannot divide it out."""
@@ -34,7 +72,7 @@ class Picture:
             every pixel.
         alpha: (H, W) float32 in [0, 1], 1 is opaque; None when the input had no alpha channel. An alpha
             channel that is opaque everywhere is kept, so that the output has the channels of the input.
-        tags: what its file says besides, see `nst.pictures.tags`.
+        tags: what its file says besides, see `Tags`.
 
     Examples:
         >>> Picture(np.zeros((32, 40, 3), np.float32)).size
@@ -200,3 +238,52 @@ def from_planar(array: NDArray[np.floating], alpha: NDArray[np.float32] | None) 
     """A picture of (1, 3, H, W), brought into [0, 1], and alpha."""
     rgb = np.clip(array[0].transpose(1, 2, 0), 0.0, 1.0).astype(np.float32, order="C")
     return Picture(rgb, alpha)
+
+
+def tags_of(image: Image.Image) -> Tags:
+    """Those of a Pillow image that has been loaded."""
+    exif: Mapping[int, Any] = {}
+    with (
+        warnings.catch_warnings(),
+        suppress(Exception),
+    ):  # a block too broken to parse: nearly anything is raised
+        warnings.simplefilter("ignore")  # of tags that are not asked for
+        exif = dict(image.getexif())
+    found = tags_in(exif)
+    own = image.info
+    named = (own.get("Author") or found.author, own.get("Copyright") or found.copyright)
+    return clean_tags(own.get("dpi") or found.dpi, *named)
+
+
+def clean_tags(dpi: Any, author: Any, copyright_: Any) -> Tags:
+    """What a file says, as far as it can be."""
+    return Tags(_dpi(dpi), _words(author), _words(copyright_))
+
+
+def tags_in(exif: Mapping[int, Any]) -> Tags:
+    """Those of values by `NUMBERS`, as EXIF and TIFF have them."""
+    unit = _PER_INCH.get(exif.get(_UNIT, _INCH), 0.0)
+    return Tags(
+        _dpi((exif.get(_X), exif.get(_Y)), unit), _words(exif.get(_ARTIST)), _words(exif.get(_COPYRIGHT))
+    )
+
+
+def _dpi(pair: Any, unit: float = 1.0) -> tuple[float, float] | None:
+    """Two numbers or fractions that can be; else None."""
+    try:
+        across, down = (unit * (one[0] / one[1] if isinstance(one, tuple) else float(one)) for one in pair)
+    except (TypeError, ValueError, ArithmeticError, LookupError):
+        return None
+    possible = all(math.isfinite(one) and 1 <= one <= DENSEST for one in (across, down))
+    return (across, down) if possible else None
+
+
+def _words(value: Any) -> str:
+    """Text that Pillow or tifffile takes for Latin-1, and most programs write in UTF-8."""
+    if not isinstance(value, (str, bytes)):
+        return ""
+    with suppress(UnicodeError):
+        value = (value.encode("latin-1") if isinstance(value, str) else value).decode()
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    plain = "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(plain.split())[:_LONGEST]

@@ -22,9 +22,8 @@ from nst.errors import ImageError
 from nst.pictures.decoding import check_range, full_range
 from nst.pictures.large import check_packing, check_pixels, reduction
 from nst.pictures.opening import damaged
-from nst.pictures.picture import Picture, fill_hidden, to_uint8
+from nst.pictures.picture import NUMBERS, Picture, fill_hidden, tags_in, to_uint8
 from nst.pictures.profiles import to_srgb
-from nst.pictures.tags import NUMBERS, tags_in
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage

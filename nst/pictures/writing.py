@@ -18,13 +18,11 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from nst._version import __version__
-from nst.documents import parse
 from nst.errors import ImageError
-from nst.files import check_writable, unwritten, write_atomically
+from nst.files import check_writable, parse, unwritten, write_atomically
 from nst.pictures.opening import FileSource, name_of, open_file, open_picture
-from nst.pictures.picture import Picture, to_uint8
+from nst.pictures.picture import NO_TAGS, Picture, Tags, to_uint8
 from nst.pictures.profiles import srgb_profile
-from nst.pictures.tags import NO_TAGS, Tags
 
 _DESCRIPTION, _SOFTWARE = 270, 305  # EXIF 2.32, section 4.6.4: ImageDescription, Software
 

@@ -23,12 +23,11 @@ import psutil
 
 from nst import cgroups
 from nst.encoding.windows import PASSES, margin, overlap_factor, side_of, smallest_side, windows
-from nst.errors import SettingsError
+from nst.errors import ReprHtml, SettingsError
 from nst.models import vgg
 from nst.models.weights import NetworkWeights
 from nst.optim import OPTIMIZERS
 from nst.protocol import Backend
-from nst.repr_html import ReprHtml
 from nst.settings import Settings
 
 SIGNS = (

@@ -18,8 +18,7 @@ from nst.description import Labels, settings_of
 from nst.errors import NSTError
 from nst.export.style import read_style
 from nst.models.random import random_weights
-from nst.pictures.picture import Picture
-from nst.pictures.tags import NO_TAGS
+from nst.pictures.picture import NO_TAGS, Picture
 from nst.pictures.writing import read_settings, write_picture
 from nst.transfer import StyleTransfer
 

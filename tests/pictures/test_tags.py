@@ -7,8 +7,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from nst.description import Labels
 from nst.errors import SettingsError
+from nst.pictures.picture import Tags
 from nst.pictures.reading import read_picture
-from nst.pictures.tags import Tags
 from nst.pictures.writing import write_picture
 
 SUFFIXES = ["png", "jpg", "webp", "tif"]

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from nst.cli.web.live import LiveWorker
 from nst.cli.web.messages import (
     Colored,
     Estimate,
@@ -28,7 +27,7 @@ from nst.cli.web.messages import (
     Stop,
 )
 from nst.cli.web.painting import PaintingContext, Setup, error_line, paint_looks
-from nst.cli.web.process import LargeWorker, PaintingProcess
+from nst.cli.web.process import LargeWorker, LiveWorker, PaintingProcess
 from nst.cli.web.recipe import LOOKS, Composition, Recipe, Upload
 from tests.conftest import scene
 
@@ -273,7 +272,7 @@ def test_the_looks_keep_what_is_protected(context, order, tmp_path, pictures, qu
 
 
 def test_two_people_take_turns(context, order, quick, monkeypatch):
-    monkeypatch.setattr("nst.cli.web.live.HEAD_START", 0.0)
+    monkeypatch.setattr("nst.cli.web.process.HEAD_START", 0.0)
     pipe = serve(context, Pipe([Paint(order(1), False), Paint(order(1, session="b"), False)]))
     whose = [event.session for event in pipe.of(Preview)]
     first_done = next(place for place, event in enumerate(pipe.sent) if isinstance(event, Finished))
@@ -298,7 +297,7 @@ def test_who_finds_no_memory_waits_for_the_other(context, order, weights_file, q
 def test_who_waits_for_a_turn_does_not_take_the_memory_of_a_stopped_picture(
     context, order, quick, monkeypatch
 ):
-    monkeypatch.setattr("nst.cli.web.live.MOST", 1)
+    monkeypatch.setattr("nst.cli.web.process.MOST", 1)
     others = [Paint(order(1, session=name), False) for name in "bc"]
     again = Paint(order(1), True, resume=True)
     pipe = Pipe([Paint(order(1), False)]).when(step(4), Stop("a")).when(finished, *others)
@@ -372,7 +371,7 @@ def test_of_many_plans_the_newest_of_a_session_is_worked_out(context, order, mon
             pipe.requests += [Large(order(2, size=size), "", SIZE) for size in (500, 600)]
         return Estimate(plan.order.session, plan.order.size)
 
-    monkeypatch.setattr("nst.cli.web.live.estimate", work_out)
+    monkeypatch.setattr("nst.cli.web.process.estimate", work_out)
     other = Large(replace(order(1, size=90), session="other"), "", SIZE)
     pipe = Pipe([*(Large(order(2, size=size), "", SIZE) for size in range(100, 200)), other])
     with pytest.raises(EOFError):
