@@ -20,7 +20,7 @@ demo: .venv/.demo
 test: .venv/.test docs/browser/node_modules
 	$(TEST)
 
-# what takes seconds: no browsers, no services, no fresh environments
+# the quick ones: no browsers, no services, no fresh environments
 check: .venv/.test
 	$(TEST) -m "not slow"
 

@@ -241,6 +241,7 @@ def _painted(backend, weights, size=32):
     return nst.stylize(picture, picture[::-1].copy(), backend=backend, **options)
 
 
+@pytest.mark.slow
 def test_keras_that_is_set_to_channels_first(need, small_network):
     need("tf")
     expected = _painted("tf", small_network)
@@ -273,6 +274,7 @@ def test_tensorflow_that_builds_a_graph(need, small_network):
         _painted("tf", small_network)
 
 
+@pytest.mark.slow
 def test_a_compiled_function_paints_as_the_page_says(need):
     """Dynamo would go through all of nst (docs/embedding.md)."""
     need("torch")

@@ -72,6 +72,7 @@ print((psutil.Process().memory_info().rss - before) / (8 * 512 * 512 * 9 * 4) / 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")
 def test_a_program_keeps_its_filters_and_not_what_it_was_made_of(need, environment):
     """As they came, and packed for the processor; a graph, a model, its text and what was read of that were kept."""

@@ -63,6 +63,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 def test_a_batch_of_hours_is_asked_about(batch, gallery, monkeypatch):
     monkeypatch.setattr("nst.cli.batches.forecast", lambda transfer: SimpleNamespace(total=1800.0))
     for answer, options, begins in (("n\n", ["--jobs", 2], False), ("\n", [], True), ("", ["--yes"], True)):
@@ -159,6 +160,7 @@ def test_a_table_with_options_for_each_row(batch, gallery):
     assert second["styles"] == ["s0.png", "s1.png"]  # their names, without folders
 
 
+@pytest.mark.slow
 def test_a_precision_a_size_in_a_table(batch, gallery, need):
     need("torch")
     (gallery / "t.csv").write_text(

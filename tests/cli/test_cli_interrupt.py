@@ -123,6 +123,7 @@ def test_once_saves_the_run_too_where_that_was_asked_for(start, tmp_path):
     assert len(json.loads(read_checkpoint(tmp_path / "run.nst").file("trace"))) == step + 1
 
 
+@pytest.mark.slow
 def test_two_end_it_though_a_library_does_not_return(start):
     """Python hears of a signal between two of its own instructions alone; this is one that takes hours."""
     process = start(1, "library")

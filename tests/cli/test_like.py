@@ -102,6 +102,7 @@ def shown_again(command, made, folder):
     return again.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_precision_a_size(here, command, tmp_path, need):
     need("torch")
     words = [*here, "--backend", "torch", "--size", 48, "--scales", "24,32", "--steps", 3]

@@ -69,6 +69,7 @@ def test_workers_of_a_picture(planted, pictures, small_run):
     assert (done.ran, done.returncode) == ("", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_painters_of_the_studio(planted, tmp_path):
     """The one that says that there is no such backend has been started."""
     pytest.importorskip("uvicorn")
@@ -77,6 +78,7 @@ def test_painters_of_the_studio(planted, tmp_path):
     assert "unknown backend 'abacus'" in done.stderr
 
 
+@pytest.mark.slow
 def test_probes_of_the_backends(planted):
     done = planted("backends", "--devices")
     assert (done.ran, done.returncode) == ("", 0), done.stderr
@@ -88,6 +90,7 @@ def test_the_suite_of_a_backend(planted):
     assert (done.ran, done.returncode) == ("", 0), done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_a_cluster(planted, pictures, small_run):
     pytest.importorskip("ray")
     words = [*small_run, "--size", 32, "--steps", 1, "--ray=local", "--ray-workers", 1]

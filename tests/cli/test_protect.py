@@ -20,6 +20,7 @@ def photo(tmp_path):
     return "photo.png"
 
 
+@pytest.mark.slow
 def test_a_face_its_mask_and_the_command_again(stylize, command, photo, tmp_path):
     noise = ["--init", "noise", "--size", 64, "--metadata", "all"]
     made = stylize(*noise, "--protect", "face", content=photo, output="made.jpg")
@@ -65,6 +66,7 @@ def test_mistakes(stylize, pictures):
     assert stylize("--protect", "fase").status == 2
 
 
+@pytest.mark.slow
 def test_a_sheet_of_variations_looks_for_it_once(
     command, photo, tmp_path, pictures, weights_file, monkeypatch
 ):
@@ -85,6 +87,7 @@ def test_a_sheet_of_variations_looks_for_it_once(
     assert "--protect face" in (tmp_path / "s" / "vary.html").read_text()
 
 
+@pytest.mark.slow
 def test_protection_is_offered_where_there_is_a_face(stylize, photo):
     small = ["--size", 128, "--steps", 1]
     line = "1 face: --protect face keeps it as in the photograph"
@@ -96,6 +99,7 @@ def test_protection_is_offered_where_there_is_a_face(stylize, photo):
     assert "--protect" not in stylize(*small, "--size", 62, content=photo).stdout  # a face of a few pixels
 
 
+@pytest.mark.slow
 def test_looking_for_faces_leaves_nothing_in_memory(python, photo, tmp_path, monkeypatch):
     """scikit-image and what it loads took 36 MiB and more of a run that was planned without."""
     look = """

@@ -78,6 +78,7 @@ def test_a_protected_part_stays(stylize, command, pictures):
     assert np.abs(pixels("c.png") - pixels(pictures.content))[inner].max() <= 1
 
 
+@pytest.mark.slow
 def test_a_record_in_other_colours(pictures, small_network):
     options = {"weights": small_network, "backend": "numpy", "steps": 1, "scales": 1}
     *_, plain = nst.StyleTransfer(pictures.content, pictures.style, **options).iterate()

@@ -1,5 +1,6 @@
 """No picture of the documentation is woven, by the figure of `benchmarks/quality.py`."""
 
+import pytest
 from PIL import Image
 
 FINE, COARSE = 4.0, 2.5
@@ -14,6 +15,7 @@ OTHERWISE = {
 """What the default did not paint."""
 
 
+@pytest.mark.slow
 def test_no_picture_is_woven(weave, root):
     folder = root / "docs" / "pictures"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")}

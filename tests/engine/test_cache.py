@@ -95,7 +95,7 @@ def test_every_content_and_style_of_one_size_share_one_program(name, kind, need,
     assert set(counts) == {counts[0]}
 
 
-@pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
+@pytest.mark.parametrize("name", ["torch", pytest.param("tf", marks=pytest.mark.slow), "onnx"])
 def test_memory_stays_flat_from_picture_to_picture(name, need, small_network):
     """Without a cache 20 of these pictures take 20 MB more with TensorFlow, which keeps every graph."""
     need(name)

@@ -90,6 +90,7 @@ def test_every_loss_is_exact(small_network, options):
     np.testing.assert_allclose(in_windows, gradient, atol=1e-11 * np.abs(gradient).max(), rtol=0)
 
 
+@pytest.mark.slow
 def test_a_circular_picture_is_exact(small_network):
     backend, content = get_backend("numpy", dtype="float64"), picture(1, 192, 256)
     options = {"content": content, "padding": "circular"}
@@ -112,7 +113,7 @@ def test_a_circular_picture_has_no_border(small_network):
     np.testing.assert_allclose(of_rolled, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
 
 
-@pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
+@pytest.mark.parametrize("name", ["torch", pytest.param("tf", marks=pytest.mark.slow), "onnx"])
 def test_every_backend_is_exact_to_rounding(small_network, name):
     """Within the limit of the conformance table for a gradient in float32."""
     from nst.conformance.compare import tolerance

@@ -33,12 +33,14 @@ def over(weave, need):
     return measure
 
 
+@pytest.mark.slow
 def test_a_result_is_no_more_woven_than_a_painting(over):
     fine, coarse = over()
     assert fine < 5
     assert coarse < 2.5
 
 
+@pytest.mark.slow
 def test_without_noise_it_is(over):
     """Or the test above would hold nothing."""
     fine, coarse = over(octave_noise=0)

@@ -267,6 +267,7 @@ def test_the_painted_layer_stands_above_in_its_place(gimp, small, photo, picture
     assert np.array_equal(np.asarray(painted.picture), np.asarray(expected.resize((32, 24))))
 
 
+@pytest.mark.slow
 def test_a_selection_is_the_mask_of_the_painted_layer(gimp, small, photo):
     _, _, image, _ = gimp(photo, selected=True, **small)
     assert image.layers[1].mask == "selection"

@@ -192,6 +192,7 @@ def test_eight_bit_weights_stay_eight_bits(exported, network):
     assert numbers < exported.stat().st_size < 2.5 * numbers
 
 
+@pytest.mark.slow
 def test_the_network_of_the_package_takes_13_megabytes(tmp_path):
     onnx = pytest.importorskip("onnx")
     export_onnx(tmp_path / "step.onnx", (16, 16), weights="embedded")

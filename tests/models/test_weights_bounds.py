@@ -310,6 +310,7 @@ def test_what_ended_the_process_once(name):
     refused(Path(__file__).parents[1] / "data" / f"matconvnet-{name}.mat", "MatConvNet")
 
 
+@pytest.mark.slow
 def test_a_classifier_is_never_in_memory(tmp_path):
     """Four thousand columns: passed over, in a file that is compressed as MATLAB's are."""
     rng, layers = np.random.default_rng(1), []

@@ -167,6 +167,7 @@ def test_either_vgg19_can_be_normalised(command, home_of, base):
         np.testing.assert_allclose(means, 1, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_normalised_networks_are_of_one_kind(home_of):
     home_of("vgg19-torchvision", random_weights(1, 1, "conv1_2"))
     assert kind_of(obtain("vgg19-torchvision")) == "torchvision"

@@ -55,6 +55,7 @@ def test_several_faces_of_different_sizes(astronaut):
     assert mask[:, round(400 * scale) : round(550 * scale)].sum() == 0
 
 
+@pytest.mark.slow
 def test_no_face_in_a_cat_a_rocket_or_a_ribbon(caplog):
     for pixels in (data.chelsea(), data.rocket(), np.full((4, 300, 3), 90)):
         assert faces(picture(pixels)) is None
@@ -144,6 +145,7 @@ def test_colours_that_are_changed_afterwards_do_not_reach_it():
     assert np.abs(result[:5] - photo.rgb[:5]).mean() > 0.1
 
 
+@pytest.mark.slow
 def test_a_transfer_keeps_the_face(astronaut, small_network):
     """From noise, so that nothing but the mask can have kept it."""
     small = np.asarray(Image.fromarray(astronaut).resize((96, 96), Image.Resampling.LANCZOS))

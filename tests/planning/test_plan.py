@@ -211,6 +211,7 @@ class Cramped(NumpyBackend):
         return evaluate
 
 
+@pytest.mark.slow
 def test_running_out_of_memory_goes_on_in_windows_with_the_same_result(small_network, caplog, monkeypatch):
     monkeypatch.setattr(plan, "SIDES", (256, 224, 200))
     rng = np.random.default_rng(0)
@@ -250,6 +251,7 @@ def test_a_frame_that_runs_out_of_memory_goes_on_in_windows_and_so_do_the_next(
         assert np.abs(result.astype(int) - wanted).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_smallest_windows_may_be_too_large(small_network, monkeypatch):
     monkeypatch.setattr(plan, "SIDES", (224,))
     monkeypatch.setattr(Cramped, "limit", 100)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -22,12 +23,14 @@ def test_it_is_listed(plugged):
     assert [line.split()[0] for line in done.stdout.splitlines()].count("mine") == 1
 
 
+@pytest.mark.slow
 def test_it_conforms(plugged):
     done = run(plugged, "nst.conformance", "mine")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mine (numpy" in done.stdout
 
 
+@pytest.mark.slow
 def test_its_own_test_passes(plugged, tmp_path):
     """The class is that of the command, which has run all cases."""
     shutil.copy(HERE / "check_mine.py", tmp_path / "test_mine.py")
@@ -54,7 +57,7 @@ import numpy as np
 import nst
 from nst_mine.tensor import Tensor
 content, style = (Tensor(np.random.default_rng(seed).uniform(0, 255, (3, 24, 32))) for seed in (1, 2))
-options = {"backend": "nst_mine:MineBackend", "weights": sys.argv[1], "steps": 2}
+options = {"backend": "nst_mine:MineBackend", "weights": sys.argv[1], "size": 32, "steps": 2}
 result = nst.stylize(content, style, **options)
 array = nst.stylize(*(np.moveaxis(t.planes, 0, -1).astype("float32") / 255 for t in (content, style)), **options)
 assert type(result) is Tensor, type(result)

@@ -253,6 +253,7 @@ def test_the_brush_protects(context, order, tmp_path, pictures, quick):
     assert np.abs(after - photo)[outside].mean() > 0.6 * np.abs(before - photo)[outside].mean()
 
 
+@pytest.mark.slow
 def test_the_looks_keep_what_is_protected(context, order, tmp_path, pictures, quick):
     mask = np.zeros((24, 32), np.uint8)
     mask[:, :16] = 255
@@ -282,6 +283,7 @@ def test_two_people_take_turns(context, order, quick, monkeypatch):
     assert set(whose) == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_who_finds_no_memory_waits_for_the_other(context, order, weights_file, quick):
     """The limit holds one picture and not two."""
     pipe = serve(context, Pipe([Paint(order(1), False)]))
@@ -401,6 +403,7 @@ def test_a_quick_poster_and_its_command(context, large, command):
     assert "larger size" in states(pipe, "failed")[0].error
 
 
+@pytest.mark.slow
 def test_a_large_picture_and_its_command(context, large, command):
     (done,) = serve(context, Pipe([large(2)]), LargeWorker).entries
     assert (done.size, done.why) == ((64, 48), "large")

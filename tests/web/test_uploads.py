@@ -250,6 +250,7 @@ def test_a_large_face_is_found_and_kept(ready, portrait):
     assert subject["photo"]["faces"] in ready.studio.store.get(ready.name).wanted
 
 
+@pytest.mark.slow
 def test_a_small_face_is_kept_when_the_switch_says_so(ready, portrait):
     sheet = Image.new("RGB", (1200, 1200), "gray")
     sheet.paste(Image.open(io.BytesIO(portrait)), (0, 0))

@@ -197,6 +197,7 @@ def test_the_command_fails_with_a_required_backend_that_is_missing(monkeypatch):
     assert "jax: FAILED: unknown backend 'jax'" in done.output
 
 
+@pytest.mark.slow
 def test_the_pytest_class(tmp_path, python):
     (tmp_path / "test_it.py").write_text(
         textwrap.dedent("""
