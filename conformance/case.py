@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from nst.protocol import Backend, Evaluation, LossFunction, Network, TensorFunct
 
 Array = NDArray[np.float64]
 Constants = Mapping[str, Array]
+R = TypeVar("R")
 
 
 class Skip(Exception):  # noqa: N818  # not an error
@@ -46,10 +47,17 @@ class Need:
 
 @dataclass(frozen=True)
 class Side:
-    """One backend, driven with host arrays. Networks are built once and kept."""
+    """One backend, driven with host arrays. Networks and what several cases look at are made once and kept."""
 
     backend: Backend[Any]
-    _networks: dict[Any, Network[Any]] = field(default_factory=dict, repr=False)
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Any, make: Callable[[], R]) -> R:
+        """What `make` gives, or gave for that key."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: R = self._kept[key]
+        return kept
 
     def network(
         self, layers: Sequence[str], pooling: Pooling = "avg", weights: NetworkWeights | None = None
@@ -57,9 +65,7 @@ class Side:
         """A network; without weights the small one of `inputs.small_network`."""
         weights = weights or inputs.small_network()
         key = (tuple(layers), pooling, id(weights))
-        if key not in self._networks:
-            self._networks[key] = self.backend.network(weights, layers, pooling)
-        return self._networks[key]
+        return self.once(key, lambda: self.backend.network(weights, layers, pooling))
 
     def tensors(self, constants: Constants) -> dict[str, Any]:
         """Constants on the device."""
@@ -80,9 +86,15 @@ class Side:
         self, function: LossFunction[Any], x: Array, constants: Constants | None = None
     ) -> Evaluation[Array]:
         """An objective as the engine compiles it, and one call, on host arrays."""
+        return self.compiled(function, x, constants)(x)
+
+    def compiled(
+        self, function: LossFunction[Any], like: Array, constants: Constants | None = None
+    ) -> Callable[[Array], Evaluation[Array]]:
+        """An objective as the engine compiles it, on host arrays."""
         tensors = self.tensors(constants or {})
-        picture = self.backend.from_numpy(x)
-        return self.read(compile_objective(self.backend, function, picture, tensors)(picture, tensors))
+        objective = compile_objective(self.backend, function, self.backend.from_numpy(like), tensors)
+        return lambda x: self.read(objective(self.backend.from_numpy(x), tensors))
 
     def read(self, evaluation: Evaluation[Any]) -> Evaluation[Array]:
         """An evaluation on the host."""
@@ -96,7 +108,6 @@ class Subject:
     def __init__(self, backend: Backend[Any], weights: NetworkWeights | None = None) -> None:
         self.tested = Side(backend)
         self.weights = weights
-        self.memo: dict[Any, Any] = {}
 
     @cached_property
     def reference(self) -> Side:

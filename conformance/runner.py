@@ -18,16 +18,14 @@ from nst.backends import backend_names
 from nst.backends.registry import backend_class, how_to_install
 from nst.children import add_working_folder
 from nst.conformance.case import Side, Subject
-from nst.conformance.cases import inputs
-from nst.conformance.cases.l2_features import maps_and_grams
+from nst.conformance.cases.l2_features import all_layers
 from nst.conformance.cases.l7_full_width import trained_outputs
-from nst.conformance.cases.objectives import PROBLEMS, targets
+from nst.conformance.cases.objectives import PROBLEMS, evaluation
 from nst.conformance.compare import tolerance
 from nst.conformance.report import EMBEDDED, as_json, backend_table, pair_table
 from nst.conformance.suite import WEIGHTS, run_cases, select
 from nst.errors import NSTError, SettingsError, told_as
 from nst.files import write_atomically
-from nst.models import vgg
 from nst.models.weights import load_weights
 from nst.processes import ProcessExecutor
 
@@ -103,14 +101,13 @@ def fixed_outputs(side: Side, full: bool = True) -> dict[str, Any]:
     With `full` those of the embedded network as well, named `embedded/quantity/...`.
     """
     outputs = {}
-    for name, array in maps_and_grams(side, inputs.picture(21), vgg.LAYER_NAMES).items():
+    for name, array in all_layers(side, "avg").items():
         layer = name.removeprefix("gram ")
         outputs[f"{'gram' if layer != name else 'features'}/{layer}"] = array
     for name in ("whole/avg", "whole/max"):
-        problem = PROBLEMS[name]
-        evaluation = side.differentiate(problem.function(side), problem.start(), targets(problem))
-        outputs[f"loss/{name}"] = evaluation.total
-        outputs[f"gradient/{name}"] = evaluation.gradient
+        found = evaluation(side, PROBLEMS[name])
+        outputs[f"loss/{name}"] = found.total
+        outputs[f"gradient/{name}"] = found.gradient
     if full:
         outputs |= {EMBEDDED + name: array for name, array in trained_outputs(side).items()}
     return outputs

@@ -187,10 +187,10 @@ def _terminal(unit: str) -> Iterator[Show]:
         task = bar.add_task("", total=None, visible=False, count="", after=unit if unit != "bytes" else "")
 
         def move(done: float, total: float | None, before: str, after: str | None) -> None:
-            bar.update(task, completed=done, total=total, description=escape(before), visible=True)
-            bar.update(task, count=_count_text(done, total))
             if after is not None:
                 bar.update(task, after=escape(after))
+            bar.update(task, completed=done, total=total, description=escape(before), visible=True)
+            bar.update(task, count=_count_text(done, total), refresh=True)  # not at rich's next tick, if ever
 
         yield _sometimes(move)
 

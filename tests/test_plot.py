@@ -122,6 +122,7 @@ except nst.NSTError as error:
 """
 
 
+@pytest.mark.slow
 def test_matplotlib_is_loaded_when_it_is_used(python):
     assert json.loads(python("-c", LOADED).stdout) == [False, True, False]
     assert python("-c", WITHOUT).stdout == "figures need matplotlib: pip install 'nst[notebook]'\n"

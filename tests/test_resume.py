@@ -128,6 +128,7 @@ def test_a_network_in_half_precision(precision, made, small_network, need, tmp_p
     assert bits(last) == bits(whole[-1])
 
 
+@pytest.mark.slow
 def test_windows_that_were_taken_when_memory_ran_out_are_taken_again(
     made, small_network, tmp_path, monkeypatch
 ):

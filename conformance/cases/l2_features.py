@@ -58,20 +58,16 @@ def maps_and_grams(
     return side.evaluate(function, x)
 
 
-def _all_layers(subject: Subject, pooling: Pooling) -> tuple[dict[str, Array], dict[str, Array]]:
-    """What all layers give for the noise picture on both sides; worked out once a run."""
-    if ("all layers", pooling) not in subject.memo:
-        subject.memo["all layers", pooling] = tuple(
-            maps_and_grams(side, PICTURES["noise"](), vgg.LAYER_NAMES, pooling)
-            for side in (subject.tested, subject.reference)
-        )
-    pair: tuple[dict[str, Array], dict[str, Array]] = subject.memo["all layers", pooling]
-    return pair
+def all_layers(side: Side, pooling: Pooling) -> dict[str, Array]:
+    """What all layers give for the noise picture; worked out once on a side."""
+    return side.once(
+        ("all layers", pooling), lambda: maps_and_grams(side, PICTURES["noise"](), vgg.LAYER_NAMES, pooling)
+    )
 
 
 def _layer(layer: str, pooling: Pooling, gram: bool) -> Run:
     def run(subject: Subject) -> Iterator[Measurement]:
-        got, want = _all_layers(subject, pooling)
+        got, want = all_layers(subject.tested, pooling), all_layers(subject.reference, pooling)
         key, quantity = (f"gram {layer}", "gram") if gram else (layer, "features")
         yield subject.compare(key, got[key], want[key], quantity)
 

@@ -8,21 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from nst.conformance.case import Case, Subject
-from nst.conformance.cases.objectives import OTHERS, PROBLEMS, Problem, make_targets, targets
+from nst.conformance.cases.objectives import OTHERS, PROBLEMS, Problem, compiled, evaluation, make_targets
 from nst.conformance.compare import Measurement
 from nst.protocol import Evaluation
 
 
 def evaluations(subject: Subject, name: str) -> tuple[Evaluation[np.ndarray], Evaluation[np.ndarray]]:
-    """A problem on the backend under test and on the reference; worked out once a run."""
-    if ("problem", name) not in subject.memo:
-        problem = PROBLEMS[name]
-        subject.memo["problem", name] = tuple(
-            side.differentiate(problem.function(side), problem.start(), targets(problem))
-            for side in (subject.tested, subject.reference)
-        )
-    pair: tuple[Evaluation[np.ndarray], Evaluation[np.ndarray]] = subject.memo["problem", name]
-    return pair
+    """A problem on the backend under test and on the reference."""
+    return evaluation(subject.tested, PROBLEMS[name]), evaluation(subject.reference, PROBLEMS[name])
 
 
 def _value(name: str) -> Callable[[Subject], Iterator[Measurement]]:
@@ -45,8 +38,8 @@ def _zero_at_target(problem: Problem) -> Callable[[Subject], Iterator[Measuremen
         side = subject.tested
         target, other = problem.start(44), problem.start(45)
         constants = make_targets(side, problem, target, target)
-        function = problem.function(side)
-        here, there = (side.differentiate(function, x, constants) for x in (target, other))
+        objective = side.compiled(problem.function(side), target, constants)
+        here, there = objective(target), objective(other)
         yield subject.compare("loss at the target", here.total, 0.0, "zero", scale=float(there.total))
         norm = float(np.linalg.norm(there.gradient))
         zeros = np.zeros_like(here.gradient)
@@ -60,7 +53,7 @@ def _nan(name: str) -> Callable[[Subject], Iterator[Measurement]]:
         problem = PROBLEMS[name]
         x = problem.start()
         x.flat[x.size // 2] = np.nan
-        got = subject.tested.differentiate(problem.function(subject.tested), x, targets(problem))
+        got = compiled(subject.tested, problem)(x)
         for term, value in {**got.terms, "total": got.total}.items():
             yield subject.compare(f"{term} of a picture with a NaN", value, np.nan, "exact")
 
@@ -73,7 +66,7 @@ def _overflow(name: str) -> Callable[[Subject], Iterator[Measurement]]:
     def run(subject: Subject) -> Iterator[Measurement]:
         problem = PROBLEMS[name]
         x = problem.start() * np.finfo(subject.tested.backend.dtype).max / 8
-        got = subject.tested.differentiate(problem.function(subject.tested), x, targets(problem))
+        got = compiled(subject.tested, problem)(x)
         yield subject.check("the total is not finite", not np.isfinite(got.total))
 
     return run

@@ -17,10 +17,11 @@ NAME = "whole/avg"
 
 
 def _compiled(subject: Subject) -> tuple[Objective[Any], Any, dict[str, Any]]:
-    """The whole objective, its start picture and its constants on the device."""
+    """The whole objective, its start picture and its constants on the device; one objective for all cases."""
     side, problem = subject.tested, PROBLEMS[NAME]
     x, constants = side.backend.from_numpy(problem.start()), side.tensors(targets(problem))
-    return side.backend.compile(problem.function(side), x, constants), x, constants
+    objective = side.once(NAME, lambda: side.backend.compile(problem.function(side), x, constants))
+    return objective, x, constants
 
 
 def _same_call_twice(subject: Subject) -> Iterator[Measurement]:

@@ -43,7 +43,11 @@ def _evaluation(subject: Subject, passes: PassesOf) -> Evaluation[Any]:
 
 
 def _shared_out(subject: Subject, count: int) -> Evaluation[Any]:
-    """Among that many workers on the device under test, each with a backend of its own, in threads."""
+    """Among that many workers on the device under test, each with a backend of its own, in threads; once a run."""
+    return subject.tested.once(("workers", count), lambda: _by_workers(subject, count))
+
+
+def _by_workers(subject: Subject, count: int) -> Evaluation[Any]:
     backend = subject.tested.backend
     make = partial(type(backend), backend.device, backend.dtype, backend.precision)
     workers = start_workers(

@@ -58,7 +58,7 @@ def golden_values(side: Side) -> dict[str, Any]:
         for values, features in ((seeded, seeded_features), (trained, trained_features)):
             values[pooling] = {name: summary(array) for name, array in features(side, pooling).items()}
     seeded |= _summary_of(seeded_objective(side, inputs.full_network()))
-    trained |= {name: _summary_of(trained_objective(side, settings)) for name, settings in OBJECTIVES.items()}
+    trained |= {name: _summary_of(trained_objective(side, name)) for name in OBJECTIVES}
     return {"seeded": seeded, "embedded": trained}
 
 
@@ -80,8 +80,8 @@ def trained_outputs(side: Side) -> dict[str, Array]:
         for name, array in trained_features(side, pooling).items():
             layer = name.removeprefix("gram ")
             outputs[f"{'gram' if layer != name else 'features'}/{layer}/{pooling}"] = array
-    for name, settings in OBJECTIVES.items():
-        evaluation = trained_objective(side, settings)
+    for name in OBJECTIVES:
+        evaluation = trained_objective(side, name)
         outputs[f"loss/{name}"] = evaluation.total
         outputs[f"gradient/{name}"] = evaluation.gradient
     return outputs
@@ -93,9 +93,11 @@ def seeded_features(side: Side, pooling: Pooling) -> dict[str, Array]:
 
 
 def trained_features(side: Side, pooling: Pooling) -> dict[str, Array]:
-    """The same of the network of the package."""
-    weights = inputs.embedded_network()
-    return maps_and_grams(side, inputs.scene(*SCENE_SIZE), weights.layer_names, pooling, weights)
+    """The same of the network of the package; worked out once on a side."""
+    weights, x = inputs.embedded_network(), inputs.scene(*SCENE_SIZE)
+    return side.once(
+        ("trained features", pooling), lambda: maps_and_grams(side, x, weights.layer_names, pooling, weights)
+    )
 
 
 def seeded_objective(side: Side, weights: NetworkWeights) -> Evaluation[Array]:
@@ -105,8 +107,12 @@ def seeded_objective(side: Side, weights: NetworkWeights) -> Evaluation[Array]:
     return side.differentiate(PROBLEM.function(side, weights), PROBLEM.start(), constants)
 
 
-def trained_objective(side: Side, settings: Settings) -> Evaluation[Array]:
-    """Losses and gradient on the way from the scene to the strokes: the scene under noise."""
+def trained_objective(side: Side, name: str) -> Evaluation[Array]:
+    """Of `OBJECTIVES`, on the way from the scene to the strokes: the scene under noise; worked out once on a side."""
+    return side.once(("trained objective", name), lambda: _trained_evaluation(side, OBJECTIVES[name]))
+
+
+def _trained_evaluation(side: Side, settings: Settings) -> Evaluation[Array]:
     content, style = inputs.scene(*SCENE_SIZE), inputs.strokes(*STROKES_SIZE)
     pictures = [Picture(p[0].transpose(1, 2, 0).astype(np.float32)) for p in (content, style)]
     network = inputs.embedded_network()
@@ -164,7 +170,7 @@ def _compare_objective(
 
 def _trained_objective(name: str) -> Run:
     def run(subject: Subject) -> Iterator[Measurement]:
-        got = trained_objective(subject.tested, OBJECTIVES[name])
+        got = trained_objective(subject.tested, name)
         yield from _compare_objective(subject, got, golden("embedded")[name])
 
     return run

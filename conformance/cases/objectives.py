@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,7 +23,7 @@ from nst.losses.total_variation import TotalVariationTerm
 from nst.models import vgg
 from nst.models.vgg import Pooling
 from nst.models.weights import NetworkWeights
-from nst.protocol import LossFunction, Network
+from nst.protocol import Evaluation, LossFunction, Network
 
 Array = NDArray[np.float64]
 
@@ -156,6 +156,19 @@ def targets(problem: Problem) -> Mapping[str, Array]:
     style = inputs.picture(42, *problem.style_size, problem.batch) ** 2
     constants = make_targets(side, problem, inputs.picture(43, *problem.size, problem.batch), style)
     return {name: array.astype(np.float32).astype(np.float64) for name, array in constants.items()}
+
+
+def compiled(side: Side, problem: Problem) -> Callable[[Array], Evaluation[Array]]:
+    """The small network's problem with its targets; compiled once on a side."""
+    return side.once(
+        ("compiled", problem),
+        lambda: side.compiled(problem.function(side), problem.start(), targets(problem)),
+    )
+
+
+def evaluation(side: Side, problem: Problem) -> Evaluation[Array]:
+    """The same at its start picture; worked out once on a side."""
+    return side.once(("evaluation", problem), lambda: compiled(side, problem)(problem.start()))
 
 
 def make_targets(

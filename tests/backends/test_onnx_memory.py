@@ -82,6 +82,7 @@ def test_a_program_keeps_its_filters_and_not_what_it_was_made_of(need, environme
     assert float(done.stdout) < 3
 
 
+@pytest.mark.slow
 def test_a_further_size_takes_the_memory_that_the_one_before_has_left(need, environment):
     """Each program had its own: five sizes up to 512 px took 3.1 GB, and the last alone 1.8."""
     need("onnx")

@@ -140,6 +140,7 @@ def test_what_a_watcher_raises_ends_it_and_it_goes_on_later(gallery, options):
     assert (summary.done, summary.kept) == (4, 2)
 
 
+@pytest.mark.slow
 def test_a_picture_that_takes_too_long_has_failed(gallery, options):
     slow = {**options, "steps": 100_000}
     rows = [
@@ -243,6 +244,7 @@ def test_processes_paint_the_same_bytes(gallery, options):
     ]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_or_hangs_is_one_picture_that_failed(gallery, options, monkeypatch):
     """One is killed as the system does where memory runs out, one is stopped and no more heard of."""
     names = ("killed", "fine", "stuck", "fine too")

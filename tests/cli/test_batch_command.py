@@ -289,6 +289,7 @@ def test_a_batch_that_is_killed_goes_on_as_if_nothing_had_happened(
     assert len(outputs) == len(set(outputs)) == 36
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_and_says_how_to_go_on(tmp_path, environment, weights_file):
     draw(tmp_path / "contents", 20)
     draw(tmp_path / "styles", 3)

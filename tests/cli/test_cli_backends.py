@@ -93,6 +93,7 @@ def test_device_that_is_not_there(name, device, need, command, pictures, weights
     assert device in done.stderr or "no CUDA device" in done.stderr
 
 
+@pytest.mark.slow
 def test_other_name_of_tensorflow(need, command, pictures, weights_file):
     need("tf")
     fixed = ["-o", "out.png", "--weights", weights_file, "--size", 32, "--steps", 1, "--device", "cpu"]

@@ -97,6 +97,12 @@ def test_texts_are_as_given_and_not_markup(shown):
     assert "loss [1]" in text
 
 
+def test_what_is_shown_is_drawn_at_once(shown):
+    """And not at the next tick of a tenth of a second, by which a short or starved run may have gone on."""
+    text = shown([(0, None, "setting up"), (2, 2, "32x24")])
+    assert text.index("setting up") < text.index("32x24")
+
+
 def test_bytes_are_in_megabytes(shown):
     assert "3.0/80.0 MB" in shown([(3_000_000, 80_000_000, "vgg19")], unit="bytes")
 

@@ -163,6 +163,7 @@ def test_a_damaged_trace_is_computed_again(experiment, tmp_path):
     assert json.loads(trace.read_text())["label"] == json.loads(text)["label"]
 
 
+@pytest.mark.slow
 def test_out_of_the_box_it_has_pictures(experiment, tmp_path):
     result = experiment("simplex", "--steps", 0, paths=())
     assert (result.status, result.stdout) == (0, "r/simplex.png and .html: 15 of 15 runs\n")

@@ -144,6 +144,7 @@ def test_a_disk_that_is_full_when_the_trace_is_written(stylize, tmp_path, monkey
 FULL = "No space left on device; free some space"
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_full_disk_names_the_file_and_the_fix(command, pictures, weights_file, tmp_path, monkeypatch):
     small, engine = ["--weights", weights_file], ["--backend", "numpy", "--size", 32, "--steps", 1]
@@ -376,6 +377,7 @@ def test_nothing_but_the_folder_of_the_results_can_be_written(stylize, tmp_path,
     assert {path.name for path in tmp_path.joinpath("results").iterdir()} == {"out.png", "a.gif"}
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_on_one_cache(environment, weights_file, tmp_path):
     command = [
         sys.executable,

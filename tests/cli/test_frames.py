@@ -82,6 +82,7 @@ def test_animation_goes_from_the_start_to_the_result(suffix, stylize):
         assert np.abs(frame - own).mean() < 0.8 * np.abs(frame - other).mean()
 
 
+@pytest.mark.slow
 def test_animation_over_two_sizes_has_the_final_size(stylize, pictures):
     assert stylize("--size", 64, "--scales", "32,64", "--steps", "2,2", "--animate", "run.gif").status == 0
     assert Image.open("run.gif").size == (64, 48)

@@ -62,6 +62,7 @@ def test_workers_of_a_batch(planted, pictures, small_run):
     assert done.stdout == "../out: 2 painted; ../out/nst-batch.html shows them\n"
 
 
+@pytest.mark.slow
 def test_workers_of_a_picture(planted, pictures, small_run):
     words = [*small_run, "--size", 80, "--tile", 48, "--scales", 1, "--steps", 1, "--device", "cpu,cpu"]
     words += ["--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1", "-q"]
@@ -98,6 +99,7 @@ def test_a_cluster(planted, pictures, small_run):
     assert (done.ran, done.returncode) == ("", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_as_a_module(planted, pictures, small_run, tmp_path):
     """Before nst is there Python itself has looked into the folder, for nst and a few modules of its own."""
     words = [*small_run, "--size", 32, "--steps", 1, "--jobs", 2, "-o", "../out"]

@@ -39,6 +39,7 @@ def test_a_face_its_mask_and_the_command_again(stylize, command, photo, tmp_path
     assert np.abs(one - other)[10:20, 20:34].mean() < 8
 
 
+@pytest.mark.slow
 def test_a_poster_has_the_photograph_in_full(command, photo, tmp_path, pictures, weights_file):
     fixed = ["--weights", weights_file, "--backend", "numpy", "--steps", 1, "--size", 48, "--long-side", 128]
     assert command("poster", photo, pictures.style, "-o", "p.png", "--protect", "face", *fixed).status == 0

@@ -151,6 +151,7 @@ def test_the_plan_makes_no_colours_of_what_is_there(vary, tmp_path):
     assert sorted((tmp_path / "s").rglob("*")) == there
 
 
+@pytest.mark.slow
 def test_windows_of_all_runs_are_shared_out_among_the_same_workers(vary, tmp_path, monkeypatch):
     from nst.workers import local
 

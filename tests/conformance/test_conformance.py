@@ -7,10 +7,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from nst.backends.registry import BUILTIN, how_to_install
+from nst.backends.registry import BUILTIN, backend_class, how_to_install
+from nst.conformance.case import Subject
 from nst.conformance.compare import TABLE
 from nst.conformance.report import EMBEDDED, QUANTITIES, pair_differences, passes
 from nst.conformance.runner import Options, required_backends, run_apart
+from nst.conformance.suite import run_cases, select
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +22,8 @@ RUNS = [(name, None, 7) for name in BUILTIN] + [
     ("torch", "float64", 6),
     ("tf", "float64", 6),
 ]
+SPECS = {("tf", "float64"): "tests.conformance.untraced:Untraced"}
+"""What runs in place of a name: graphs of TensorFlow take minutes to make. Some in float64 are made below."""
 
 
 def wanted(name):
@@ -32,7 +37,8 @@ def reports():
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             patch.setitem(os.environ, name, "1")
-        done = pool.map(lambda run: run_apart(run[0], Options("cpu", run[1], run[2])), runs)
+        patch.chdir(ROOT)  # in which the new processes look for what is here
+        done = pool.map(lambda run: run_apart(SPECS.get(run[:2], run[0]), Options("cpu", *run[1:])), runs)
         return {(name, dtype): result for (name, dtype, _), result in zip(runs, done, strict=True)}
 
 
@@ -45,6 +51,17 @@ def test_a_backend_conforms(reports, name, dtype, level):
     assert [f"{r['id']}: {r['message']}" for r in report["results"] if r["status"] == "failed"] == []
     assert passes(report)
     assert {r["level"] for r in report["results"] if r["status"] == "passed"} == set(range(level + 1))
+
+
+def test_graphs_of_tensorflow_in_float64():
+    """Of which the run above makes none: descents of six objectives, and the value and gradient of all terms."""
+    if not wanted("tf"):
+        pytest.skip(how_to_install("tf"))
+    subject = Subject(backend_class("tf")("cpu", "float64"))
+    cases = [*select(6, "optimizer/"), *select(4, "/whole/avg")]
+    results = run_cases(subject, cases)
+    assert [f"{r.id}: {r.message}" for r in results if r.status != "passed"] == []
+    assert len(results) >= 9
 
 
 def test_the_reference_skips_what_needs_a_framework_or_real_weights_and_nothing_else(reports):

@@ -83,7 +83,7 @@ def test_every_content_and_style_of_one_size_share_one_program(name, kind, need,
     """And have the bits that they have alone."""
     need(name)
     backend, cache, counts = counting(name), Cache(), []
-    for number, (content, style) in enumerate([(0, 0), (1, 0), (0, 1), (2, 1)]):
+    for number, (content, style) in enumerate([(0, 0), (1, 0), (1, 1)]):
         given = CONTENTS[content], STYLES[style]
         options = {"weights": small_network, **KINDS[kind](number)}
         got, total = paint(*given, backend=backend, cache=cache, **options)
@@ -157,6 +157,7 @@ def test_no_more_sizes_are_kept_than_asked_for(small_network):
     assert len(backend.compiled) == 4  # 32 pixels had gone when they came again
 
 
+@pytest.mark.slow
 def test_memory_of_other_sizes_goes_before_windows_get_smaller(small_network):
     """The same bits as in a fresh process, where nothing else takes the memory."""
 
@@ -218,6 +219,7 @@ def test_terms_of_other_pictures_are_equal(small_network):
     assert all(isinstance(part, StyleTerm) for part, _ in terms[0][1].parts)
 
 
+@pytest.mark.slow
 def test_where_memory_gets_short_other_sizes_go_and_the_plan_stays(small_network, monkeypatch):
     """Windows and a short history would be other bits than those of the same picture in a fresh process."""
     free = {"bytes": 2**40}

@@ -126,6 +126,7 @@ def test_every_backend_is_exact_to_rounding(small_network, name):
     assert error < tolerance("float32", "gradient").limit
 
 
+@pytest.mark.slow
 def test_no_seam(small_network):
     """The error is not larger along the cuts than elsewhere, and no larger than rounding."""
     backend = get_backend("numpy", dtype="float32")

@@ -11,7 +11,7 @@ from PIL import Image
 import nst
 from nst.samples import read_sample
 
-SIZE, STEPS = 192, (16, 16)
+SIZE, STEPS = 192, (8, 8)
 
 
 def sample(name):

@@ -97,6 +97,7 @@ def test_the_machine_gives_what_pickle_gives():
         assert stream.read() == b"rest"
 
 
+@pytest.mark.slow
 def test_a_byte_order_record_is_two_words_and_no_more(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02}.")
@@ -119,7 +120,7 @@ def zeros_npz(path, shape, length):
 @pytest.mark.parametrize(
     ("shape", "size", "match"),
     [
-        ((2048, 2048, 3, 3), 302 << 20, "more than any VGG19"),
+        pytest.param((2048, 2048, 3, 3), 302 << 20, "more than any VGG19", marks=pytest.mark.slow),
         ((4096, 16), 1 << 20, "4096, 16"),
         ((2, 2, 2, 2, 2), 1 << 20, "at most 4 axes"),
     ],
@@ -144,6 +145,7 @@ def test_an_archive_of_very_many_members(tmp_path):
     refused(tmp_path / "a.npz", "table of contents is too large")
 
 
+@pytest.mark.slow
 def test_an_h5_that_declares_a_lot(tmp_path):
     h5py = pytest.importorskip("h5py")
     for number, (shape, options) in enumerate(
@@ -297,7 +299,9 @@ MATS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("bad", MATS)
+@pytest.mark.parametrize(
+    "bad", [pytest.param(bad, marks=pytest.mark.slow) if "a bomb" in bad else bad for bad in MATS]
+)
 def test_a_bad_mat_file(tmp_path, bad):
     make, match = MATS[bad]
     (tmp_path / "a.mat").write_bytes(mat(make()))

@@ -162,6 +162,7 @@ print(network.sha256)
 """
 
 
+@pytest.mark.slow
 def test_a_network_is_made_once_for_all_processes_and_kept(home):
     name = "vgg19-embedded-normalised"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -128,7 +128,11 @@ def test_avif_is_told_from_heic():
 
 
 @pytest.mark.parametrize(
-    "size", [(8, 8), (256, 256), (300, 200), (1920, 1080), (1000, 3), (257, 8), (12000, 10)]
+    "size",
+    [
+        *((8, 8), (256, 256), (300, 200), (1000, 3), (257, 8), (12000, 10)),
+        pytest.param((1920, 1080), marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("container", [False, True])
 def test_jpeg_xl_and_its_size_before_it_is_decoded(size, container, tmp_path):

@@ -42,6 +42,7 @@ def test_the_head_of_the_astronaut(astronaut):
     np.testing.assert_array_equal(faces(picture(astronaut)), mask)
 
 
+@pytest.mark.slow
 def test_several_faces_of_different_sizes(astronaut):
     wall = np.full((600, 900, 3), 90, np.uint8)
     head = Image.fromarray(astronaut[0:300, 80:380])

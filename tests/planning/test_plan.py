@@ -224,6 +224,7 @@ def test_running_out_of_memory_goes_on_in_windows_with_the_same_result(small_net
     assert np.abs(found.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_frame_that_runs_out_of_memory_goes_on_in_windows_and_so_do_the_next(
     small_network, caplog, monkeypatch
 ):

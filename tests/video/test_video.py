@@ -125,6 +125,7 @@ def flicker(results):
     return np.mean([np.abs(change).mean() for change in changes]) / 255
 
 
+@pytest.mark.slow
 def test_it_flickers_less(options, small_network):
     alone = [
         nst.stylize(frame, STYLE, backend=BACKEND, weights=small_network, steps=25, **LAYERS)

@@ -29,7 +29,7 @@ def connect(port, said=b""):
 
 
 def crowd(port, count, said=b""):
-    """So many connections that stay; an answer now and then, or the kernel makes who comes too quickly wait for a second."""
+    """So many connections that stay; with an answer now and then, or the kernel makes them wait for a second."""
     held = []
     for number in range(count):
         held.append(connect(port, said))

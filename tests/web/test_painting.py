@@ -166,6 +166,7 @@ def high_frequencies(picture):
     return np.var(picture - np.asarray(blurred, np.float64))
 
 
+@pytest.mark.slow
 def test_an_early_preview_has_the_colours_of_the_slider(context, order, quick):
     """They are moved after the run has begun, at the coarse of two sizes."""
     shown = []
@@ -296,6 +297,7 @@ def test_who_finds_no_memory_waits_for_the_other(context, order, weights_file, q
     assert [event.session for event in pipe.of(Finished)] == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_turn_does_not_take_the_memory_of_a_stopped_picture(
     context, order, quick, monkeypatch
 ):

@@ -233,6 +233,7 @@ def portrait():
     return held.getvalue()
 
 
+@pytest.mark.slow
 def test_a_large_face_is_found_and_kept(ready, portrait):
     ready.client.put(f"{ready.at}/photo", content=portrait)
     subject = document(ready)["subject"]

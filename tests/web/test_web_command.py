@@ -75,6 +75,7 @@ def test_it_serves_until_it_is_told_to_end(tmp_path, start, command):
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_a_server_that_was_killed_does_not_keep_the_folder(tmp_path, start):
     process, _ = start(tmp_path / "studio")
     process.kill()
@@ -103,6 +104,7 @@ def test_what_is_no_address_is_refused(command, tmp_path, words):
     assert not (tmp_path / "studio").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

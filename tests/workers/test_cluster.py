@@ -40,6 +40,7 @@ def test_windows_of_an_actor_that_is_killed_are_done_by_the_other(ray_cluster, s
     np.testing.assert_array_equal(record.image(), alone)
     assert len(made._group.workers) == 1
     assert f"the worker on {name} is gone: its windows are done elsewhere" in caplog.messages
+    made._group.workers[0].close()
 
 
 def test_workers_that_cannot_start_say_why(ray_cluster, small_network):

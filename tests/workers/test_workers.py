@@ -66,6 +66,7 @@ def test_another_run_takes_the_same_processes(shared_out, alone):
     assert pids(made) == before
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_path):
     made, _ = shared_out
     for record in made.iterate():
@@ -94,6 +95,7 @@ def test_pictures_in_turn_have_their_own_targets(shared_out, small_network):
     assert not np.array_equal(gradients[0][0], gradients[0][1])
 
 
+@pytest.mark.slow
 def test_windows_of_a_process_that_is_killed_are_done_by_others(shared_out, alone, caplog):
     """The last of these tests: it kills them one after the other."""
     made, _ = shared_out
@@ -134,6 +136,7 @@ def shared_among(network, make, count, sides=(96,)):
     return stage, backend.to_numpy(stage.evaluate(x).gradient)
 
 
+@pytest.mark.slow
 def test_a_worker_without_memory_gets_smaller_windows(small_network):
     """What runs out in a worker is seen here as if it had run out here."""
     stage, got = shared_among(small_network, [NumpyBackend, Cramped], 2, (128, 72))
@@ -220,6 +223,7 @@ class Backend(NumpyBackend):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_worker_that_dies_in_the_middle_of_an_answer_is_lost(small_network, alone, tmp_path, monkeypatch):
     """Whoever waits for the rest of it waits for ever, if nobody closes the pipe."""
@@ -244,6 +248,7 @@ def fork():
 """
 
 
+@pytest.mark.slow
 def test_a_process_is_over_though_one_that_it_started_holds_its_pipes(tmp_path, monkeypatch):
     """Which then have no end."""
     (tmp_path / "forking.py").write_text(FORKING)
@@ -347,6 +352,7 @@ def painting(tmp_path, environment, weights_file):
     first.communicate()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_in_good_order(tmp_path, painting):
     """It reaches the workers too, who leave it to the first process."""
     first, children = painting
@@ -358,6 +364,7 @@ def test_ctrl_c_ends_all_in_good_order(tmp_path, painting):
     assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_two_signals_end_all_though_no_worker_answers(painting, number):
     first, children = painting
@@ -419,6 +426,7 @@ class Loss:
 GUARD = 'if __name__ == "__main__":'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("guard", "own", "said"),
     [("", "", None), (f"{GUARD}\n    ", OWN_LOSS, None), ("", OWN_LOSS, f"put what calls nst below {GUARD}")],
@@ -439,6 +447,7 @@ def test_a_script_needs_a_guard_only_where_workers_need_a_class_of_it(
     assert said in done.stderr if said else not done.stderr
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_first_one(tmp_path, environment):
     """Even when it is killed and can send nobody home."""
     script = tmp_path / "script.py"
