@@ -174,7 +174,7 @@ class Progress:
         return backend.to_numpy(self._state.result(backend.space))
 
 
-TIMED = 3  # steps at a further size, before their time counts
+TIMED, RECENT = 3, 8  # steps at a further size before their time counts, and how many of the last ones do
 
 SETUP = 4  # steps take as long as what is done before the first one at a size: 3 to 6 were measured
 
@@ -206,7 +206,7 @@ class Pace:
         ]
         if not known:
             return None
-        timed = [(pixels, median(seconds)) for pixels, seconds in known if len(seconds) >= TIMED]
+        timed = [(pixels, median(seconds[-RECENT:])) for pixels, seconds in known if len(seconds) >= TIMED]
         timed = timed or [(known[0][0], median(known[0][1]))]
         (least, _), (most, longer) = timed[0], timed[-1]
         if most >= 4 * least:  # else the noise of the clock would decide

@@ -140,14 +140,12 @@ class Run:
                 state = first_state(backend, optimizer, stage.evaluate, self._first(coarse, stage, noise))
             else:
                 state, position = position.state, None  # one reference, so that a step can free its memory
-            # the descent; a step takes what its caller takes too
+            # the descent
             mark: float | None = None
             states = descend(backend.space, optimizer, stage.evaluate, state, steps)
             for state in states:
-                now = time.perf_counter()
                 if mark is not None:
-                    pace.add(number - 1, now - mark)
-                mark = now
+                    pace.add(number - 1, time.perf_counter() - mark)
                 enlarged = done and state.step == 0 and steps and not state.stopped
                 passed = state.stopped == "converged" and number < len(schedule)
                 if not enlarged and not passed:  # neither is the outcome of a step
@@ -160,6 +158,7 @@ class Run:
                     )
                 if state.step < steps and not state.stopped and until():
                     return
+                mark = time.perf_counter()  # what the caller did with the record is none of the step
             if state.stopped == "non-finite":
                 return
             done += state.step

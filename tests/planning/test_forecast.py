@@ -1,5 +1,7 @@
 """How long a run will take, from the time of small versions; the clock is replaced."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -105,8 +107,21 @@ def test_what_is_left_is_within_a_third_from_the_tenth_step_on(measured):
     assert jumps.max() < 1.3  # the number falls, and what a new size tells does not throw it about
 
 
-def test_a_run_tells_what_is_left(small_transfer):
-    """Records have it, and the bar says that and not what the steps so far would give."""
-    left = [record.left for record in small_transfer.iterate()]
+def test_a_run_tells_what_is_left(small_transfer, monkeypatch):
+    """Of 2 steps at 23x17 pixels and 3 at 32x24, each of a second; what the caller does in between takes none."""
+    now = [0.0]
+
+    def clock():
+        now[0] += 1.0
+        return now[0]
+
+    monkeypatch.setattr("nst.transfer.time", SimpleNamespace(perf_counter=clock))
+    records = []
+    for record in small_transfer.iterate():
+        records.append(record)
+        now[0] += 1000.0
+    left = [record.left for record in records]
+    assert [record.size for record in records[1:3]] == [(23, 17)] * 2
     assert left[0] is None
+    assert left[1] == pytest.approx(1 + 7 * (12_000 + 32 * 24) / (12_000 + 23 * 17))
     assert left[-1] == 0
