@@ -104,9 +104,11 @@ def _count_text(done: float, total: float | None) -> str:
     return f"{int(done)} of {total:.0f}" if total else f"{int(done)}" if done else ""
 
 
-def _left_text(seconds: float, done: float, total: float | None) -> str:
-    """What is left where so much has taken so many seconds; empty where that cannot be told."""
-    return f"{duration_text(seconds * (total - done) / done)} left" if total and done else ""
+def _left_text(seconds: float, done: float, total: float | None, left: float | None) -> str:
+    """What is left where so much has taken so many seconds, if it is not known; empty where that cannot be told."""
+    if left is None and total and done:
+        left = seconds * (total - done) / done
+    return f"{duration_text(left)} left" if left else ""
 
 
 REFRESH = 0.1  # seconds between two moves of the bar, each of which may have to wait for the device
@@ -117,9 +119,17 @@ class Show(Protocol):
     """Moves a bar."""
 
     def __call__(
-        self, done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+        self,
+        done: float,
+        total: float | None,
+        before: str = "",
+        after: Callable[[], str] | None = None,
+        left: float | None = None,
     ) -> None:
-        """Say how much is done and of how much, with a text before the bar and one after it, worked out if shown."""
+        """Say how much is done and of how much, with a text before the bar and one after it, worked out if shown.
+
+        `left` is how many seconds more it takes, 0 where nobody can tell yet; None: as what is done so far.
+        """
 
 
 def is_watched() -> bool:
@@ -136,7 +146,7 @@ def progress_bar(quiet: bool, unit: str = "") -> Iterator[Show]:
     and with their speed.
     """
     if quiet:
-        yield lambda done, total, before="", after=None: None
+        yield lambda done, total, before="", after=None, left=None: None
     elif _in_notebook() and find_spec("tqdm"):
         with _notebook(unit) as show:
             yield show
@@ -173,24 +183,31 @@ def _terminal(unit: str) -> Iterator[Show]:
     from rich.text import Text
 
     class Left(ProgressColumn):
-        """What is left at the speed of the last half minute."""
+        """What is left, if nobody says it at the speed of the last half minute."""
 
         def render(self, task: Task) -> Text:
-            seconds = task.time_remaining
-            return Text("" if seconds is None else f"{duration_text(seconds)} left", "progress.remaining")
+            left = task.fields["left"]
+            return Text(
+                _left_text(0, 0, None, task.time_remaining if left is None else left), "progress.remaining"
+            )
 
     count = TextColumn("{task.fields[count]}", "progress.download")
     counted = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [count]
     before, after = TextColumn("{task.description}"), TextColumn("{task.fields[after]}")
     columns = (before, BarColumn(), *counted, after, Left())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False, count="", after=unit if unit != "bytes" else "")
+        task = bar.add_task(
+            "", total=None, visible=False, count="", after=unit if unit != "bytes" else "", left=None
+        )
 
-        def move(done: float, total: float | None, before: str, after: str | None) -> None:
+        def move(
+            done: float, total: float | None, before: str, after: str | None, left: float | None
+        ) -> None:
             if after is not None:
                 bar.update(task, after=escape(after))
             bar.update(task, completed=done, total=total, description=escape(before), visible=True)
-            bar.update(task, count=_count_text(done, total), refresh=True)  # not at rich's next tick, if ever
+            # not at rich's next tick, if ever
+            bar.update(task, count=_count_text(done, total), left=left, refresh=True)
 
         yield _sometimes(move)
 
@@ -202,7 +219,7 @@ def _notebook(unit: str) -> Iterator[Show]:
     bar: Any = None
     began = time.monotonic()
 
-    def move(done: float, total: float | None, before: str, after: str | None) -> None:
+    def move(done: float, total: float | None, before: str, after: str | None, left: float | None) -> None:
         nonlocal bar
         if bar is None:
             own = (
@@ -215,7 +232,7 @@ def _notebook(unit: str) -> Iterator[Show]:
         bar.set_description(before, refresh=False)
         told = [
             f"{_count_text(done, total)} {unit}".strip(),
-            _left_text(time.monotonic() - began, done, total),
+            _left_text(time.monotonic() - began, done, total, left),
         ]
         bar.set_postfix_str(", ".join(filter(None, [after, *([] if unit == "bytes" else told)])))
 
@@ -226,18 +243,22 @@ def _notebook(unit: str) -> Iterator[Show]:
             bar.close()
 
 
-def _sometimes(move: Callable[[float, float | None, str, str | None], None]) -> Show:
+def _sometimes(move: Callable[[float, float | None, str, str | None, float | None], None]) -> Show:
     """Moves a bar when it is time, and at the end."""
     shown = 0.0
 
     def show(
-        done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+        done: float,
+        total: float | None,
+        before: str = "",
+        after: Callable[[], str] | None = None,
+        left: float | None = None,
     ) -> None:
         nonlocal shown
         now = time.monotonic()
         if now - shown >= REFRESH or done == total:
             shown = now
-            move(done, total, before, None if after is None else after())
+            move(done, total, before, None if after is None else after(), left)
 
     return show
 
@@ -247,7 +268,11 @@ def _lines(unit: str) -> Show:
     began = shown = time.monotonic()
 
     def show(
-        done: float, total: float | None, before: str = "", after: Callable[[], str] | None = None
+        done: float,
+        total: float | None,
+        before: str = "",
+        after: Callable[[], str] | None = None,
+        left: float | None = None,
     ) -> None:
         nonlocal shown
         now = time.monotonic()
@@ -256,7 +281,7 @@ def _lines(unit: str) -> Show:
         shown = now
         scale, name = (1e6, "MB") if unit == "bytes" else (1, unit)
         count = _count_text(done / scale, total and total / scale)
-        parts = [before, count, name, after() if after else "", _left_text(now - began, done, total)]
+        parts = [before, count, name, after() if after else "", _left_text(now - began, done, total, left)]
         with suppress(OSError):  # a log on a full disk is no reason to stop
             sys.stderr.write(" ".join(["nst:", *filter(None, parts)]) + "\n")
             sys.stderr.flush()

@@ -8,6 +8,7 @@ from typing import Any
 
 from nst.encoding.windows import PASSES, overlap_factor
 from nst.engine.pyramid import scale_sizes
+from nst.progress import line
 from nst.protocol import Backend
 from nst.transfer import StyleTransfer
 
@@ -37,7 +38,7 @@ def forecast(transfer: StyleTransfer) -> Forecast:
     small = [side for side in SMALL if side < longest] or [longest]
     timed = scale_sizes(small, longest, *transfer._limits)[: len(small)]
     lines = {
-        backend: _line([(_pixels(transfer, side), _seconds(transfer, side, backend)) for side in timed])
+        backend: line([(_pixels(transfer, side), _seconds(transfer, side, backend)) for side in timed])
         for backend in dict.fromkeys(transfer.backends)
     }
     layers, convolutions = transfer.layers, transfer.weights.layer_names
@@ -63,16 +64,6 @@ def forecast(transfer: StyleTransfer) -> Forecast:
 def _pixels(transfer: StyleTransfer, longest: int) -> float:
     width, height = transfer.size
     return longest**2 * width * height / max(transfer.size) ** 2
-
-
-def _line(points: list[tuple[float, float]]) -> tuple[float, float]:
-    """Seconds that do not depend on the pixels, and seconds a pixel, neither below 0, from (pixels, seconds)."""
-    (most, longer), (least, shorter) = points[-1], points[0]
-    slope = (longer - shorter) / (most - least) if most > least else 0.0
-    fixed = longer - slope * most
-    if slope <= 0 or fixed <= 0:  # noise of the clock, or a cache that only the smaller one fits into
-        return 0.0, longer / most
-    return fixed, slope
 
 
 def _seconds(transfer: StyleTransfer, longest: int, backend: Backend[Any]) -> float:

@@ -44,6 +44,7 @@ from nst.backends.selection import PRECISIONS
 from nst.checkpoint import Checkpoint, make_checkpoint, read_checkpoint
 from nst.control import CONTROLS, Cancel, Control, Ended, Show, control_among, is_watched, progress_bar
 from nst.description import STYLIZE, Sources, describe
+from nst.encoding.windows import PASSES, overlap_factor
 from nst.engine.cache import Cache, Context
 from nst.engine.loss_scaling import OVERFLOW
 from nst.engine.pyramid import (
@@ -71,7 +72,7 @@ from nst.pictures.masks import Masks
 from nst.pictures.picture import Picture, fit_longest_side, from_planar, resize
 from nst.pictures.scene import Scene, make_scene, whole_units
 from nst.planning.plan import Plan, Task, predict
-from nst.progress import Output, Progress, without_overflow_warnings
+from nst.progress import Output, Pace, Progress, without_overflow_warnings
 from nst.protocol import Backend, Evaluation, HostArray, VectorSpace
 from nst.result import History, Result
 from nst.settings import (
@@ -122,6 +123,7 @@ class Run:
         began = time.perf_counter() - (position.seconds if position else 0.0)
         done, first = (position.done, position.scale) if position else (0, 1)
         coarse: HostArray | None = None  # the result of the scale before
+        pace = Pace([(self._work(longest), steps) for longest, steps in schedule])
         for number, (longest, steps) in enumerate(schedule[first - 1 :], start=first):
             # the pictures at this scale; what the losses aim at there, and the objective that they make
             if position is None and until():
@@ -139,17 +141,24 @@ class Run:
             else:
                 state, position = position.state, None  # one reference, so that a step can free its memory
             # the descent
+            mark: float | None = None
             states = descend(backend.space, optimizer, stage.evaluate, state, steps)
             for state in states:
+                if mark is not None:
+                    pace.add(number - 1, time.perf_counter() - mark)
                 enlarged = done and state.step == 0 and steps and not state.stopped
                 passed = state.stopped == "converged" and number < len(schedule)
                 if not enlarged and not passed:  # neither is the outcome of a step
                     bare = 1 - state.step / min(PAINTED, steps) if steps else 0.0
                     noise = noise if bare > 0 else None
                     unseen = None if noise is None else np.float32(bare) * noise
-                    yield self._record(done + state.step, number, began, stage, state, noise=unseen)
+                    left = None if state.stopped else pace.left(number - 1, state.step)
+                    yield self._record(
+                        done + state.step, number, began, stage, state, noise=unseen, left=left
+                    )
                 if state.step < steps and not state.stopped and until():
                     return
+                mark = time.perf_counter()  # what the caller did with the record is none of the step
             if state.stopped == "non-finite":
                 return
             done += state.step
@@ -171,6 +180,14 @@ class Run:
         width, height = whole_units(*fit_longest_side(*self.scene.size, longest), unit)
         return 1, 3, height, width
 
+    def _work(self, longest: int) -> float:
+        """Pixels that a step computes at a longest side of that many, those of overlapping windows each time."""
+        (_, _, height, width), side = self.shape_at(longest), self.context.sides[0]
+        if side is None or max(height, width) <= side:
+            return height * width
+        layers, convolutions = layers_of(self.losses), self.context.weights.layer_names
+        return PASSES * overlap_factor(height, width, side, layers, convolutions) * height * width
+
     def full_size(self, record: Progress | None) -> Picture:
         """A record's picture at the size of the result, with its colours as they are seen; None: the start picture."""
         width, height = self.scene.size
@@ -189,6 +206,7 @@ class Run:
         state: State[Any],
         enlarged: Picture | None = None,
         noise: HostArray | None = None,
+        left: float | None = None,
     ) -> Progress:
         return Progress(
             step=step,
@@ -205,6 +223,7 @@ class Run:
             _state=state,
             _enlarged=enlarged,
             _noise=noise,
+            left=left,
         )
 
     def _enlarged(self, coarse: HostArray) -> Picture:
@@ -769,7 +788,7 @@ def follow(
 
 def show_record(show: Show, record: Progress) -> None:
     """Move a bar to a record."""
-    show(record.step, record.steps, "{}x{}".format(*record.size), partial(_loss, record))
+    show(record.step, record.steps, "{}x{}".format(*record.size), partial(_loss, record), record.left or 0.0)
 
 
 def _loss(record: Progress) -> str:

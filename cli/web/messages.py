@@ -114,7 +114,7 @@ class Preview:
     scales: int
     size: tuple[int, int]  # (width, height) in pixels of what is painted
     loss: float  # total
-    left: float  # seconds that it will still take
+    left: float  # seconds that it will still take, 0 before that is known
     peak: int  # bytes of memory that the run is planned to take
     start: str | None  # name of the file that it started from
     jpeg: bytes  # the picture at the size of the result; empty of a large one

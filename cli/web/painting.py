@@ -164,7 +164,6 @@ class Canvas:
         self._init, self._large, self._setup = init, large, context.setup
         self._records: Iterator[Progress] = transfer.iterate()
         self._shown = self._pause = 0.0
-        self._pace: dict[int, float] = {}  # seconds a step by longest side
 
     @property
     def peak(self) -> int:
@@ -178,12 +177,8 @@ class Canvas:
         if record is None:
             return False
         record.losses()  # waits for the device
-        passed = time.perf_counter() - began
-        same = self.record is not None and self.record.scale == record.scale
         self.record = record
-        self.spent += passed
-        if same:  # else it was set up as well
-            self._pace[max(record.size)] = passed
+        self.spent += time.perf_counter() - began
         return True
 
     def due_preview(self) -> Preview | None:
@@ -210,7 +205,7 @@ class Canvas:
             scales=record.scales,
             size=record.size,
             loss=record.losses().total,
-            left=self._left(),
+            left=record.left or 0.0,
             peak=self.peak,
             start=None if self._init is None else Path(self._init).name,
             jpeg=picture,
@@ -254,19 +249,6 @@ class Canvas:
         """The last record in the colours that the slider asks for, which may have been moved since."""
         assert self.record is not None
         return self.record.colored(self.order.subject.recipe.coloring)
-
-    def _left(self) -> float:
-        """Seconds that it will still take, from those that the steps took so far."""
-        record = self.record
-        if record is None or not self._pace:
-            return 0.0
-        side, seconds = max(self._pace.items())
-        each = seconds / side**2
-        ends, total = 0, 0.0
-        for longest, steps in self.transfer.schedule:
-            ends += steps
-            total += min(steps, max(0, ends - record.step)) * each * longest**2
-        return total
 
 
 def paint_looks(context: PaintingContext, order: Order) -> Iterator[LookPainted | None]:

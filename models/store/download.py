@@ -61,7 +61,10 @@ def download(
             reasons.append(f"{source.host}: {error}")
         else:
             return part, source
-    raise WeightsError(f"no mirror gave the file ({'; '.join(reasons)})")
+    why = "; ".join(reasons)
+    raise WeightsError(
+        f"no mirror gave the file ({why}); the network in the package, embedded, needs no download"
+    )
 
 
 def _fetch(source: Source, part: Path, progress: Progress, timeout: float) -> None:

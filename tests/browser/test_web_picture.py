@@ -63,6 +63,22 @@ def test_opacity_needs_no_step_and_is_kept(finished, files):
     assert (name, picture.format) == (f"me-painted-{run}.jpg", "JPEG")
 
 
+def test_a_picture_is_copied_to_the_clipboard(finished):
+    finished.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    finished.bring_to_front()
+    finished.click("#more summary")
+    finished.click("#copy-picture")
+    found = """async () => {
+        try {
+            const [item] = await navigator.clipboard.read();
+            const picture = await createImageBitmap(await item.getType("image/png"));
+            return [picture.width, picture.height];
+        } catch { return null; }
+    }"""
+    finished.wait_for_function(f"async () => (await ({found})())?.[0]")
+    assert finished.evaluate(found) == [SIZE, 48]
+
+
 def test_a_film_of_the_run(finished):
     studio = finished
     assert studio.is_hidden("#save-film")  # this page has not seen it

@@ -150,6 +150,17 @@ def test_counts_are_whole_and_what_is_left_is_for_people(terminal, kernel, shown
         assert "6 h 36 min left" in text  # 1250 (62 - 3.1) / 3.1 s
 
 
+@pytest.mark.parametrize(("terminal", "kernel"), [(True, False), (False, False), (False, True)])
+def test_what_is_left_is_what_the_run_says_if_it_does(terminal, kernel, shown, monkeypatch):
+    """Half of the steps are done, and the others are of a larger size."""
+    monkeypatch.setattr(control, "_in_notebook", lambda: kernel)
+    monkeypatch.setattr(control, "PACE", 0.0)
+    if kernel:
+        monkeypatch.setattr("tqdm.auto.tqdm", tqdm.tqdm)
+    assert "6 h 27 min left" in shown([(5, 10, "512x384", None, 23_205.0)], terminal=terminal)
+    assert "left" not in shown([(5, 10, "512x384", None, 0.0)], terminal=terminal)
+
+
 def test_the_loss_is_looked_at_ten_times_a_second_and_at_the_end(shown, monkeypatch):
     times, looks = [], []
     monkeypatch.setattr(control.time, "monotonic", lambda: times[-1] if times else 0.0)
