@@ -75,8 +75,8 @@ def test_a_picture_is_copied_to_the_clipboard(finished):
             return [picture.width, picture.height];
         } catch { return null; }
     }"""
-    finished.wait_for_function(f"async () => (await ({found})())?.[0]")
-    assert finished.evaluate(found) == [SIZE, 48]
+    seen = finished.wait_for_function(found)  # read once more it may be refused: the page has lost the focus
+    assert seen.json_value() == [SIZE, 48]
 
 
 def test_a_film_of_the_run(finished):
