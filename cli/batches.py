@@ -163,11 +163,7 @@ HOURS = 3600.0
 
 
 def _ask(rows: Sequence[Row], output: str, jobs: int) -> None:
-    """Before a batch of hours, where somebody can answer.
-
-    Raises:
-        click.Abort: the answer is no.
-    """
+    """Before a batch of hours, where somebody can answer; NSTError if the answer is no."""
     left = [row for row in rows if not os.path.exists(os.path.join(output, row.output))]
     if len(left) < MANY or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
@@ -179,7 +175,8 @@ def _ask(rows: Sequence[Row], output: str, jobs: int) -> None:
     seconds = each * len(left) / jobs
     if seconds >= HOURS:
         told = f"{len(left)} pictures, about {duration_text(seconds)}"
-        click.confirm(f"{told}: go on?", default=True, abort=True, err=True)
+        if not click.confirm(f"{told}: go on?", default=True, err=True):
+            raise NSTError("nothing was begun: a smaller --size or fewer --steps take less")
 
 
 def rows_of(
