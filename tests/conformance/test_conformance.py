@@ -53,10 +53,9 @@ def test_a_backend_conforms(reports, name, dtype, level):
     assert {r["level"] for r in report["results"] if r["status"] == "passed"} == set(range(level + 1))
 
 
-def test_graphs_of_tensorflow_in_float64():
+def test_graphs_of_tensorflow_in_float64(need):
     """Of which the run above makes none: descents of six objectives, and the value and gradient of all terms."""
-    if not wanted("tf"):
-        pytest.skip(how_to_install("tf"))
+    need("tf")
     subject = Subject(backend_class("tf")("cpu", "float64"))
     cases = [*select(6, "optimizer/"), *select(4, "/whole/avg")]
     results = run_cases(subject, cases)
