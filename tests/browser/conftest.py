@@ -119,9 +119,10 @@ def session(server, files):
 
 @pytest.fixture
 def finished(page, server, session):
-    """The page of that session."""
+    """The page of that session, on which its picture is seen: what is kept is what is seen."""
     enter(page, server, session)
     wait_for(page, "done")
+    page.wait_for_selector("#result[data-ready]")
     return page
 
 
