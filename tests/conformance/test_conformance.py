@@ -22,8 +22,8 @@ RUNS = [(name, None, 7) for name in BUILTIN] + [
     ("torch", "float64", 6),
     ("tf", "float64", 6),
 ]
-SPECS = {("tf", "float64"): "tests.conformance.untraced:Untraced"}
-"""What runs in place of a name: graphs of TensorFlow take minutes to make. Some in float64 are made below."""
+UNTRACED = "tests.conformance.untraced:Untraced"
+"""What runs in place of TensorFlow: its graphs take minutes to make. Those that differ in kind are made below."""
 
 
 def wanted(name):
@@ -38,7 +38,9 @@ def reports():
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             patch.setitem(os.environ, name, "1")
         patch.chdir(ROOT)  # in which the new processes look for what is here
-        done = pool.map(lambda run: run_apart(SPECS.get(run[:2], run[0]), Options("cpu", *run[1:])), runs)
+        done = pool.map(
+            lambda run: run_apart(UNTRACED if run[0] == "tf" else run[0], Options("cpu", *run[1:])), runs
+        )
         return {(name, dtype): result for (name, dtype, _), result in zip(runs, done, strict=True)}
 
 
@@ -53,14 +55,25 @@ def test_a_backend_conforms(reports, name, dtype, level):
     assert {r["level"] for r in report["results"] if r["status"] == "passed"} == set(range(level + 1))
 
 
-def test_graphs_of_tensorflow_in_float64(need):
-    """Of which the run above makes none: descents of six objectives, and the value and gradient of all terms."""
+TRACED = (
+    "optimizer/",
+    "loss/whole/",
+    "loss/style/all",
+    "loss/style/w2",
+    "loss/smoothed/guided",
+    "full/embedded/objective/paper",
+)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_graphs_of_tensorflow(dtype, need):
+    """Of which the runs above make none: all terms, masked, smoothed, in batches, by the trained network; descents."""
     need("tf")
-    subject = Subject(backend_class("tf")("cpu", "float64"))
-    cases = [*select(6, "optimizer/"), *select(4, "/whole/avg")]
-    results = run_cases(subject, cases)
+    subject = Subject(backend_class("tf")("cpu", dtype))
+    chosen = TRACED if dtype == "float32" else ("optimizer/trajectory/deep", "loss/whole/avg")
+    results = run_cases(subject, [case for part in chosen for case in select(7, part)])
     assert [f"{r.id}: {r.message}" for r in results if r.status != "passed"] == []
-    assert len(results) >= 9
+    assert len(results) >= len(chosen)
 
 
 def test_the_reference_skips_what_needs_a_framework_or_real_weights_and_nothing_else(reports):
