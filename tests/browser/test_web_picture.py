@@ -1,6 +1,7 @@
 """What is done with a picture in the studio: kept, mixed, looked at closely, filmed; in Chromium."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -133,6 +134,29 @@ def test_holding_shows_the_photograph_and_keys_come_closer(finished):
     assert now() == [False, 1]
     finished.keyboard.press("?")
     assert "redo" in finished.inner_text("#keys-dialog")
+
+
+def test_two_fingers_zoom_the_picture_and_not_the_page(chromium, server, session):
+    size = {"width": 390, "height": 844}
+    with closing(chromium.new_context(viewport=size, has_touch=True, is_mobile=True)) as context:
+        page = enter(context.new_page(), server, session)
+        page.wait_for_selector("#result[data-ready]")
+        box = page.locator("#frame").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        screen = context.new_cdp_session(page)
+
+        def fingers(kind, *places):
+            points = [{"x": x + place, "y": y, "id": number} for number, place in enumerate(places)]
+            screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        fingers("touchStart", -20, 20)
+        for apart in range(25, 65, 5):
+            fingers("touchMove", -apart, apart)
+        fingers("touchEnd")
+        zoomed = page.locator("#result").bounding_box()
+        assert zoomed["width"] == pytest.approx(3 * box["width"], rel=0.01)
+        assert zoomed["x"] + zoomed["width"] / 2 == pytest.approx(x, abs=0.5)
+        assert page.evaluate("visualViewport.scale") == 1
 
 
 def test_redo(studio):

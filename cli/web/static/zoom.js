@@ -68,6 +68,8 @@ function move(event) {
   const other = [...fingers].find(([pointer]) => pointer !== event.pointerId)?.[1];
   const mode = find("frame").classList;
   if (other) {
+    view.x += (now.x - before.x) / 2; // what is between the fingers stays there
+    view.y += (now.y - before.y) / 2;
     const apart = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
     zoom((view.zoom * apart(now, other)) / (apart(before, other) || 1), (now.x + other.x) / 2, (now.y + other.y) / 2);
   } else if (!mode.contains("comparing") && !mode.contains("brushing") && !mode.contains("peeking")) {
