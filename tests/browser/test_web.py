@@ -55,7 +55,7 @@ def test_the_first_preview_the_result_and_its_download(page, server, files):
     assert studio.eval_on_selector("#curve polyline", points) >= 3  # a quick run is not shown step by step
 
 
-def test_a_slider_changes_the_picture_and_undo_brings_it_back(studio):
+def test_a_slider_changes_the_picture_undo_brings_it_back_and_redo_the_change(studio):
     wait_for(studio, "done")
     before, run = download(studio), state(studio)["work"]["run"]
     slide(studio, "strength", 0.95)
@@ -69,6 +69,10 @@ def test_a_slider_changes_the_picture_and_undo_brings_it_back(studio):
     )
     np.testing.assert_array_equal(download(studio), before)
     assert studio.input_value("#slider-strength") == "0.5"
+    wait_until(studio, "s.redo === 1")
+    studio.keyboard.press("Control+Shift+z")
+    wait_until(studio, "s.subject.recipe.strength === 0.95")
+    studio.wait_for_selector("#redo:disabled")
 
 
 def test_other_colours_without_a_new_run(studio):

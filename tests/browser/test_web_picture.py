@@ -136,18 +136,6 @@ def test_holding_shows_the_photograph_and_keys_come_closer(finished):
     assert "redo" in finished.inner_text("#keys-dialog")
 
 
-def test_redo(studio):
-    wait_for(studio, "done")
-    run = state(studio)["work"]["run"]
-    slide(studio, "detail", 0.9)
-    next_run(studio, run)
-    studio.click("#undo")
-    wait_until(studio, "s.redo === 1")
-    studio.keyboard.press("Control+Shift+z")
-    wait_until(studio, "s.subject.recipe.detail === 0.9")
-    assert studio.is_disabled("#redo")
-
-
 def test_faces_are_kept_by_a_switch(page, server):
     pytest.importorskip("skimage")
     pytest.importorskip("cv2")
