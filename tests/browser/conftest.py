@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
@@ -35,8 +36,8 @@ def chromium():
 
 @pytest.fixture
 def page(chromium):
-    """An empty page in a session of its own; an error in its scripts fails the test."""
-    context = chromium.new_context()
+    """An empty page in a session of its own, where nothing moves; an error in its scripts fails the test."""
+    context = chromium.new_context(reduced_motion="reduce")
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -60,28 +61,25 @@ def server(tmp_path_factory, weights_file):
         yield found
 
 
+@pytest.fixture(scope="module")
+def slow_server(tmp_path_factory, weights_file):
+    """`nst web` whose live pictures are that large."""
+    with serving(tmp_path_factory.mktemp("slow"), weights_file, LARGE) as found:
+        yield found
+
+
 @pytest.fixture
-def unhurried(tmp_path, page, weights_file, files):
+def unhurried(page, slow_server, files):
     """The page of a session whose picture takes some seconds; and its server."""
-    with serving(tmp_path, weights_file, LARGE) as server:
-        yield enter(page, server, begin(server, files)), server
+    session = begin(slow_server, files)
+    yield enter(page, slow_server, session), slow_server
+    ask(slow_server, "DELETE", f"sessions/{session}/styles/1", b"")  # which ends what is still painted
 
 
 @contextmanager
 def serving(folder, weights_file, size):
-    command = [
-        sys.executable,
-        "-m",
-        "nst",
-        "web",
-        "--port",
-        "0",
-        "--folder",
-        str(folder),
-        "--backend",
-        "numpy",
-    ]
-    command += ["--weights", str(weights_file), "--size", str(size)]
+    command = [sys.executable, Path(__file__).with_name("quick_studio.py"), "web", "--port", "0"]
+    command += ["--folder", folder, "--backend", "numpy", "--weights", weights_file, "--size", str(size)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
     first = process.stdout.readline()

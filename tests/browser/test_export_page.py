@@ -103,40 +103,63 @@ def files(tmp_path_factory):
     return SimpleNamespace(photograph=made / "photograph.png", painting=made / "painting.png")
 
 
-@pytest.fixture(autouse=True)
-def patience(page):
-    """A machine may be busy."""
+def load(page, address):
+    """Open the page; a machine may be busy."""
     page.set_default_timeout(120_000)
+    page.add_init_script(SPY)
+    page.goto(address)
+    page.wait_for_function("document.body.dataset.ready && (crossOriginIsolated || location.search)")
+    return page
+
+
+@pytest.fixture(scope="module")
+def loaded(chromium, serve):
+    """A page that computes with one thread, for many tests: to compile what computes takes seconds."""
+    context = chromium.new_context()
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    address = serve(isolated=False)
+    yield SimpleNamespace(page=load(page, f"{address}?threads=1"), address=address, asked=asked)
+    context.close()
+    assert not errors
 
 
 @pytest.fixture
-def opened(page, serve, files):
-    """opened(isolated, query): the page with both pictures chosen."""
+def opened(loaded, files):
+    """The same with both pictures chosen, and every wish as it is at first."""
+    return choose(loaded.page, files)
 
-    def open_(isolated=False, query="?threads=1"):
-        page.add_init_script(SPY)
-        page.goto(serve(isolated) + query)
-        page.wait_for_selector("body[data-ready]")
-        page.get_by_label("Photograph", exact=True).set_input_files(files.photograph)
-        page.get_by_label("Painting", exact=True).set_input_files(files.painting)
-        page.wait_for_function("document.getElementById('painting-shown').alt.includes('painting.png')")
-        page.get_by_label(f"{WIDTH} px").check()
-        page.get_by_label("Steps", exact=True).fill(str(STEPS))
-        page.get_by_label("Computed by").select_option("cpu")
-        return page
 
-    return open_
+def choose(page, files):
+    if page.get_by_role("button", name="Stop").is_enabled():  # a test has failed
+        page.get_by_role("button", name="Stop").click()
+    for label, path in (("Photograph", files.photograph), ("Painting", files.painting)):
+        page.get_by_label(label, exact=True).set_input_files(path)
+        shown = f"document.getElementById('{label.lower()}-shown').alt.includes('{path.name}')"
+        page.wait_for_function(shown)
+    page.get_by_label(f"{WIDTH} px").check()
+    page.get_by_label("Steps", exact=True).fill(str(STEPS))
+    page.get_by_label("Strength of the style").fill("0.5")
+    page.get_by_label("Computed by").select_option("cpu")
+    return page
+
+
+def paint(page, until="done"):
+    """Begin a run, and wait for a step of it or its end."""
+    page.evaluate("window.reports.length = 0")
+    page.get_by_role("button", name="Paint", exact=True).click()
+    page.wait_for_function(
+        "kind => window.reports.some(({type}) => type === kind || type === 'failed')", arg=until
+    )
+    assert not reports(page, "failed")
+    return reports(page)
 
 
 def reports(page, kind="step"):
-    return [report for report in page.evaluate("window.reports") if report["type"] == kind]
-
-
-def wait_for(page, kind):
-    page.wait_for_function(
-        "kind => window.reports.some(({type}) => type === kind || type === 'failed')", arg=kind
-    )
-    assert not reports(page, "failed")
+    """Those of the newest run: one that was stopped may end with a step."""
+    found = [report for report in page.evaluate("window.reports") if report["type"] == kind]
+    return [report for report in found if report["run"] == found[-1]["run"]]
 
 
 @pytest.fixture(scope="module")
@@ -157,12 +180,11 @@ def library(small_network):
 
 
 @pytest.mark.parametrize("isolated", [False, True])
-def test_the_losses_of_the_page_are_those_of_the_library(isolated, opened, library):
-    page = opened(isolated, "" if isolated else "?threads=1")
+def test_the_losses_of_the_page_are_those_of_the_library(isolated, request, loaded, serve, files, library):
+    page = load(request.getfixturevalue("page"), serve(isolated)) if isolated else loaded.page
+    choose(page, files)
     assert page.evaluate("crossOriginIsolated") is isolated
-    page.get_by_role("button", name="Paint", exact=True).click()
-    wait_for(page, "done")
-    totals = [report["total"] for report in reports(page)]
+    totals = [report["total"] for report in paint(page)]
     assert len(totals) == STEPS
     assert totals[-1] < 0.8 * totals[0]
     assert np.abs(np.array(totals[:1]) / library[:1] - 1).max() < tolerance("float32", "loss").limit
@@ -172,52 +194,44 @@ def test_the_losses_of_the_page_are_those_of_the_library(isolated, opened, libra
 
 
 def test_a_service_worker_gives_threads_where_the_server_does_not(page, serve):
-    page.goto(serve(isolated=False))
-    page.wait_for_function("crossOriginIsolated")  # after the page has loaded once more
-    page.wait_for_selector("body[data-ready]")
-    page.get_by_role("button", name="Paint", exact=True).click()
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('Done')")
+    load(page, serve(isolated=False))  # and once more: the first has no threads
+    assert page.evaluate("crossOriginIsolated")
+    page.get_by_label("Steps", exact=True).fill(str(STEPS))
+    paint(page)
+    assert page.locator("#status").inner_text().startswith("Done")
 
 
 def test_stop_save_and_another_strength(opened, tmp_path):
-    page = opened()
+    page = opened
     page.get_by_label("Steps", exact=True).fill("300")
-    page.get_by_role("button", name="Paint", exact=True).click()
-    wait_for(page, "step")
+    run = paint(page, "step")[0]["run"]
     page.get_by_role("button", name="Stop").click()
     assert page.locator("#status").inner_text() == "Stopped."
-    count = -1
-    while count != len(reports(page)):  # the step that was under way ends first
-        count = len(reports(page))
-        page.wait_for_timeout(300)
-    assert 0 < count < 300
     with page.expect_download() as download:
         page.get_by_role("button", name="Save").click()
     download.value.save_as(tmp_path / "painted.png")
     picture = Image.open(io.BytesIO((tmp_path / "painted.png").read_bytes()))
     assert (picture.format, picture.size) == ("PNG", (WIDTH, HEIGHT))
     assert np.abs(np.asarray(picture.convert("RGB"), float) - drawn(1)).mean() > 1
+    stopped = reports(page)
     page.get_by_label("Strength of the style").fill("0.9")
     page.get_by_label("Steps", exact=True).fill(str(STEPS))
-    page.evaluate("window.reports.length = 0")
-    page.get_by_role("button", name="Paint", exact=True).click()
-    wait_for(page, "done")
-    strong = reports(page)[0]
+    strong = paint(page)[0]
+    late = [report for report in page.evaluate("window.reports") if report["type"] == "step"]
+    last = [report["number"] for report in stopped + late if report["run"] == run][-1]
+    assert last < 300  # another run begins when the one before has ended
+    assert strong["run"] > run
     page.get_by_label("Strength of the style").fill("0.5")
-    page.evaluate("window.reports.length = 0")
-    page.get_by_role("button", name="Paint", exact=True).click()
-    wait_for(page, "done")
-    assert strong["total"] == pytest.approx(81 * reports(page)[0]["total"], rel=1e-3)  # (0.9 / 0.1)^2
-    assert strong["losses"] == reports(page)[0]["losses"]
+    weak = paint(page)[0]
+    assert strong["total"] == pytest.approx(81 * weak["total"], rel=1e-3)  # (0.9 / 0.1)^2
+    assert strong["losses"] == weak["losses"]
 
 
 def test_a_large_picture_is_painted_coarse_to_fine(opened):
-    page = opened()
+    page = opened
     page.get_by_label("64 px").check()
     page.get_by_label("Steps", exact=True).fill("20")
-    page.get_by_role("button", name="Paint", exact=True).click()
-    wait_for(page, "done")
-    seen = reports(page)
+    seen = paint(page)
     assert [report["number"] for report in seen] == list(range(1, 21))
     assert [report["width"] for report in seen] == [WIDTH] * 10 + [64] * 10
     totals = [report["total"] for report in seen]
@@ -227,16 +241,15 @@ def test_a_large_picture_is_painted_coarse_to_fine(opened):
 
 
 def test_what_is_no_picture_is_refused_and_the_shape_of_the_photograph_is_kept(opened, tmp_path):
-    page = opened()
+    page = opened
     (tmp_path / "note.png").write_text("no picture")
     page.get_by_label("Photograph", exact=True).set_input_files(tmp_path / "note.png")
     page.wait_for_function("document.getElementById('status').textContent.includes('note.png is no picture')")
     Image.fromarray(drawn(3).transpose(1, 0, 2)).save(tmp_path / "upright.png")
     page.get_by_label("Photograph", exact=True).set_input_files(tmp_path / "upright.png")
     page.wait_for_function("document.getElementById('photograph-shown').alt.includes('upright.png')")
-    page.get_by_role("button", name="Paint", exact=True).click()
-    wait_for(page, "done")
-    assert (reports(page)[0]["width"], reports(page)[0]["height"]) == (HEIGHT, WIDTH)
+    first = paint(page)[0]
+    assert (first["width"], first["height"]) == (HEIGHT, WIDTH)
 
 
 OTHERS = {
@@ -268,9 +281,7 @@ async ([graph, feeds]) => {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_runtime_of_the_browser_has_the_operators_of_other_settings(
-    name, page, serve, folder, small_network
-):
+def test_the_runtime_of_the_browser_has_the_operators_of_other_settings(name, loaded, folder, small_network):
     import onnxruntime
 
     from nst.export import export_onnx, export_style, read_style
@@ -283,22 +294,18 @@ def test_the_runtime_of_the_browser_has_the_operators_of_other_settings(
     feeds = {value.name: generator.random(value.shape).astype(np.float32) for value in session.get_inputs()}
     feeds |= read_style(folder / "style", graph)
     wanted = dict(zip(["total", "gradient"], session.run(["total", "gradient"], feeds), strict=True))
-    page.goto(serve(isolated=False) + "?threads=1")
     plain = {key: value.ravel().tolist() for key, value in feeds.items()}
-    total, gradient = page.evaluate(RUN, [graph.name, plain])
+    total, gradient = loaded.page.evaluate(RUN, [graph.name, plain])
     assert total == pytest.approx(float(wanted["total"]), rel=tolerance("float32", "loss").limit)
     difference = np.linalg.norm(np.array(gradient) - wanted["gradient"].ravel())
     assert difference < tolerance("float32", "gradient").limit * np.linalg.norm(wanted["gradient"])
 
 
-def test_the_page_asks_its_own_server_alone(page, serve):
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    address = serve(isolated=False)
-    page.goto(f"{address}?threads=1")
-    page.wait_for_selector("body[data-ready]")
-    page.get_by_role("button", name="Paint", exact=True).click()
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('Done')")
-    origin = address.removesuffix("index.html")
-    assert len(asked) > 5
-    assert [url for url in asked if not url.startswith((origin, "data:", "blob:"))] == []
+def test_the_page_asks_its_own_server_alone(loaded):
+    page = loaded.page
+    page.get_by_label("Steps", exact=True).fill(str(STEPS))
+    paint(page)
+    assert page.locator("#status").inner_text().startswith("Done")
+    origin = loaded.address.removesuffix("index.html")
+    assert len(loaded.asked) > 5
+    assert [url for url in loaded.asked if not url.startswith((origin, "data:", "blob:"))] == []
