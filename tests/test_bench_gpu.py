@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nst.models.random import random_weights
+
 ROOT = Path(__file__).parent.parent
 SMALL = {
     "speed": ["--backends", "torch", "--sizes", "48", "--steps", "6"],
@@ -37,7 +39,13 @@ def bench(monkeypatch, tmp_path, need):
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tool.parent), prepend=":")
     main, pretended = import_module("run"), import_module("pretended_cuda").pretended
-    monkeypatch.setitem(import_module("_subject").PRODUCTS, "cuda", (64, 2))
+    subject = import_module("_subject")
+    monkeypatch.setitem(subject.PRODUCTS, "cuda", (64, 2))
+    network = subject.network
+    thin = random_weights(
+        0, 1 / 16, depth="conv5_1"
+    )  # for what is 13 million random numbers, and their convolutions
+    monkeypatch.setattr(subject, "network", lambda name: thin if name == "full" else network(name))
 
     def in_child(case, **keywords):
         given = json.loads(json.dumps(keywords))

@@ -83,11 +83,14 @@ def test_every_content_and_style_of_one_size_share_one_program(name, kind, need,
     """And have the bits that they have alone."""
     need(name)
     backend, cache, counts = counting(name), Cache(), []
-    for number, (content, style) in enumerate([(0, 0), (1, 0), (1, 1)]):
-        given = CONTENTS[content], STYLES[style]
+    height = 24 if kind == "windows" else 40  # four windows, not twelve, each of which is compiled
+    for number, (content, style) in enumerate([(0, 0), (0, 1), (1, 1)]):
+        given = CONTENTS[content][:height], STYLES[style]
         options = {"weights": small_network, **KINDS[kind](number)}
         got, total = paint(*given, backend=backend, cache=cache, **options)
         counts.append((len(backend.compiled), backend.traces if name == "tf" else 0))
+        if name != "numpy" and number < 2:
+            continue  # frameworks compile for seconds; the last picture finds the program and its style kept
         want, same = paint(*given, backend=get_backend(name, "cpu"), **options)
         np.testing.assert_array_equal(got, want)
         assert total == same

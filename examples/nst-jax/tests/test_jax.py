@@ -3,9 +3,8 @@
 import gc
 import os
 
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_force_host_platform_device_count=2"
-)  # a second device, for pictures
+# a second device, for pictures
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
 
 import jax
 import jax.numpy as jnp
