@@ -33,21 +33,42 @@ GIVEN = "#hero[data-photo]:not([data-photo=''])"
 """The door where the server has a photograph."""
 
 
-def test_the_first_preview_the_result_and_its_download(page, server, files):
+PREVIEWS = """
+    globalThis.previews = [];
+    globalThis.EventSource = class extends EventSource {
+        constructor(...given) {
+            super(...given);
+            this.addEventListener("preview", (event) => { previews.push(JSON.parse(event.data)); });
+        }
+    };
+"""
+"""Keeps what the page is told of."""
+
+
+def test_the_first_preview_the_result_and_its_download(page, slow_server, files):
+    """Paint flows over the sharp photograph: a coarse size is shown at all of it, with the photograph's detail."""
     page.emulate_media(reduced_motion="no-preference")
     page.set_default_timeout(PATIENCE)
-    page.goto(server.address)
+    page.add_init_script(PREVIEWS)
+    page.goto(slow_server.address)
     upload(page, "#door-photo", files.photo)
     page.wait_for_selector(GIVEN)
     upload(page, "#door-style", files.art)
     studio = page
     studio.wait_for_selector("#result[data-ready]")  # while it is painted
-    assert studio.eval_on_selector("#result", "image => image.src.slice(0, 16)") == "data:image/jpeg;"
+    assert studio.evaluate("document.getElementById('result').src.slice(0, 16)") == "data:image/jpeg;"
+    assert "loss" not in studio.inner_text(".deck")  # words; numbers are for who opens them
+    assert studio.text_content("#status") in ("Sketching", "Painting", "Finishing the fine strokes")
     wait_for(studio, "done")
     picture = download(studio)
-    assert picture.shape == (48, 64, 3)
-    photo = np.asarray(Image.open(files.photo).resize((SIZE, 48)), float)
-    assert np.abs(picture - photo).mean() > 1
+    assert picture.shape == (LARGE * 3 // 4, LARGE, 3)
+    resized = Image.open(files.photo).resize((LARGE, LARGE * 3 // 4), Image.Resampling.LANCZOS)
+    assert np.abs(picture - np.asarray(resized, float)).mean() > 1
+    preview = next(each for each in studio.evaluate("previews") if max(each["size"]) < LARGE)
+    assert preview["step"] <= 40
+    seen = Image.open(io.BytesIO(base64.b64decode(preview["picture"].split(",")[1])))
+    assert seen.size == resized.size
+    assert laplacian(seen).std() > 0.8 * laplacian(resized).std()
     studio.wait_for_function(
         "() => [...document.querySelectorAll('.look img')].every((card) => card.src.startsWith('data:'))"
     )  # each look of this photograph in this painting
@@ -141,8 +162,9 @@ def test_the_brush_with_the_keyboard(finished):
         finished.keyboard.press(key)
     wait_until(finished, "'protect' in s.subject.masks")
     assert float(finished.input_value("#brush-size")) == pytest.approx(0.145)  # 1.2 times what it was
-    painted = "image => getComputedStyle(image).visibility + getComputedStyle(image).display"
-    assert finished.eval_on_selector("#result", painted) == "visibleblock"  # under the brush
+    # under the brush; asked at once, since a preview takes the place of the picture
+    painted = "(style => style.visibility + style.display)(getComputedStyle(document.getElementById('result')))"
+    assert finished.evaluate(painted) == "visibleblock"
     finished.keyboard.press("Shift+ ")  # at the same place
     wait_until(finished, "!('protect' in s.subject.masks)")
 
@@ -426,22 +448,3 @@ def laplacian(picture):
     """Its finest detail: what a pixel differs from its neighbours by."""
     grey = np.asarray(picture.convert("L"), float)
     return 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-
-
-def test_paint_flows_over_the_sharp_photograph(unhurried, files):
-    """What is painted at a quarter of the size is shown at all of it, with the photograph's detail."""
-    studio, _ = unhurried
-    preview = studio.evaluate(
-        """() => new Promise((resolve) => {
-            const news = new EventSource(`sessions/${location.hash.slice(1)}/events`);
-            news.addEventListener("preview", (event) => { news.close(); resolve(JSON.parse(event.data)); });
-        })"""
-    )
-    assert max(preview["size"]) < LARGE  # that of a later size, where this page was slow to ask
-    assert preview["step"] <= 40
-    picture = Image.open(io.BytesIO(base64.b64decode(preview["picture"].split(",")[1])))
-    photo = Image.open(files.photo).resize((LARGE, LARGE * 3 // 4), Image.Resampling.LANCZOS)
-    assert picture.size == photo.size
-    assert laplacian(picture).std() > 0.8 * laplacian(photo).std()
-    assert "loss" not in studio.inner_text(".deck")  # words; numbers are for who opens them
-    assert studio.text_content("#status") in ("Sketching", "Painting", "Finishing the fine strokes")
