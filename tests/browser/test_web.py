@@ -163,7 +163,9 @@ def test_the_brush_with_the_keyboard(finished):
     wait_until(finished, "'protect' in s.subject.masks")
     assert float(finished.input_value("#brush-size")) == pytest.approx(0.145)  # 1.2 times what it was
     # under the brush; asked at once, since a preview takes the place of the picture
-    painted = "(style => style.visibility + style.display)(getComputedStyle(document.getElementById('result')))"
+    painted = (
+        "(style => style.visibility + style.display)(getComputedStyle(document.getElementById('result')))"
+    )
     assert finished.evaluate(painted) == "visibleblock"
     finished.keyboard.press("Shift+ ")  # at the same place
     wait_until(finished, "!('protect' in s.subject.masks)")
