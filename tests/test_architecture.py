@@ -98,6 +98,7 @@ def test_every_other_import_is_a_declared_dependency(graph):
     assert not {module: packages for module, packages in needed.items() if packages}
 
 
+@pytest.mark.slow
 def test_private_names_stay_in_their_file():
     borrowed = [
         (file, node.module, alias.name)

@@ -302,6 +302,7 @@ def test_textures_and_inversions_too(content, pictures, options):
     assert [record.step for record in seen] == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["numpy", "torch", pytest.param("tf", marks=pytest.mark.slow), "onnx"])
 def test_four_at_once_are_as_one_after_the_other(name, content, pictures, small_network, need):
     """With backends of their own, and with one that all of them share."""

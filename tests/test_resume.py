@@ -86,6 +86,7 @@ def test_a_precision_a_size(precision, made, small_network, need, tmp_path, monk
         assert bits(rest[-1]) == bits(whole[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnx", "tf"])
 def test_on_the_other_backends(backend, made, small_network, need, tmp_path):
     need(backend)

@@ -32,6 +32,7 @@ def test_a_texture_is_of_the_style_pictures_kind_and_size(style, options):
     assert nst.texture(style / 255, 24, steps=1, **options).shape == (24, 19, 3)
 
 
+@pytest.mark.slow
 def test_a_texture_has_the_statistics_of_the_style_and_no_content(style, options):
     def style_loss(picture):
         return last_losses(picture, style, **options, content_layers=(), steps=0)["style"]
@@ -183,6 +184,7 @@ def test_the_texture_command(small, pictures, tmp_path):
     assert "No such option" in small("texture", pictures.style, "-o", "t.png", "--content-weight", 1).stderr
 
 
+@pytest.mark.slow
 def test_the_invert_command(small, pictures):
     result = small("invert", pictures.content, "--layer", "conv2_1", "-o", "i.png", "--size", "32")
     assert result.status == 0, result.stderr

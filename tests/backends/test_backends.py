@@ -167,6 +167,7 @@ def test_the_torch_module_works_without_nst(small_network):
         np.testing.assert_allclose(value.numpy(), expected[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_keras_model_works_without_nst(small_network, need):
     need("tf")
     import keras
@@ -292,6 +293,7 @@ def test_a_compiled_function_paints_as_the_page_says(need):
     assert torch.equal(compiled(*pictures), painted(*pictures))
 
 
+@pytest.mark.slow
 def test_torch_with_another_default_device_and_type(need):
     """Wide and large enough for Winograd's convolution."""
     need("torch")

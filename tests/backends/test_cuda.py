@@ -55,6 +55,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
 def test_a_run_has_the_very_numbers_of_one_on_the_cpu_and_replays_graphs(options, pretended, small_network):
     expected = picture(transfer(small_network, "cpu", **options))
@@ -66,6 +67,7 @@ def test_a_run_has_the_very_numbers_of_one_on_the_cpu_and_replays_graphs(options
     assert driver.refused == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("tile", ["off", 32])
 def test_a_run_in_half_precision(precision, tile, pretended, small_network):
@@ -104,6 +106,7 @@ def test_a_step_waits_for_the_device_no_more_often_than_this(options, waits, pre
     assert [dict(step) for step in seen[3:]] == [waits] * 3  # the first steps look for a length, and record
 
 
+@pytest.mark.slow
 def test_windows_on_two_devices_are_each_recorded_on_their_own(pretended, small_network):
     """PyTorch records on a stream of the device that was recorded on first, unless it is given one."""
     expected = picture(transfer(small_network, "cpu", **WINDOWS))

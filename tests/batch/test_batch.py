@@ -228,6 +228,7 @@ def test_a_folder_that_cannot_be_made(gallery, options, tmp_path):
 # processes
 
 
+@pytest.mark.slow
 def test_processes_paint_the_same_bytes(gallery, options):
     (gallery.contents / "d.png").write_text("no picture")
     Batch(gallery.contents, gallery.styles, gallery.out, **options).run()

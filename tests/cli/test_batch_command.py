@@ -84,6 +84,7 @@ def test_a_batch_of_hours_is_asked_about(batch, gallery, monkeypatch):
         shutil.rmtree(gallery / "out", ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_words_behind_styles_are_styles_and_failures_are_listed_at_the_end(batch, gallery):
     (gallery / "contents" / "c9.png").write_text("no picture")
     done = batch("contents", "--styles", "styles/s0.png", "styles/s1.png", "--jobs", 2)
@@ -97,6 +98,7 @@ def test_words_behind_styles_are_styles_and_failures_are_listed_at_the_end(batch
     assert len(entries(gallery / "out")) == 10  # the two that failed were tried once more
 
 
+@pytest.mark.slow
 def test_a_page_shows_what_became_of_each_photograph(batch, gallery):
     (gallery / "contents" / "a <b>.png").write_text("no picture")
     names = ["--name", "{style} #1/{content}.png"]
@@ -115,6 +117,7 @@ def test_a_page_shows_what_became_of_each_photograph(batch, gallery):
     assert str(gallery) not in page
 
 
+@pytest.mark.slow
 def test_pairs_and_names(batch, gallery):
     (gallery / "contents" / "c2.png").unlink()
     done = batch(

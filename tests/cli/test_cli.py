@@ -66,6 +66,7 @@ def test_help_imports_nothing_heavy(page, python):
     assert "\\b" not in done.stdout  # which tells click not to wrap; in a raw docstring it is two letters
 
 
+@pytest.mark.slow
 def test_help_is_quick(python):
     """0.3 s of the processor are too many (measured: 0.1 s); a busy machine gets twice that."""
     seconds = []

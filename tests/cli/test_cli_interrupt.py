@@ -91,6 +91,7 @@ def test_at_a_coarse_size_the_picture_so_far_is_as_large_as_asked(start, tmp_pat
     assert Image.open(tmp_path / "out.png").size == (32, 24)
 
 
+@pytest.mark.slow
 def test_once_before_the_first_step_saves_the_start_picture(start, tmp_path, pictures):
     process = start(0, 0.5)
     process.send_signal(signal.SIGINT)
@@ -99,6 +100,7 @@ def test_once_before_the_first_step_saves_the_start_picture(start, tmp_path, pic
     assert Image.open(tmp_path / "out.png").tobytes() == Image.open(pictures.content).tobytes()
 
 
+@pytest.mark.slow
 def test_twice_stops_at_once(start, tmp_path):
     process = start(2, 100)
     process.send_signal(signal.SIGINT)

@@ -34,6 +34,7 @@ def one_line(text):
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)])
 def test_closed_standard_streams(python, arguments, closed, tmp_path):
     """The picture is not taken for a stream either: what is printed does not go into it."""
@@ -49,6 +50,7 @@ def test_closed_standard_streams(python, arguments, closed, tmp_path):
     assert python(*arguments, preexec_fn=close, capture_output=False).returncode == 2
 
 
+@pytest.mark.slow
 def test_standard_streams_on_a_full_disk(python, arguments, tmp_path):
     with open("/dev/full", "w") as full:
         done = python(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)

@@ -53,6 +53,7 @@ def planted(tmp_path, python, environment):
     return run
 
 
+@pytest.mark.slow
 def test_workers_of_a_batch(planted, pictures, small_run):
     words = [*small_run, "--size", 32, "--steps", 1, "--jobs", 2]
     done = planted(

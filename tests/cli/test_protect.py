@@ -49,6 +49,7 @@ def test_a_poster_has_the_photograph_in_full(command, photo, tmp_path, pictures,
     assert np.abs(poster[between] - full[between]).mean() < 3
 
 
+@pytest.mark.slow
 def test_nothing_found_is_one_line_and_the_run_goes_on(python, tmp_path, pictures, weights_file):
     fixed = ["--weights", weights_file, "--backend", "numpy", "--size", 32, "--steps", 0, "-o", "out.png"]
     result = python("-m", "nst", "stylize", pictures.content, pictures.style, *fixed, "--protect", "face")

@@ -161,6 +161,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "words"), RUNS, ids=told)
 def test_a_cheap_line_runs(page, words, folder, small, capsys):
     """With one step at 48 pixels; the options are those of the page."""

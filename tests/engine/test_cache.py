@@ -98,6 +98,7 @@ def test_every_content_and_style_of_one_size_share_one_program(name, kind, need,
     assert set(counts) == {counts[0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", pytest.param("tf", marks=pytest.mark.slow), "onnx"])
 def test_memory_stays_flat_from_picture_to_picture(name, need, small_network):
     """Without a cache 20 of these pictures take 20 MB more with TensorFlow, which keeps every graph."""
@@ -249,6 +250,7 @@ def test_where_memory_gets_short_other_sizes_go_and_the_plan_stays(small_network
     assert (other.plan.side, other.plan.history) == (None, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["numpy", "torch", "tf", "onnx"])
 def test_a_run_goes_from_size_to_size_with_one_network(name, need, small_network):
     """It made a new one at each, which in PyTorch on a CPU costs a second for VGG19."""

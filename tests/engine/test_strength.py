@@ -108,6 +108,7 @@ def test_the_same_network_in_another_form_gives_the_same_picture(loss, change, c
     np.testing.assert_allclose(results[1], results[0], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_normalised_network_paints_as_much_of_the_style(content, style, small_network):
     """Each channel on a scale of its own weights the channels of a layer anew, but no layer speaks louder."""
     pictures = [content / np.float32(255), style / np.float32(255)]

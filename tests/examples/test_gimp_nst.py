@@ -253,6 +253,7 @@ def small(root, tmp_path, pictures, weights_file, monkeypatch):
     }
 
 
+@pytest.mark.slow
 def test_the_painted_layer_stands_above_in_its_place(gimp, small, photo, pictures, weights_file):
     before = photo.picture.copy()
     status, message, image, bar = gimp(photo, strength=0.7, **small)

@@ -130,6 +130,7 @@ def test_an_npz_that_unpacks_to_a_lot(tmp_path, shape, size, match):
     refused(tmp_path / "a.npz", match)
 
 
+@pytest.mark.slow
 def test_a_header_of_an_npz_that_unpacks_to_a_lot(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(
@@ -198,6 +199,7 @@ def varint(number):
     return data + bytes([number])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inner", [b"\x0a\x00", b"\x2a\x00", b"\x0a\x02\x0a\x00"])
 def test_an_onnx_model_of_very_many_empty_messages(tmp_path, inner):
     graph = inner * 500_000

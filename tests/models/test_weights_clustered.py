@@ -166,6 +166,7 @@ def test_compressing_changes_weights_a_little_and_biases_not_at_all():
     assert small.license.endswith("weights clustered to 256 values by nst")
 
 
+@pytest.mark.slow
 def test_the_command_keeps_a_quarter_under_a_new_name(home, tmp_path):
     network = random_weights(0, 1 / 4)
     save_weights(network, tmp_path / "mine.safetensors")

@@ -93,6 +93,7 @@ def test_a_file_can_be_used_without_importing_it(foreign, tmp_path):
     assert len(lines) == 1
 
 
+@pytest.mark.slow
 def test_built_in_networks_and_unknown_names():
     assert resolve_weights("random", seed=3).name == "random-3"
     assert resolve_weights("embedded").layer_names[-1] == "conv5_1"
@@ -139,6 +140,7 @@ def test_the_normalised_network_is_made_from_the_cached_one(home):
     assert "normalised by nst" in network.source
 
 
+@pytest.mark.slow
 def test_auto_paints_with_the_trained_network_and_says_nothing(stylize, tmp_path):
     result = stylize("--weights", "auto", "--steps", 1, "--trace", "trace.json")
     assert (result.status, result.stderr) == (0, "")

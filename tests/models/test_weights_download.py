@@ -294,6 +294,7 @@ print(obtain("vgg19", notify=lambda line: print(line, file=sys.stderr)).sha256)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_download_once(server, home):
     server.pause = 1.0
     source = server.source("file")
@@ -344,6 +345,7 @@ def test_a_reader_that_is_missing_is_said_before_downloading(server, monkeypatch
     assert server.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["trickle", "slow-headers"])
 def test_a_mirror_that_sends_byte_by_byte_is_left_for_the_next(kind, server, monkeypatch, tmp_path):
     monkeypatch.setattr("nst.models.store.download._PATIENCE", 1.0)

@@ -28,6 +28,7 @@ def picture(pixels):
     return Picture(np.asarray(pixels, np.float32) / 255)
 
 
+@pytest.mark.slow
 def test_the_head_of_the_astronaut(astronaut):
     mask = faces(picture(astronaut))
     assert mask.shape == (512, 512)

@@ -88,6 +88,7 @@ def test_what_is_reused_changes_nothing(tile, options, small_network):
     np.testing.assert_allclose(record.raw_picture().rgb, expected.raw_picture().rgb, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "tf", "onnx"])
 def test_every_backend_goes_from_frame_to_frame(name, need, options):
     need(name)

@@ -72,6 +72,7 @@ def all_ended(port, requests):
         return list(pool.map(ended, *zip(*waits, strict=True)))
 
 
+@pytest.mark.slow
 def test_a_request_that_does_not_come_is_not_waited_for(port):
     nothing, line, headers = b"", b"GET /", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half"
     session = ask(port, "sessions", method="POST").json()["session"]
@@ -81,6 +82,7 @@ def test_a_request_that_does_not_come_is_not_waited_for(port):
     assert ask(port, f"sessions/{session}").json()["subject"]["photo"] is None
 
 
+@pytest.mark.slow
 def test_a_body_that_is_refused_is_not_waited_for_either(port):
     """Its end does not come: without the token it is over at once, with it after a while."""
     assert ended(connect(port, HALF.replace(TOKEN.encode(), b"x")), b"x") < 25
@@ -151,6 +153,7 @@ def test_answers_that_the_application_never_sees_have_its_headers(port, monkeypa
     assert headers["connection"] == "close"
 
 
+@pytest.mark.slow
 def test_those_with_the_token_are_counted_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(guard, "PATIENCE", 10.0**6)
     with serving(tmp_path / "studio", monkeypatch) as port:

@@ -451,6 +451,7 @@ def test_a_disk_that_fills_while_it_is_painted(context, large, monkeypatch):
     assert error_line(error).startswith(f"the disk of {where} is full: make room")
 
 
+@pytest.mark.slow
 def test_real_processes_are_started_again_and_save_what_they_paint(context, order, large):
     """A live one that is killed is a death; a slow one that is stopped while it paints leaves its checkpoint."""
     heard = SimpleQueue()

@@ -127,12 +127,14 @@ def work(port, address):
         )
 
 
+@pytest.mark.slow
 def test_a_tunnel(tmp_path, monkeypatch):
     port = re.search(r"ssh -L (\d+):127\.0\.0\.1:8484 ", block("ssh"))[1]
     with serving(tmp_path / "studio", monkeypatch) as server, proxy(("127.0.0.1", server)) as tunnel:
         work(tunnel, f"http://localhost:{port}/{TOKEN}/")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is up on Linux without being asked")
 def test_a_container(tmp_path, monkeypatch, access_of):
     """Docker hands connections on to another address of it than 127.0.0.1."""

@@ -188,6 +188,7 @@ def test_history_brings_back_picture_and_settings(ready):
     assert act(ready, "restore", run=10**6).status_code == 422
 
 
+@pytest.mark.slow
 def test_stars_stay_and_what_is_deleted_goes(ready):
     first = paints(ready)[0].order.run
     tell_finished(ready, first)

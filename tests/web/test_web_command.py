@@ -41,6 +41,7 @@ def start(environment, weights_file):
         process.wait()
 
 
+@pytest.mark.slow
 def test_it_serves_until_it_is_told_to_end(tmp_path, start, command):
     """With another token at each start; a second server in the same folder says where the first one is."""
     folder, tokens = tmp_path / "studio", set()

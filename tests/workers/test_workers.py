@@ -82,6 +82,7 @@ def test_a_run_goes_on_where_it_was_saved(shared_out, alone, small_network, tmp_
     np.testing.assert_array_equal(again.run(), alone)
 
 
+@pytest.mark.slow
 def test_pictures_in_turn_have_their_own_targets(shared_out, small_network):
     """Workers who have been told of one picture since do not know the windows of the other any more."""
     other, made = np.ascontiguousarray(CONTENT[::-1]), shared_out[0]

@@ -189,6 +189,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
     assert len(backend["results"]) == len(select(1))
 
 
+@pytest.mark.slow
 def test_the_command_fails_with_a_required_backend_that_is_missing(monkeypatch):
     monkeypatch.setenv("NST_REQUIRE_BACKENDS", "jax")
     monkeypatch.setattr("nst.conformance.runner.backend_names", lambda: ["numpy"])
