@@ -56,7 +56,7 @@ def test_a_backend_conforms(reports, name, dtype, level):
 
 
 TRACED = (
-    "optimizer/",
+    "optimizer/trajectory/deep",
     "loss/whole/",
     "loss/style/all",
     "loss/style/w2",
