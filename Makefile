@@ -5,8 +5,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # as a path, which type checkers and editors follow
 EDITABLE := --config-settings editable_mode=compat --editable
 
-# a process for each core, one more since some tests wait, and one thread in each; a file's tests stay together, and with them what they share; in the order
-# of tests/conftest.py; bytecode is kept, else hundreds of processes compile nst anew
+# a process for each core and one more, since some tests wait, and one thread in each; a file's tests stay together, and
+# with them what they share; in the order of tests/conftest.py; bytecode is kept, else hundreds of processes compile nst anew
 PROCESSES = $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 TEST = NST_REQUIRE_BACKENDS=torch,tf,onnx OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest \
 	--numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder

@@ -42,9 +42,7 @@ def bench(monkeypatch, tmp_path, need):
     subject = import_module("_subject")
     monkeypatch.setitem(subject.PRODUCTS, "cuda", (64, 2))
     network = subject.network
-    thin = random_weights(
-        0, 1 / 16, depth="conv5_1"
-    )  # for what is 13 million random numbers, and their convolutions
+    thin = random_weights(0, 1 / 16, depth="conv5_1")  # "full" is 13 million random numbers
     monkeypatch.setattr(subject, "network", lambda name: thin if name == "full" else network(name))
 
     def in_child(case, **keywords):
